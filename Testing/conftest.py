@@ -1,0 +1,13 @@
+"""Fixtures for all rooms."""
+
+from __future__ import annotations
+
+import pytest
+from fixtures_explanation import make_explanation
+from MRIInterpretLib.explanation import Explanation
+
+
+@pytest.fixture(scope="session")
+def small_explanation() -> Explanation:
+    """A finished explanation of a small, oblique, anisotropic phantom head: three methods, eight regions."""
+    return make_explanation()
