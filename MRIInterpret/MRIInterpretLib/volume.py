@@ -76,7 +76,9 @@ class Volume:
         return Volume(array, self.affine, self.name if name is None else name)
 
 
-def resample(volume: Volume, grid: Grid, to_volume: Affine | None = None, *, order: int = 1, fill: float = 0.0) -> Volume:
+def resample(
+    volume: Volume, grid: Grid, to_volume: Affine | None = None, *, order: int = 1, fill: float = 0.0
+) -> Volume:
     """Sample a volume at the voxel centres of a grid.
 
     Parameters

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from ..volume import Array
 
 
-def normalise_intensity(
-    array: Array, mask: Array, low: float = 0.5, high: float = 99.5
-) -> NDArray[np.float32]:
+def normalise_intensity(array: Array, mask: Array, low: float = 0.5, high: float = 99.5) -> NDArray[np.float32]:
     """Scale so that the ``low`` and ``high`` percentiles inside the mask become 0 and 1; clip; 0 outside the mask.
 
     Percentiles instead of extremes, so that a few bright vessels or a noisy voxel do not set the scale. Zero outside
