@@ -5,5 +5,5 @@ class UserError(Exception):
     """Something the user can mend. The message is shown as it is, on one line, without a traceback."""
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: the user asked for it
+class Cancelled(Exception):
     """The user cancelled. Nothing that was being written may be left behind."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Array = NDArray[np.generic]
-Affine = NDArray[np.float64]
+Array = NDArray[Any]
+Affine = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Grid:
     affine: Affine
 
     @property
-    def spacing(self) -> NDArray[np.float64]:
+    def spacing(self) -> NDArray[np.floating[Any]]:
         """Voxel size along i, j, k in mm."""
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 

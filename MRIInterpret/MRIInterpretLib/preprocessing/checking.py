@@ -43,9 +43,7 @@ def check_scan(scan: Volume) -> None:
         )
     bad = int(scan.array.size - np.count_nonzero(np.isfinite(scan.array)))
     if bad:
-        raise UserError(
-            f"{name} has {bad} voxels that are NaN or infinite: replace them (by 0 outside the head) first."
-        )
+        raise UserError(f"{name} has {bad} voxels that are NaN or infinite: replace them by 0 outside the head.")
     low, high = float(scan.array.min()), float(scan.array.max())
     if low == high:
         what = "all zero" if low == 0 else f"constant ({low:g} everywhere)"
@@ -62,4 +60,4 @@ def _looks_like_ct(scan: Volume) -> bool:
     values = scan.array[::2, ::2, ::2]
     air = np.count_nonzero((values < -700) & (values > -3100)) / values.size
     soft = np.count_nonzero((values > -200) & (values < 200)) / values.size
-    return air > 0.1 and soft > 0.05 and float(values.max()) > 400
+    return bool(air > 0.1 and soft > 0.05 and values.max() > 400)

@@ -57,7 +57,8 @@ def read_volume(path: str | Path) -> Volume:
     if name.endswith(ITK_SUFFIXES):
         return _read_itk(path)
     raise UserError(
-        f"{path} is not an image format that can be read here: give .nii, .nii.gz, .mgz, .nrrd, .nhdr or a DICOM folder."
+        f"{path} is not in an image format that is read here: "
+        "give .nii, .nii.gz, .mgz, .nrrd, .nhdr or the folder of a DICOM series."
     )
 
 
@@ -116,7 +117,8 @@ def _checked_affine(affine: Any, path: Path) -> Affine:
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     if np.any(spacing == 0) or abs(np.linalg.det(matrix[:3, :3] / spacing)) < 1e-3:
         raise UserError(
-            f"{path} has a singular orientation matrix (its axes do not span space): repair the header or export it again."
+            f"{path} has a singular orientation matrix (its axes do not span space): "
+            "repair the header or export it again."
         )
     return matrix
 
@@ -142,7 +144,8 @@ def _read_dicom_folder(path: Path) -> Volume:
     if len(series) > 1:
         sizes = ", ".join(f"{len(files)} files from {Path(files[0]).name}" for files in series.values())
         raise UserError(
-            f"The folder {path} holds {len(series)} DICOM series ({sizes}): put the T1-weighted one in a folder of its own."
+            f"The folder {path} holds {len(series)} DICOM series ({sizes}): "
+            "put the T1-weighted one in a folder of its own."
         )
     (files,) = series.values()
     try:

@@ -1,0 +1,1 @@
+"""From a model bundle on disk to a torch module with its card."""
