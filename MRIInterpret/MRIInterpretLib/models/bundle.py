@@ -53,10 +53,8 @@ def load_bundle(path: str | Path) -> ModelBundle:
         raise UserError(f"The model {path} is not a folder: give a bundle's folder or the name of an installed model.")
     metadata = read_metadata(path)
     weights = find_weights(path)
-    if weights.suffix in (".pt2", ".ts"):
-        network = _load_program(weights)
-    else:
-        network = _load_network(path, weights, metadata)
+    is_program = weights.suffix in (".pt2", ".ts")
+    network = _load_program(weights) if is_program else _load_network(path, weights, metadata)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     return ModelBundle(path, metadata, file_hash(weights), network)
