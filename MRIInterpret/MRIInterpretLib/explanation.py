@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .regions.atlas import Region
 from .volume import Affine, Volume
+
+__all__ = [
+    "Explanation",
+    "MethodMap",
+    "ModelInfo",
+    "Prediction",
+    "Region",
+    "Registration",
+    "Target",
+]
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,15 +78,6 @@ class Registration:
     overlap: float  # Dice of the scan's brain mask with the template's, 0..1
     verdict: str  # "good" or "poor"
     sentence: str  # what a reader should know about it
-
-
-@dataclass(frozen=True)
-class Region:
-    """One region of the atlas."""
-
-    label: int
-    name: str
-    colour: tuple[float, float, float]  # RGB, 0..1
 
 
 @dataclass(frozen=True)

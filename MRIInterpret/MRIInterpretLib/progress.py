@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from .errors import Cancelled
@@ -33,3 +34,51 @@ def step(callback: ProgressCallback, name: str) -> Iterator[None]:
     callback(name, 0.0)
     yield
     callback(name, 1.0)
+
+
+class StepClock:
+    """Times the steps that a callback reports, and estimates the time left.
+
+    Parameters
+    ----------
+    typical
+        Step to its typical duration in seconds, in the order of the work. What matters is their ratio: the estimate
+        scales them by how fast the steps so far went.
+    now
+        The clock, in seconds.
+    """
+
+    def __init__(self, typical: Mapping[str, float], now: Callable[[], float] = time.monotonic) -> None:
+        self._typical = dict(typical)
+        self._now = now
+        self._start = self._last = now()
+        self._current = ""
+        self._fraction = 0.0
+        self.seconds: dict[str, float] = {}
+
+    def update(self, step: str, fraction: float) -> None:
+        """Take a report; the time since the last one belongs to the step that was under way."""
+        now = self._now()
+        owner = self._current or step
+        self.seconds[owner] = self.seconds.get(owner, 0.0) + now - self._last
+        self._last = now
+        self._current = step if fraction < 1 else ""
+        self._fraction = fraction
+
+    def overall(self) -> float:
+        """How much of the whole is done, 0 to 1, by typical durations."""
+        done = 0.0
+        for name, duration in self._typical.items():
+            if name == self._current:
+                done += duration * self._fraction
+            elif name in self.seconds:
+                done += duration
+        total = sum(self._typical.values())
+        return min(1.0, done / total) if total else 0.0
+
+    def seconds_left(self) -> float | None:
+        """Estimated seconds to the end; None before there is anything to go by."""
+        done = self.overall()
+        if done <= 0.02:
+            return None
+        return (self._now() - self._start) * (1 - done) / done

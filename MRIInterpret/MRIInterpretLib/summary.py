@@ -94,14 +94,16 @@ def summarise(
     excluded = dict(left_out or {})
     for name in names:
         prepared = _smooth(_part(np.asarray(maps[name], np.float64), part), inside, grid, own.get(name, 0.0), fwhm_mm)
-        ranks[name] = rank_inside(prepared[inside])
+        # In single precision: the last digits of the smoothing must not order voxels that are equal.
+        ranks[name] = rank_inside(prepared[inside].astype(np.float32))
         if not ranks[name].any():
             excluded.setdefault(name, "the map is constant inside the brain")
-    used = {name: float((weights or {}).get(name, 1.0)) for name in names if name not in excluded}
-    total = sum(used.values())
-    if min(used.values(), default=0.0) < 0:
+    chosen = {name: float((weights or {}).get(name, 1.0)) for name in names if name not in excluded}
+    if min(chosen.values(), default=0.0) < 0:
         raise UserError("The weights of the summary score must not be negative.")
-    if total <= 0:
+    used = {name: weight for name, weight in chosen.items() if weight > 0}
+    total = sum(used.values())
+    if not used:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in excluded.items()) or "all weights are 0"
         raise UserError(f"No method is left for the summary score ({reasons}).")
     used = {name: weight / total for name, weight in used.items()}
@@ -124,7 +126,7 @@ def summarise(
     )
 
 
-def rank_inside(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def rank_inside(values: Array) -> NDArray[np.float64]:
     """The share of the other values that are smaller, 0 to 1: equal values share the lowest rank, so that voxels
     without relevance stay at 0 however many they are."""
     if values.size < 2:
@@ -197,7 +199,7 @@ def _smooth(
 
 
 def _volume(values: Array, inside: NDArray[np.bool_], grid: Grid, dtype: type) -> Volume:
-    array = np.zeros(grid.shape, dtype=dtype)
+    array: Array = np.zeros(grid.shape, dtype=dtype)
     array[inside] = values
     return Volume(array, grid.affine)
 

@@ -1,0 +1,314 @@
+"""The main job: a scan in, an Explanation out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import UserError
+from .explanation import Explanation, MethodMap, ModelInfo, Prediction, Registration, Target
+from .models.bundle import ModelBundle
+from .models.registry import DEFAULT_MODEL, find_model
+from .models.targets import parse_target
+from .preprocessing.cache import PreprocessingCache
+from .preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
+from .preprocessing.pipeline import Preprocessed, preprocess
+from .preprocessing.reading import read_scan
+from .preprocessing.template import load_template
+from .progress import ProgressCallback, StepClock, silent, step
+from .provenance import provenance
+from .regions.atlas import Atlas, load_default_atlas
+from .regions.statistics import RegionStatistics
+from .summary import Summary, summarise
+from .volume import Volume, resample
+
+if TYPE_CHECKING:
+    from .attribution import Attribution
+
+# The six maps of the study that this work grows from.
+PANEL = ("lrp", "guided_backprop", "grad_cam", "grad_cam_pp", "guided_grad_cam_pp", "lrp_grad_cam_pp")
+DEVICES = ("auto", "cpu", "cuda")
+# Typical seconds on two CPU cores; only their ratio counts, for the time left.
+TYPICAL_SECONDS = {
+    "Loading the model": 2.0,
+    "Reading the scan": 0.3,
+    "Finding the brain": 4.0,
+    "Registering: scale": 1.5,
+    "Registering: affine": 2.5,
+    "Resampling to the model's grid": 1.0,
+    "Explaining": 3.0,
+    "Summary score": 3.0,
+    "Back to the scan": 4.0,
+    "Region statistics": 4.0,
+}
+
+
+def explain_scan(
+    scan: str | Path | Volume,
+    *,
+    model: str | Path | ModelBundle = DEFAULT_MODEL,
+    methods: Sequence[Any] = PANEL,
+    target: str = "predicted",
+    device: str = "auto",
+    mask: str | Path | Volume = "auto",
+    space: str = "auto",
+    atlas: Atlas | None = None,
+    cache: PreprocessingCache | None = None,
+    progress: ProgressCallback = silent,
+) -> Explanation:
+    """Explain what a model says about a scan.
+
+    Parameters
+    ----------
+    scan
+        A file, a DICOM folder, or a Volume of shape (I, J, K) with its affine to RAS mm.
+    model
+        Name of an installed model, a bundle's folder, or a loaded bundle.
+    methods
+        Names of attribution methods, or configured method objects.
+    target
+        "predicted", a class, or a difference such as "AD-CN".
+    device
+        "auto" (CUDA if there is one), "cpu" or "cuda".
+    mask, space
+        See :func:`preprocessing.pipeline.preprocess`.
+    atlas
+        Desikan-Killiany if left out.
+    cache
+        Of masks and transforms; the user's cache folder if left out.
+    progress
+        Called with the step's name and its fraction; may raise Cancelled.
+
+    Returns
+    -------
+    Explanation
+        Maps are raw relevance, float32, on the scan's grid and on the model's.
+
+    Raises
+    ------
+    UserError
+        With one sentence for whatever the user can mend.
+    """
+    clock = StepClock(TYPICAL_SECONDS)
+
+    def report(name: str, fraction: float) -> None:
+        clock.update(name, fraction)
+        progress(name, fraction)
+
+    if not methods:
+        raise UserError("No attribution method was chosen: choose at least one.")
+    volume = scan if isinstance(scan, Volume) else read_scan(scan)
+    with step(report, "Loading the model"):
+        bundle = model if isinstance(model, ModelBundle) else find_model(model)
+        chosen_device = choose_device(device)
+    prepared = preprocess(
+        volume,
+        bundle.metadata.grid,
+        mask=mask,
+        space=space,
+        percentiles=bundle.metadata.percentiles,
+        device=chosen_device,
+        cache=cache or PreprocessingCache(),
+        progress=report,
+    )
+    with step(report, "Explaining"):
+        prediction, explained, attributions = _attribute(bundle, prepared, methods, target, chosen_device, report)
+    atlas = atlas or load_default_atlas()
+    labels = resample(atlas.volume, bundle.metadata.grid, order=0)
+    with step(report, "Summary score"):
+        template_maps = {name: _map_array(found) for name, found in attributions.items()}
+        summary = summarise(
+            template_maps,
+            prepared.model_mask.array,
+            bundle.metadata.grid,
+            labels.array,
+            resolution_mm={
+                name: float(found.details.get("resolution_mm", 0.0)) for name, found in attributions.items()
+            },
+        )
+    maps, on_scan = _to_scan(prepared, attributions, template_maps, summary, bundle, atlas, report)
+    with step(report, "Region statistics"):
+        table = _region_table(prepared, bundle, atlas, labels, maps, summary, on_scan)
+    registration = Registration(
+        prepared.to_template,
+        prepared.registration,
+        prepared.correlation,
+        prepared.overlap,
+        prepared.verdict,
+        prepared.sentence,
+    )
+    return Explanation(
+        scan=volume,
+        mask=prepared.mask.volume,
+        model=model_info(bundle),
+        prediction=prediction,
+        target=explained,
+        maps=maps,
+        summary=on_scan["summary"],
+        consensus=on_scan["consensus"],
+        summary_template=summary.score,
+        consensus_template=summary.consensus,
+        model_input=prepared.image,
+        template_in_scan=on_scan["template"],
+        atlas_name=atlas.name,
+        atlas_in_scan=on_scan["atlas"],
+        regions=atlas.regions,
+        region_table=table,
+        agreement=summary.agreement,
+        registration=registration,
+        warnings=_warnings(prepared, summary, maps),
+        provenance=provenance(bundle, prepared, summary, maps, explained, chosen_device, clock.seconds, mask, space),
+    )
+
+
+def choose_device(device: str) -> str:
+    """ "cpu" or "cuda" for what the user asked for.
+
+    Raises
+    ------
+    UserError
+        For an unknown name, or for CUDA where there is none.
+    """
+    import torch
+
+    if device not in DEVICES:
+        raise UserError(f"The device '{device}' is not known: give one of {', '.join(DEVICES)}.")
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UserError("There is no CUDA device that PyTorch can use here: choose --device cpu or auto.")
+    return "cuda" if available and device != "cpu" else "cpu"
+
+
+def model_info(bundle: ModelBundle) -> ModelInfo:
+    """What outputs say about a model."""
+    data = bundle.metadata
+    return ModelInfo(
+        name=data.name,
+        version=data.version,
+        hash=bundle.hash,
+        description=data.description,
+        training_data=data.training_data,
+        intended_use=data.intended_use,
+        banner=data.banner,
+        classes=data.classes,
+    )
+
+
+def _attribute(
+    bundle: ModelBundle,
+    prepared: Preprocessed,
+    methods: Sequence[Any],
+    target: str,
+    device: str,
+    progress: ProgressCallback,
+) -> tuple[Prediction, Target, dict[str, Attribution]]:
+    import torch
+
+    from .attribution import Explainer
+
+    image = torch.from_numpy(np.ascontiguousarray(prepared.image.array))[None, None]
+    classes = bundle.metadata.classes
+    with torch.inference_mode():
+        raw = bundle.network.cpu()(image)
+    values = raw[0] if isinstance(raw, tuple | list) else raw
+    if tuple(values.shape) != (1, len(classes)) or not torch.isfinite(values).all():
+        raise UserError(
+            f"The model {bundle.metadata.name} returned {tuple(values.shape)} instead of one finite logit for each of "
+            f"{', '.join(classes)}: check the bundle."
+        )
+    logits = dict(zip(classes, map(float, values[0]), strict=True))
+    probabilities = torch.softmax(values[0].double() / bundle.metadata.temperature, 0)
+    name, weights = parse_target(target, classes, logits)
+    explainer = Explainer(bundle.network)
+    found = explainer.explain(
+        image,
+        target=[weights[label] for label in classes],
+        methods=list(methods),
+        device=device,
+        progress=lambda title, fraction: progress("Explaining", min(0.99, fraction)),
+    )
+    prediction = Prediction(
+        logits=logits,
+        probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
+        predicted=max(classes, key=lambda label: logits[label]),
+    )
+    value = sum(weights[label] * logits[label] for label in classes)
+    return prediction, Target(name, weights, value), found
+
+
+def _map_array(found: Attribution) -> np.ndarray:
+    array = found.map.detach().cpu().numpy().astype(np.float32)
+    return array.reshape(array.shape[-3:])
+
+
+def _to_scan(
+    prepared: Preprocessed,
+    attributions: dict[str, Attribution],
+    template_maps: dict[str, np.ndarray],
+    summary: Summary,
+    bundle: ModelBundle,
+    atlas: Atlas,
+    progress: ProgressCallback,
+) -> tuple[dict[str, MethodMap], dict[str, Volume]]:
+    """Every map, and what goes with them, on the scan's grid."""
+    grid, affine, name = bundle.metadata.grid, prepared.to_template, "Back to the scan"
+    scan = prepared.scan
+    total = len(attributions) + 4
+    maps: dict[str, MethodMap] = {}
+    for number, (method, found) in enumerate(attributions.items()):
+        progress(name, number / total)
+        template = Volume(template_maps[method], grid.affine, found.title)
+        maps[method] = MethodMap(
+            name=method,
+            title=found.title,
+            native=to_scan_grid(template, scan.grid, affine),
+            template=template,
+            signed=found.signed,
+            units=found.units,
+            seconds=found.seconds,
+            details=dict(found.details),
+        )
+    progress(name, len(attributions) / total)
+    brain, _ = load_template(1)
+    on_scan = {
+        "summary": to_scan_grid(summary.score, scan.grid, affine),
+        "consensus": to_scan_grid(summary.consensus, scan.grid, affine, order=0),
+        "atlas": to_scan_grid(atlas.volume, scan.grid, affine, order=0),
+        "template": to_scan_grid(brain, scan.grid, affine),
+    }
+    # The score is a statement about the brain: interpolation must not carry it over the brain's edge.
+    inside = np.asarray(prepared.mask.volume.array) > 0
+    for key in ("summary", "consensus"):
+        on_scan[key] = on_scan[key].with_array(np.where(inside, on_scan[key].array, 0).astype(on_scan[key].array.dtype))
+    on_scan = {key: Volume(value.array, value.affine, key) for key, value in on_scan.items()}
+    progress(name, 1.0)
+    return maps, on_scan
+
+
+def _region_table(
+    prepared: Preprocessed,
+    bundle: ModelBundle,
+    atlas: Atlas,
+    labels: Volume,
+    maps: dict[str, MethodMap],
+    summary: Summary,
+    on_scan: dict[str, Volume],
+) -> pd.DataFrame:
+    factor = relevance_per_native_voxel(prepared.scan.grid, bundle.metadata.grid, prepared.to_template)
+    template = RegionStatistics(labels, prepared.model_mask.array, atlas, "template")
+    native = RegionStatistics(on_scan["atlas"], prepared.mask.volume.array, atlas, "native", factor)
+    in_template = {name: entry.template.array for name, entry in maps.items()} | {"summary": summary.score.array}
+    in_native = {name: entry.native.array for name, entry in maps.items()} | {"summary": on_scan["summary"].array}
+    return pd.concat([native.table(in_native), template.table(in_template)], ignore_index=True)
+
+
+def _warnings(prepared: Preprocessed, summary: Summary, maps: dict[str, MethodMap]) -> tuple[str, ...]:
+    sentences = [] if prepared.verdict == "good" else [prepared.sentence]
+    sentences += [
+        f"{maps[name].title} has no part in the summary score: {why}." for name, why in summary.left_out.items()
+    ]
+    return tuple(sentences)
