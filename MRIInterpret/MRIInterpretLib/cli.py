@@ -1,0 +1,151 @@
+"""The command line: `mri-interpret explain | models | check | ...`. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from . import __version__
+from .errors import Cancelled, UserError
+
+app = typer.Typer(
+    name="mri-interpret",
+    help="Why a 3D CNN decided what it decided about a brain MRI, and how far to believe the map. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the machine-readable result on stdout.")]
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def explain(
+    scan: Annotated[
+        Path | None, typer.Argument(help="T1-weighted scan: .nii, .nii.gz, .mgz, .nrrd, .nhdr, or a DICOM folder.")
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Use the scan that ships with the project (Colin27).")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for the results; mri-interpret-out/<scan> if left out."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = "",
+    methods: Annotated[str, typer.Option(help="Names separated by commas, 'panel' or 'all'.")] = "panel",
+    target: Annotated[str, typer.Option(help="predicted, a class, or a difference such as AD-CN.")] = "predicted",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    mask: Annotated[str, typer.Option(help="Brain mask: auto, none (the scan is skull-stripped), or a file.")] = "auto",
+    space: Annotated[
+        str, typer.Option(help="The scan's space: native (register it), mni (it lies in template space), auto.")
+    ] = "auto",
+    atlas: Annotated[Path | None, typer.Option(help="Label image in MNI space instead of Desikan-Killiany.")] = None,
+    atlas_labels: Annotated[Path | None, typer.Option(help="CSV or lookup table with the atlas's names.")] = None,
+    scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene (scene.mrb).")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Explain what a model says about one scan."""
+    from .command_line.explain import explain_command
+
+    if sample == (scan is not None):
+        raise UserError("Give either a scan or --sample.")
+    if (atlas is None) != (atlas_labels is None):
+        raise UserError("--atlas and --atlas-labels belong together: give both or neither.")
+    explain_command(
+        scan=scan,
+        output=output,
+        model=model,
+        methods=methods,
+        target=target,
+        device=device,
+        mask=mask,
+        space=space,
+        atlas=(atlas, atlas_labels) if atlas and atlas_labels else None,
+        scene=scene,
+        cache=cache,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def models(
+    card: Annotated[str, typer.Option(help="Print the card of this model instead.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the models at hand, or print a model's card."""
+    from .command_line.models import models_command
+
+    models_command(card, as_json)
+
+
+@app.command()
+def methods(as_json: Json = False) -> None:
+    """List the attribution methods."""
+    from .command_line.models import methods_command
+
+    methods_command(as_json)
+
+
+@app.command()
+def check(as_json: Json = False) -> None:
+    """Tell whether the environment is sound; each failure with its remedy."""
+    from .command_line.check import check_command
+
+    if not check_command(as_json):
+        raise typer.Exit(1)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; errors for the user are one line and exit code 2, Ctrl-C is 130."""
+    warnings.filterwarnings("ignore")  # other packages' notes to their own developers
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_guarded(lambda: app(args=arguments, standalone_mode=False), as_json))
+
+
+def _guarded(run: Callable[[], Any], as_json: bool) -> int:
+    try:
+        code = run()
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        return _failed(str(error), as_json, 2)
+    except (KeyboardInterrupt, Cancelled, typer.Abort):
+        return _failed("Cancelled. What was written is complete; nothing is half-written.", as_json, 130)
+    except MemoryError:
+        return _failed(
+            "The memory of this machine does not suffice for this scan: give one with fewer voxels.", as_json, 2
+        )
+    except Exception as error:
+        # Typer's own errors (an unknown option, a missing argument) know how to show themselves.
+        show = getattr(error, "show", None)
+        if not callable(show):
+            raise
+        show()
+        return int(getattr(error, "exit_code", 2))
+
+
+def _failed(message: str, as_json: bool, code: int) -> int:
+    line = " ".join(message.split())
+    if as_json:
+        typer.echo(json.dumps({"error": line}))
+    typer.echo(f"Error: {line}" if code == 2 else line, err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()
