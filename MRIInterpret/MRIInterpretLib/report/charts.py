@@ -39,7 +39,15 @@ def probability_chart(prediction: Prediction, target: Target) -> Picture:
         for row, name, value in zip(rows, names, values, strict=True):
             weight = "bold" if name == prediction.predicted else "normal"
             axes.text(1.03, row, f"{value:.1%}", va="center", fontweight=weight)
-            axes.text(1.36, row, f"{prediction.logits[name]:+.2f}", va="center", ha="right", color=MUTED, fontsize=8)
+            axes.text(
+                1.36,
+                row,
+                f"{prediction.logits[name]:+.2f}".replace("-", "−"),
+                va="center",
+                ha="right",
+                color=MUTED,
+                fontsize=8,
+            )
         axes.text(1.36, rows[0] + 0.55, "logit", ha="right", color=MUTED, fontsize=7.5)
         axes.set_ylim(-0.5, len(names) - 0.25)
         data = as_svg(figure)
@@ -91,14 +99,14 @@ def region_chart(table: pd.DataFrame, top: int = 12) -> Picture | None:
 
 
 def _bars(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, factor: float) -> None:
-    values = rows[column].to_numpy(dtype=float) * factor
+    values = np.nan_to_num(rows[column].to_numpy(dtype=float)) * factor
     places = np.arange(len(rows))[::-1]
     axes.barh(places, values, height=0.66, color=colour)
     axes.set_yticks(places, [_shorten(str(name)) for name in rows["region"]])
     axes.tick_params(axis="y", length=0, labelsize=8.5)
     axes.set_xlabel(label, fontsize=8.5)
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    if values.size and np.nanmax(np.abs(values)) > 0:
+    if np.abs(values).max(initial=0) > 0:
         for place, value in zip(places, values, strict=True):
             axes.annotate(
                 f"{value:.1f}", (max(value, 0), place), (3, 0), textcoords="offset points", va="center", fontsize=7.5

@@ -33,12 +33,16 @@ class Box:
     ----------
     low, high
         Corners in RAS mm, shape (3,).
+    brain_low, brain_high
+        Corners of the smallest box around the brain.
     spacing
         Size of a picture's pixels in mm.
     """
 
     low: Floats
     high: Floats
+    brain_low: Floats
+    brain_high: Floats
     spacing: float
 
     @property
@@ -70,7 +74,7 @@ def brain_box(mask: Volume, margin: float = 0.06) -> Box:
     side = float(max((high - low).max(), 1e-3))
     pad = margin * side
     spacing = 1.0 if 90 <= side <= 260 else side / 180
-    return Box(low - pad, high + pad, spacing)
+    return Box(low - pad, high + pad, low, high, spacing)
 
 
 def cut(volume: Volume, plane: Plane, position: float, box: Box, order: int = 1) -> Floats:
@@ -142,23 +146,22 @@ class Slices:
     hot: frozenset[float]
 
 
-def choose_slices(plane: Plane, mask: Volume, hot: list[Floats | None], count: int = 7) -> Slices:
+def choose_slices(plane: Plane, box: Box, hot: list[Floats | None], count: int = 7) -> Slices:
     """Slices evenly across the brain, of which the nearest ones are moved onto the hottest areas.
 
     Parameters
     ----------
     plane
         Which plane.
-    mask
-        The brain.
+    box
+        Where the brain is.
     hot
         Hottest points in RAS mm; None is skipped.
     count
         How many slices.
     """
     axis = AXIS[plane]
-    coordinates = world_points(mask)[:, axis] if np.any(mask.array > 0) else np.array([mask.affine[axis, 3]])
-    low, high = float(coordinates.min()), float(coordinates.max())
+    low, high = float(box.brain_low[axis]), float(box.brain_high[axis])
     # The outermost tenth at each end holds little brain.
     positions = [float(p) for p in np.linspace(low + 0.12 * (high - low), high - 0.10 * (high - low), count)]
     free = set(range(count))

@@ -142,7 +142,7 @@ def _strips(
     with new_figure(width, height, FILM) as figure:
         top = height - gap
         for plane, tall in zip(PLANES, heights, strict=True):
-            slices = choose_slices(plane, backdrop.mask, hot, columns)
+            slices = choose_slices(plane, backdrop.box, hot, columns)
             for column, position in enumerate(slices.positions):
                 left = gap + column * (cell + gap)
                 axes = figure.add_axes((left / width, (top - tall) / height, cell / width, tall / height))

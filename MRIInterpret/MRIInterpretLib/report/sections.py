@@ -12,7 +12,6 @@ from .charts import region_rows
 from .jsonable import to_json
 from .markup import definitions, escape, figure, number, table, verdict_badge
 
-
 _PLAIN = (str, int, float, bool)
 
 

@@ -108,7 +108,8 @@ def _head(scan: Volume, mask: Volume, box: Box) -> tuple[NDArray[np.float32], Gr
     corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=float)
     corners[:, :3] *= np.array(scan.shape) - 1
     world = (corners @ scan.affine.T)[:, :3]
-    whole = Box(world.min(axis=0) - box.spacing, world.max(axis=0) + box.spacing, box.spacing)
+    low, high = world.min(axis=0), world.max(axis=0)
+    whole = Box(low - box.spacing, high + box.spacing, low, high, box.spacing)
     grid = whole.grid(2.5 * box.spacing)
     bright = ndimage.gaussian_filter(resample(scan, grid).array, 0.6) > threshold
     bright = ndimage.binary_closing(bright, iterations=2)
@@ -176,7 +177,7 @@ def _render(vtk: Any, surfaces: list[_Surface], box: Box) -> list[NDArray[np.uin
         camera.SetViewUp(*up)
         camera.SetViewAngle(18)
         renderer.ResetCamera()
-        camera.Zoom(1.5)
+        camera.Zoom(1.35)
         for actor, axis in letters:
             actor.SetVisibility(abs(float(axis @ toward)) < 0.9)  # a letter in line with the eye would cover the brain
         frames.append(_grab(vtk, window))

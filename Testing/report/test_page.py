@@ -1,0 +1,181 @@
+"""The page stands on its own: nothing is fetched, everything is escaped, and what must be said is said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from MRIInterpretLib.errors import Cancelled
+from MRIInterpretLib.explanation import Explanation, Target
+from MRIInterpretLib.report import html, sections
+from MRIInterpretLib.report.html import report_page
+from MRIInterpretLib.report.markup import number
+from MRIInterpretLib.report.surface3d import NoRendering
+from saved_report import Saved
+
+_VOID = {"meta", "img", "br"}
+
+
+class _Reader(HTMLParser):
+    """Collects tags, attributes and visible text; checks that tags nest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in ("style", "title"):
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def page(saved: Saved) -> str:
+    return saved.files["report"].read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def reader(page: str) -> _Reader:
+    found = _Reader()
+    found.feed(page)
+    found.close()
+    return found
+
+
+def test_the_page_is_well_formed_and_small(page: str, reader: _Reader) -> None:
+    assert reader.open == []
+    assert len(page.encode()) < 6e6
+
+
+def test_nothing_is_fetched(page: str, reader: _Reader) -> None:
+    for tag, attributes in reader.tags:
+        assert tag not in ("script", "link", "iframe", "object")
+        assert attributes.get("src", "data:").startswith("data:")
+        assert attributes.get("href", "#").startswith("#")
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert style is not None
+    assert "url(" not in style.group(1)
+    assert "@import" not in style.group(1)
+    assert "default-src 'none'" in page
+
+
+def test_the_scans_name_is_shown_as_text(page: str, reader: _Reader, saved: Saved) -> None:
+    assert "<script>" not in page
+    assert saved.explanation.scan.name in reader.text
+
+
+def test_every_picture_can_be_read_without_eyes(reader: _Reader, saved: Saved) -> None:
+    pictures = [attributes for tag, attributes in reader.tags if tag == "img"]
+    # probabilities, summary, 3D, regions, agreement, registration, and one for each method
+    assert len(pictures) == 6 + len(saved.explanation.maps)
+    assert all(len(attributes["alt"]) > 20 for attributes in pictures)
+
+
+def test_what_must_be_said_is_said(reader: _Reader, saved: Saved) -> None:
+    explanation = saved.explanation
+    said = [
+        explanation.model.banner,
+        explanation.model.training_data,
+        explanation.model.intended_use,
+        explanation.model.hash,
+        *explanation.warnings,
+        *(method.title for method in explanation.maps.values()),
+        *(verdict.sentence for verdict in saved.verdicts),
+        explanation.registration.sentence,
+        explanation.atlas_name,
+        "logit of AD = 1.93",
+        "76.9%",
+        "99.5th percentile",
+        "the patient's right is on the left",
+    ]
+    for sentence in said:
+        assert sentence in reader.text, sentence
+    assert reader.text.index(explanation.model.banner) < reader.text.index("Predicted")
+
+
+def test_links_lead_to_sections(reader: _Reader) -> None:
+    places = {attributes["id"] for _, attributes in reader.tags if "id" in attributes}
+    links = {attributes["href"][1:] for tag, attributes in reader.tags if tag == "a"}
+    assert links == {"summary", "regions", "trust", "methods", "agreement", "registration", "provenance"}
+    assert links <= places
+
+
+def test_without_verdicts_there_is_no_trust_section_and_without_3d_a_sentence(
+    small_explanation: Explanation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blind(*_: object) -> None:
+        raise NoRendering("No 3D picture: nothing here can draw one.")
+
+    monkeypatch.setattr(html, "summary_picture", blind)
+    one = {"lrp": small_explanation.maps["lrp"]}
+    text = report_page(replace(small_explanation, maps=one, warnings=()))
+    assert 'id="trust"' not in text
+    assert "nothing here can draw one" in text
+    assert "Agreement needs at least two methods" in text
+    assert "Before you read on" not in text
+
+
+def test_a_description_and_reference_of_the_method_are_shown(small_explanation: Explanation) -> None:
+    details = {"description": "Shows <what> counts.", "reference": "Bach 2015", "target_layer": "blocks.4"}
+    method = replace(small_explanation.maps["lrp"], details=details)
+    picture = html.Picture(b"", "image/webp", "slices")
+    text = sections.methods(replace(small_explanation, maps={"lrp": method}), {"lrp": picture}, ())
+    assert "<p>Shows &lt;what&gt; counts.</p>" in text
+    assert "Bach 2015" in text
+    assert "target layer: blocks.4" in text
+
+
+@pytest.mark.parametrize(
+    ("weights", "formula"),
+    [
+        ({"CN": 0, "MCI": 0, "AD": 1}, "logit of AD ="),
+        ({"CN": -1, "MCI": 0, "AD": 1}, "logit of AD − logit of CN ="),
+        ({"CN": -0.5, "MCI": -0.5, "AD": 1}, "logit of AD − 0.5 × logit of CN − 0.5 × logit of MCI ="),
+        ({"CN": -1, "MCI": 0, "AD": 0}, "−logit of CN ="),
+    ],
+)
+def test_the_contrast_is_written_as_a_formula(
+    small_explanation: Explanation, weights: dict[str, float], formula: str
+) -> None:
+    explanation = replace(small_explanation, target=Target("x", weights, 1.0))
+    assert formula in sections.answer(explanation, html.Picture(b"", "image/svg+xml", "bars"))
+
+
+def test_a_banner_that_forgets_research_use_gets_it(small_explanation: Explanation) -> None:
+    model = replace(small_explanation.model, banner="Trained on my own data.")
+    assert "Research use only. Trained on my own data." in sections.banner(replace(small_explanation, model=model))
+
+
+def test_progress_rises_to_one_and_can_cancel(small_explanation: Explanation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "summary_picture", lambda *_: html.Picture(b"", "image/webp", "three views of a brain"))
+    seen: list[float] = []
+
+    def watch(_: str, fraction: float) -> None:
+        seen.append(fraction)
+        if fraction > 0.5:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        report_page(small_explanation, progress=watch)
+    assert seen == sorted(seen)
+    assert seen[0] == 0.0
+    assert len(seen) > 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-0.01234, "−0.0123"), (float("nan"), "–"), (3512.4, "3,512"), (0, "0"), (2.5e9, "2.5e+09")],
+)
+def test_numbers_read_well(value: float, text: str) -> None:
+    assert number(value) == text
