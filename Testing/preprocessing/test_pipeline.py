@@ -1,0 +1,153 @@
+"""Preprocessing as a whole: the space a scan lies in, the judgement, and the cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from heads import rotation, scanned
+from MRIInterpretLib.errors import Cancelled, UserError
+from MRIInterpretLib.preprocessing import cache as cache_module
+from MRIInterpretLib.preprocessing.cache import PreprocessingCache, cache_folder, content_hash
+from MRIInterpretLib.preprocessing.intensity import normalise_intensity
+from MRIInterpretLib.preprocessing.pipeline import preprocess
+from MRIInterpretLib.preprocessing.registration import judge
+from MRIInterpretLib.volume import Grid, Volume
+
+AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
+AFFINE[:3, 3] = [-95, -128, -88]
+MODEL = Grid((96, 112, 96), AFFINE)
+
+
+def _turned() -> np.ndarray:
+    placement = rotation(4, -3, 8)
+    placement[:3, 3] = [5, 9, -12]
+    return placement
+
+
+def test_a_scan_in_template_space_is_left_where_it_lies() -> None:
+    scan, mask, _ = scanned("LPS")
+    result = preprocess(scan, MODEL, mask=mask)
+    assert result.registration == "none"
+    assert np.array_equal(result.to_template, np.eye(4))
+    assert result.verdict == "good"
+
+
+def test_a_turned_scan_is_registered_unless_the_user_says_where_it_lies() -> None:
+    scan, mask, placement = scanned("oblique", _turned())
+    found = preprocess(scan, MODEL, mask=mask)
+    assert found.registration == "affine"
+    assert found.verdict == "good"
+    assert np.abs(found.to_template @ placement - np.eye(4)).max() < 1.5
+    overruled = preprocess(scan, MODEL, mask=mask, space="mni")
+    assert overruled.registration == "none"
+    assert overruled.correlation < found.correlation
+    with pytest.raises(UserError, match="space 'talairach'"):
+        preprocess(scan, MODEL, mask=mask, space="talairach")
+
+
+def test_the_second_run_takes_mask_and_transform_from_the_cache(tmp_path: Path) -> None:
+    scan, _, _ = scanned("LPS", _turned())
+    cache = PreprocessingCache(tmp_path)
+    first = preprocess(scan, MODEL, cache=cache)
+    second = preprocess(scan, MODEL, cache=cache)
+    assert first.cached == ()
+    assert second.cached == ("mask", "registration")
+    assert np.array_equal(first.image.array, second.image.array)
+    assert np.array_equal(first.to_template, second.to_template)
+    # Another image must not meet this one's entries, whatever it is called.
+    other = preprocess(scan.with_array(scan.array * 1.01), MODEL, cache=cache)
+    assert other.cached == ()
+
+
+def test_a_damaged_cache_entry_is_computed_again(tmp_path: Path) -> None:
+    scan, _, _ = scanned("RAS")
+    cache = PreprocessingCache(tmp_path)
+    preprocess(scan, MODEL, cache=cache)
+    for entry in tmp_path.iterdir():
+        entry.write_bytes(b"PK damaged")
+    assert preprocess(scan, MODEL, cache=cache).cached == ()
+
+
+def test_a_home_that_cannot_be_written_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = tmp_path / "home"
+    blocked.write_text("a file where a folder is needed")  # root may write anywhere, but not below a file
+    monkeypatch.delenv(cache_module.ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    assert not str(cache_folder()).startswith(str(blocked))
+    PreprocessingCache(blocked / "below").store("key", a=np.zeros(3))
+    assert PreprocessingCache(blocked / "below").load("key") is None
+
+
+def test_the_cache_keeps_what_was_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "MAX_ENTRIES", 3)
+    cache = PreprocessingCache(tmp_path)
+    for age, name in enumerate(("a", "b", "c")):
+        cache.store(name, value=np.array(age))
+        os.utime(tmp_path / f"{name}.npz", (age, age))
+    assert cache.load("a") is not None
+    cache.store("d", value=np.array(9))
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["a", "c", "d"]
+
+
+def test_the_content_hash_sees_voxels_and_affine_not_names() -> None:
+    volume = Volume(np.arange(27, dtype=np.float32).reshape(3, 3, 3), np.eye(4), "a")
+    assert content_hash(volume) == content_hash(Volume(volume.array.copy(), np.eye(4), "b"))
+    moved = np.eye(4)
+    moved[0, 3] = 1e-3
+    assert content_hash(volume) != content_hash(Volume(volume.array, moved))
+    assert content_hash(volume) != content_hash(Volume(volume.array + 1e-3, np.eye(4)))
+
+
+def test_cancelling_stops_at_the_next_report() -> None:
+    scan, mask, _ = scanned("LPS", _turned())
+    seen: list[str] = []
+
+    def stop_in_registration(step: str, fraction: float) -> None:
+        seen.append(step)
+        if step.startswith("Registering") and fraction > 0:
+            raise Cancelled(step)
+
+    with pytest.raises(Cancelled):
+        preprocess(scan, MODEL, mask=mask, progress=stop_in_registration)
+    assert sum(step.startswith("Registering") for step in seen) <= 4
+
+
+def test_registrations_are_judged() -> None:
+    assert judge("scan", np.eye(4), 0.9, 0.95)[0] == "good"
+    assert judge("scan", np.eye(4), 0.5, 0.95)[0] == "poor"
+    assert judge("scan", np.eye(4), 0.9, 0.75)[0] == "poor"
+    for affine, correlation, overlap in (
+        (np.eye(4), 0.1, 0.95),
+        (np.eye(4), 0.9, 0.3),
+        (np.diag([2.5, 1, 1, 1]), 0.9, 0.95),
+        (np.diag([0.3, 1, 1, 1]), 0.9, 0.95),
+    ):
+        with pytest.raises(UserError, match="could not be brought into template space"):
+            judge("scan", affine, correlation, overlap)
+
+
+def test_a_scan_that_lies_off_the_template_is_an_error_not_a_map() -> None:
+    far = np.eye(4)
+    far[:3, 3] = [0, 300, 0]
+    scan, mask, _ = scanned("RAS", far)
+    with pytest.raises(UserError, match="template space"):
+        preprocess(scan, MODEL, mask=mask, space="mni")
+
+
+def test_intensity_normalisation_ignores_gain_offset_and_outliers() -> None:
+    rng = np.random.default_rng(0)
+    array = rng.gamma(4.0, 100.0, (30, 30, 30)).astype(np.float32)
+    mask = np.zeros(array.shape, np.uint8)
+    mask[5:25, 5:25, 5:25] = 1
+    first = normalise_intensity(array, mask)
+    assert np.allclose(normalise_intensity(array * 37.0 - 900.0, mask), first, atol=1e-4)
+    array[10, 10, 10] = 1e6
+    assert np.abs(normalise_intensity(array, mask) - first)[mask > 0].mean() < 1e-2
+    assert not first[mask == 0].any()
+    with pytest.raises(ValueError, match="empty"):
+        normalise_intensity(array, np.zeros_like(mask))
+    with pytest.raises(ValueError, match="constant"):
+        normalise_intensity(np.ones_like(array), mask)
