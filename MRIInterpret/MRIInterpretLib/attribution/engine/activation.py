@@ -1,0 +1,127 @@
+"""Pointwise non-linearities: relevance passes, guided backpropagation clips at ReLUs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .operation import Operation
+from .recorder import Call, Recorder, handles
+from .tag import tag_of
+
+
+class Activation(Operation):
+    """A pointwise function. Its relevance rule is the identity (Bach et al. 2015, equation 56 and after)."""
+
+    kind = "activation"
+
+    def __init__(self, function: Callable[[Tensor], Tensor], rectifies: bool = False) -> None:
+        super().__init__()
+        self.function = function
+        self.rectifies = rectifies
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.input = inputs[0].detach()
+        return self.function(self.input)
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            x = self.input.detach().requires_grad_()
+            return torch.autograd.grad(self.function(x), x, grad)
+
+    def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
+        """At a ReLU only positive gradients pass (Springenberg et al. 2015, section 3.4)."""
+        return self.gradient(grad.clamp(min=0) if self.rectifies else grad)
+
+    def relevance(self, relevance: Tensor, composite: Any) -> tuple[Tensor, ...]:
+        return (relevance,)
+
+
+class Rectifier(Activation):
+    """ReLU: keeps its output, which the next layer keeps anyway."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.relu, rectifies=True)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        output = torch.relu(inputs[0])
+        self.positive_part = output.detach()
+        return output
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return (torch.ops.aten.threshold_backward(grad, self.positive_part, 0),)
+
+    def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return (torch.ops.aten.threshold_backward(grad, self.positive_part, 0).clamp_(min=0),)
+
+
+def _record(recorder: Recorder, call: Call, operation: Operation, gate: bool = False) -> Tensor:
+    x = call.get(0, "input")
+    return recorder.record(operation, x, geometry=recorder.geometry(x), gate=gate)
+
+
+@handles("relu")
+def _relu(recorder: Recorder, call: Call) -> Tensor:
+    return _record(recorder, call, Rectifier())
+
+
+@handles("relu6", "hardtanh")
+def _clipped(recorder: Recorder, call: Call) -> Tensor:
+    low, high = (0.0, 6.0) if call.name == "relu6" else (call.get(1, "min_val", -1.0), call.get(2, "max_val", 1.0))
+    return _record(recorder, call, Activation(lambda x: F.hardtanh(x, low, high), rectifies=low == 0))
+
+
+@handles("clamp", "clip", "clamp_min", "clamp_max")
+def _clamp(recorder: Recorder, call: Call) -> Tensor:
+    if call.name in ("clamp", "clip"):
+        low, high = call.get(1, "min"), call.get(2, "max")
+    else:
+        low, high = (call.args[1], None) if call.name == "clamp_min" else (None, call.args[1])
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        raise recorder.unsupported(call, "its limits are tensors")
+    if low == 0 and high is None:
+        return _record(recorder, call, Rectifier())
+    return _record(recorder, call, Activation(lambda x: torch.clamp(x, low, high), rectifies=low == 0))
+
+
+@handles("maximum", "max")
+def _maximum(recorder: Recorder, call: Call) -> Any:
+    x, other = call.get(0, "input"), call.get(1, "other")
+    constant = isinstance(other, Tensor) and tag_of(other) is None and not other.is_floating_point() is False
+    if constant and isinstance(x, Tensor) and bool((other == 0).all()) and other.numel() == 1:
+        return _record(recorder, call, Rectifier())
+    # Otherwise the larger one takes all, which is what the gradient does.
+    return recorder.plain(call, recorder.geometry(x))
+
+
+@handles(
+    "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus", "tanh", "logsigmoid", "rrelu"
+)
+def _smooth(recorder: Recorder, call: Call) -> Tensor:
+    function = getattr(F, call.name)
+    rest, kwargs = call.args[1:], {key: value for key, value in call.kwargs.items() if key != "input"}
+    if call.name == "rrelu" and (kwargs.get("training") or (len(rest) > 2 and rest[2])):
+        raise recorder.unsupported(call, "it draws random slopes in training mode")
+    return _record(recorder, call, Activation(lambda x: function(x, *rest, **kwargs)))
+
+
+@handles("prelu")
+def _prelu(recorder: Recorder, call: Call) -> Tensor:
+    slopes = call.get(1, "weight")
+    return _record(recorder, call, Activation(lambda x: F.prelu(x, slopes.to(x.dtype))))
+
+
+@handles("sigmoid", "hardsigmoid")
+def _sigmoid(recorder: Recorder, call: Call) -> Tensor:
+    function = torch.sigmoid if call.name == "sigmoid" else F.hardsigmoid
+    return _record(recorder, call, Activation(function), gate=True)
+
+
+@handles("log_softmax")
+def _log_softmax(recorder: Recorder, call: Call) -> Tensor:
+    dim = int(call.get(1, "dim"))
+    return _record(recorder, call, Activation(lambda x: F.log_softmax(x, dim)))

@@ -1,0 +1,220 @@
+"""Batch, instance, group and layer normalisation.
+
+In evaluation a BatchNorm is the affine map ``a x + b`` per channel. Where it follows a convolution or a dense layer it
+is merged into that layer, from the tensor that came out of it; elsewhere it has a rule of its own, which shares the
+relevance between ``a x`` and ``b`` by magnitude (after Hui and Binder 2019, "BatchNorm decomposition for deep neural
+network interpretation", section 3). Instance and group normalisation are treated the same, with the statistics of this
+input held fixed. Layer normalisation passes relevance on unchanged (AttnLRP, Proposition 3.4).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .convolution import Convolution
+from .operation import Operation
+from .recorder import Call, Recorder, handles
+from .tag import tag_of
+from .weighted import Linear, WeightedLayer, per_channel
+
+if TYPE_CHECKING:
+    from ..composites import Composite
+
+
+class Affine(Operation):
+    """``y = scale x + shift``, elementwise with broadcasting; scale and shift count as constants."""
+
+    kind = "normalisation"
+
+    def __init__(self, scale: Tensor, shift: Tensor | None) -> None:
+        super().__init__()
+        self.scale, self.shift = scale, shift
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.input = inputs[0].detach()
+        scaled = self.input * self.scale
+        return scaled if self.shift is None else scaled + self.shift
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return ((grad * self.scale).sum_to_size(self.input.shape),)
+
+    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+        if composite.bias != "redistribute" and self.shift is not None and not composite.passes(self):
+            relevance = relevance * self.share()
+        return (relevance.sum_to_size(self.input.shape),)
+
+    def share(self) -> Tensor:
+        """The input's part in the output, 0 to 1: ``|a x| / (|a x| + |b|)``; one where both are zero."""
+        assert self.shift is not None
+        scaled, shift = (self.input * self.scale).abs(), self.shift.abs()
+        total = scaled + shift
+        return torch.where(total > 0, scaled / torch.where(total > 0, total, 1), 1)
+
+
+class FixedStatistics(Affine):
+    """Normalisation by the input's own statistics: affine for relevance, exact for the gradient."""
+
+    def __init__(self, function: Any, statistics: Any) -> None:
+        super().__init__(torch.empty(0), None)
+        self.function, self.statistics = function, statistics
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.input = inputs[0].detach()
+        self.scale, self.shift = self.statistics(self.input)
+        return self.function(self.input)
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            x = self.input.detach().requires_grad_()
+            return torch.autograd.grad(self.function(x), x, grad)
+
+
+class LayerNormalisation(FixedStatistics):
+    """Layer normalisation: relevance passes unchanged."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function, lambda x: (torch.empty(0), None))
+
+
+@handles("batch_norm")
+def _batch_norm(recorder: Recorder, call: Call) -> Tensor:
+    x = call.get(0, "input")
+    mean, variance = call.get(1, "running_mean"), call.get(2, "running_var")
+    weight, bias = call.get(3, "weight"), call.get(4, "bias")
+    training, epsilon = call.get(5, "training", False), call.get(7, "eps", 1e-5)
+    if training or mean is None:
+        if call.get(5, "training", False) and mean is not None:
+            raise recorder.unsupported(call, "it would change its running statistics")
+        return _by_input(recorder, call, x, [0, *range(2, x.dim())], weight, bias, epsilon)
+    scale, shift = batch_norm_constants(mean, variance, weight, bias, epsilon)
+    scale, shift = scale.to(x.dtype), shift.to(x.dtype)
+    tag = tag_of(x)
+    if tag is not None and tag.producer is not None:
+        layer, inputs = tag.producer
+        merged = merge(layer, scale, shift)
+        if merged is not None:
+            value = torch.addcmul(per_channel(shift, x.dim()), x.detach(), per_channel(scale, x.dim()))
+            return recorder.record(Known(merged, value), *inputs, geometry=recorder.geometry(x))
+    operation = Affine(per_channel(scale, x.dim()), per_channel(shift, x.dim()))
+    return recorder.record(operation, x, geometry=recorder.geometry(x))
+
+
+def batch_norm_constants(
+    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, epsilon: float
+) -> tuple[Tensor, Tensor]:
+    """Scale and shift per channel of a batch normalisation in evaluation."""
+    scale = torch.rsqrt(variance + epsilon)
+    if weight is not None:
+        scale = scale * weight
+    shift = -mean * scale
+    return scale, shift if bias is None else shift + bias
+
+
+def merge(layer: Operation, scale: Tensor, shift: Tensor) -> WeightedLayer | None:
+    """``layer`` followed by ``scale y + shift`` as one layer, or None if it cannot be merged."""
+    if isinstance(layer, Convolution):
+        return layer.scaled(scale, shift)
+    if isinstance(layer, Linear) and layer.weight.shape[0] == scale.shape[0] and layer.input.dim() == 2:
+        bias = shift if layer.bias is None else layer.bias * scale + shift
+        return Linear(layer.weight * scale[:, None], bias)
+    return None
+
+
+class Known(Operation):
+    """A layer whose output is known already, so that it is not computed a second time."""
+
+    def __init__(self, layer: WeightedLayer, value: Tensor) -> None:
+        super().__init__()
+        self.layer, self.value = layer, value
+        self.kind = layer.kind
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        value = self.value
+        del self.value
+        self.layer.input = inputs[0].detach()
+        self.layer.module, self.layer.first, self.layer.backward = self.module, self.first, self.backward
+        return value
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return self.layer.gradient(grad)
+
+    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor | None, ...]:
+        return self.layer.relevance(relevance, composite)
+
+
+@handles("instance_norm")
+def _instance_norm(recorder: Recorder, call: Call) -> Tensor:
+    x = call.get(0, "input")
+    weight, bias = call.get(3, "weight"), call.get(4, "bias")
+    if not call.get(5, "use_input_stats", True):
+        moved = Call(
+            "batch_norm", call.func, (x, call.get(1, "running_mean"), call.get(2, "running_var"), weight, bias)
+        )
+        return _batch_norm(recorder, moved)
+    if call.get(1, "running_mean") is not None:
+        raise recorder.unsupported(call, "it would change its running statistics")
+    return _by_input(recorder, call, x, list(range(2, x.dim())), weight, bias, call.get(7, "eps", 1e-5))
+
+
+@handles("group_norm")
+def _group_norm(recorder: Recorder, call: Call) -> Tensor:
+    x, groups = call.get(0, "input"), int(call.get(1, "num_groups"))
+    weight, bias, epsilon = call.get(2, "weight"), call.get(3, "bias"), call.get(4, "eps", 1e-5)
+    weight, bias = _cast(weight, x), _cast(bias, x)
+
+    def statistics(value: Tensor) -> tuple[Tensor, Tensor]:
+        grouped = value.reshape(value.shape[0], groups, -1)
+        variance, mean = torch.var_mean(grouped, dim=2, unbiased=False)
+        inverse = torch.rsqrt(variance + epsilon)
+        size = value.shape[1] // groups
+        shape = (value.shape[0], value.shape[1], *([1] * (value.dim() - 2)))
+        inverse, mean = (part.repeat_interleave(size, 1).reshape(shape) for part in (inverse, mean))
+        scale = inverse if weight is None else inverse * per_channel(weight, value.dim())
+        shift = -mean * scale
+        return scale, shift if bias is None else shift + per_channel(bias, value.dim())
+
+    operation = FixedStatistics(lambda value: F.group_norm(value, groups, weight, bias, epsilon), statistics)
+    return recorder.record(operation, x, geometry=recorder.geometry(x))
+
+
+@handles("layer_norm", "rms_norm")
+def _layer_norm(recorder: Recorder, call: Call) -> Tensor:
+    x = call.get(0, "input")
+    rest = tuple(_cast(value, x) for value in call.args[1:])
+    kwargs = {key: _cast(value, x) for key, value in call.kwargs.items() if key != "input"}
+    function = getattr(F, call.name)
+    return recorder.record(LayerNormalisation(lambda value: function(value, *rest, **kwargs)), x)
+
+
+def _cast(value: Any, x: Tensor) -> Any:
+    return value.to(x.dtype) if isinstance(value, Tensor) else value
+
+
+def _by_input(
+    recorder: Recorder,
+    call: Call,
+    x: Tensor,
+    axes: list[int],
+    weight: Tensor | None,
+    bias: Tensor | None,
+    epsilon: float,
+) -> Tensor:
+    weight, bias = _cast(weight, x), _cast(bias, x)
+
+    def statistics(value: Tensor) -> tuple[Tensor, Tensor]:
+        variance, mean = torch.var_mean(value, dim=axes, unbiased=False, keepdim=True)
+        scale = torch.rsqrt(variance + epsilon)
+        if weight is not None:
+            scale = scale * per_channel(weight, value.dim())
+        shift = -mean * scale
+        return scale, shift if bias is None else shift + per_channel(bias, value.dim())
+
+    def function(value: Tensor) -> Tensor:
+        scale, shift = statistics(value)
+        return value * scale + shift
+
+    return recorder.record(FixedStatistics(function, statistics), x, geometry=recorder.geometry(x))

@@ -1,0 +1,95 @@
+"""An operation of the recorded network, and the autograd Function that carries it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from ..composites import Composite
+
+Grads = tuple[Tensor | None, ...]
+
+
+class Backward:
+    """How the next backward pass runs; shared by all operations of one recording.
+
+    Attributes
+    ----------
+    mode
+        ``"gradient"``, ``"guided"`` or ``"relevance"``.
+    composite
+        The LRP composite in force; only in mode ``"relevance"``.
+    """
+
+    def __init__(self) -> None:
+        self.mode = "gradient"
+        self.composite: Composite | None = None
+
+
+class Operation:
+    """One operation of the forward pass, with its two ways back.
+
+    Subclasses say what the operation computes (:meth:`forward`), its exact gradient (:meth:`gradient`) and how it hands
+    relevance to its inputs (:meth:`relevance`). They keep what they need as attributes, detached from the graph.
+
+    Attributes
+    ----------
+    kind
+        What composites select by: ``"convolution"``, ``"dense"``, ``"normalisation"``, ``"pooling"``, ``"sum"``,
+        ``"activation"``, ``"product"`` or ``"attention"``.
+    module
+        Dotted name of the module that ran it.
+    first
+        Whether no layer with weights lies between the input and this one (the input layer of LRP).
+    """
+
+    kind = "other"
+
+    def __init__(self) -> None:
+        self.backward = Backward()
+        self.module = ""
+        self.first = False
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The operation's value; the inputs are detached."""
+        raise AssertionError(f"{type(self).__name__} has no forward")
+
+    def gradient(self, grad: Tensor) -> Grads:
+        """Gradients with respect to the inputs of :meth:`forward`, given the gradient at the output."""
+        raise AssertionError(f"{type(self).__name__} has no gradient")
+
+    def guided(self, grad: Tensor) -> Grads:
+        """The backward step of guided backpropagation: the gradient, except at ReLUs."""
+        return self.gradient(grad)
+
+    def relevance(self, relevance: Tensor, composite: Composite) -> Grads:
+        """Relevance of the inputs, given the relevance at the output."""
+        raise AssertionError(f"{type(self).__name__} has no relevance rule")
+
+
+class Node(torch.autograd.Function):
+    """Puts an :class:`Operation` into the autograd graph."""
+
+    @staticmethod
+    def forward(ctx: Any, operation: Operation, *inputs: Tensor) -> Tensor:
+        ctx.operation = operation
+        # A returned input would be taken for an in-place change; a view keeps the graph simple and costs nothing.
+        output = operation.forward(*inputs)
+        return output.view_as(output) if any(output is value for value in inputs) else output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        operation: Operation = ctx.operation
+        grad = grads[0]
+        if operation.backward.mode == "relevance":
+            composite = operation.backward.composite
+            assert composite is not None
+            back = operation.relevance(grad, composite)
+        elif operation.backward.mode == "guided":
+            back = operation.guided(grad)
+        else:
+            back = operation.gradient(grad)
+        return (None, *back)

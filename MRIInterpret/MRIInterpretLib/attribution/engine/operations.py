@@ -1,0 +1,5 @@
+"""Importing this module fills the table of recorded operations."""
+
+from . import activation, arithmetic, attention, convolution, linear, normalisation, pooling, shape
+
+__all__ = ["activation", "arithmetic", "attention", "convolution", "linear", "normalisation", "pooling", "shape"]

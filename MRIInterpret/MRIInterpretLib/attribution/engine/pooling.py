@@ -1,0 +1,137 @@
+"""Linear operations without weights (sums, means, average pooling, interpolation), and max-pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..stabilise import divide
+from .geometry import Geometry, through_resize, through_window
+from .operation import Operation
+from .recorder import Call, Recorder, handles
+
+if TYPE_CHECKING:
+    from ..composites import Composite
+
+
+class LinearMap(Operation):
+    """A linear function with non-negative coefficients: each input gets relevance in proportion to its part.
+
+    ``R_j = sum_k x_j c_jk / z_k R_k`` with ``z = function(x)``: the epsilon rule with the function's own coefficients.
+    """
+
+    kind = "pooling"
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.input = inputs[0].detach()
+        return self.function(self.input)
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            x = self.input.detach().requires_grad_()
+            return torch.autograd.grad(self.function(x), x, grad)
+
+    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+        z = self.function(self.input)
+        shares = divide(relevance, z, composite.epsilon)
+        result = self.input * self.gradient(shares)[0]
+        if composite.bias == "redistribute":
+            # What the stabiliser took is given back in proportion to the size of each part.
+            lost, size = relevance - shares * z, self.input.abs()
+            total = self.function(size)
+            result = result + size * self.gradient(divide(lost, total, 0.0))[0]
+            unplaced = torch.where(total == 0, lost, 0)
+            if bool(unplaced.any()):
+                ones = torch.ones_like(self.input)
+                result = result + self.gradient(divide(unplaced, self.function(ones), 0.0))[0]
+        return (result,)
+
+
+class WinnerTakesAll(LinearMap):
+    """Max-pooling: the gradient's way is the relevance's way."""
+
+    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+        return self.gradient(relevance)
+
+
+def _tuple(value: Any, axes: int) -> tuple[int, ...]:
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    return tuple(values * axes if len(values) == 1 else values)
+
+
+def _window_geometry(recorder: Recorder, call: Call, x: Tensor, axes: int, dilation: Any = 1) -> Geometry | None:
+    geometry = recorder.geometry(x)
+    if geometry is None or len(geometry) != axes:
+        return None
+    kernel = _tuple(call.get(1, "kernel_size"), axes)
+    stride = call.get(2, "stride")
+    stride = kernel if stride is None or stride == () else _tuple(stride, axes)
+    return through_window(geometry, kernel, stride, _tuple(call.get(3, "padding", 0), axes), _tuple(dilation, axes))
+
+
+@handles("avg_pool1d", "avg_pool2d", "avg_pool3d")
+def _average_pool(recorder: Recorder, call: Call) -> Tensor:
+    x, axes = call.get(0, "input"), int(call.name[-2])
+    function = getattr(F, call.name)
+    rest, kwargs = call.args[1:], {key: value for key, value in call.kwargs.items() if key != "input"}
+    operation = LinearMap(lambda value: function(value, *rest, **kwargs))
+    return recorder.record(operation, x, geometry=_window_geometry(recorder, call, x, axes))
+
+
+@handles("max_pool1d", "max_pool2d", "max_pool3d")
+def _max_pool(recorder: Recorder, call: Call) -> Tensor:
+    x, axes = call.get(0, "input"), int(call.name[-2])
+    function = getattr(F, call.name)
+    rest, kwargs = call.args[1:], {key: value for key, value in call.kwargs.items() if key != "input"}
+    geometry = _window_geometry(recorder, call, x, axes, call.get(4, "dilation", 1))
+    return recorder.record(WinnerTakesAll(lambda value: function(value, *rest, **kwargs)), x, geometry=geometry)
+
+
+@handles(*(f"adaptive_{kind}_pool{axes}d" for kind in ("avg", "max") for axes in (1, 2, 3)))
+def _adaptive_pool(recorder: Recorder, call: Call) -> Tensor:
+    x, size = call.get(0, "input"), call.get(1, "output_size")
+    function = getattr(F, call.name)
+    operation = (LinearMap if "avg" in call.name else WinnerTakesAll)(lambda value: function(value, size))
+    return _resized(recorder, operation, x)
+
+
+@handles("interpolate", "upsample")
+def _interpolate(recorder: Recorder, call: Call) -> Tensor:
+    x, mode = call.get(0, "input"), call.get(3, "mode", "nearest")
+    rest, kwargs = call.args[1:], {key: value for key, value in call.kwargs.items() if key != "input"}
+    operation = LinearMap(lambda value: F.interpolate(value, *rest, **kwargs))
+    if mode == "bicubic":
+        raise recorder.unsupported(call, "bicubic interpolation has negative coefficients; use linear")
+    return _resized(recorder, operation, x, bool(call.get(4, "align_corners", False)))
+
+
+def _resized(recorder: Recorder, operation: Operation, x: Tensor, align_corners: bool = False) -> Tensor:
+    before, geometry = recorder.geometry(x), None
+    output = recorder.record(operation, x)
+    if before is not None:
+        geometry = through_resize(before, x.shape[2:], output.shape[2:], align_corners)
+    recorder.place(output, geometry)
+    return output
+
+
+@handles("mean", "sum", "nanmean", "nansum")
+def _reduce(recorder: Recorder, call: Call) -> Tensor:
+    function = getattr(torch, call.name)
+    x, dim = call.get(0, "input"), call.get(1, "dim")
+    keepdim = bool(call.get(2, "keepdim", False))
+    axes: Sequence[int] = range(x.dim()) if dim is None else (dim if isinstance(dim, (tuple, list)) else [dim])
+    return recorder.record(LinearMap(lambda value: function(value, dim=tuple(axes), keepdim=keepdim)), x)
+
+
+@handles("amax")
+def _amax(recorder: Recorder, call: Call) -> Tensor:
+    x, dim, keepdim = call.get(0, "input"), call.get(1, "dim", ()), call.get(2, "keepdim", False)
+    return recorder.record(WinnerTakesAll(lambda value: torch.amax(value, dim=dim, keepdim=keepdim)), x)

@@ -1,0 +1,333 @@
+"""The forward pass, recorded: every operation on a tensor that depends on the input becomes an Operation."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from .errors import UnsupportedOperation
+from .geometry import Geometry
+from .operation import Backward, Node, Operation
+from .tag import Tag, attach, tag_of
+from .whereabouts import Whereabouts
+
+#: Queries that a placeholder (a tensor that is not computed yet) can answer as it is.
+_ANSWERED_BY_PLACEHOLDER = frozenset({"shape", "ndim", "dtype", "device", "is_cuda", "size", "dim", "numel", "__len__"})
+#: Kinds of operations that make feature maps (pooling only thins them out).
+_FEATURES = frozenset({"convolution", "normalisation", "activation", "sum", "product"})
+#: In-place operations whose out-of-place twin has another name.
+_TWINS = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__idiv__": "div"}
+
+
+@dataclass
+class Call:
+    """One call of a torch function, with in-place spelling removed and the model's weights detached."""
+
+    name: str
+    func: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, position: int, name: str, default: Any = None) -> Any:
+        """The argument at ``position`` or under ``name``."""
+        if len(self.args) > position:
+            return self.args[position]
+        return self.kwargs.get(name, default)
+
+
+Handler = Callable[["Recorder", Call], Any]
+HANDLERS: dict[str, Handler] = {}
+
+
+def handles(*names: str) -> Callable[[Handler], Handler]:
+    """Register a function as the one that records the torch functions called ``names``."""
+
+    def register(handler: Handler) -> Handler:
+        for name in names:
+            HANDLERS[name] = handler
+        return handler
+
+    return register
+
+
+def function_name(func: Callable[..., Any]) -> str:
+    """The name by which an intercepted function is looked up; a property's getter goes by the property's name."""
+    name = getattr(func, "__name__", type(func).__name__)
+    if name in ("__get__", "__set__"):
+        owner = getattr(func, "__self__", None)
+        prefix = "" if name == "__get__" else "set "
+        return prefix + getattr(owner, "__name__", name)
+    return name
+
+
+class Recorder(TorchFunctionMode):
+    """Records one forward pass of ``model``.
+
+    Parameters
+    ----------
+    model
+        The network; it is not changed.
+    backward
+        Shared by all recorded operations; says how the next backward pass runs.
+    strict
+        Refuse operations without a relevance rule. When False they are differentiated as torch does.
+    layers
+        Dotted names of the modules whose outputs are to be kept.
+    """
+
+    def __init__(self, model: nn.Module, backward: Backward, strict: bool = True, layers: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.backward = backward
+        self.strict = strict
+        self.wanted = frozenset(layers)
+        self.outputs: dict[str, Tensor] = {}
+        self.last_spatial: Tensor | None = None
+        self.last_spatial_layer = ""
+        self.rank = 0
+        self.where = Whereabouts(model, self._module_returned)
+        self._parameters = {id(parameter) for parameter in model.parameters()}
+        self._sharing: dict[int, list[weakref.ref[Tensor]]] = {}
+
+    # ------------------------------------------------------------------ called by the explainer
+
+    def run(self, model: nn.Module, x: Tensor) -> Any:
+        """Run ``model`` on ``x`` (a leaf that requires grad) and return its output."""
+        self.rank = x.dim()
+        geometry = tuple((1.0, 0.0) for _ in range(x.dim() - 2))
+        # The model gets a view, so that an in-place change of its input can never reach the caller's tensor.
+        start = attach(Node.apply(self._prepare(_Start()), x), Tag(geometry=geometry))
+        with self.where.following(), self:
+            output = model(start)
+        return tree_unflatten([self.current(leaf) for leaf in tree_flatten(output)[0]], tree_flatten(output)[1])
+
+    # ------------------------------------------------------------------ used by the handlers
+
+    def record(
+        self, operation: Operation, *inputs: Tensor, geometry: Geometry | None = None, gate: bool = False
+    ) -> Tensor:
+        """Run ``operation`` on ``inputs`` and put it into the graph."""
+        tags = [tag_of(value) for value in inputs]
+        self._prepare(operation)
+        operation.first = all(tag.first for tag in tags if tag is not None)
+        output: Tensor = Node.apply(operation, *inputs)
+        weighted = operation.kind in ("convolution", "dense")
+        tag = Tag(geometry=geometry, gate=gate, first=operation.first and not weighted)
+        tag.extra["feature"] = operation.kind in _FEATURES
+        return attach(output, tag)
+
+    @staticmethod
+    def place(output: Tensor, geometry: Geometry | None) -> None:
+        """Set the geometry of a recorded tensor."""
+        tag = tag_of(output)
+        if tag is not None:
+            tag.geometry = geometry
+
+    def plain(self, call: Call, geometry: Geometry | None = None) -> Any:
+        """Run a function whose gradient is also its relevance rule (it only moves values about)."""
+        sources = [tag for tag in map(tag_of, self._tensors(call)) if tag is not None]
+        with torch.enable_grad():
+            output = call.func(*call.args, **call.kwargs)
+        for value in tree_flatten(output)[0]:
+            if isinstance(value, Tensor) and value.requires_grad:
+                gate, first = any(tag.gate for tag in sources), all(tag.first for tag in sources)
+                if tag_of(value) is None:
+                    attach(value, Tag(geometry=geometry, gate=gate, first=first))
+                self._shares(value)
+        return output
+
+    def geometry(self, *tensors: Tensor) -> Geometry | None:
+        """The geometry of the first of ``tensors`` that has one."""
+        for tensor in tensors:
+            tag = tag_of(tensor)
+            if tag is not None and tag.geometry is not None and tensor.dim() == self.rank:
+                return tag.geometry
+        return None
+
+    def unsupported(self, call: Call, reason: str) -> UnsupportedOperation:
+        """The error that refuses ``call``."""
+        return UnsupportedOperation(call.name, self.where.name, reason)
+
+    def current(self, value: Any) -> Any:
+        """What stands for ``value`` now: follows in-place changes and computes what is pending."""
+        if not isinstance(value, Tensor):
+            return value
+        tag = tag_of(value)
+        while tag is not None:
+            if tag.stale:
+                raise UnsupportedOperation(
+                    tag.stale, self.where.name, "it changes memory in place that another name still uses"
+                )
+            if tag.replacement is None:
+                if tag.pending is None:
+                    break
+                tag.replacement, tag.pending = tag.pending(), None
+            value = tag.replacement
+            tag = tag_of(value)
+        return value
+
+    # ------------------------------------------------------------------ interception
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = function_name(func)
+        leaves, structure = tree_flatten((args, kwargs))
+        if name in _ANSWERED_BY_PLACEHOLDER and len(leaves) and isinstance(leaves[0], Tensor):
+            return func(*args, **kwargs)
+        if not any(isinstance(leaf, Tensor) and tag_of(leaf) is not None for leaf in leaves):
+            return self._untracked(name, func, args, kwargs)
+        target = leaves[0] if isinstance(leaves[0], Tensor) else None
+        base, changes = self._without_in_place(name, args, kwargs)
+        fused = FUSIONS.get(base)
+        if fused is not None and not changes:
+            output = fused(self, Call(base, func, args, kwargs))
+            if output is not None:
+                return output
+        leaves = [self._operand(leaf) for leaf in leaves]
+        args, kwargs = tree_unflatten(leaves, structure)
+        call = Call(base, func, tuple(args), self._drop_in_place(kwargs))
+        if base != name:
+            call.func = self._out_of_place(call)
+        handler = HANDLERS.get(base)
+        with torch.enable_grad():
+            output = handler(self, call) if handler is not None else self._unknown(call)
+        if changes and target is not None:
+            self._rebind(target, output)
+            return target
+        if isinstance(output, Tensor):
+            self._remember(output)
+        return output
+
+    def _untracked(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
+        if name.endswith("_") and not name.endswith("__") and args and id(args[0]) in self._parameters:
+            raise UnsupportedOperation(name, self.where.name, "it changes a weight of the model in place")
+        return func(*args, **kwargs)
+
+    def _operand(self, value: Any) -> Any:
+        value = self.current(value)
+        if isinstance(value, Tensor) and tag_of(value) is None and value.requires_grad:
+            return value.detach()
+        return value
+
+    @staticmethod
+    def _without_in_place(name: str, args: Any, kwargs: Any) -> tuple[str, bool]:
+        if name in _TWINS:
+            return _TWINS[name], True
+        if name == "__setitem__":
+            return name, True
+        if name.endswith("_") and not name.endswith("__") and name not in ("requires_grad_", "retain_grad_"):
+            return name[:-1], True
+        position = {"relu": 1, "leaky_relu": 2, "elu": 2, "silu": 1, "hardtanh": 3, "relu6": 1, "selu": 1, "celu": 2}
+        position |= {
+            "dropout": 3,
+            "dropout3d": 3,
+            "dropout2d": 3,
+            "hardswish": 1,
+            "hardsigmoid": 1,
+            "mish": 1,
+            "threshold": 3,
+        }
+        in_place = kwargs.get("inplace", False)
+        if name in position and len(args) > position[name]:
+            in_place = in_place or bool(args[position[name]])
+        return name, bool(in_place)
+
+    @staticmethod
+    def _drop_in_place(kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in kwargs.items() if key != "inplace"}
+
+    def _out_of_place(self, call: Call) -> Any:
+        twin = getattr(torch.Tensor, call.name, None) or getattr(torch, call.name, None)
+        if twin is None:
+            raise self.unsupported(call, "it works in place and has no counterpart that does not")
+        return twin
+
+    def _unknown(self, call: Call) -> Any:
+        output = call.func(*call.args, **call.kwargs)
+        tensors = [value for value in tree_flatten(output)[0] if isinstance(value, Tensor) and value.requires_grad]
+        if not tensors:
+            return output
+        if self.strict:
+            raise self.unsupported(
+                call, "no relevance rule is known for it; gradient, CAM and occlusion methods may still work"
+            )
+        for value in tensors:
+            attach(value, Tag(first=False))
+        return output
+
+    # ------------------------------------------------------------------ memory shared between names
+
+    def _rebind(self, target: Tensor, output: Any) -> None:
+        if isinstance(output, Tensor):
+            tag = tag_of(target)
+            if tag is None:
+                attach(target, Tag(replacement=output))
+            else:
+                seen = target
+                while (inner := tag_of(seen)) is not None and inner.replacement is not None:
+                    seen = inner.replacement
+                last = tag_of(seen)
+                assert last is not None
+                for other in self._sharing.get(self._storage(seen), ()):
+                    alias = other()
+                    if alias is not None and alias is not seen and alias is not target:
+                        alias_tag = tag_of(alias)
+                        if alias_tag is not None and alias_tag.replacement is None:
+                            alias_tag.stale = "in-place change"
+                last.replacement = output
+            self._remember(output)
+
+    def _remember(self, output: Tensor) -> None:
+        if output.dim() == self.rank and output.requires_grad and output[0, 0].numel() > 1:
+            tag = tag_of(output)
+            if tag is not None and tag.extra.pop("feature", False):
+                self.last_spatial, self.last_spatial_layer = output, self.where.name
+
+    def _shares(self, tensor: Tensor) -> None:
+        self._sharing.setdefault(self._storage(tensor), []).append(weakref.ref(tensor))
+
+    @staticmethod
+    def _storage(tensor: Tensor) -> int:
+        return tensor.untyped_storage().data_ptr()
+
+    # ------------------------------------------------------------------ small helpers
+
+    def _prepare(self, operation: Operation) -> Operation:
+        operation.backward = self.backward
+        operation.module = self.where.name
+        return operation
+
+    @staticmethod
+    def _tensors(call: Call) -> list[Tensor]:
+        return [leaf for leaf in tree_flatten((call.args, call.kwargs))[0] if isinstance(leaf, Tensor)]
+
+    def _module_returned(self, name: str, output: Any) -> None:
+        if name in self.wanted:
+            tensors = [leaf for leaf in tree_flatten(output)[0] if isinstance(leaf, Tensor)]
+            if tensors:
+                self.outputs[name] = self.current(tensors[0])
+
+
+#: Functions that may join an operation which is still pending (see convolution.py).
+FUSIONS: dict[str, Callable[[Recorder, Call], Tensor | None]] = {}
+
+
+class _Start(Operation):
+    """The input itself."""
+
+    kind = "input"
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return inputs[0]
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return (grad,)
+
+    def relevance(self, relevance: Tensor, composite: Any) -> tuple[Tensor, ...]:
+        return (relevance,)

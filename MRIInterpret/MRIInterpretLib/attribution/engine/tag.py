@@ -1,0 +1,56 @@
+"""What the recorder remembers about a tensor that depends on the input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from .geometry import Geometry
+
+_ATTRIBUTE = "_mri_interpret_tag"
+
+
+@dataclass
+class Tag:
+    """Facts about one recorded tensor.
+
+    Attributes
+    ----------
+    geometry
+        Where the tensor's spatial axes lie in the input's voxels; None when it has no such axes.
+    gate
+        True for values that scale others (a sigmoid's or a softmax's output): products send relevance past them.
+    first
+        True until a layer with weights has been passed.
+    producer
+        The operation that made the tensor and its inputs, where a following normalisation may be merged into it.
+    pending
+        Computes the tensor when it is first needed; until then the tensor is a placeholder without memory.
+    replacement
+        The tensor that stands for this one now, after an in-place change or once a pending one is computed.
+    stale
+        Why this tensor may not be used any more (it shared memory with one that was changed in place).
+    """
+
+    geometry: Geometry | None = None
+    gate: bool = False
+    first: bool = True
+    producer: tuple[Any, tuple[Tensor, ...]] | None = None
+    pending: Callable[[], Tensor] | None = None
+    replacement: Tensor | None = None
+    stale: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def tag_of(tensor: Tensor) -> Tag | None:
+    """The tag of ``tensor``, or None if it does not depend on the input."""
+    return getattr(tensor, _ATTRIBUTE, None)
+
+
+def attach(tensor: Tensor, tag: Tag) -> Tensor:
+    """Tag ``tensor`` and return it."""
+    setattr(tensor, _ATTRIBUTE, tag)
+    return tensor

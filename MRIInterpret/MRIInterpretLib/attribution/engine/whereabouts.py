@@ -1,0 +1,59 @@
+"""Which module of the model is running now, and what each one returned: without hooks on the model.
+
+torch offers hooks that are registered with torch itself and see every module call; they are put up for one forward
+pass, look only at calls of this model in this thread, and are taken down whatever happens.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+
+class Whereabouts:
+    """The stack of running modules, by dotted name.
+
+    Parameters
+    ----------
+    model
+        The model whose modules are followed.
+    on_output
+        Called as ``on_output(name, output)`` whenever a module returns.
+    """
+
+    def __init__(self, model: nn.Module, on_output: Callable[[str, Any], None]) -> None:
+        self._names = {id(module): name for name, module in model.named_modules()}
+        self._stack: list[str] = []
+        self._on_output = on_output
+
+    @property
+    def name(self) -> str:
+        """Dotted name of the innermost running module; empty for the model itself."""
+        return self._stack[-1] if self._stack else ""
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Follow the module calls of this thread inside the block."""
+        thread = threading.get_ident()
+
+        def enter(module: nn.Module, _inputs: Any) -> None:
+            if threading.get_ident() == thread and id(module) in self._names:
+                self._stack.append(self._names[id(module)])
+
+        def leave(module: nn.Module, _inputs: Any, output: Any) -> None:
+            if threading.get_ident() == thread and id(module) in self._names:
+                self._stack.pop()
+                self._on_output(self._names[id(module)], output)
+
+        handles = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+            self._stack.clear()

@@ -1,0 +1,222 @@
+"""Explainer: many attribution maps of one classifier, from one recorded forward pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..progress import ProgressCallback, silent
+from .engine import operations as operations  # fills the table of recorded operations
+from .engine.operation import Backward
+from .engine.recorder import Recorder
+from .memory import peak_memory
+from .method import Method
+from .registry import PANEL, resolve_methods
+from .result import Attribution, Attributions
+from .run import Run
+from .target import Target, check_target, class_scores, target_weights
+from .untouched import untouched
+
+
+class Explainer:
+    """Explains what a 3D classifier (1D and 2D ones too) decides.
+
+    Parameters
+    ----------
+    model
+        Any ``nn.Module`` that returns class scores (N, classes); it is never changed. A model in training mode is
+        evaluated as if in evaluation mode. Models of half precision are computed in float32.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3))
+    >>> maps = Explainer(model).explain(torch.rand(1, 1, 8, 8, 8), target="predicted", methods=["lrp", "grad_cam"])
+    >>> maps["lrp"].map.shape
+    torch.Size([1, 8, 8, 8])
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"a model is a torch.nn.Module, not {type(model).__name__}")
+        self.model = model
+
+    def explain(
+        self,
+        x: Tensor,
+        target: Target = "predicted",
+        methods: Sequence[str | Method] | str | Method = PANEL,
+        progress: ProgressCallback = silent,
+        device: str | torch.device | None = None,
+        brain_mask: Tensor | None = None,
+        regions: Tensor | None = None,
+    ) -> Attributions:
+        """Explain one input, or a batch of them.
+
+        Parameters
+        ----------
+        x
+            (N, C, I, J, K), floating point, finite; the network's own input. It is not changed.
+        target
+            A class's index, ``"predicted"`` (per sample), or a weight for every output: (classes,) or (N, classes).
+        methods
+            Names from :func:`available_methods`, or configured methods such as ``LRP(composite="epsilon")``.
+        progress
+            Called between passes; may raise ``Cancelled``, which leaves no trace in the model.
+        device
+            Where to compute; None for where the model is. The model is moved there for the call and moved back.
+        brain_mask
+            (I, J, K), true inside the brain; methods that fill or perturb voxels leave the outside alone.
+        regions
+            (I, J, K), integer labels of atlas regions, 0 outside; needed by ``region_occlusion``.
+
+        Returns
+        -------
+        Attributions
+            By name, in the order asked for; with the logits of the same forward pass.
+
+        Raises
+        ------
+        UserError
+            If the input, target, layer or region labels do not fit the model, or (UnsupportedOperation) if the network
+            has an operation for which a method that was asked for has no rule. Both before time is spent on maps.
+        Cancelled
+            If ``progress`` raised it.
+        """
+        wanted = resolve_methods(methods)
+        check_target(target)
+        self._check_input(x)
+        self._check_layers(wanted)
+        with self._on(device) as place, untouched(self.model):
+            prepared = self._input_on(x, place)
+            started = time.perf_counter()
+            progress("Forward pass", 0.0)
+            run = self._record(prepared, target, wanted)
+            run.progress = progress
+            run.mask = None if brain_mask is None else torch.as_tensor(brain_mask).to(place).bool()
+            run.regions = None if regions is None else torch.as_tensor(regions).to(place).long()
+            progress("Forward pass", 1.0)
+            results = Attributions(
+                run.logits.detach().float().cpu(),
+                run.weights.float().cpu(),
+                run.values.float().cpu(),
+                time.perf_counter() - started,
+            )
+            for number, (key, method) in enumerate(wanted.items()):
+                progress(method.title, number / len(wanted))
+                results[key] = self._one(run, key, method, x, place)
+            progress("Maps", 1.0)
+        return results
+
+    def _one(self, run: Run, key: str, method: Method, x: Tensor, place: torch.device) -> Attribution:
+        started = time.perf_counter()
+        found, details = run.map_of(method)
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)
+        values = {"value": run.values.tolist()}
+        return Attribution(
+            map=found.to(device=x.device, dtype=torch.float32),
+            name=key,
+            title=method.title,
+            signed=method.signed,
+            units=method.units,
+            seconds=time.perf_counter() - started,
+            peak_memory=peak_memory(place),
+            details=method.parameters() | details | values,
+        )
+
+    # ------------------------------------------------------------------ recording
+
+    def _record(self, x: Tensor, target: Target, wanted: dict[str, Method]) -> Run:
+        strict = any(method.needs_rules for method in wanted.values())
+        layers = tuple(name for method in wanted.values() for name in method.layers)
+        backward = Backward()
+        recorder = Recorder(self.model, backward, strict=strict, layers=layers)
+        leaf = x.detach().clone().requires_grad_() if x.requires_grad else x.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            logits = class_scores(recorder.run(self.model, leaf))
+        if not logits.requires_grad:
+            raise UserError("The model's output does not depend on its input: nothing can be explained.")
+        if not bool(torch.isfinite(logits).all()):
+            raise UserError("The model's scores are not finite for this input: check its weights and the intensities.")
+        weights = target_weights(target, logits.detach())
+        return Run(
+            x=leaf,
+            logits=logits,
+            weights=weights,
+            forward=self._plain,
+            another=lambda other: self._record(other, weights.repeat(len(other) // len(x), 1), wanted),
+            backward=backward,
+            outputs=recorder.outputs,
+            last_spatial=recorder.last_spatial,
+            last_spatial_name=recorder.last_spatial_layer,
+        )
+
+    def _plain(self, x: Tensor) -> Tensor:
+        recorder = Recorder(self.model, Backward(), strict=False)
+        with torch.no_grad():
+            return class_scores(recorder.run(self.model, x.detach())).detach()
+
+    # ------------------------------------------------------------------ checks
+
+    def _check_input(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"the input is a tensor (N, C, I, J, K), not {type(x).__name__}")
+        if x.dim() < 3 or 0 in x.shape:
+            raise UserError(f"The input has shape {tuple(x.shape)}; the model needs (N, C, I, J, K).")
+        if not x.is_floating_point():
+            raise UserError(f"The input has type {x.dtype}; give floating point intensities.")
+        if not bool(torch.isfinite(x).all()):
+            raise UserError("The input holds values that are not finite (NaN or infinity): mend the scan first.")
+        first = next((m for m in self.model.modules() if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Conv3d))), None)
+        if first is not None:
+            axes = len(first.kernel_size)
+            if x.dim() != axes + 2:
+                raise UserError(
+                    f"The input has shape {tuple(x.shape)}; the model needs {axes} spatial axes after (N, C)."
+                )
+
+    def _check_layers(self, wanted: dict[str, Method]) -> None:
+        names = [name for name, _ in self.model.named_modules() if name]
+        for method in wanted.values():
+            for layer in method.layers:
+                if layer not in names:
+                    raise UserError(f"The model has no layer '{layer}'; it has: {', '.join(names)}.")
+
+    # ------------------------------------------------------------------ devices and precision
+
+    def _input_on(self, x: Tensor, place: torch.device) -> Tensor:
+        dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
+        moved: Tensor = x.detach().to(device=place, dtype=dtype)
+        return moved
+
+    def _on(self, device: str | torch.device | None) -> _Moved:
+        return _Moved(self.model, device)
+
+
+class _Moved:
+    """The model on another device for a while."""
+
+    def __init__(self, model: nn.Module, device: str | torch.device | None) -> None:
+        self.model = model
+        first: Tensor | None = next(model.parameters(), None)
+        first = next(model.buffers(), None) if first is None else first
+        self.home = torch.device("cpu") if first is None else first.device
+        self.place = self.home if device is None else torch.device(device)
+        if self.place.type == "cuda" and not torch.cuda.is_available():
+            raise UserError("No CUDA device is available: choose device 'cpu'.")
+
+    def __enter__(self) -> torch.device:
+        if self.place != self.home:
+            self.model.to(self.place)
+        return self.place
+
+    def __exit__(self, *_: Any) -> None:
+        if self.place != self.home:
+            self.model.to(self.home)

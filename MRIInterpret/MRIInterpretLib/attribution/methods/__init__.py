@@ -1,0 +1,1 @@
+"""One file per family of attribution methods; importing them loads no torch."""

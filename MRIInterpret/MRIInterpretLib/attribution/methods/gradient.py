@@ -1,0 +1,152 @@
+"""The gradient family: how the score changes when the input does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..method import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..run import Run
+
+
+@dataclass(frozen=True)
+class Gradient(Method):
+    """The gradient of the score with respect to the input."""
+
+    name: ClassVar[str] = "gradient"
+    title: ClassVar[str] = "Gradient"
+    reference: ClassVar[str] = "Simonyan et al. 2014, Deep inside convolutional networks, equation 3"
+    description: ClassVar[str] = "How much the score would rise if a voxel became brighter."
+    units: ClassVar[str] = "logit per intensity"
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        return run.input_gradient().sum(1), {}
+
+
+@dataclass(frozen=True)
+class GradientTimesInput(Method):
+    """Gradient times input: a first-order share of the score for every voxel."""
+
+    name: ClassVar[str] = "gradient_x_input"
+    title: ClassVar[str] = "Gradient x input"
+    reference: ClassVar[str] = "Shrikumar et al. 2017, Learning important features, section 1"
+    description: ClassVar[str] = "The gradient weighted by the voxel's own intensity."
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        return (run.input_gradient() * run.x.detach()).sum(1), {}
+
+
+@dataclass(frozen=True)
+class GuidedBackpropagation(Method):
+    """The gradient, with negative gradients stopped at every ReLU."""
+
+    name: ClassVar[str] = "guided_backprop"
+    title: ClassVar[str] = "Guided backpropagation"
+    reference: ClassVar[str] = "Springenberg et al. 2015, Striving for simplicity, section 3.4"
+    description: ClassVar[str] = "A sharp gradient that keeps only what excites; depends little on the class."
+    units: ClassVar[str] = "logit per intensity"
+    class_discriminative: ClassVar[bool] = False
+    strict: ClassVar[bool] = True
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        return run.input_gradient("guided").sum(1), {}
+
+
+@dataclass(frozen=True)
+class SmoothGrad(Method):
+    """The mean map of a gradient method over noisy copies of the input.
+
+    Parameters
+    ----------
+    base
+        Any method; the gradient by default.
+    samples
+        Number of noisy copies.
+    noise
+        Standard deviation of the noise as a fraction of the input's range.
+    seed
+        Of the noise; the global random state is not touched.
+    """
+
+    base: Method = field(default_factory=Gradient)
+    samples: int = 16
+    noise: float = 0.1
+    seed: int = 0
+
+    name: ClassVar[str] = "smoothgrad"
+    title: ClassVar[str] = "SmoothGrad"
+    reference: ClassVar[str] = "Smilkov et al. 2017, SmoothGrad: removing noise by adding noise, section 3"
+    description: ClassVar[str] = "The gradient, averaged over noisy copies of the scan."
+    units: ClassVar[str] = "logit per intensity"
+    needs_graph: ClassVar[bool] = False
+
+    @property
+    def needs_rules(self) -> bool:
+        return self.base.needs_rules
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        import torch
+
+        x = run.x.detach()
+        generator = torch.Generator().manual_seed(self.seed)
+        spread = self.noise * (
+            x.amax((*range(1, x.dim()),), keepdim=True) - x.amin((*range(1, x.dim()),), keepdim=True)
+        )
+        total = torch.zeros(x.shape[0], *run.shape, dtype=x.dtype, device=x.device)
+        for number in range(self.samples):
+            run.progress(self.title, number / self.samples)
+            noise = torch.randn(x.shape, generator=generator, dtype=torch.float32).to(x)
+            total += run.another(x + spread * noise).map_of(self.base)[0]
+        return total / self.samples, {"base": self.base.name}
+
+
+@dataclass(frozen=True)
+class IntegratedGradients(Method):
+    """The gradient integrated along the straight path from a baseline, times the way from it.
+
+    Parameters
+    ----------
+    steps
+        Points of the Gauss-Legendre rule.
+    baseline
+        Intensity of the start of the path, everywhere the same.
+    batch
+        Points that are run together.
+    """
+
+    steps: int = 32
+    baseline: float = 0.0
+    batch: int = 1
+
+    name: ClassVar[str] = "integrated_gradients"
+    title: ClassVar[str] = "Integrated gradients"
+    reference: ClassVar[str] = "Sundararajan et al. 2017, Axiomatic attribution for deep networks, equation 1"
+    description: ClassVar[str] = "Each voxel's share of the change from an empty scan to this one."
+    conserving: ClassVar[bool] = True
+    needs_graph: ClassVar[bool] = False
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        import numpy as np
+        import torch
+
+        x = run.x.detach()
+        start = torch.full_like(x, self.baseline)
+        nodes, weights = np.polynomial.legendre.leggauss(self.steps)
+        points, weights = (nodes + 1) / 2, weights / 2
+        total = torch.zeros(x.shape[0], *run.shape, dtype=x.dtype, device=x.device)
+        samples = x.shape[0]
+        for first in range(0, self.steps, self.batch):
+            run.progress(self.title, first / self.steps)
+            chosen = points[first : first + self.batch]
+            path = torch.cat([start + float(point) * (x - start) for point in chosen])
+            gradients = run.another(path).input_gradient()
+            for index, weight in enumerate(weights[first : first + self.batch]):
+                part = gradients[index * samples : (index + 1) * samples]
+                total += float(weight) * (part * (x - start)).sum(1)
+        change = run.values - (run.weights * run.forward(start)).sum(1)
+        error = (total.flatten(1).sum(1) - change).abs() / change.abs().clamp(min=1e-12)
+        return total, {"completeness_error": error.tolist(), "steps": self.steps, "baseline": self.baseline}

@@ -1,0 +1,55 @@
+"""Layer-wise relevance propagation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..method import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..composites import Composite
+    from ..run import Run
+
+
+@dataclass(frozen=True)
+class LRP(Method):
+    """The score, handed down from layer to layer until it lies on the voxels.
+
+    Parameters
+    ----------
+    composite
+        Which rule each layer gets: a name from :func:`composites.composites`, or a
+        :class:`composites.Composite` of one's own.
+    bias
+        ``"absorb"`` or ``"redistribute"``; None for what the composite says (``"absorb"`` in all named ones).
+    """
+
+    composite: str | Composite = "epsilon-plus"
+    bias: str | None = None
+
+    name: ClassVar[str] = "lrp"
+    title: ClassVar[str] = "LRP"
+    reference: ClassVar[str] = "Bach et al. 2015, On pixel-wise explanations; Montavon et al. 2019, LRP: an overview"
+    description: ClassVar[str] = "Every voxel's share of the score, handed down layer by layer."
+    conserving: ClassVar[bool] = True
+    strict: ClassVar[bool] = True
+
+    def __hash__(self) -> int:
+        return hash((str(self.composite), self.bias))
+
+    def chosen(self) -> Composite:
+        """The composite with its treatment of biases."""
+        from ..composites import composite_named
+
+        composite = composite_named(self.composite) if isinstance(self.composite, str) else self.composite
+        return composite if self.bias is None else composite.with_bias(self.bias)
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        composite = self.chosen()
+        found = run.relevance(composite).sum(1)
+        values = run.values.double()
+        error = (found.double().flatten(1).sum(1) - values).abs() / values.abs().clamp(min=1e-12)
+        return found, {"composite": composite.name, "bias": composite.bias, "conservation_error": error.tolist()}

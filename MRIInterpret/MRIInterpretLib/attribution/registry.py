@@ -1,0 +1,74 @@
+"""All methods by name. A file in ``methods/`` with a subclass of Method is all it takes to add one."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from ..errors import UserError
+from . import methods
+from .method import Method, MethodInfo
+
+#: The methods of the panel, in the order shown.
+PANEL = ("lrp", "guided_backprop", "grad_cam", "grad_cam_pp", "guided_grad_cam_pp", "lrp_grad_cam_pp")
+
+
+@cache
+def _classes() -> Mapping[str, type[Method]]:
+    found: dict[str, type[Method]] = {}
+    for module in pkgutil.iter_modules(methods.__path__):
+        contents = vars(import_module(f"{methods.__name__}.{module.name}"))
+        for value in contents.values():
+            if (
+                isinstance(value, type)
+                and issubclass(value, Method)
+                and value.name
+                and value.__module__.endswith(module.name)
+            ):
+                found[value.name] = value
+    return found
+
+
+def available_methods() -> dict[str, MethodInfo]:
+    """Every method's facts by name; does not load torch."""
+    return {name: found.info() for name, found in _classes().items()}
+
+
+def create_method(name: str, **parameters: Any) -> Method:
+    """The method called ``name``, with its default parameters except for those given.
+
+    Raises
+    ------
+    UserError
+        If there is no such method.
+    """
+    classes = _classes()
+    if name not in classes:
+        raise UserError(f"There is no attribution method '{name}': choose from {', '.join(sorted(classes))}.")
+    return classes[name](**parameters)
+
+
+def resolve_methods(wanted: Any) -> dict[str, Method]:
+    """Methods by unique key, from names and configured objects.
+
+    A second object of one name gets its parameters into the key, such as ``"lrp(composite=epsilon)"``.
+    """
+    if isinstance(wanted, (str, Method)):
+        wanted = [wanted]
+    found: dict[str, Method] = {}
+    for item in wanted:
+        method = create_method(item) if isinstance(item, str) else item
+        if not isinstance(method, Method):
+            raise TypeError(f"a method is a name or a Method, not {type(item).__name__}")
+        key = method.name
+        if key in found and found[key] != method:
+            defaults = type(method).info().parameters
+            changed = {name: value for name, value in method.parameters().items() if value != defaults[name]}
+            key += "(" + ", ".join(f"{name}={value}" for name, value in changed.items()) + ")"
+        found[key] = method
+    if not found:
+        raise UserError("No attribution method was chosen: choose at least one.")
+    return found

@@ -1,0 +1,274 @@
+"""The rules of layer-wise relevance propagation (LRP) for layers that are linear in their input.
+
+Every rule is a sum of *groups*. A group hands the relevance ``R_k`` of the outputs to the inputs in proportion to
+contributions ``x_j w_jk`` of modified inputs and modified weights::
+
+    R_j = sum_groups sum_k  c_k R_k  (sum_parts x_j w_jk) / (sum_parts sum_i x_i w_ik + b_k)
+
+Notation and numbering follow Montavon et al. 2019, "Layer-Wise Relevance Propagation: An Overview", in *Explainable AI*,
+LNCS 11700, chapter 10, unless another source is given.
+
+Biases: with ``"absorb"`` (the default, as in the papers) a bias takes its share and that share is lost; with
+``"redistribute"`` whatever the bias and the stabiliser took is given to the inputs in proportion to the size
+``|x_j w_jk|`` of their contributions (evenly, where all of these are zero), so that relevance is conserved exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .engine.weighted import WeightedLayer
+from .stabilise import divide
+
+Part = tuple[Tensor, Tensor]
+"""A modified input and a modified weight."""
+
+DEFAULT_EPSILON = 1e-6
+
+
+@dataclass
+class Group:
+    """Contributions that share one denominator.
+
+    Attributes
+    ----------
+    parts
+        Modified inputs and weights whose contributions are summed.
+    bias
+        Shaped to broadcast against the output, or None.
+    coefficient
+        Factor of the relevance: a number, or a tensor of the output's shape.
+    denominator
+        The sum of the contributions with the bias, where it is known already.
+    """
+
+    parts: list[Part]
+    bias: Tensor | None = None
+    coefficient: float | Tensor = 1.0
+    denominator: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one layer hands its relevance down; subclasses give the groups.
+
+    Parameters
+    ----------
+    epsilon
+        The stabiliser: added to each denominator with the denominator's sign (plus at zero).
+    """
+
+    epsilon: float = field(default=DEFAULT_EPSILON, kw_only=True)
+
+    def groups(self, layer: WeightedLayer) -> list[Group]:
+        """The groups of this rule for ``layer`` and the input it saw."""
+        raise AssertionError(f"{type(self).__name__} has no groups")
+
+    def redistribute(self, layer: WeightedLayer, relevance: Tensor, bias: str) -> Tensor:
+        """Relevance of the layer's inputs, given that of its outputs.
+
+        Parameters
+        ----------
+        layer
+            The layer, with the input of the forward pass.
+        relevance
+            Of the layer's output, same shape.
+        bias
+            ``"absorb"`` or ``"redistribute"``.
+
+        Returns
+        -------
+        Tensor
+            Of the input's shape.
+        """
+        total: Tensor | None = None
+        for group in self.groups(layer):
+            handed = _hand_down(layer, group, relevance, self.epsilon, bias)
+            total = handed if total is None else total + handed
+        assert total is not None
+        return total
+
+
+def _hand_down(layer: WeightedLayer, group: Group, relevance: Tensor, epsilon: float, bias: str) -> Tensor:
+    z = group.denominator
+    if z is None:
+        z = _total(layer, group.parts)
+        if group.bias is not None:
+            z = z + group.bias
+    plain = isinstance(group.coefficient, float) and group.coefficient == 1.0
+    incoming = relevance if plain else relevance * group.coefficient
+    shares = divide(incoming, z, epsilon)
+    result = _spread(layer, group.parts, shares)
+    if bias == "redistribute":
+        without_bias = z if group.bias is None else z - group.bias
+        lost = incoming - shares * without_bias
+        sizes = [(x.abs(), weight.abs()) for x, weight in group.parts]
+        total = _total(layer, sizes)
+        result = result + _spread(layer, sizes, divide(lost, total, 0.0))
+        unplaced = torch.where(total == 0, lost, 0)
+        if bool(unplaced.any()):
+            even = [(torch.ones_like(layer.input), torch.ones_like(layer.weight))]
+            result = result + _spread(layer, even, divide(unplaced, _total(layer, even), 0.0))
+    return result
+
+
+def _total(layer: WeightedLayer, parts: Sequence[Part]) -> Tensor:
+    total = layer.apply(*parts[0], None)
+    for x, weight in parts[1:]:
+        total = total + layer.apply(x, weight, None)
+    return total
+
+
+def _spread(layer: WeightedLayer, parts: Sequence[Part], shares: Tensor) -> Tensor:
+    result = parts[0][0] * layer.adjoint(shares, parts[0][1])
+    for x, weight in parts[1:]:
+        result = result + x * layer.adjoint(shares, weight)
+    return result
+
+
+def _positive(values: Tensor) -> Tensor:
+    return values.clamp(min=0)
+
+
+def _negative(values: Tensor) -> Tensor:
+    return values.clamp(max=0)
+
+
+def _bias(layer: WeightedLayer, part: str = "all") -> Tensor | None:
+    if layer.bias is None:
+        return None
+    chosen = {"all": lambda b: b, "positive": _positive, "negative": _negative}[part](layer.bias)
+    return layer.bias_like(chosen)
+
+
+def _signed_parts(layer: WeightedLayer, for_positive: Tensor, for_negative: Tensor) -> list[Part]:
+    """Positive inputs with one weight, negative inputs with another; one part where no input is negative."""
+    if layer.nonnegative:
+        return [(layer.input, for_positive)]
+    return [(_positive(layer.input), for_positive), (_negative(layer.input), for_negative)]
+
+
+@dataclass(frozen=True)
+class Epsilon(Rule):
+    """LRP-epsilon (table 10.1, equation 10.7): ``R_j = sum_k x_j w_jk / (z_k + epsilon sign z_k) R_k``."""
+
+    def groups(self, layer: WeightedLayer) -> list[Group]:
+        return [Group([(layer.input, layer.weight)], _bias(layer), denominator=layer.output())]
+
+
+@dataclass(frozen=True)
+class Zero(Epsilon):
+    """LRP-0 (equation 10.6): epsilon without a stabiliser; outputs that are exactly zero hand nothing down."""
+
+    epsilon: float = field(default=0.0, kw_only=True)
+
+
+@dataclass(frozen=True)
+class ZPlus(Rule):
+    """The z+ rule (Montavon et al. 2017, "Deep Taylor decomposition", equation 14): positive contributions only.
+
+    For inputs of either sign the positive contributions are ``x+ w+`` and ``x- w-``. The positive part of the bias
+    stands in the denominator.
+    """
+
+    def groups(self, layer: WeightedLayer) -> list[Group]:
+        parts = _signed_parts(layer, _positive(layer.weight), _negative(layer.weight))
+        return [Group(parts, _bias(layer, "positive"))]
+
+
+@dataclass(frozen=True)
+class AlphaBeta(Rule):
+    """LRP-alpha-beta (Bach et al. 2015, equation 60): positive contributions count alpha, negative ones minus beta."""
+
+    alpha: float = 2.0
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if abs(self.alpha - self.beta - 1) > 1e-9 or self.beta < 0:
+            raise ValueError(f"alpha - beta must be 1 and beta not negative, not {self.alpha} and {self.beta}")
+
+    def groups(self, layer: WeightedLayer) -> list[Group]:
+        up, down = _positive(layer.weight), _negative(layer.weight)
+        groups = [Group(_signed_parts(layer, up, down), _bias(layer, "positive"), self.alpha)]
+        if self.beta:
+            groups.append(Group(_signed_parts(layer, down, up), _bias(layer, "negative"), -self.beta))
+        return groups
+
+
+@dataclass(frozen=True)
+class Gamma(Rule):
+    """LRP-gamma (equation 10.8), generalised to inputs and outputs of either sign.
+
+    Where the output is positive, positive contributions are favoured by ``1 + gamma``; where it is negative, negative
+    ones are (Andéol et al. 2021, "Learning domain invariant representations by joint Wasserstein distance
+    minimization", appendix; the form for non-negative inputs and outputs is the original).
+    """
+
+    gamma: float = 0.25
+
+    def groups(self, layer: WeightedLayer) -> list[Group]:
+        z = layer.output()
+        up = layer.weight + self.gamma * _positive(layer.weight)
+        down = layer.weight + self.gamma * _negative(layer.weight)
+        bias_up = bias_down = None
+        if layer.bias is not None:
+            bias_up = layer.bias_like(layer.bias + self.gamma * _positive(layer.bias))
+            bias_down = layer.bias_like(layer.bias + self.gamma * _negative(layer.bias))
+        groups = [Group(_signed_parts(layer, up, down), bias_up, (z >= 0).to(z.dtype))]
+        if bool((z < 0).any()):
+            groups.append(Group(_signed_parts(layer, down, up), bias_down, (z < 0).to(z.dtype)))
+        return groups
+
+
+@dataclass(frozen=True)
+class Flat(Rule):
+    """The flat rule (Lapuschkin et al. 2017): all inputs of a receptive field get the same; weights play no part."""
+
+    def groups(self, layer: WeightedLayer) -> list[Group]:
+        return [Group([(torch.ones_like(layer.input), torch.ones_like(layer.weight))])]
+
+
+@dataclass(frozen=True)
+class WSquare(Rule):
+    """The w-square rule (Montavon et al. 2017, equation 12): in proportion to ``w_jk ** 2``, whatever the input."""
+
+    def groups(self, layer: WeightedLayer) -> list[Group]:
+        return [Group([(torch.ones_like(layer.input), layer.weight.square())])]
+
+
+@dataclass(frozen=True)
+class ZBox(Rule):
+    """The z-box rule for an input layer with values in ``[low, high]`` (Montavon et al. 2017, equation 16)."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.low > 0 or self.high < 0 or self.low >= self.high:
+            raise ValueError(f"the box must hold zero and not be empty, not [{self.low}, {self.high}]")
+
+    def groups(self, layer: WeightedLayer) -> list[Group]:
+        low, high = torch.full_like(layer.input, self.low), torch.full_like(layer.input, self.high)
+        parts = [
+            (layer.input, layer.weight),
+            (-low, _positive(layer.weight)),
+            (-high, _negative(layer.weight)),
+        ]
+        return [Group(parts)]
+
+
+@dataclass(frozen=True)
+class Pass(Rule):
+    """The identity: relevance goes through unchanged, for layers whose output has the input's shape."""
+
+    def redistribute(self, layer: WeightedLayer, relevance: Tensor, bias: str) -> Tensor:
+        if relevance.shape != layer.input.shape:
+            raise ValueError(
+                f"the identity rule needs input and output of one shape, not {tuple(layer.input.shape)} and "
+                f"{tuple(relevance.shape)} (layer '{layer.module}')"
+            )
+        return relevance

@@ -1,0 +1,144 @@
+"""One input being explained: what the methods draw on, each thing computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from ..progress import ProgressCallback, silent
+from .composites import Composite
+from .engine.geometry import Geometry, covering, to_input_grid
+from .engine.operation import Backward
+from .engine.tag import tag_of
+
+if TYPE_CHECKING:
+    from .method import Method
+
+
+@dataclass
+class Layer:
+    """The output of one layer in the recorded pass."""
+
+    name: str
+    output: Tensor
+    geometry: Geometry
+
+
+@dataclass
+class Run:
+    """The recorded forward pass of one input, and passes back over it.
+
+    Attributes
+    ----------
+    x
+        The input, (N, C, *spatial); the graph's leaf where there is a graph.
+    logits
+        (N, classes); with history if ``graph``.
+    weights
+        The target, (N, classes).
+    forward
+        Runs the plain model on another input of x's kind, without history, and gives its logits.
+    another
+        Records another input with the same target, for methods that average over inputs.
+    outputs
+        Outputs of the modules that were asked for, by dotted name.
+    regions
+        Integer labels on the input's spatial grid, for methods that work by region.
+    """
+
+    x: Tensor
+    logits: Tensor
+    weights: Tensor
+    forward: Callable[[Tensor], Tensor]
+    another: Callable[[Tensor], Run]
+    backward: Backward
+    outputs: dict[str, Tensor]
+    last_spatial: Tensor | None = None
+    last_spatial_name: str = ""
+    regions: Tensor | None = None
+    mask: Tensor | None = None
+    progress: ProgressCallback = silent
+    _cache: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The input's spatial shape."""
+        return tuple(self.x.shape[2:])
+
+    @property
+    def values(self) -> Tensor:
+        """The value explained per sample, (N,)."""
+        return (self.weights * self.logits.detach()).sum(1)
+
+    def map_of(self, method: Method) -> tuple[Tensor, dict[str, Any]]:
+        """The map and details of ``method``; computed once however many methods are made of it."""
+        if method not in self._cache:
+            found, details = method.compute(self)
+            self._cache[method] = (found, details)
+        cached: tuple[Tensor, dict[str, Any]] = self._cache[method]
+        return cached
+
+    def input_gradient(self, mode: str = "gradient") -> Tensor:
+        """Gradient of the value with respect to the input, or guided backpropagation; shape of x."""
+        key = ("input", mode)
+        if key not in self._cache:
+            self._cache[key] = self._back(self.weights, self.x, mode)
+        found: Tensor = self._cache[key]
+        return found
+
+    def relevance(self, composite: Composite) -> Tensor:
+        """Relevance of the input under ``composite``, starting from ``weights * logits``; shape of x."""
+        return self._back(self.weights * self.logits.detach(), self.x, "relevance", composite)
+
+    def layer(self, name: str | None) -> Layer:
+        """The output of the module called ``name``, or of the last layer with spatial axes.
+
+        Raises
+        ------
+        UserError
+            If that layer has no spatial output, or was never run.
+        """
+        if name is None:
+            if self.last_spatial is None:
+                raise UserError(
+                    "The model has no layer with spatial axes, so it has no class activation maps."
+                )
+            output, label = self.last_spatial, self.last_spatial_name
+        else:
+            if name not in self.outputs:
+                raise UserError(f"Layer '{name}' did not run for this input: choose another one.")
+            output, label = self.outputs[name], name
+        if output.dim() != self.x.dim() or not output.requires_grad:
+            raise UserError(
+                f"Layer '{label}' returns shape {tuple(output.shape)}: choose one that keeps the spatial axes."
+            )
+        tag = tag_of(output)
+        geometry = tag.geometry if tag is not None else None
+        return Layer(label, output, geometry or covering(self.shape, output.shape[2:]))
+
+    def layer_gradient(self, layer: Layer) -> Tensor:
+        """Gradient of the value with respect to a layer's output; only the part above it is passed."""
+        key = ("layer", id(layer.output))
+        if key not in self._cache:
+            self._cache[key] = self._back(self.weights, layer.output, "gradient")
+        found: Tensor = self._cache[key]
+        return found
+
+    def upsample(self, features: Tensor, layer: Layer) -> Tensor:
+        """Bring (N, *feature grid) to the input's grid, in place in the sense of the world."""
+        return to_input_grid(features, layer.geometry, self.shape)
+
+    def _back(self, start: Tensor, source: Tensor, mode: str, composite: Composite | None = None) -> Tensor:
+        self.backward.mode, self.backward.composite = mode, composite
+        try:
+            (found,) = torch.autograd.grad(self.logits, source, start, retain_graph=True, allow_unused=True)
+        finally:
+            self.backward.mode, self.backward.composite = "gradient", None
+        if found is None:
+            return torch.zeros_like(source)
+        return found.detach()

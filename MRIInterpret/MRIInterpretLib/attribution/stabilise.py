@@ -1,0 +1,19 @@
+"""The stabiliser of LRP: keeps denominators away from zero without changing their sign."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def stabilise(values: Tensor, epsilon: float) -> Tensor:
+    """``values + epsilon * sign(values)``, with the sign of zero taken as plus one."""
+    return values + torch.where(values < 0, -epsilon, epsilon).to(values.dtype)
+
+
+def divide(numerator: Tensor, denominator: Tensor, epsilon: float) -> Tensor:
+    """``numerator / stabilise(denominator)``; zero where the stabilised denominator is still zero."""
+    if epsilon > 0:
+        return numerator / stabilise(denominator, epsilon)
+    safe = torch.where(denominator == 0, 1, denominator)
+    return torch.where(denominator == 0, 0, numerator / safe)

@@ -1,0 +1,47 @@
+"""Run a model without leaving a trace in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Put ``model`` into evaluation mode for the block and undo every change of state after it, whatever happens.
+
+    Restored are the training flag of every module, every buffer (value and identity), which tensors are registered
+    where, and the global random state of the CPU and of the model's device. Weights cannot change: the recorder refuses
+    in-place changes of them.
+    """
+    modules = list(model.modules())
+    training = [module.training for module in modules]
+    tables = [(dict(module._parameters), dict(module._buffers)) for module in modules]
+    buffers = [(buffer, buffer.detach().clone(), buffer._version) for buffer in model.buffers()]
+    devices = {parameter.device.index or 0 for parameter in model.parameters() if parameter.is_cuda}
+    with torch.random.fork_rng(devices=sorted(devices)):
+        try:
+            for module in modules:
+                # Not .eval(): a model may override it, and each flag has to come back on its own.
+                module.training = False
+            yield
+        finally:
+            for module, flag, (parameters, registered) in zip(modules, training, tables, strict=True):
+                module.training = flag
+                if module._parameters != parameters or any(
+                    module._buffers.get(key) is not value for key, value in registered.items()
+                ):
+                    _restore(module, parameters, registered)
+            with torch.no_grad():
+                for buffer, value, version in buffers:
+                    if buffer._version != version:
+                        buffer.copy_(value)
+
+
+def _restore(module: nn.Module, parameters: dict, registered: dict) -> None:
+    for table, wanted in ((module._parameters, parameters), (module._buffers, registered)):
+        table.clear()
+        table.update(wanted)
