@@ -130,7 +130,7 @@ def _atlas(points: Points) -> NDArray[np.uint16]:
 
 
 def _summary(maps: dict[str, NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    scaled = np.stack([np.abs(m) / np.quantile(np.abs(m), 0.999) for m in maps.values()])
+    scaled = np.stack([np.abs(m) / np.abs(m).max() for m in maps.values()])
     votes = sum((np.abs(m) > max(np.quantile(np.abs(m), 0.98), 1e-12)).astype(int) for m in maps.values())
     consensus = np.select([votes >= 3, votes >= 2], [3, 2], 0).astype(np.uint8)
     return np.clip(scaled.mean(axis=0), 0, 1).astype(np.float32), consensus

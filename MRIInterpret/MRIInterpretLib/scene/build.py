@@ -1,0 +1,198 @@
+"""Explanation in, nodes out: all that a result shows in 3D Slicer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ..explanation import Explanation
+from ..progress import ProgressCallback, silent
+from . import charts, hierarchy, views
+from .atlas import add_atlas
+from .colours import CONSENSUS, SEQUENTIAL, SIGNED, add_colour_table
+from .nodes import ROLE, NodeMaker, batch, nodes_of_run, remove_with_dependents, runs
+from .note import note_text
+from .tables import add_table
+from .volume_rendering import add_surface, add_volume_rendering
+from .volumes import add_consensus, add_legend, add_map, add_scan
+
+
+@dataclass
+class SceneNodes:
+    """The nodes of one result. ``maps`` is keyed by the registry's name of the method."""
+
+    run: str
+    scan: Any
+    summary: Any
+    consensus: Any
+    atlas: Any
+    surface: Any
+    volume_rendering: Any
+    note: Any
+    folder: int
+    maps: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)  # "regions", "agreement", "probabilities", "top-regions"
+    charts: dict[str, Any] = field(default_factory=dict)  # "probabilities", "top-regions"
+
+
+def build_scene(
+    explanation: Explanation,
+    scene: Any,
+    *,
+    scan_node: Any | None = None,
+    arrange_views: bool = True,
+    progress: ProgressCallback = silent,
+) -> SceneNodes:
+    """Add an explanation to a scene; if that fails half-way, the scene is left as it was.
+
+    Parameters
+    ----------
+    explanation
+        What the main job returned.
+    scene
+        vtkMRMLScene, of Slicer's window or headless.
+    scan_node
+        The scan, if it is in the scene already. It is not modified; all results go under its parent transform.
+    arrange_views
+        Whether the slice views show the summary over the scan, at its peak, and the camera looks at the head.
+    progress
+        Told about each part.
+
+    Returns
+    -------
+    SceneNodes
+    """
+    name = (explanation.scan.name or "scan").removesuffix(".gz").removesuffix(".nii")
+    run = _unique_run(scene, f"MRIInterpret: {name}, {explanation.target.name}")
+    make = NodeMaker(scene, run, explanation.model.banner)
+    try:
+        with batch(scene):
+            nodes = _add_nodes(explanation, make, scan_node, name, progress)
+            nodes.folder = hierarchy.add_folder(scene, run, [(node, node.GetAttribute(ROLE)) for node in make.made])
+    except BaseException:
+        make.remove_all()
+        raise
+    if arrange_views:
+        views.show_over_scan(scene, nodes.scan, nodes.summary)
+        views.fit_slices(scene, nodes.scan)
+        views.jump_to(scene, views.peak(nodes.summary))
+        views.aim_camera(scene, nodes.scan)
+        views.select_active(scene, nodes.scan, nodes.tables["regions"], nodes.charts["probabilities"])
+    progress("Building the scene", 1.0)
+    return nodes
+
+
+def _unique_run(scene: Any, wanted: str) -> str:
+    taken, run, count = set(runs(scene)), wanted, 1
+    while run in taken:
+        count += 1
+        run = f"{wanted} ({count})"
+    return run
+
+
+def _add_nodes(
+    explanation: Explanation, make: NodeMaker, scan_node: Any | None, name: str, progress: ProgressCallback
+) -> SceneNodes:
+    step = "Building the scene"
+    progress(step, 0.0)
+    note = make.add("vtkMRMLTextNode", "Research use only", "note")
+    note.SetText(note_text(explanation))
+    scan = scan_node if scan_node is not None else add_scan(make, explanation.scan, explanation.mask, name)
+    signed_colours = add_colour_table(make, SIGNED)
+    sequential_colours = add_colour_table(make, SEQUENTIAL)
+    summary, limits = add_map(make, explanation.summary, "Summary score", "summary", sequential_colours, False)
+    add_legend(make, summary, "Summary score\n(0 to 1)\nresearch use only")
+    rendering = add_volume_rendering(make, summary, limits, signed=False)
+    rendering.SetVisibility(True)
+    progress(step, 0.2)
+    consensus = add_consensus(make, explanation.consensus, "Consensus", add_colour_table(make, CONSENSUS))
+    add_legend(make, consensus, "Most relevant for")
+    maps = {}
+    for count, (method, one) in enumerate(explanation.maps.items()):
+        colours = signed_colours if one.signed else sequential_colours
+        maps[method], _ = add_map(make, one.native, one.title, "map", colours, one.signed, method)
+        add_legend(make, maps[method], f"{one.title}\n({one.units})\nresearch use only", method)
+        progress(step, 0.2 + 0.4 * (count + 1) / len(explanation.maps))
+    surface = add_surface(make, explanation.mask, "Brain surface")
+    progress(step, 0.8)
+    atlas = add_atlas(make, explanation.atlas_in_scan, explanation.regions, f"Atlas: {explanation.atlas_name}", scan)
+    tables, plots = _add_tables(explanation, make)
+    transform = scan.GetTransformNodeID()
+    for node in [summary, consensus, surface, atlas, *maps.values()]:
+        node.SetAndObserveTransformNodeID(transform)
+    return SceneNodes(make.run, scan, summary, consensus, atlas, surface, rendering, note, 0, maps, tables, plots)
+
+
+def _add_tables(explanation: Explanation, make: NodeMaker) -> tuple[dict[str, Any], dict[str, Any]]:
+    regions: pd.DataFrame = explanation.region_table
+    tables = {
+        "regions": add_table(make, regions, "Regions", "regions"),
+        "agreement": add_table(make, explanation.agreement, "Agreement of the methods", "agreement"),
+    }
+    plots = {}
+    methods = list(dict.fromkeys(regions["method"]))
+    ranked = "summary" if "summary" in methods else methods[0]
+    for role, frame, label, value, title in (
+        (
+            "probabilities",
+            charts.probabilities_frame(explanation.prediction.probabilities),
+            "class",
+            "probability",
+            "Class probabilities (research use only)",
+        ),
+        (
+            "top-regions",
+            charts.top_regions_frame(regions, ranked),
+            "region",
+            "share of relevance",
+            "Regions with the most relevance",
+        ),
+    ):
+        tables[role], plots[role] = charts.add_bar_chart(make, frame, label, value, title, role)
+    return tables, plots
+
+
+def find_result(scene: Any, run: str) -> SceneNodes | None:
+    """The nodes of a result that is in the scene already, for instance after reopening a file; None if incomplete."""
+    from .nodes import METHOD
+
+    by_role: dict[str, Any] = {}
+    maps: dict[str, Any] = {}
+    for node in nodes_of_run(scene, run):
+        role = node.GetAttribute(ROLE)
+        if role == "map":
+            maps[node.GetAttribute(METHOD)] = node
+        elif not (role == "volume-rendering" and node.GetAttribute(METHOD)):
+            by_role.setdefault(role, node)
+    needed = ("summary", "consensus", "atlas", "surface", "volume-rendering", "note", "regions", "agreement")
+    if not maps or any(role not in by_role for role in needed):
+        return None
+    return SceneNodes(
+        run,
+        by_role.get("scan"),
+        by_role["summary"],
+        by_role["consensus"],
+        by_role["atlas"],
+        by_role["surface"],
+        by_role["volume-rendering"],
+        by_role["note"],
+        hierarchy.folder_named(scene, run) or 0,
+        maps,
+        {role: by_role[role] for role in ("regions", "agreement", "probabilities", "top-regions") if role in by_role},
+        {role: by_role[f"{role}-chart"] for role in ("probabilities", "top-regions") if f"{role}-chart" in by_role},
+    )
+
+
+def remove_result(scene: Any, run: str) -> None:
+    """Take a result out of the scene, folder and all."""
+    nodes = nodes_of_run(scene, run)
+    if not nodes:
+        return
+    folder = hierarchy.folder_named(scene, run)
+    with batch(scene):
+        for node in reversed(nodes):
+            remove_with_dependents(scene, node)
+        if folder is not None:
+            hierarchy.remove_folder(scene, folder)

@@ -1,0 +1,185 @@
+"""A scene as pictures, drawn off-screen by Slicer's own displayable managers: three slices and the 3D view.
+
+Slicer's window puts each slice image on the screen with a Qt-side helper that slicer-core does not have; here a plain
+image actor does that. All else (colours, overlays, legends, outlines, models, volume rendering) is Slicer's code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtkmodules.vtkRenderingContextOpenGL2
+import vtkmodules.vtkRenderingFreeType
+import vtkmodules.vtkRenderingOpenGL2
+import vtkmodules.vtkRenderingVolumeOpenGL2  # noqa: F401 - these register the renderers
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkRenderingCore import (
+    vtkActor2D,
+    vtkImageMapper,
+    vtkRenderer,
+    vtkRenderWindow,
+    vtkRenderWindowInteractor,
+    vtkWindowToImageFilter,
+)
+
+from .headless import HeadlessScene
+from .views import fit_slices, nodes_of
+
+Picture = NDArray[np.uint8]  # (height, width, 3), the first row at the top
+
+_SLICE_MANAGERS = (
+    "vtkMRMLModelSliceDisplayableManager",
+    "vtkMRMLOrientationMarkerDisplayableManager",
+    "vtkMRMLRulerDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager2D",
+    "vtkMRMLColorLegendDisplayableManager",
+)
+_3D_MANAGERS = (
+    "vtkMRMLVolumeRenderingDisplayableManager",
+    "vtkMRMLCameraDisplayableManager",
+    "vtkMRMLViewDisplayableManager",
+    "vtkMRMLModelDisplayableManager",
+    "vtkMRMLOrientationMarkerDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager3D",
+    "vtkMRMLColorLegendDisplayableManager",
+)
+
+
+class _View:
+    """A render window without a screen, and the displayable managers that fill it."""
+
+    def __init__(self, headless: HeadlessScene, size: tuple[int, int], factory_class: Any, managers: tuple[str, ...]):
+        self.renderer = vtkRenderer()
+        self.window = vtkRenderWindow()
+        self.window.SetOffScreenRendering(1)
+        self.window.SetMultiSamples(0)
+        self.window.SetSize(*size)
+        self.window.AddRenderer(self.renderer)
+        self.interactor = vtkRenderWindowInteractor()
+        self.interactor.SetRenderWindow(self.window)
+        self.interactor.Initialize()
+        factory = factory_class.GetInstance()
+        factory.SetMRMLApplicationLogic(headless.application_logic)
+        for name in managers:
+            if not factory.IsDisplayableManagerRegistered(name):
+                factory.RegisterDisplayableManager(name)
+        self.group = slicer.vtkMRMLDisplayableManagerGroup()
+        self.group.SetRenderer(self.renderer)
+        self.group.Initialize(factory, self.renderer)
+
+    def shoot(self) -> Picture:
+        self.window.Render()
+        grab = vtkWindowToImageFilter()
+        grab.SetInput(self.window)
+        grab.SetInputBufferTypeToRGB()
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        image = grab.GetOutput()
+        width, height, _ = image.GetDimensions()
+        return np.flipud(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)).copy()
+
+    def close(self) -> None:
+        self.group.SetMRMLDisplayableNode(None)
+        self.window.Finalize()
+
+
+def _wake_legends(composite: Any) -> None:
+    """Legends are noticed when a layer changes: here the views come after the scene, in Slicer's window before it."""
+    foreground = composite.GetForegroundVolumeID()
+    for volume in (None, foreground):
+        composite.SetInteracting(1)
+        composite.SetInteractionFlags(composite.ForegroundVolumeFlag)
+        composite.SetForegroundVolumeID(volume)
+        composite.Modified()
+    composite.SetInteracting(0)
+
+
+def slice_picture(headless: HeadlessScene, name: str = "Red", size: tuple[int, int] = (400, 400)) -> Picture:
+    """What a slice view shows.
+
+    Parameters
+    ----------
+    headless
+        The scene. The view's node must be in it, see :func:`views.add_views`.
+    name
+        Layout name: "Red" (axial), "Yellow" (sagittal) or "Green" (coronal).
+    size
+        Width and height in pixels.
+    """
+    view = _View(headless, size, slicer.vtkMRMLSliceViewDisplayableManagerFactory, _SLICE_MANAGERS)
+    view.renderer.GetActiveCamera().ParallelProjectionOn()
+    overlay = vtkRenderer()
+    overlay.GetActiveCamera().ParallelProjectionOn()
+    overlay.SetLayer(1)
+    view.window.SetNumberOfLayers(2)
+    view.window.AddRenderer(overlay)
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLApplicationLogic(headless.application_logic)
+    headless.application_logic.GetSliceLogics().AddItem(logic)
+    try:
+        logic.SetMRMLScene(headless.scene)
+        node = next(n for n in nodes_of(headless.scene, "vtkMRMLSliceNode") if n.GetLayoutName() == name)
+        logic.SetSliceNode(node)
+        centre = [node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+        node.SetDimensions(size[0], size[1], 1)
+        background = headless.scene.GetNodeByID(logic.GetSliceCompositeNode().GetBackgroundVolumeID() or "")
+        if background is not None:
+            fit_slices(headless.scene, background, [node])
+            node.JumpSliceByOffsetting(*centre)
+        view.group.SetMRMLDisplayableNode(node)
+        logic.UpdatePipeline()
+        _wake_legends(logic.GetSliceCompositeNode())
+        mapper = vtkImageMapper()
+        mapper.SetColorWindow(255)
+        mapper.SetColorLevel(127.5)
+        if logic.GetImageDataConnection() is not None:
+            mapper.SetInputConnection(logic.GetImageDataConnection())
+            actor = vtkActor2D()
+            actor.SetMapper(mapper)
+            actor.GetProperty().SetDisplayLocationToBackground()
+            view.renderer.AddViewProp(actor)
+        return view.shoot()
+    finally:
+        view.close()
+        headless.application_logic.GetSliceLogics().RemoveItem(logic)
+        logic.SetMRMLScene(None)
+
+
+def view_picture(headless: HeadlessScene, size: tuple[int, int] = (400, 400)) -> Picture:
+    """What the 3D view shows: the brain surface, and volume rendering where it is switched on."""
+    view = _View(headless, size, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _3D_MANAGERS)
+    view.renderer.SetUseDepthPeeling(True)
+    view.renderer.SetUseDepthPeelingForVolumes(True)
+    view.renderer.SetMaximumNumberOfPeels(50)
+    view.renderer.SetOcclusionRatio(0.0)
+    try:
+        node = nodes_of(headless.scene, "vtkMRMLViewNode")[0]
+        view.group.SetMRMLDisplayableNode(node)
+        view.renderer.ResetCameraClippingRange()
+        return view.shoot()
+    finally:
+        view.close()
+
+
+def four_up(headless: HeadlessScene, size: tuple[int, int] = (400, 400)) -> Picture:
+    """Axial, 3D, coronal and sagittal view in one picture, as in Slicer's four-up layout."""
+    top = [slice_picture(headless, "Red", size), view_picture(headless, size)]
+    bottom = [slice_picture(headless, "Green", size), slice_picture(headless, "Yellow", size)]
+    return np.vstack([np.hstack(top), np.hstack(bottom)])
+
+
+def save_png(picture: Picture, path: str | Path) -> None:
+    """Write a picture as PNG, aside and renamed."""
+    from matplotlib import image
+
+    from ..atomic import replacing
+
+    with replacing(path) as aside:
+        image.imsave(str(aside), picture, format="png")
+
+
+__all__ = ["four_up", "save_png", "slice_picture", "view_picture"]

@@ -1,0 +1,44 @@
+"""Scenes for the tests of scene/: they need slicer-core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("slicer")
+
+from MRIInterpretLib.explanation import Explanation
+from MRIInterpretLib.scene import SceneNodes, build_scene, find_result, write_mrb
+from MRIInterpretLib.scene.headless import HeadlessScene
+from MRIInterpretLib.scene.nodes import runs
+from MRIInterpretLib.scene.views import add_views
+
+
+@pytest.fixture
+def headless() -> Iterator[HeadlessScene]:
+    """An empty scene."""
+    with HeadlessScene() as scene:
+        yield scene
+
+
+@pytest.fixture
+def built(headless: HeadlessScene, small_explanation: Explanation) -> tuple[HeadlessScene, SceneNodes]:
+    """A scene with views and the small explanation in it."""
+    add_views(headless.scene)
+    return headless, build_scene(small_explanation, headless.scene)
+
+
+@pytest.fixture(scope="session")
+def reopened(
+    small_explanation: Explanation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Any, SceneNodes]]:
+    """The small explanation's scene after writing it as .mrb and reading that into a fresh scene."""
+    path = write_mrb(small_explanation, tmp_path_factory.mktemp("mrb") / "scene.mrb")
+    with HeadlessScene() as scene:
+        scene.read(path)
+        (run,) = runs(scene.scene)
+        found = find_result(scene.scene, run)
+        assert found is not None
+        yield scene, found

@@ -1,0 +1,295 @@
+"""All that an explanation shows is in the scene, where it belongs, and comes back from a file as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from fixtures_explanation import make_explanation
+from MRIInterpretLib.errors import Cancelled
+from MRIInterpretLib.scene import build_scene, find_result, remove_result
+from MRIInterpretLib.scene.atlas import highlight, segment_id
+from MRIInterpretLib.scene.geometry import affine_of, fill_volume_node, volume_of
+from MRIInterpretLib.scene.nodes import nodes_of_run, runs
+from MRIInterpretLib.scene.tables import table_frame
+from MRIInterpretLib.scene.views import nodes_of, peak, to_world
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+
+@pytest.fixture(params=["built", "reopened"])
+def result(request):
+    """The same checks before and after the way through a file."""
+    headless, nodes = request.getfixturevalue(request.param)
+    return headless.scene, nodes
+
+
+def test_volumes_hold_the_voxels_and_the_geometry(result, small_explanation):
+    _, nodes = result
+    pairs = [(nodes.scan, small_explanation.scan), (nodes.summary, small_explanation.summary)]
+    pairs += [(nodes.consensus, small_explanation.consensus)]
+    pairs += [(nodes.maps[name], one.native) for name, one in small_explanation.maps.items()]
+    for node, volume in pairs:
+        np.testing.assert_array_equal(volume_of(node).array, volume.array)
+        np.testing.assert_allclose(affine_of(node), volume.affine, atol=1e-4)
+
+
+def test_signed_maps_are_centred_at_zero_and_the_others_start_there(result, small_explanation):
+    _, nodes = result
+    for name, one in small_explanation.maps.items():
+        display = nodes.maps[name].GetScalarVolumeDisplayNode()
+        lower, upper = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+        strongest = np.abs(one.native.array).max()
+        assert 0.3 * strongest < upper <= strongest * 1.001
+        assert lower == pytest.approx(-upper if one.signed else 0.0, abs=1e-5 * upper)
+        assert display.GetColorNode().GetName() == f"Relevance ({'signed' if one.signed else 'sequential'})"
+        assert bool(display.GetApplyThreshold()) is not one.signed
+
+
+def test_the_consensus_has_named_colours(result):
+    _, nodes = result
+    colours = nodes.consensus.GetDisplayNode().GetColorNode()
+    assert [colours.GetColorName(label) for label in (1, 2, 3)] == [
+        "half of the methods",
+        "two thirds of the methods",
+        "all methods",
+    ]
+
+
+def segment_voxels(segment):
+    """World coordinates of a segment's voxels, read off its own labelmap."""
+    image = segment.GetRepresentation("Binary labelmap")
+    matrix, extent = vtkMatrix4x4(), image.GetExtent()
+    image.GetImageToWorldMatrix(matrix)
+    affine = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    shape = image.GetDimensions()
+    labels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape, order="F")
+    index = np.argwhere(labels == segment.GetLabelValue()) + np.array(extent[::2])
+    return index @ affine[:3, :3].T + affine[:3, 3]
+
+
+def test_the_atlas_is_a_segmentation_with_named_coloured_segments_in_place(result, small_explanation):
+    _, nodes = result
+    segmentation = nodes.atlas.GetSegmentation()
+    assert segmentation.GetNumberOfSegments() == len(small_explanation.regions)
+    for region in small_explanation.regions:
+        segment = segmentation.GetSegment(segment_id(region.label))
+        assert segment.GetName() == region.name
+        np.testing.assert_allclose(segment.GetColor(), region.colour, atol=1e-3)
+        expected = np.argwhere(small_explanation.atlas_in_scan.array == region.label)
+        world = expected @ small_explanation.scan.affine[:3, :3].T + small_explanation.scan.affine[:3, 3]
+        found = segment_voxels(segment)
+        assert len(found) == len(world)
+        np.testing.assert_allclose(sorted(map(tuple, found.round(2))), sorted(map(tuple, world.round(2))), atol=0.011)
+
+
+def test_tables_keep_their_columns_types_and_values(result, small_explanation):
+    _, nodes = result
+    for key, frame in (("regions", small_explanation.region_table), ("agreement", small_explanation.agreement)):
+        shown = table_frame(nodes.tables[key])
+        assert list(shown.columns) == list(frame.columns)
+        for column in frame.columns:
+            if frame[column].dtype.kind in "if":
+                np.testing.assert_allclose(shown[column], frame[column], rtol=1e-5)  # a file keeps six digits
+            else:
+                assert list(shown[column]) == list(frame[column])
+
+
+def test_charts_show_the_probabilities_and_the_top_regions(result, small_explanation):
+    _, nodes = result
+    odds = table_frame(nodes.tables["probabilities"])
+    assert dict(zip(odds["class"], odds["probability"], strict=True)) == pytest.approx(
+        small_explanation.prediction.probabilities
+    )
+    top = table_frame(nodes.tables["top-regions"])
+    assert top["share of relevance"].is_monotonic_decreasing
+    assert top["region"][0] == "Right-Hippocampus"
+    for key, chart in nodes.charts.items():
+        series = chart.GetNthPlotSeriesNode(0)
+        assert series.GetTableNode().GetID() == nodes.tables[key].GetID()
+        assert series.GetPlotType() == series.PlotTypeBar
+        assert nodes.tables[key].GetColumnIndex(series.GetYColumnName()) >= 0
+        assert nodes.tables[key].GetColumnIndex(series.GetLabelColumnName()) >= 0
+
+
+def test_the_summary_lies_over_the_scan_in_every_slice_view(result):
+    scene, nodes = result
+    composites = nodes_of(scene, "vtkMRMLSliceCompositeNode")
+    assert len(composites) == 3
+    for composite in composites:
+        assert composite.GetBackgroundVolumeID() == nodes.scan.GetID()
+        assert composite.GetForegroundVolumeID() == nodes.summary.GetID()
+        assert 0.5 < composite.GetForegroundOpacity() < 1
+
+
+def test_slices_go_through_the_peak_of_the_summary(result, small_explanation):
+    scene, nodes = result
+    index = np.unravel_index(small_explanation.summary.array.argmax(), small_explanation.summary.array.shape)
+    expected = (small_explanation.summary.affine @ [*index, 1.0])[:3]
+    np.testing.assert_allclose(peak(nodes.summary), expected, atol=1e-3)
+    for node in nodes_of(scene, "vtkMRMLSliceNode"):
+        matrix = node.GetSliceToRAS()
+        normal = np.array([matrix.GetElement(row, 2) for row in range(3)])
+        origin = np.array([matrix.GetElement(row, 3) for row in range(3)])
+        assert abs(normal @ (expected - origin)) < 1e-3
+    assert sorted(n.GetOrientation() for n in nodes_of(scene, "vtkMRMLSliceNode")) == ["Axial", "Coronal", "Sagittal"]
+
+
+def test_volume_rendering_of_the_summary_is_on_with_the_preset_for_relevance(result):
+    _, nodes = result
+    display = nodes.volume_rendering
+    assert display.GetVisibility()
+    assert display.GetVolumeNode().GetID() == nodes.summary.GetID()
+    opacity = display.GetVolumePropertyNode().GetScalarOpacity()
+    assert opacity.GetValue(0.1) == 0
+    assert 0.2 < opacity.GetValue(1.0) < 1
+    assert opacity.GetValue(0.9) > opacity.GetValue(0.5) > 0
+
+
+def test_the_brain_surface_is_translucent_and_where_the_mask_is(result, small_explanation):
+    _, nodes = result
+    inside = np.argwhere(small_explanation.mask.array > 0)
+    world = inside @ small_explanation.mask.affine[:3, :3].T + small_explanation.mask.affine[:3, 3]
+    low, high = np.array(nodes.surface.GetPolyData().GetBounds()).reshape(3, 2).T
+    np.testing.assert_allclose(low, world.min(axis=0), atol=5)
+    np.testing.assert_allclose(high, world.max(axis=0), atol=5)
+    assert 0.05 < nodes.surface.GetDisplayNode().GetOpacity() < 0.5
+
+
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, 1), (-1, -1, 1)])
+def test_the_surface_faces_outwards_on_mirrored_grids_too(signs):
+    from MRIInterpretLib.scene.volume_rendering import surface
+    from vtkmodules.vtkFiltersCore import vtkMassProperties
+
+    mask = make_explanation(signs=signs).mask
+    mesh = surface(mask)
+    points = vtk_to_numpy(mesh.GetPoints().GetData())
+    normals = vtk_to_numpy(mesh.GetPointData().GetNormals())
+    outwards = ((points - points.mean(axis=0)) * normals).sum(axis=1)
+    assert (outwards > 0).mean() > 0.99
+    properties = vtkMassProperties()
+    properties.SetInputData(mesh)
+    volume = (mask.array > 0).sum() * mask.grid.voxel_volume
+    assert properties.GetVolume() == pytest.approx(volume, rel=0.05)
+
+
+def test_legends_name_the_unit_and_the_banner_is_in_the_scene(result, small_explanation):
+    import slicer
+
+    _, nodes = result
+    for name, one in small_explanation.maps.items():
+        legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(nodes.maps[name])
+        assert one.units in legend.GetTitleText()
+        assert "research use only" in legend.GetTitleText()
+    assert nodes.note.GetText().startswith(small_explanation.model.banner)
+    for sentence in small_explanation.warnings:
+        assert sentence in nodes.note.GetText()
+    for node in (nodes.summary, nodes.consensus, nodes.atlas, *nodes.maps.values(), *nodes.tables.values()):
+        assert node.GetDescription() == small_explanation.model.banner
+
+
+def test_everything_is_under_one_folder(result):
+    import slicer
+    from vtkmodules.vtkCommonCore import vtkIdList
+
+    scene, nodes = result
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    assert tree.GetItemName(nodes.folder) == nodes.run
+    items = vtkIdList()
+    tree.GetItemChildren(nodes.folder, items, True)
+    inside = {tree.GetItemDataNode(items.GetId(n)) for n in range(items.GetNumberOfIds())}
+    wanted = [nodes.scan, nodes.summary, nodes.consensus, nodes.atlas, nodes.surface, nodes.note]
+    for node in [*wanted, *nodes.maps.values(), *nodes.tables.values(), *nodes.charts.values()]:
+        assert node in inside, node.GetName()
+
+
+def fill_scan(scene, explanation):
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "my scan")
+    fill_volume_node(node, explanation.scan)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def test_results_follow_the_scan_under_its_parent_transform(headless, small_explanation):
+    scan = fill_scan(headless.scene, small_explanation)
+    transform = headless.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    matrix = vtkMatrix4x4()
+    for row, values in enumerate(np.array([[0.0, -1.0, 0.0, 12.0], [1.0, 0.0, 0.0, -7.0], [0.0, 0.0, 1.0, 30.0]])):
+        for column, value in enumerate(values):
+            matrix.SetElement(row, column, value)
+    transform.SetMatrixTransformToParent(matrix)
+    scan.SetAndObserveTransformNodeID(transform.GetID())
+    before = affine_of(scan).copy()
+    nodes = build_scene(small_explanation, headless.scene, scan_node=scan)
+    for node in [nodes.summary, nodes.consensus, nodes.atlas, nodes.surface, *nodes.maps.values()]:
+        assert node.GetTransformNodeID() == transform.GetID()
+        np.testing.assert_allclose(to_world(node), to_world(scan))
+    np.testing.assert_array_equal(affine_of(scan), before)
+    assert scan.GetAttribute("MRIInterpret.Role") is None
+    index = np.unravel_index(small_explanation.summary.array.argmax(), small_explanation.summary.array.shape)
+    local = (small_explanation.summary.affine @ [*index, 1.0])[:3]
+    np.testing.assert_allclose(peak(nodes.summary), [-local[1] + 12, local[0] - 7, local[2] + 30], atol=1e-3)
+
+
+def node_ids(scene):
+    return {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+
+
+def folders(scene):
+    import slicer
+
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene).GetNumberOfItems()
+
+
+def test_a_failure_leaves_the_scene_as_it_was(headless, small_explanation):
+    scan = fill_scan(headless.scene, small_explanation)
+    before, count = node_ids(headless.scene), folders(headless.scene)
+    broken = dataclasses.replace(small_explanation, agreement=None)
+    with pytest.raises(AttributeError):
+        build_scene(broken, headless.scene, scan_node=scan)
+    assert node_ids(headless.scene) == before
+    assert folders(headless.scene) == count
+
+
+def test_cancelling_leaves_the_scene_as_it_was(headless, small_explanation):
+    before = node_ids(headless.scene) | {"vtkMRMLSubjectHierarchyNode1"}
+
+    def cancel(step, fraction):
+        if fraction > 0.5:
+            raise Cancelled(step)
+
+    with pytest.raises(Cancelled):
+        build_scene(small_explanation, headless.scene, progress=cancel)
+    assert node_ids(headless.scene) <= before
+
+
+def test_a_second_run_is_added_under_its_own_name_and_either_can_be_removed(headless, small_explanation):
+    scan = fill_scan(headless.scene, small_explanation)
+    before = node_ids(headless.scene)
+    first = build_scene(small_explanation, headless.scene, scan_node=scan)
+    second = build_scene(small_explanation, headless.scene, scan_node=scan)
+    assert runs(headless.scene) == [first.run, second.run]
+    assert first.run != second.run
+    remove_result(headless.scene, first.run)
+    assert runs(headless.scene) == [second.run]
+    assert find_result(headless.scene, second.run) is not None
+    remove_result(headless.scene, second.run)
+    assert node_ids(headless.scene) - before <= {"vtkMRMLSubjectHierarchyNode1"}
+    assert nodes_of_run(headless.scene, second.run) == []
+
+
+def test_one_region_can_be_highlighted(built):
+    _, nodes = built
+    display = nodes.atlas.GetDisplayNode()
+    assert not display.GetVisibility()
+    highlight(nodes.atlas, 53)
+    assert display.GetVisibility()
+    shown = [
+        nodes.atlas.GetSegmentation().GetNthSegmentID(n)
+        for n in range(nodes.atlas.GetSegmentation().GetNumberOfSegments())
+        if display.GetSegmentVisibility(nodes.atlas.GetSegmentation().GetNthSegmentID(n))
+    ]
+    assert shown == [segment_id(53)]
+    highlight(nodes.atlas, None)
+    assert not display.GetVisibility()

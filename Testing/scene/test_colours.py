@@ -1,0 +1,64 @@
+"""The shipped colour tables: what the generator makes, centred, ordered by lightness, transparent near zero."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from MRIInterpretLib.resources import resource
+from MRIInterpretLib.scene.colours import CONSENSUS, HIDDEN, SEQUENTIAL, SIGNED, display_range, read_table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+import make_colour_tables as generator
+
+
+def rgba(name):
+    return np.array([colour for _, colour in read_table(name)])
+
+
+@pytest.mark.parametrize("name", [SIGNED, SEQUENTIAL, CONSENSUS])
+def test_what_ships_is_what_the_generator_makes(name):
+    assert resource("ColorTables", f"{name}.ctbl").read_text("utf-8") == generator.tables()[f"{name}.ctbl"]
+
+
+def test_lightness_rises_with_relevance_and_equally_on_both_sides():
+    lightness = generator.srgb_to_lab(rgba(SIGNED)[:, :3])[:, 0]
+    middle = len(lightness) // 2
+    assert lightness.argmin() == middle
+    assert (np.diff(lightness[middle:]) > 0).all()
+    np.testing.assert_allclose(lightness, lightness[::-1], atol=1.0)
+
+
+def test_the_sequential_table_is_perceptually_uniform():
+    lab = generator.srgb_to_lab(rgba(SEQUENTIAL)[:, :3])
+    assert (np.diff(lab[::8, 0]) > 0).all()
+    steps = np.linalg.norm(np.diff(lab[::8], axis=0), axis=1)
+    assert steps.max() < 3 * steps.min()
+
+
+def test_signs_have_colours_that_cannot_be_confused():
+    table = rgba(SIGNED)
+    assert (table[:90, 2] > table[:90, 0]).all()  # blue below zero
+    assert (table[-90:, 0] > table[-90:, 2]).all()  # red above
+
+
+def test_values_near_zero_are_transparent():
+    signed, sequential = rgba(SIGNED)[:, 3], rgba(SEQUENTIAL)[:, 3]
+    np.testing.assert_array_equal(signed, np.abs(np.linspace(-1, 1, len(signed))) >= HIDDEN)
+    np.testing.assert_array_equal(sequential, np.linspace(0, 1, len(sequential)) >= HIDDEN)
+    assert rgba(CONSENSUS)[0, 3] == 0
+
+
+def test_the_display_range_is_symmetric_for_signed_maps_and_ignores_outliers():
+    values = np.concatenate([np.zeros(5000), np.linspace(-1, 2, 10_000), [1e6]])
+    signed, unsigned = display_range(values, True), display_range(values, False)
+    assert signed.lower == -signed.upper
+    assert unsigned.lower == 0
+    assert 1.9 < signed.upper < 2.1
+    assert signed.hidden_below == pytest.approx(HIDDEN * signed.upper)
+
+
+def test_an_empty_map_still_has_a_range():
+    assert display_range(np.zeros((3, 3, 3)), True).upper == 1.0

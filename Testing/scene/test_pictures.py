@@ -1,0 +1,86 @@
+"""What people see: drawn off-screen by Slicer's displayable managers, checked where it matters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from MRIInterpretLib.scene import views
+from MRIInterpretLib.scene.pictures import save_png, slice_picture, view_picture
+
+SIZE = (240, 240)
+
+
+def coloured(picture, strength=40):
+    """Pixels that are not grey: the overlay."""
+    spread = picture.max(axis=2).astype(int) - picture.min(axis=2).astype(int)
+    spread[:, int(0.8 * SIZE[0]) :] = 0  # legend and orientation marker
+    spread[int(0.8 * SIZE[1]) :] = 0
+    return spread > strength
+
+
+def test_the_overlay_of_the_right_hippocampus_is_on_the_left_of_an_axial_slice(built):
+    headless, _nodes = built
+    views.jump_to(headless.scene, (27.0, -22.0, -15.0))
+    picture = slice_picture(headless, "Red", SIZE)
+    bright = picture.astype(int).sum(axis=2) * coloured(picture)
+    _, column = np.unravel_index(bright.argmax(), bright.shape)
+    assert column < SIZE[0] * 0.48  # patient's right is screen left
+    assert coloured(picture).sum() > 200
+
+
+def test_low_values_are_transparent(built):
+    headless, nodes = built
+    views.jump_to(headless.scene, (0.0, -20.0, 40.0))  # far from the relevance
+    shown = slice_picture(headless, "Red", SIZE)
+    assert coloured(shown).sum() < 0.01 * shown.shape[0] * shown.shape[1]
+    views.show_over_scan(headless.scene, nodes.scan, None)
+    plain = slice_picture(headless, "Red", SIZE)
+    brain = plain[60:180, 60:180].mean()
+    assert brain > 60  # the scan is seen through it
+    assert abs(shown[60:180, 60:180].mean() - brain) < 3
+
+
+def test_a_signed_map_shows_blue_and_red(built):
+    headless, nodes = built
+    views.show_over_scan(headless.scene, nodes.scan, nodes.maps["lrp"], opacity=0.9)
+    colours = set()
+    for point in ((27.0, -22.0, -15.0), (-14.0, 30.0, 40.0)):
+        views.jump_to(headless.scene, point)
+        picture = slice_picture(headless, "Red", SIZE).astype(int)
+        mask = coloured(picture)
+        if (mask & (picture[..., 0] > picture[..., 2])).sum() > 50:
+            colours.add("red")
+        if (mask & (picture[..., 2] > picture[..., 0])).sum() > 50:
+            colours.add("blue")
+    assert colours == {"red", "blue"}
+
+
+@pytest.mark.parametrize("name", ["Red", "Yellow", "Green"])
+def test_a_legend_is_drawn_in_each_slice_view(built, name):
+    headless, _nodes = built
+    picture = slice_picture(headless, name, (400, 400)).astype(int)
+    strip = picture[:, int(0.94 * 400) :]  # the bar lies at the right edge
+    spread = (strip.max(axis=2) - strip.min(axis=2))[: int(0.8 * 400)]
+    assert (spread > 60).sum() > 300
+
+
+def test_the_3d_view_shows_the_rendering_inside_the_surface(built):
+    headless, nodes = built
+    full = view_picture(headless, SIZE).astype(int)
+    nodes.volume_rendering.SetVisibility(False)
+    surface = view_picture(headless, SIZE).astype(int)
+    nodes.surface.GetDisplayNode().SetVisibility(False)
+    empty = view_picture(headless, SIZE).astype(int)
+    brain = np.abs(surface - empty).sum(axis=2) > 12
+    hot = np.abs(full - surface).sum(axis=2) > 60
+    assert 0.05 < brain.mean() < 0.6
+    assert 0.002 < hot.mean() < 0.1
+    assert (hot & ~brain).sum() == 0
+
+
+def test_a_picture_is_saved_as_png(tmp_path):
+    from matplotlib import image
+
+    picture = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+    save_png(picture, tmp_path / "picture.png")
+    np.testing.assert_array_equal((image.imread(tmp_path / "picture.png")[..., :3] * 255).round(), picture)
