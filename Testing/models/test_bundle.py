@@ -1,0 +1,181 @@
+"""Bundles: a sound one loads with the weights it has; each unsound one is one clear sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from bundles import CLASSES, NETWORK, small_network, write_small_bundle
+from MRIInterpretLib.errors import UserError
+from MRIInterpretLib.models import registry
+from MRIInterpretLib.models.bundle import load_bundle
+from MRIInterpretLib.models.networks import build_network
+from MRIInterpretLib.models.targets import parse_target
+from safetensors.torch import save_file
+
+
+def test_a_sound_bundle(tmp_path: Path) -> None:
+    bundle = load_bundle(write_small_bundle(tmp_path / "small"))
+    data = bundle.metadata
+    assert (data.name, data.version, data.classes, data.temperature) == ("small", "1.2.3", CLASSES, 2.0)
+    assert data.grid.shape == (96, 112, 96)
+    assert np.allclose(data.grid.affine @ [0, 0, 0, 1], [-95, -128, -88, 1])
+    weights = tmp_path / "small" / "models" / "model.safetensors"
+    assert bundle.hash == hashlib.sha256(weights.read_bytes()).hexdigest()
+    image = torch.rand(1, 1, 16, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(bundle.network(image), small_network()(image))
+    assert not bundle.network.training
+    assert not any(parameter.requires_grad for parameter in bundle.network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"mri_interpret": None}, "'mri_interpret' is missing"),
+        ({"mri_interpret.classes": None}, "'classes' is missing"),
+        ({"mri_interpret.classes": ["CN", "", "AD"]}, "name of each class"),
+        ({"mri_interpret.classes": ["CN", "CN", "AD"]}, "twice"),
+        ({"mri_interpret.classes": ["AD", "MCI", "CN"]}, "channel_def"),
+        ({"mri_interpret.grid": None}, "'grid' is missing"),
+        ({"mri_interpret.grid.shape": [96, 112]}, "three numbers"),
+        ({"mri_interpret.grid.spacing": [2, 2, 0]}, "positive"),
+        ({"mri_interpret.grid.shape": "large"}, "must be a list"),
+        ({"mri_interpret.intensity.method": "histogram"}, "'histogram' is not known"),
+        ({"mri_interpret.intensity.low": 99.9}, "percentiles"),
+        ({"mri_interpret.temperature": 0}, "temperature"),
+        ({"version": None}, "'version' is missing"),
+    ],
+)
+def test_metadata_that_does_not_hold(tmp_path: Path, change: dict[str, Any], word: str) -> None:
+    with pytest.raises(UserError, match=word) as caught:
+        load_bundle(write_small_bundle(tmp_path / "small", change))
+    assert "metadata.json" in str(caught.value)
+
+
+def test_fewer_classes_than_outputs(tmp_path: Path) -> None:
+    change = {"mri_interpret.classes": ["CN", "AD"], "network_data_format": None}
+    with pytest.raises(UserError, match="3,\\) values for 2 classes"):
+        load_bundle(write_small_bundle(tmp_path / "small", change))
+
+
+def _rewrite(bundle: Path, **definition: Any) -> Path:
+    path = bundle / "configs" / "inference.json"
+    record = json.loads(path.read_text())
+    record["network_def"].update(definition)
+    path.write_text(json.dumps(record))
+    return bundle
+
+
+@pytest.mark.parametrize(
+    ("definition", "word"),
+    [
+        ({"_target_": "os.system"}, "'os.system' is not known"),
+        ({"_target_": "MRIInterpretLib.models.plain_cnn.ConvBlock"}, "is not known"),
+        ({"_target_": 3}, "'_target_' is missing"),
+        ({"channels": [4, 4]}, "cannot be made from its settings"),
+        ({"width": 3}, "cannot be made from its settings"),
+        ({"in_channels": 2}, "cannot take a grid of 96 x 112 x 96"),
+        ({"channels": [8, 8, 6, 6]}, "does not fit the network"),
+    ],
+)
+def test_networks_that_do_not_hold(tmp_path: Path, definition: dict[str, Any], word: str) -> None:
+    with pytest.raises(UserError, match=word):
+        load_bundle(_rewrite(write_small_bundle(tmp_path / "small"), **definition))
+
+
+class _Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open, ("hacked", "w"))
+
+
+def test_pickled_and_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    bundle = write_small_bundle(tmp_path / "small")
+    weights = bundle / "models" / "model.safetensors"
+    whole = weights.read_bytes()
+    for damaged in (b"", whole[:100], b"x" * 500, pickle.dumps(_Evil())):
+        weights.write_bytes(damaged)
+        with pytest.raises(UserError, match="damaged"):
+            load_bundle(bundle)
+    weights.unlink()
+    with pytest.raises(UserError, match="holds no weights"):
+        load_bundle(bundle)
+    torch.save({"model": _Evil()}, bundle / "models" / "model.pt")
+    with pytest.raises(UserError, match="pickled objects, which are never loaded"):
+        load_bundle(bundle)
+    torch.save(small_network(), bundle / "models" / "model.pt")
+    with pytest.raises(UserError, match="pickled objects, which are never loaded"):
+        load_bundle(bundle)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_weights_that_are_not_finite(tmp_path: Path) -> None:
+    bundle = write_small_bundle(tmp_path / "small")
+    state = small_network().state_dict()
+    state["classifier.bias"][0] = float("nan")
+    save_file(state, bundle / "models" / "model.safetensors")
+    with pytest.raises(UserError, match="NaN or infinite weights"):
+        load_bundle(bundle)
+
+
+def test_other_kinds_of_weights(tmp_path: Path) -> None:
+    image = torch.rand(1, 1, 16, 16, 16)
+    with torch.no_grad():
+        expected = small_network()(image)
+    bundle = write_small_bundle(tmp_path / "small")
+    (bundle / "models" / "model.safetensors").unlink()
+    torch.save(small_network().state_dict(), bundle / "models" / "model.pt")
+    assert torch.equal(load_bundle(bundle).network(image), expected)
+    torch.jit.trace(small_network(), image).save(str(bundle / "models" / "model.ts"))
+    assert torch.allclose(load_bundle(bundle).network(image), expected, atol=1e-6)
+    torch.export.save(torch.export.export(small_network(), (image,)), bundle / "models" / "model.pt2")
+    assert torch.allclose(load_bundle(bundle).network(image), expected, atol=1e-6)
+    (bundle / "models" / "model.pt2").write_bytes(b"no program")
+    with pytest.raises(UserError, match="damaged or was not written"):
+        load_bundle(bundle)
+
+
+def test_the_registry_lists_the_users_models_and_says_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(registry.ENVIRONMENT_VARIABLE, str(tmp_path))
+    write_small_bundle(tmp_path / "mine")
+    write_small_bundle(tmp_path / "broken", {"mri_interpret.classes": None})
+    listed = {model.name: model for model in registry.list_models()}
+    assert listed["mine"].metadata is not None
+    assert "'classes' is missing" in listed["broken"].problem
+    assert registry.find_model("mine").metadata.name == "small"
+    assert registry.find_model(tmp_path / "mine").metadata.name == "small"
+    with pytest.raises(UserError, match=r"no model 'other'.*mine"):
+        registry.find_model("other")
+
+
+def test_monai_is_asked_for_only_when_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "monai", None)
+    monkeypatch.setitem(sys.modules, "monai.networks", None)
+    monkeypatch.setitem(sys.modules, "monai.networks.nets", None)
+    with pytest.raises(UserError, match="pip install monai"):
+        build_network("monai.networks.nets.DenseNet121", {"spatial_dims": 3, "in_channels": 1, "out_channels": 3})
+    assert build_network("MRIInterpretLib.models.plain_cnn.PlainCNN3d", NETWORK) is not None
+
+
+def test_targets() -> None:
+    logits = {"CN": 0.1, "MCI": 2.0, "AD": -1.0}
+    assert parse_target("predicted", CLASSES, logits) == ("MCI", {"CN": 0.0, "MCI": 1.0, "AD": 0.0})
+    assert parse_target("AD", CLASSES, logits)[1] == {"CN": 0.0, "MCI": 0.0, "AD": 1.0}
+    for text in ("AD-CN", "AD - CN", "AD−CN"):
+        assert parse_target(text, CLASSES, logits) == ("AD - CN", {"CN": -1.0, "MCI": 0.0, "AD": 1.0})
+    hyphens = ("early-AD", "late-AD")
+    assert parse_target("late-AD-early-AD", hyphens, dict.fromkeys(hyphens, 0.0))[0] == "late-AD - early-AD"
+    for text in ("", "ad", "AD-AD", "AD-XX", "-AD"):
+        with pytest.raises(UserError, match="AD-CN"):
+            parse_target(text, CLASSES, logits)
