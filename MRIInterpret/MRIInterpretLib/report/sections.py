@@ -75,7 +75,8 @@ def summary(explanation: Explanation, montage: Picture, surface: Picture | str) 
         else "With a single method, the summary score is the rank of its values inside the brain, from 0 to 1."
     )
     shown = f"<p>{escape(surface)}</p>" if isinstance(surface, str) else figure(surface)
-    return f'<h2 id="summary">Where in the brain</h2><p>{text}</p>{figure(montage, "film")}<h3>In 3D</h3>{shown}'
+    slices = f'<h2 id="summary">Where in the brain</h2><p>{text}</p>{figure(montage, "film")}'
+    return f'<section class="keep">{slices}</section><section class="keep"><h3>In 3D</h3>{shown}</section>'
 
 
 def regions(explanation: Explanation, chart: Picture | None) -> str:
@@ -113,7 +114,7 @@ def regions(explanation: Explanation, chart: Picture | None) -> str:
         "asymmetry is (left − right) / (left + right). The 12 regions with the highest gain are listed; all regions of "
         "all methods, in both spaces, are in <code>regions.csv</code>."
     )
-    return f"{head}<p>{text}</p>{figure(chart)}{table(heads, cells)}"
+    return f'<section class="keep">{head}<p>{text}</p>{figure(chart)}</section>{table(heads, cells)}'
 
 
 def methods(explanation: Explanation, montages: dict[str, Picture], verdicts: Sequence[Verdict]) -> str:
@@ -142,7 +143,8 @@ def _method(method: MethodMap, montage: Picture, verdicts: Sequence[Verdict]) ->
     )
     trust = f'<p class="facts">Trust: {badges}</p>' if badges else ""
     line = escape(" · ".join(facts))
-    return f'<h3>{escape(method.title)}</h3>{shows}<p class="facts">{line}</p>{trust}{figure(montage, "film")}'
+    head = f'<h3>{escape(method.title)}</h3>{shows}<p class="facts">{line}</p>{trust}'
+    return f'<section class="keep">{head}{figure(montage, "film")}</section>'
 
 
 def _words(key: str) -> str:
@@ -197,7 +199,7 @@ def agreement(chart: Picture | None) -> str:
         "rate the atlas regions alike? Low numbers in the left matrix with high ones in the right mean: same regions, "
         "other detail."
     )
-    return f"{head}<p>{text}</p>{figure(chart)}"
+    return f'<section class="keep">{head}<p>{text}</p>{figure(chart)}</section>'
 
 
 def registration(explanation: Explanation, montage: Picture) -> str:
@@ -208,7 +210,8 @@ def registration(explanation: Explanation, montage: Picture) -> str:
         f"{number(found.correlation, 2)}; overlap (Dice) of the brain masks: {number(found.overlap, 2)}; "
         f"method: {escape(found.method)}."
     )
-    return f'<h2 id="registration">Is the scan well aligned</h2><p>{text}</p>{figure(montage, "film")}'
+    head = '<h2 id="registration">Is the scan well aligned</h2>'
+    return f'<section class="keep">{head}<p>{text}</p>{figure(montage, "film")}</section>'
 
 
 def provenance(explanation: Explanation, record: dict[str, Any]) -> str:

@@ -52,9 +52,9 @@ footer { margin: 3rem 0 1rem; border-top: 1px solid var(--line); padding-top: .8
   .wide { overflow-x: auto; } figure.film { overflow-x: auto; } figure.film img { min-width: 44rem; } }
 @media print {
   @page { margin: 14mm; }
-  body { font-size: 10pt; } main { max-width: none; padding: 0; } nav { display: none; }
+  html { font-size: 12px; } body { font-size: 1rem; } main { max-width: none; padding: 0; } nav { display: none; }
   .banner, .warnings, .verdict, figure img { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
-  figure, tr, .warnings, .answer { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  figure, tr, .warnings, .answer, .keep { break-inside: avoid; } h2, h3 { break-after: avoid; }
   details > *:not(summary) { display: block; }
 }
 """
