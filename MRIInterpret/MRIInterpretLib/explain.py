@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .attribution.registry import PANEL
 from .errors import UserError
 from .explanation import Explanation, MethodMap, ModelInfo, Prediction, Registration, Target
 from .models.bundle import ModelBundle
@@ -24,13 +25,11 @@ from .provenance import provenance
 from .regions.atlas import Atlas, load_default_atlas
 from .regions.statistics import RegionStatistics
 from .summary import Summary, summarise
-from .volume import Volume, resample
+from .volume import Grid, Volume, resample
 
 if TYPE_CHECKING:
-    from .attribution import Attribution
+    from .attribution import Attribution, Attributions
 
-# The six maps of the study that this work grows from.
-PANEL = ("lrp", "guided_backprop", "grad_cam", "grad_cam_pp", "guided_grad_cam_pp", "lrp_grad_cam_pp")
 DEVICES = ("auto", "cpu", "cuda")
 # Typical seconds on two CPU cores; only their ratio counts, for the time left.
 TYPICAL_SECONDS = {
@@ -115,10 +114,12 @@ def explain_scan(
         cache=cache or PreprocessingCache(),
         progress=report,
     )
-    with step(report, "Explaining"):
-        prediction, explained, attributions = _attribute(bundle, prepared, methods, target, chosen_device, report)
     atlas = atlas or load_default_atlas()
     labels = resample(atlas.volume, bundle.metadata.grid, order=0)
+    with step(report, "Explaining"):
+        prediction, explained, attributions = _attribute(
+            bundle, prepared, labels, methods, target, chosen_device, report
+        )
     with step(report, "Summary score"):
         template_maps = {name: _map_array(found) for name, found in attributions.items()}
         summary = summarise(
@@ -126,9 +127,7 @@ def explain_scan(
             prepared.model_mask.array,
             bundle.metadata.grid,
             labels.array,
-            resolution_mm={
-                name: float(found.details.get("resolution_mm", 0.0)) for name, found in attributions.items()
-            },
+            resolution_mm={name: _resolution(found, bundle.metadata.grid) for name, found in attributions.items()},
         )
     maps, on_scan = _to_scan(prepared, attributions, template_maps, summary, bundle, atlas, report)
     with step(report, "Region statistics"):
@@ -201,36 +200,42 @@ def model_info(bundle: ModelBundle) -> ModelInfo:
 def _attribute(
     bundle: ModelBundle,
     prepared: Preprocessed,
+    labels: Volume,
     methods: Sequence[Any],
     target: str,
     device: str,
     progress: ProgressCallback,
-) -> tuple[Prediction, Target, dict[str, Attribution]]:
+) -> tuple[Prediction, Target, Attributions]:
+    """Prediction, target and maps, all from one forward pass."""
     import torch
 
     from .attribution import Explainer
 
-    image = torch.from_numpy(np.ascontiguousarray(prepared.image.array))[None, None]
     classes = bundle.metadata.classes
-    with torch.inference_mode():
-        raw = bundle.network.cpu()(image)
-    values = raw[0] if isinstance(raw, tuple | list) else raw
-    if tuple(values.shape) != (1, len(classes)) or not torch.isfinite(values).all():
-        raise UserError(
-            f"The model {bundle.metadata.name} returned {tuple(values.shape)} instead of one finite logit for each of "
-            f"{', '.join(classes)}: check the bundle."
-        )
-    logits = dict(zip(classes, map(float, values[0]), strict=True))
-    probabilities = torch.softmax(values[0].double() / bundle.metadata.temperature, 0)
-    name, weights = parse_target(target, classes, logits)
-    explainer = Explainer(bundle.network)
-    found = explainer.explain(
-        image,
-        target=[weights[label] for label in classes],
+    # "predicted" is decided by the forward pass itself; every other contrast is known before.
+    is_predicted = target.strip().lower() == "predicted"
+    contrast: Any = "predicted"
+    if not is_predicted:
+        _, chosen = parse_target(target, classes, {})
+        contrast = [chosen[label] for label in classes]
+    found = Explainer(bundle.network).explain(
+        torch.from_numpy(np.ascontiguousarray(prepared.image.array))[None, None],
+        target=contrast,
         methods=list(methods),
         device=device,
+        brain_mask=torch.from_numpy(prepared.model_mask.array > 0),
+        regions=torch.from_numpy(labels.array.astype(np.int64)),
         progress=lambda title, fraction: progress("Explaining", min(0.99, fraction)),
     )
+    if found.logits.shape != (1, len(classes)):
+        raise UserError(
+            f"The model {bundle.metadata.name} returned {found.logits.shape[1]} scores for {len(classes)} classes "
+            f"({', '.join(classes)}): check the bundle."
+        )
+    scores = found.logits[0].double()
+    logits = dict(zip(classes, map(float, scores), strict=True))
+    probabilities = torch.softmax(scores / bundle.metadata.temperature, 0)
+    name, weights = parse_target(target, classes, logits)
     prediction = Prediction(
         logits=logits,
         probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
@@ -240,6 +245,12 @@ def _attribute(
     return prediction, Target(name, weights, value), found
 
 
+def _resolution(found: Attribution, grid: Grid) -> float:
+    """The resolution (mm) that a class activation map has of itself: its layer's spacing. Other maps are fine."""
+    spacing = found.details.get("feature_spacing_voxels")
+    return float(np.mean(spacing) * grid.spacing.mean()) if spacing else 0.0
+
+
 def _map_array(found: Attribution) -> np.ndarray:
     array = found.map.detach().cpu().numpy().astype(np.float32)
     return array.reshape(array.shape[-3:])
@@ -247,7 +258,7 @@ def _map_array(found: Attribution) -> np.ndarray:
 
 def _to_scan(
     prepared: Preprocessed,
-    attributions: dict[str, Attribution],
+    attributions: Attributions,
     template_maps: dict[str, np.ndarray],
     summary: Summary,
     bundle: ModelBundle,

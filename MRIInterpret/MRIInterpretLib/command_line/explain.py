@@ -16,7 +16,7 @@ from .terminal import shown_progress
 
 SAMPLE = ("SampleData", "colin27_T1.nii.gz")
 # What follows the explanation itself; typical seconds, as in explain.TYPICAL_SECONDS.
-WRITING_SECONDS = {"Writing maps": 8.0, "Drawing the report": 15.0, "Writing the Slicer scene": 12.0}
+WRITING_SECONDS = {"Writing files": 8.0, "Drawing the report": 15.0, "Writing the Slicer scene": 12.0}
 
 
 def explain_command(
@@ -79,8 +79,7 @@ def method_names(text: str) -> list[str]:
     UserError
         For an unknown name (the message lists those there are), a name given twice, or none.
     """
-    from ..attribution import available_methods
-    from ..explain import PANEL
+    from ..attribution import PANEL, available_methods
 
     known = available_methods()
     if text.strip() == "panel":
