@@ -18,11 +18,17 @@ STRIDES = (2, 1, 2, 1, 1, 1, 1, 1)
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution without bias, batch normalisation, ReLU."""
+    """Convolution without bias, batch normalisation, ReLU.
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, kernel: int = 3) -> None:
+    A strided kernel is twice its stride wide (4 for 2), so that every voxel lies in equally many windows. With 3 at
+    stride 2 every second voxel lies in twice as many as its neighbour, and each map of relevance or gradient shows
+    that as a checkerboard.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        kernel, padding = (3, 1) if stride == 1 else (2 * stride, stride // 2)
         super().__init__(
-            nn.Conv3d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False),
+            nn.Conv3d(channels_in, channels_out, kernel, stride=stride, padding=padding, bias=False),
             nn.BatchNorm3d(channels_out),
             nn.ReLU(),
         )
@@ -38,7 +44,7 @@ class PlainCNN3d(nn.Module):
     num_classes
         Number of logits.
     channels, strides
-        Output channels and stride of each 3 x 3 x 3 block, of the same length.
+        Output channels and stride of each block, of the same length. Kernels are 3 wide, strided ones 2 x stride.
 
     Raises
     ------
