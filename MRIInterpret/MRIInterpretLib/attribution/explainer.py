@@ -147,6 +147,7 @@ class Explainer:
             raise UserError("The model's scores are not finite for this input: check its weights and the intensities.")
         weights = target_weights(target, logits.detach())
         return Run(
+            model=self.model,
             x=leaf,
             logits=logits,
             weights=weights,

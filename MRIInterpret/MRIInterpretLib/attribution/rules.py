@@ -5,12 +5,12 @@ contributions ``x_j w_jk`` of modified inputs and modified weights::
 
     R_j = sum_groups sum_k  c_k R_k  (sum_parts x_j w_jk) / (sum_parts sum_i x_i w_ik + b_k)
 
-Notation and numbering follow Montavon et al. 2019, "Layer-Wise Relevance Propagation: An Overview", in *Explainable AI*,
-LNCS 11700, chapter 10, unless another source is given.
+Notation and numbering follow Montavon et al. 2019, "Layer-Wise Relevance Propagation: An Overview", in
+*Explainable AI*, LNCS 11700, chapter 10, unless another source is given.
 
 Biases: with ``"absorb"`` (the default, as in the papers) a bias takes its share and that share is lost; with
 ``"redistribute"`` whatever the bias and the stabiliser took is given to the inputs in proportion to the size
-``|x_j w_jk|`` of their contributions (evenly, where all of these are zero), so that relevance is conserved exactly.
+``|x_j w_jk|`` of their contributions (evenly, where all of these are zero), so that relevance is conserved.
 """
 
 from __future__ import annotations
@@ -109,10 +109,14 @@ def _hand_down(layer: WeightedLayer, group: Group, relevance: Tensor, epsilon: f
         sizes = [(x.abs(), weight.abs()) for x, weight in group.parts]
         total = _total(layer, sizes)
         result = result + _spread(layer, sizes, divide(lost, total, 0.0))
-        unplaced = torch.where(total == 0, lost, 0)
-        if bool(unplaced.any()):
-            even = [(torch.ones_like(layer.input), torch.ones_like(layer.weight))]
-            result = result + _spread(layer, even, divide(unplaced, _total(layer, even), 0.0))
+        # Where a rule finds no contribution at all, first all contributions of the layer count, then mere connection.
+        everywhere = torch.ones_like(layer.input), torch.ones_like(layer.weight)
+        for x, weight in ((layer.input.abs(), layer.weight.abs()), everywhere):
+            lost = torch.where(total == 0, lost, 0)
+            if not bool(lost.any()):
+                break
+            total = layer.apply(x, weight, None)
+            result = result + _spread(layer, [(x, weight)], divide(lost, total, 0.0))
     return result
 
 

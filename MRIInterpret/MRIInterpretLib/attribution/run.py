@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
@@ -35,6 +35,8 @@ class Run:
 
     Attributes
     ----------
+    model
+        The network, in evaluation mode for as long as the run lasts.
     x
         The input, (N, C, *spatial); the graph's leaf where there is a graph.
     logits
@@ -47,10 +49,13 @@ class Run:
         Records another input with the same target, for methods that average over inputs.
     outputs
         Outputs of the modules that were asked for, by dotted name.
+    mask
+        True inside the brain, on the input's spatial grid.
     regions
         Integer labels on the input's spatial grid, for methods that work by region.
     """
 
+    model: nn.Module
     x: Tensor
     logits: Tensor
     weights: Tensor
@@ -105,9 +110,7 @@ class Run:
         """
         if name is None:
             if self.last_spatial is None:
-                raise UserError(
-                    "The model has no layer with spatial axes, so it has no class activation maps."
-                )
+                raise UserError("The model has no layer with spatial axes, so it has no class activation maps.")
             output, label = self.last_spatial, self.last_spatial_name
         else:
             if name not in self.outputs:
@@ -127,6 +130,20 @@ class Run:
         if key not in self._cache:
             self._cache[key] = self._back(self.weights, layer.output, "gradient")
         found: Tensor = self._cache[key]
+        return found
+
+    def hidden_scores(self, windows: list[tuple[slice, ...]], fill: float, batch: int, title: str) -> list[Tensor]:
+        """The value explained when each of ``windows`` is filled with ``fill``: per window one tensor (N,)."""
+        found: list[Tensor] = []
+        x = self.x.detach()
+        for first in range(0, len(windows), batch):
+            self.progress(title, first / len(windows))
+            chosen = windows[first : first + batch]
+            scans = x.repeat(len(chosen), *[1] * (x.dim() - 1)).reshape(len(chosen), *x.shape)
+            for scan, window in zip(scans, chosen, strict=True):
+                scan[(slice(None), slice(None), *window)] = fill
+            logits = self.forward(scans.flatten(0, 1)).reshape(len(chosen), *self.weights.shape)
+            found += list((logits * self.weights).sum(2))
         return found
 
     def upsample(self, features: Tensor, layer: Layer) -> Tensor:

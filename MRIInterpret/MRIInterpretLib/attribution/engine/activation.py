@@ -91,8 +91,7 @@ def _clamp(recorder: Recorder, call: Call) -> Tensor:
 @handles("maximum", "max")
 def _maximum(recorder: Recorder, call: Call) -> Any:
     x, other = call.get(0, "input"), call.get(1, "other")
-    constant = isinstance(other, Tensor) and tag_of(other) is None and not other.is_floating_point() is False
-    if constant and isinstance(x, Tensor) and bool((other == 0).all()) and other.numel() == 1:
+    if isinstance(other, Tensor) and tag_of(other) is None and other.numel() == 1 and not bool(other.any()):
         return _record(recorder, call, Rectifier())
     # Otherwise the larger one takes all, which is what the gradient does.
     return recorder.plain(call, recorder.geometry(x))

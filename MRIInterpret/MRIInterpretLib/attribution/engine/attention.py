@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..stabilise import stabilise
+from ..stabilise import divide
 from .operation import Operation
 from .recorder import Call, Recorder, handles
 from .tag import tag_of
@@ -45,7 +45,7 @@ class MatrixProduct(Operation):
 
     def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
         output = self.function(self.left, self.right)
-        left, right = self.gradient(relevance / stabilise(2 * output, composite.epsilon))
+        left, right = self.gradient(divide(relevance, 2 * output, composite.epsilon))
         return left * self.left, right * self.right
 
 

@@ -3,8 +3,9 @@
 In evaluation a BatchNorm is the affine map ``a x + b`` per channel. Where it follows a convolution or a dense layer it
 is merged into that layer, from the tensor that came out of it; elsewhere it has a rule of its own, which shares the
 relevance between ``a x`` and ``b`` by magnitude (after Hui and Binder 2019, "BatchNorm decomposition for deep neural
-network interpretation", section 3). Instance and group normalisation are treated the same, with the statistics of this
-input held fixed. Layer normalisation passes relevance on unchanged (AttnLRP, Proposition 3.4).
+network interpretation", section 3). Instance, group and layer normalisation are treated the same, with the statistics of
+this input held fixed: the share keeps relevance bounded by the contribution, which the identity rule of AttnLRP
+(Proposition 3.4) does not. The identity is there too: ``Pass`` for ``"normalisation"``, or redistributed biases.
 """
 
 from __future__ import annotations
@@ -71,13 +72,6 @@ class FixedStatistics(Affine):
         with torch.enable_grad():
             x = self.input.detach().requires_grad_()
             return torch.autograd.grad(self.function(x), x, grad)
-
-
-class LayerNormalisation(FixedStatistics):
-    """Layer normalisation: relevance passes unchanged."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__(function, lambda x: (torch.empty(0), None))
 
 
 @handles("batch_norm")
@@ -183,11 +177,30 @@ def _group_norm(recorder: Recorder, call: Call) -> Tensor:
 
 @handles("layer_norm", "rms_norm")
 def _layer_norm(recorder: Recorder, call: Call) -> Tensor:
-    x = call.get(0, "input")
-    rest = tuple(_cast(value, x) for value in call.args[1:])
-    kwargs = {key: _cast(value, x) for key, value in call.kwargs.items() if key != "input"}
-    function = getattr(F, call.name)
-    return recorder.record(LayerNormalisation(lambda value: function(value, *rest, **kwargs)), x)
+    x, shape = call.get(0, "input"), call.get(1, "normalized_shape")
+    weight, bias = _cast(call.get(2, "weight"), x), _cast(call.get(3, "bias"), x)
+    centred = call.name == "layer_norm"
+    if centred:
+        epsilon = call.get(4, "eps", 1e-5)
+    else:
+        bias, epsilon = None, call.get(3, "eps") or torch.finfo(x.dtype).eps
+    axes = tuple(range(-len(tuple(shape)), 0))
+
+    def statistics(value: Tensor) -> tuple[Tensor, Tensor | None]:
+        mean = value.mean(axes, keepdim=True) if centred else torch.zeros_like(value[..., :1])
+        scale = torch.rsqrt((value - mean).square().mean(axes, keepdim=True) + epsilon)
+        scale = scale if weight is None else scale * weight
+        if not centred:
+            return scale, None
+        shift = -mean * scale
+        return scale, shift if bias is None else shift + bias
+
+    function = (
+        (lambda value: F.layer_norm(value, shape, weight, bias, epsilon))
+        if centred
+        else (lambda value: F.rms_norm(value, shape, weight, epsilon))
+    )
+    return recorder.record(FixedStatistics(function, statistics), x)
 
 
 def _cast(value: Any, x: Tensor) -> Any:

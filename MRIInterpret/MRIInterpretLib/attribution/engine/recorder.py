@@ -119,7 +119,7 @@ class Recorder(TorchFunctionMode):
         output: Tensor = Node.apply(operation, *inputs)
         weighted = operation.kind in ("convolution", "dense")
         tag = Tag(geometry=geometry, gate=gate, first=operation.first and not weighted)
-        tag.extra["feature"] = operation.kind in _FEATURES
+        tag.feature = operation.kind in _FEATURES
         return attach(output, tag)
 
     @staticmethod
@@ -143,12 +143,15 @@ class Recorder(TorchFunctionMode):
         return output
 
     def geometry(self, *tensors: Tensor) -> Geometry | None:
-        """The geometry of the first of ``tensors`` that has one."""
+        """The geometry of the largest of ``tensors`` that has one (a gate of one voxel says nothing about the grid)."""
+        found, largest = None, 0
         for tensor in tensors:
             tag = tag_of(tensor)
             if tag is not None and tag.geometry is not None and tensor.dim() == self.rank:
-                return tag.geometry
-        return None
+                voxels = tensor[0, 0].numel()
+                if voxels > largest:
+                    found, largest = tag.geometry, voxels
+        return found
 
     def unsupported(self, call: Call, reason: str) -> UnsupportedOperation:
         """The error that refuses ``call``."""
@@ -286,7 +289,7 @@ class Recorder(TorchFunctionMode):
     def _remember(self, output: Tensor) -> None:
         if output.dim() == self.rank and output.requires_grad and output[0, 0].numel() > 1:
             tag = tag_of(output)
-            if tag is not None and tag.extra.pop("feature", False):
+            if tag is not None and tag.geometry is not None and tag.feature:
                 self.last_spatial, self.last_spatial_layer = output, self.where.name
 
     def _shares(self, tensor: Tensor) -> None:

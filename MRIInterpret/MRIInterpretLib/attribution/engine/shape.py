@@ -94,7 +94,7 @@ def _cat(recorder: Recorder, call: Call) -> Tensor:
     output = recorder.plain(call, geometry)
     tag = tag_of(output)
     assert tag is not None
-    tag.extra["feature"] = True
+    tag.feature = True
     result: Tensor = output
     return result
 

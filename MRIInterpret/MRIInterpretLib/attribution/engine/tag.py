@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -31,6 +31,8 @@ class Tag:
         Computes the tensor when it is first needed; until then the tensor is a placeholder without memory.
     replacement
         The tensor that stands for this one now, after an in-place change or once a pending one is computed.
+    feature
+        Whether the operation that made it is one that makes feature maps (pooling only thins them out).
     stale
         Why this tensor may not be used any more (it shared memory with one that was changed in place).
     """
@@ -42,7 +44,7 @@ class Tag:
     pending: Callable[[], Tensor] | None = None
     replacement: Tensor | None = None
     stale: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
+    feature: bool = False
 
 
 def tag_of(tensor: Tensor) -> Tag | None:

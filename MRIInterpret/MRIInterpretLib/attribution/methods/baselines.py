@@ -1,0 +1,125 @@
+"""Maps that know nothing of the decision: what a method has to beat to be worth anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..method import Method
+from .gradient import Gradient
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..run import Run
+
+
+@dataclass(frozen=True)
+class RandomMap(Method):
+    """Normal noise, voxel by voxel.
+
+    Parameters
+    ----------
+    seed
+        Of the noise; the global random state is not touched.
+    """
+
+    seed: int = 0
+
+    name: ClassVar[str] = "random"
+    title: ClassVar[str] = "Random map"
+    reference: ClassVar[str] = "Baseline"
+    description: ClassVar[str] = "Noise: a map that looks at nothing."
+    units: ClassVar[str] = "none"
+    class_discriminative: ClassVar[bool] = False
+    needs_graph: ClassVar[bool] = False
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        import torch
+
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn((run.x.shape[0], *run.shape), generator=generator)
+        return noise.to(run.x.device), {}
+
+
+@dataclass(frozen=True)
+class Intensity(Method):
+    """The scan itself."""
+
+    name: ClassVar[str] = "intensity"
+    title: ClassVar[str] = "Input intensity"
+    reference: ClassVar[str] = "Baseline; Adebayo et al. 2018, Sanity checks for saliency maps, section 5"
+    description: ClassVar[str] = "The scan's own brightness: a map that ignores the model."
+    units: ClassVar[str] = "intensity"
+    signed: ClassVar[bool] = False
+    class_discriminative: ClassVar[bool] = False
+    needs_graph: ClassVar[bool] = False
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        return run.x.detach().sum(1), {}
+
+
+@dataclass(frozen=True)
+class Edges(Method):
+    """The magnitude of the scan's spatial gradient, by central differences."""
+
+    name: ClassVar[str] = "edges"
+    title: ClassVar[str] = "Edge magnitude"
+    reference: ClassVar[str] = "Baseline; Adebayo et al. 2018, Sanity checks for saliency maps, section 5"
+    description: ClassVar[str] = "The scan's edges: a map that ignores the model."
+    units: ClassVar[str] = "intensity per voxel"
+    signed: ClassVar[bool] = False
+    class_discriminative: ClassVar[bool] = False
+    needs_graph: ClassVar[bool] = False
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        import torch
+
+        x = run.x.detach().sum(1)
+        axes = [axis for axis in range(1, x.dim()) if x.shape[axis] > 1]
+        if not axes:
+            return torch.zeros_like(x), {}
+        slopes = torch.gradient(x, dim=axes)
+        return torch.stack(list(slopes)).square().sum(0).sqrt(), {}
+
+
+@dataclass(frozen=True)
+class RandomisedModel(Method):
+    """A method's map of the same network with its weights shuffled.
+
+    Within every weight tensor the values change places, so that their distribution stays and what was learned goes.
+
+    Parameters
+    ----------
+    base
+        Any method.
+    seed
+        Of the shuffling; the global random state is not touched.
+    """
+
+    base: Method = field(default_factory=Gradient)
+    seed: int = 0
+
+    name: ClassVar[str] = "randomised_model"
+    title: ClassVar[str] = "Randomised model"
+    reference: ClassVar[str] = "Adebayo et al. 2018, Sanity checks for saliency maps, section 3"
+    description: ClassVar[str] = "The map of a network that has learned nothing."
+    class_discriminative: ClassVar[bool] = False
+    needs_graph: ClassVar[bool] = False
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        import copy
+
+        import torch
+
+        from ..explainer import Explainer
+
+        other = copy.deepcopy(run.model)
+        generator = torch.Generator().manual_seed(self.seed)
+        with torch.no_grad():
+            for weight in other.parameters():
+                order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
+                weight.copy_(weight.flatten()[order].reshape(weight.shape))
+        maps = Explainer(other).explain(run.x.detach(), run.weights, [self.base], run.progress)
+        found = next(iter(maps.values()))
+        return found.map, {"base": self.base.name}

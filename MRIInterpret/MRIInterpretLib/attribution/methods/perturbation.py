@@ -1,0 +1,147 @@
+"""Perturbation methods: hide something, and see what the score does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ...errors import UserError
+from ..method import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..run import Run
+
+
+@dataclass(frozen=True)
+class Occlusion(Method):
+    """The mean drop of the score over all positions of a cuboid patch that hide a voxel.
+
+    Parameters
+    ----------
+    patch
+        Edge lengths of the patch in voxels; one number for all axes.
+    stride
+        Steps between positions; None for half a patch.
+    fill
+        Intensity inside the patch.
+    batch
+        Positions that are run together.
+    """
+
+    patch: int | tuple[int, ...] = 16
+    stride: int | tuple[int, ...] | None = None
+    fill: float = 0.0
+    batch: int = 4
+
+    name: ClassVar[str] = "occlusion"
+    title: ClassVar[str] = "Occlusion"
+    reference: ClassVar[str] = "Zeiler and Fergus 2014, Visualizing and understanding, section 4.2"
+    description: ClassVar[str] = "How much the score drops when a patch of the scan is hidden."
+    needs_graph: ClassVar[bool] = False
+
+    def windows(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
+        """The positions of the patch, cut at the volume's far edges."""
+        patch = self.patch if isinstance(self.patch, tuple) else (self.patch,) * len(shape)
+        step = self.stride if self.stride is not None else tuple(max(1, size // 2) for size in patch)
+        stride = step if isinstance(step, tuple) else (step,) * len(shape)
+        if len(patch) != len(shape) or len(stride) != len(shape) or min(*patch, *stride) < 1:
+            raise UserError(f"Patch {patch} and stride {stride} do not fit an input with {len(shape)} axes.")
+        starts = [
+            range(0, max(1, size - width + step_), step_)
+            for size, width, step_ in zip(shape, patch, stride, strict=True)
+        ]
+        return [
+            tuple(slice(at, min(at + width, size)) for at, width, size in zip(corner, patch, shape, strict=True))
+            for corner in product(*starts)
+        ]
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        import torch
+
+        x = run.x.detach()
+        windows = self.windows(run.shape)
+        if run.mask is not None:
+            windows = [window for window in windows if bool(run.mask[window].any())]
+        total = torch.zeros(x.shape[0], *run.shape, dtype=torch.float64, device=x.device)
+        count = torch.zeros(run.shape, dtype=torch.float64, device=x.device)
+        score = run.hidden_scores(windows, self.fill, self.batch, self.title)
+        for window, value in zip(windows, score, strict=True):
+            total[(slice(None), *window)] += (run.values - value).reshape(-1, *[1] * len(run.shape))
+            count[window] += 1
+        return (total / count.clamp(min=1)).to(x.dtype), {"positions": len(windows)}
+
+
+@dataclass(frozen=True)
+class RegionOcclusion(Method):
+    """The drop of the score when one atlas region is filled with something neutral; constant within a region.
+
+    Parameters
+    ----------
+    fill
+        ``"mean"``: the mean intensity of the brain outside the region. ``"surround"``: the mean of the voxels within
+        two voxels of the region. ``"zero"``: as outside the brain.
+    batch
+        Regions that are run together.
+    """
+
+    fill: str = "mean"
+    batch: int = 4
+
+    name: ClassVar[str] = "region_occlusion"
+    title: ClassVar[str] = "Region occlusion"
+    reference: ClassVar[str] = "After Zeiler and Fergus 2014, with atlas regions in place of patches"
+    description: ClassVar[str] = "How much the score drops when an atlas region is made neutral."
+    needs_graph: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.fill not in ("mean", "surround", "zero"):
+            raise ValueError(f"fill must be 'mean', 'surround' or 'zero', not {self.fill!r}")
+
+    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+        import torch
+
+        if run.regions is None:
+            raise UserError("Region occlusion needs atlas labels on the input's grid: pass regions=.")
+        if tuple(run.regions.shape) != run.shape:
+            raise UserError(f"The region labels have shape {tuple(run.regions.shape)}, the input {run.shape}.")
+        x, labels = run.x.detach(), run.regions
+        found = torch.zeros(x.shape[0], *run.shape, dtype=x.dtype, device=x.device)
+        numbers = [int(label) for label in labels.unique() if label != 0]
+        drops: dict[int, list[float]] = {}
+        for first in range(0, len(numbers), self.batch):
+            run.progress(self.title, first / len(numbers))
+            chosen = numbers[first : first + self.batch]
+            scans = torch.cat([self._filled(x, labels == label, run.mask) for label in chosen])
+            weights = run.weights.repeat(len(chosen), 1)
+            scores = (weights * run.forward(scans)).sum(1).reshape(len(chosen), -1)
+            for label, score in zip(chosen, scores, strict=True):
+                drop = run.values - score
+                drops[label] = drop.tolist()
+                found += torch.where(labels == label, drop.reshape(-1, *[1] * len(run.shape)), 0)
+        return found, {"drop_by_region": drops}
+
+    def _filled(self, x: Tensor, region: Tensor, mask: Tensor | None) -> Tensor:
+        import torch
+
+        if self.fill == "zero":
+            return torch.where(region, 0, x)
+        brain = mask if mask is not None else (x != 0).any(1).any(0)
+        around = brain & ~region
+        if self.fill == "surround":
+            wide = _dilated(region, 2) & around
+            around = wide if bool(wide.any()) else around
+        size = around.sum().clamp(min=1)
+        level = (x * around).flatten(2).sum(2) / size
+        return torch.where(region, level.reshape(*level.shape, *[1] * region.dim()), x)
+
+
+def _dilated(region: Tensor, voxels: int) -> Tensor:
+    import torch
+    from torch.nn import functional
+
+    pool = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}[region.dim()]
+    wide: Tensor = pool(region[None, None].to(torch.float32), 2 * voxels + 1, stride=1, padding=voxels)[0, 0] > 0
+    return wide
