@@ -17,7 +17,7 @@ from .models.registry import DEFAULT_MODEL, find_model
 from .models.targets import parse_target
 from .preprocessing.cache import PreprocessingCache
 from .preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
-from .preprocessing.pipeline import Preprocessed, preprocess
+from .preprocessing.pipeline import Preprocessed, check_space, preprocess
 from .preprocessing.reading import read_scan
 from .preprocessing.template import load_template
 from .progress import ProgressCallback, StepClock, silent, step
@@ -100,10 +100,13 @@ def explain_scan(
 
     if not methods:
         raise UserError("No attribution method was chosen: choose at least one.")
+    # What can be wrong is looked at before anything that takes time.
+    check_space(space)
+    chosen_device = choose_device(device)
     volume = scan if isinstance(scan, Volume) else read_scan(scan)
     with step(report, "Loading the model"):
         bundle = model if isinstance(model, ModelBundle) else find_model(model)
-        chosen_device = choose_device(device)
+    contrast = _contrast(target, bundle)
     prepared = preprocess(
         volume,
         bundle.metadata.grid,
@@ -118,7 +121,7 @@ def explain_scan(
     labels = resample(atlas.volume, bundle.metadata.grid, order=0)
     with step(report, "Explaining"):
         prediction, explained, attributions = _attribute(
-            bundle, prepared, labels, methods, target, chosen_device, report
+            bundle, prepared, labels, methods, target, contrast, chosen_device, report
         )
     with step(report, "Summary score"):
         template_maps = {name: _map_array(found) for name, found in attributions.items()}
@@ -197,12 +200,22 @@ def model_info(bundle: ModelBundle) -> ModelInfo:
     )
 
 
+def _contrast(target: str, bundle: ModelBundle) -> str | list[float]:
+    """The target as the explainer takes it: "predicted" is decided by the forward pass, all else is known before."""
+    if target.strip().lower() == "predicted":
+        return "predicted"
+    classes = bundle.metadata.classes
+    _, weights = parse_target(target, classes, dict.fromkeys(classes, 0.0))
+    return [weights[label] for label in classes]
+
+
 def _attribute(
     bundle: ModelBundle,
     prepared: Preprocessed,
     labels: Volume,
     methods: Sequence[Any],
     target: str,
+    contrast: str | list[float],
     device: str,
     progress: ProgressCallback,
 ) -> tuple[Prediction, Target, Attributions]:
@@ -212,12 +225,6 @@ def _attribute(
     from .attribution import Explainer
 
     classes = bundle.metadata.classes
-    # "predicted" is decided by the forward pass itself; every other contrast is known before.
-    is_predicted = target.strip().lower() == "predicted"
-    contrast: Any = "predicted"
-    if not is_predicted:
-        _, chosen = parse_target(target, classes, {})
-        contrast = [chosen[label] for label in classes]
     found = Explainer(bundle.network).explain(
         torch.from_numpy(np.ascontiguousarray(prepared.image.array))[None, None],
         target=contrast,

@@ -28,7 +28,7 @@ def _placement() -> np.ndarray:
 @pytest.mark.parametrize("scanner", SCANNERS)
 def test_a_blob_comes_back_where_it_was(scanner: str, place: np.ndarray) -> None:
     placement = _placement()
-    scan, mask, _ = scanned(scanner, placement)
+    scan, _, _ = scanned(scanner, placement)
     to_template = np.linalg.inv(placement)
     world = (placement @ np.append(place, 1.0))[:3]
     there = resample(blob(scan.grid, world), MODEL, placement)

@@ -156,13 +156,13 @@ def _brain_extraction() -> str:
 
 
 def _slicer_core() -> str:
-    from ..scene.check import slicer_core_version
+    from ..scene.version import slicer_core_version
 
     return slicer_core_version()
 
 
 def _rendering() -> str:
-    from ..report.surface3d import rendering_backend
+    from ..report.rendering import rendering_backend
 
     return rendering_backend()
 

@@ -77,8 +77,7 @@ def preprocess(
     UserError
         See :func:`find_brain_mask`, :func:`register_affine`, :func:`judge`.
     """
-    if space not in SPACES:
-        raise UserError(f"The space '{space}' is not known: give one of {', '.join(SPACES)}.")
+    check_space(space)
     cache = cache or PreprocessingCache(enabled=False)
     hits: list[str] = []
     with step(progress, "Reading the scan"):
@@ -93,6 +92,12 @@ def preprocess(
         scan, scan_hash, brain, to_template, method, correlation, overlap, verdict, sentence, image, model_mask,
         tuple(hits),
     )  # fmt: skip
+
+
+def check_space(space: str) -> None:
+    """Raise a UserError unless ``space`` is one of ``SPACES``."""
+    if space not in SPACES:
+        raise UserError(f"The space '{space}' is not known: give one of {', '.join(SPACES)}.")
 
 
 def _mask(

@@ -1,0 +1,63 @@
+"""Progress, cancelling and atomic writing."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from MRIInterpretLib.atomic import replacing, write_text
+from MRIInterpretLib.errors import Cancelled, UserError
+from MRIInterpretLib.progress import StepClock, cancellable, silent
+
+
+def test_the_clock_estimates_by_how_fast_the_steps_went() -> None:
+    time = [0.0]
+    clock = StepClock({"A": 10.0, "B": 30.0}, now=lambda: time[0])
+    assert clock.seconds_left() is None
+    clock.update("A", 0.0)
+    time[0] = 20.0  # twice as slow as typical
+    clock.update("A", 1.0)
+    assert clock.overall() == pytest.approx(0.25)
+    assert clock.seconds_left() == pytest.approx(60.0)
+    clock.update("B", 0.0)
+    time[0] = 50.0
+    clock.update("B", 0.5)
+    assert clock.overall() == pytest.approx(25 / 40)
+    time[0] = 80.0
+    clock.update("B", 1.0)
+    assert clock.overall() == 1.0
+    assert clock.seconds == {"A": 20.0, "B": 60.0}
+
+
+def test_cancelling_stops_at_the_next_report() -> None:
+    stopped = [False]
+    progress = cancellable(silent, lambda: stopped[0])
+    progress("A", 0.0)
+    stopped[0] = True
+    with pytest.raises(Cancelled):
+        progress("A", 0.5)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "out.txt"
+    write_text(path, "old")
+
+    def fail_in_the_middle() -> None:
+        with replacing(path) as aside:
+            aside.write_text("half")
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail_in_the_middle()
+    assert path.read_text() == "old"
+    write_text(path, "new")
+    assert path.read_text() == "new"
+    assert [entry.name for entry in path.parent.iterdir()] == ["out.txt"]
+    assert stat.S_IMODE(path.stat().st_mode) & 0o600 == 0o600
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="Choose another output folder"):
+        write_text(tmp_path / "file" / "below" / "x.txt", "text")
