@@ -8,7 +8,7 @@ from torch import Tensor
 
 def stabilise(values: Tensor, epsilon: float) -> Tensor:
     """``values + epsilon * sign(values)``, with the sign of zero taken as plus one."""
-    return values + torch.where(values < 0, -epsilon, epsilon).to(values.dtype)
+    return torch.where(values < 0, values - epsilon, values + epsilon)
 
 
 def divide(numerator: Tensor, denominator: Tensor, epsilon: float) -> Tensor:

@@ -3,8 +3,8 @@
 In evaluation a BatchNorm is the affine map ``a x + b`` per channel. Where it follows a convolution or a dense layer it
 is merged into that layer, from the tensor that came out of it; elsewhere it has a rule of its own, which shares the
 relevance between ``a x`` and ``b`` by magnitude (after Hui and Binder 2019, "BatchNorm decomposition for deep neural
-network interpretation", section 3). Instance, group and layer normalisation are treated the same, with the statistics of
-this input held fixed: the share keeps relevance bounded by the contribution, which the identity rule of AttnLRP
+network interpretation", section 3). Instance, group and layer normalisation are treated the same, with the statistics
+of this input held fixed: the share keeps relevance bounded by the contribution, which the identity rule of AttnLRP
 (Proposition 3.4) does not. The identity is there too: ``Pass`` for ``"normalisation"``, or redistributed biases.
 """
 
