@@ -258,6 +258,18 @@ def _resolution(found: Attribution, grid: Grid) -> float:
     return float(np.mean(spacing) * grid.spacing.mean()) if spacing else 0.0
 
 
+def _details(found: Attribution) -> dict[str, Any]:
+    """The method's facts for readers, and its findings for this one scan (lists over samples unwrapped)."""
+    from .attribution import available_methods
+
+    info = available_methods().get(found.name.partition("(")[0])
+    about = {"description": info.description, "reference": info.reference} if info else {}
+    single = {
+        key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in found.details.items()
+    }
+    return about | single
+
+
 def _map_array(found: Attribution) -> np.ndarray:
     array = found.map.detach().cpu().numpy().astype(np.float32)
     return array.reshape(array.shape[-3:])
@@ -288,7 +300,7 @@ def _to_scan(
             signed=found.signed,
             units=found.units,
             seconds=found.seconds,
-            details=dict(found.details),
+            details=_details(found),
         )
     progress(name, len(attributions) / total)
     brain, _ = load_template(1)

@@ -20,6 +20,7 @@ def rendering_backend() -> str:
         from vtk.util.numpy_support import vtk_to_numpy
     except ImportError as error:
         raise UserError("VTK, which draws the 3D pictures, is missing: pip install vtk") from error
+    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_ERROR)  # that there is no X server is no news here
     sphere = vtk.vtkSphereSource()
     mapper = vtk.vtkPolyDataMapper()
     mapper.SetInputConnection(sphere.GetOutputPort())

@@ -13,6 +13,8 @@ from .jsonable import to_json
 from .markup import definitions, escape, figure, number, table, verdict_badge
 
 _PLAIN = (str, int, float, bool)
+# Details that stand elsewhere on the page, or that only a programmer could read.
+_UNTOLD = {"description", "reference", "value", "fine", "coarse", "layers_named"}
 
 
 def banner(explanation: Explanation) -> str:
@@ -130,9 +132,11 @@ def methods(explanation: Explanation, montages: dict[str, Picture], verdicts: Se
 def _method(method: MethodMap, montage: Picture, verdicts: Sequence[Verdict]) -> str:
     description = str(method.details.get("description", "")).strip()
     shows = f"<p>{escape(description)}</p>" if description else ""
-    hidden = {"description", "reference"}
-    facts = [f"{method.seconds:.1f} s", f"units: {method.units}", "signed" if method.signed else "not signed"]
-    facts += [f"{_words(key)}: {_short(value)}" for key, value in method.details.items() if key not in hidden]
+    facts = [f"units: {method.units}", "signed" if method.signed else "not signed"]
+    # What a reader can use; the whole record of parameters is in the provenance.
+    told = (key for key, value in method.details.items() if key not in _UNTOLD and _is_plain(value))
+    facts += [f"{_words(key)}: {_short(method.details[key])}" for key in told]
+    facts.append(f"{method.seconds:.1f} s")
     reference = str(method.details.get("reference", "")).strip()
     if reference:
         facts.append(reference)
@@ -145,6 +149,10 @@ def _method(method: MethodMap, montage: Picture, verdicts: Sequence[Verdict]) ->
     line = escape(" · ".join(facts))
     head = f'<h3>{escape(method.title)}</h3>{shows}<p class="facts">{line}</p>{trust}'
     return f'<section class="keep">{head}{figure(montage, "film")}</section>'
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _PLAIN) and value != ""
 
 
 def _words(key: str) -> str:
