@@ -1,0 +1,1 @@
+"""Label maps to synthetic T1 scans with known, controlled atrophy."""

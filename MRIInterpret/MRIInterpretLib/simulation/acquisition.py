@@ -1,0 +1,220 @@
+"""A scan from a packed brain: contrast, partial volume, bias, noise, blur, misalignment, mask; all on torch.
+
+Everything is random within ``AcquisitionRange``; ``AcquisitionRange().wider(1.3)`` goes 30 % beyond it, for tests of
+what the network does outside of what it was trained on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .artefacts import random_artefact
+from .bank import BankItem
+from .contrast import WIDENING, draw_contrast
+from .deformation import BOX_MM
+
+
+@dataclass(frozen=True)
+class AcquisitionRange:
+    """Upper ends (and where named so, both ends) of what is drawn for a scan.
+
+    Attributes
+    ----------
+    widening
+        Factor on the SD of the tissues' mean intensities.
+    texture
+        SD of voxelwise variation inside a tissue, on the 0..255 scale.
+    noise
+        SD of the Rician noise's two parts, same scale.
+    bias
+        Amplitude of the log of the bias field; ``texture_bias`` of its finer part.
+    blur
+        Sigma in voxels, each axis by itself: anisotropic acquisition is a large one along one axis.
+    thick
+        Share of scans with one such axis, whose sigma goes up to twice ``blur``.
+    artefacts
+        Share of scans with Gibbs ringing or motion.
+    gamma
+        SD of the log exponent.
+    shift_mm, angle_deg, scale
+        Affine misregistration, each to both sides (scale: of its log, along each axis; a third of it common).
+    flip
+        Share of scans that are mirrored left to right.
+    mask_low, mask_high
+        Level of the smoothed brain at which the mask ends: low is generous, high is tight.
+    mask_grow
+        Voxels by which the mask is then dilated, or eroded if negative.
+    """
+
+    widening: float = WIDENING
+    texture: float = 8.0
+    noise: float = 8.0
+    bias: float = 0.35
+    texture_bias: float = 0.03
+    blur: float = 0.6
+    thick: float = 0.2
+    artefacts: float = 0.15
+    gamma: float = 0.2
+    shift_mm: float = 4.0
+    angle_deg: float = 4.0
+    scale: float = 0.03
+    flip: float = 0.5
+    mask_low: float = 0.12
+    mask_high: float = 0.55
+    mask_grow: int = 0
+
+    def wider(self, factor: float) -> AcquisitionRange:
+        """Gain, bias, noise and resolution beyond the range by ``factor``; alignment and mask as they are."""
+        return replace(
+            self,
+            widening=self.widening * factor,
+            texture=self.texture * factor,
+            noise=self.noise * factor,
+            bias=self.bias * factor,
+            texture_bias=self.texture_bias * factor,
+            blur=self.blur * factor,
+            gamma=self.gamma * factor,
+        )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What :func:`acquire` returns, on the packed brain's model grid."""
+
+    image: Tensor  # (1, I, J, K) float32 in [0, 1], 0 outside the mask
+    mask: Tensor  # (I, J, K) bool
+    targets: Tensor  # (T, I / 4, J / 4, K / 4): shares of structures.TARGETS in 8 mm voxels
+
+
+def acquire(item: BankItem, generator: torch.Generator, ranges: AcquisitionRange | None = None) -> Scan:
+    """Synthesise one T1-like scan of a packed brain, as the network gets it.
+
+    Parameters
+    ----------
+    item
+        From the bank.
+    generator
+        All randomness; the same state gives the same scan.
+    ranges
+        What is drawn; the training range if left out.
+    """
+    ranges = ranges or AcquisitionRange()
+
+    def draw(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    inside = torch.from_numpy(item.inside)
+    shape = (inside.shape[0], inside.shape[1], inside.shape[2])
+    means = draw_contrast(generator, ranges.widening)
+    # The mean over the fine voxels' intensities is the partial-volume effect, for free.
+    values = means[torch.from_numpy(item.codes).int()].mean(1)
+    values += torch.randn(values.shape, generator=generator) * draw(1.0, ranges.texture)
+    image = torch.zeros(shape)
+    image[inside] = values
+    image = image * _smooth_gain(shape, generator, draw(0, ranges.bias), draw(0, ranges.texture_bias))
+    sigmas = [draw(0.2, ranges.blur) for _ in range(3)]
+    if draw(0, 1) < ranges.thick:
+        sigmas[int(draw(0, 2.999))] = draw(ranges.blur, 2 * ranges.blur)
+    image = _blur(image, sigmas)
+    image = random_artefact(image, generator, ranges.artefacts)
+    noise = draw(0.5, ranges.noise)
+    real, imaginary = (torch.randn(shape, generator=generator) * noise for _ in range(2))
+    image = torch.sqrt((image + real) ** 2 + imaginary**2)
+
+    envelope = torch.zeros(shape)
+    envelope[inside] = torch.from_numpy(item.envelope).float() / 255
+    matrix = random_affine(generator, ranges)
+    image, envelope = _move(torch.stack((image, envelope)), matrix)
+    targets = _move(torch.from_numpy(item.targets).float() / 255, matrix)
+    mask = _grown(envelope > draw(ranges.mask_low, ranges.mask_high), ranges.mask_grow)
+    exponent = float(torch.exp(ranges.gamma * torch.randn((), generator=generator)))
+    return Scan(
+        image=normalise(image, mask, exponent=exponent)[None],
+        mask=mask,
+        targets=functional.avg_pool3d(targets[None], 2)[0],
+    )
+
+
+def normalise(image: Tensor, mask: Tensor, low: float = 0.5, high: float = 99.5, exponent: float = 1.0) -> Tensor:
+    """The torch twin of ``preprocessing.intensity.normalise_intensity``, with an optional gamma after it.
+
+    Percentiles are interpolated linearly between order statistics, as NumPy does. A monotonic gamma leaves order
+    statistics in place, so it may as well be applied to the scaled values.
+    """
+    values = image[mask]
+    bottom, top = (_percentile(values, percent) for percent in (low, high))
+    scaled = ((image - bottom) / (top - bottom)).clamp(0, 1)
+    if exponent != 1.0:
+        scaled = scaled**exponent
+    return torch.where(mask, scaled, torch.zeros(()))
+
+
+def _grown(mask: Tensor, voxels: int) -> Tensor:
+    """Dilated by a cube of ``voxels`` at each side, or eroded if negative."""
+    if voxels == 0:
+        return mask
+    side, sign = 2 * abs(voxels) + 1, 1 if voxels > 0 else -1
+    return sign * functional.max_pool3d(sign * mask.float()[None], side, stride=1, padding=abs(voxels))[0] > 0.5
+
+
+def _percentile(values: Tensor, percent: float) -> Tensor:
+    rank = percent / 100 * (values.numel() - 1)
+    below = int(rank)
+    first = values.kthvalue(below + 1).values
+    second = values.kthvalue(min(below + 2, values.numel())).values
+    return first + (second - first) * (rank - below)
+
+
+def _smooth_gain(shape: tuple[int, int, int], generator: torch.Generator, coarse: float, fine: float) -> Tensor:
+    """exp of a smooth random field: the coil's bias, and slow variation inside the tissues."""
+    field = functional.interpolate(
+        torch.randn(1, 1, 4, 5, 4, generator=generator) * coarse / 2, size=(24, 28, 24), mode="trilinear"
+    )
+    field = field + torch.randn(1, 1, 24, 28, 24, generator=generator) * fine
+    return torch.exp(functional.interpolate(field, size=shape, mode="trilinear")[0, 0])
+
+
+def _blur(image: Tensor, sigmas: list[float]) -> Tensor:
+    blurred = image[None, None]
+    for axis, sigma in enumerate(sigmas):
+        radius = max(1, int(2.5 * sigma + 0.5))
+        offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
+        kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+        view, padding = [1, 1, 1, 1, 1], [0, 0, 0]
+        view[axis + 2], padding[axis] = -1, radius
+        weight = (kernel / kernel.sum()).view(view)
+        blurred = functional.conv3d(blurred, weight, padding=(padding[0], padding[1], padding[2]))
+    return blurred[0, 0]
+
+
+def random_affine(generator: torch.Generator, ranges: AcquisitionRange) -> Tensor:
+    """3 x 4, mm about the box's centre along R, A, S: a misregistration and, now and then, a left-right flip."""
+
+    def both_sides(size: int, limit: float) -> Tensor:
+        return (torch.rand(size, generator=generator) * 2 - 1) * limit
+
+    angles = both_sides(3, ranges.angle_deg) * torch.pi / 180
+    skew = torch.zeros(3, 3)
+    skew[0, 1], skew[0, 2], skew[1, 2] = angles
+    rotation = torch.linalg.matrix_exp(skew - skew.T)
+    scales = torch.exp(both_sides(1, ranges.scale / 3) + both_sides(3, ranges.scale * 2 / 3))
+    flip = torch.ones(3)
+    if float(torch.rand((), generator=generator)) < ranges.flip:
+        flip[0] = -1
+    return torch.cat((rotation * scales * flip, both_sides(3, ranges.shift_mm)[:, None]), 1)
+
+
+def _move(volumes: Tensor, matrix: Tensor) -> Tensor:
+    """Sample (C, I, J, K) at matrix applied to each voxel's position; zero outside."""
+    shape = (volumes.shape[1], volumes.shape[2], volumes.shape[3])
+    half = torch.tensor(BOX_MM) / 2
+    # From mm along R, A, S to torch's order (k, j, i) in -1..1.
+    linear = (matrix[:, :3] * half[None, :] / half[:, None]).flip(0).flip(1)
+    offset = (matrix[:, 3] / half).flip(0)
+    theta = torch.cat((linear, offset[:, None]), 1)
+    grid = functional.affine_grid(theta[None], [1, 1, *shape], align_corners=False)
+    return functional.grid_sample(volumes[None], grid, align_corners=False)[0]

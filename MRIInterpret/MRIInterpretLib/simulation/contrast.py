@@ -1,0 +1,68 @@
+"""T1-like contrast: an intensity for each structure, drawn afresh for every synthetic scan.
+
+The priors are stylised T1 statistics on a 0..255 scale; they are widened, because a network that has seen only
+typical contrasts fails on the next scanner (domain randomisation, Billot 2023).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .structures import NAMES, STRUCTURES
+
+# Tissue: mean intensity, SD of that mean between subjects.
+PRIORS: dict[str, tuple[float, float]] = {
+    "background": (7.0, 5.0),
+    "white matter": (160.0, 16.0),
+    "grey matter": (96.0, 19.0),
+    "CSF": (44.0, 22.0),
+    "cerebellar white matter": (140.0, 16.0),
+    "cerebellar grey matter": (90.0, 18.0),
+    "thalamus": (130.0, 18.0),
+    "putamen": (122.0, 14.0),
+    "pallidum": (150.0, 10.0),
+    "brain stem": (133.0, 17.0),
+    "ventral diencephalon": (142.0, 20.0),
+    "lesion": (116.0, 20.0),
+    "vessel": (87.0, 18.0),
+    "choroid plexus": (60.0, 22.0),
+}
+_EXTRA_CEREBRAL = (80.0, 45.0)  # skin, fat, bone, muscle, eyes: anything
+WIDENING = 1.25
+_STRUCTURE_SD = 4.0  # of a structure about its tissue's mean
+_HIPPOCAMPUS_ABOVE_CORTEX = 5.0  # in real T1 scans it is a little brighter than cortex, being mixed with white matter
+_LEAST_GREY_WHITE = 28.0
+_LEAST_CSF_GREY = 16.0
+
+
+def draw_contrast(generator: torch.Generator, widening: float = WIDENING) -> Tensor:
+    """Mean intensity of each structure code, (len(STRUCTURES),), on the 0..255 scale.
+
+    Tissues keep the order of a T1 contrast: CSF darker than grey, grey darker than white matter.
+    """
+    drawn: dict[str, float] = {}
+    for tissue, (mean, sd) in PRIORS.items():
+        drawn[tissue] = mean + sd * widening * float(torch.randn((), generator=generator).clamp(-2.5, 2.5))
+    drawn["grey matter"] = min(drawn["grey matter"], drawn["white matter"] - _LEAST_GREY_WHITE)
+    drawn["CSF"] = float(np.clip(drawn["CSF"], 0.0, drawn["grey matter"] - _LEAST_CSF_GREY))
+    drawn["choroid plexus"] = max(drawn["choroid plexus"], drawn["CSF"])
+    drawn["cerebellar grey matter"] = min(drawn["cerebellar grey matter"], drawn["cerebellar white matter"] - 20.0)
+    offsets: dict[str, float] = {}
+    means = []
+    for name, structure in zip(NAMES, STRUCTURES, strict=True):
+        if structure.tissue.startswith("extra"):
+            mean, sd = _EXTRA_CEREBRAL
+            value = mean + sd * widening * float(torch.randn((), generator=generator))
+        else:
+            value = drawn[structure.tissue]
+        both_sides = name.removeprefix("Left-").removeprefix("Right-")
+        if both_sides not in offsets:
+            offsets[both_sides] = _STRUCTURE_SD * float(torch.randn((), generator=generator))
+        if structure.tissue not in ("background", "CSF"):
+            value += offsets[both_sides]
+        if both_sides in ("Hippocampus", "Amygdala"):
+            value += _HIPPOCAMPUS_ABOVE_CORTEX
+        means.append(max(value, 0.0))
+    return torch.tensor(means)

@@ -1,0 +1,68 @@
+"""Fill a bank of simulated brains: number and seed alone decide an item, so filling resumes anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..progress import ProgressCallback, silent
+from .anatomy import Anatomy
+from .atrophy import fractions_of
+from .bank import pack, save_item
+from .groups import GROUPS, draw_subject, draw_wide
+from .subject import simulate_brain
+
+
+def item_path(folder: Path, index: int) -> Path:
+    return folder / f"item_{index:05d}.npz"
+
+
+def bank_items(folder: str | Path) -> list[Path]:
+    """The items that are there now, sorted; a bank may be read while it is being filled."""
+    return sorted(Path(folder).glob("item_*.npz"))
+
+
+def fill_bank(
+    folder: str | Path,
+    anatomies: Sequence[Anatomy],
+    number: int,
+    seed: int,
+    *,
+    wide_share: float = 0.0,
+    first: int = 0,
+    step: int = 1,
+    progress: ProgressCallback = silent,
+) -> None:
+    """Simulate what is missing of a bank.
+
+    Parameters
+    ----------
+    folder
+        Of the bank.
+    anatomies
+        Base anatomies, used in turn.
+    number
+        Items that the bank is to hold.
+    seed
+        Of everything that is drawn.
+    wide_share
+        Share of items with an evenly spread hippocampal fraction instead of a group's distribution.
+    first, step
+        Only items first, first + step, ...: for several processes that fill one bank.
+    """
+    folder = Path(folder)
+    fractions = {anatomy.name: fractions_of(anatomy) for anatomy in anatomies}
+    for index in range(first, number, step):
+        path = item_path(folder, index)
+        if path.exists():
+            continue
+        progress("Simulating brains", index / number)
+        rng = np.random.default_rng([seed, index])
+        anatomy = anatomies[index % len(anatomies)]
+        subject = draw_wide(rng) if rng.random() < wide_share else draw_subject(rng, GROUPS[rng.integers(3)])
+        brain_seed = int(rng.integers(2**31))
+        brain = simulate_brain(anatomy, fractions[anatomy.name], subject, brain_seed)
+        save_item(pack(brain, anatomy.name, brain_seed), path)
+    progress("Simulating brains", 1.0)

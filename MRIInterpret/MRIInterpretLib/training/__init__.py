@@ -1,0 +1,1 @@
+"""Fit the bundled CNN, or a user's, and evaluate it."""

@@ -1,0 +1,96 @@
+"""Streams of training samples: sample number and seed alone decide a sample, so a stream resumes anywhere."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..errors import UserError
+from ..simulation.acquisition import AcquisitionRange, acquire
+from ..simulation.bank import load_item
+from ..simulation.fill_bank import item_path
+from ..simulation.groups import GROUPS, group_posterior
+
+# Half of what a group label is worth comes from the drawn group, half from what its fraction says of it: the second
+# has no sampling noise, the first keeps what the cortex and the ventricles tell beyond the hippocampus.
+_POSTERIOR_SHARE = 0.5
+_SAMPLES_PER_NEW_BRAIN = 8
+_PATIENCE_S = 300
+
+
+class BankSamples(Dataset[dict[str, Tensor]]):
+    """A fresh scan of a random brain of a bank for every number.
+
+    The bank may still be growing: sample ``index`` chooses among the first ``first + index / 8`` items, and waits for
+    the one that it chose. So training begins while brains are still being simulated, and yet a seed decides it all.
+
+    Parameters
+    ----------
+    folder
+        Of the bank.
+    items
+        Number of items that the bank holds in the end.
+    length
+        Number of samples.
+    seed
+        Of choice and acquisition.
+    ranges
+        Of the acquisition.
+    in_order
+        Take item ``index`` instead of a random one: for evaluation.
+    first
+        Items that are there when training begins; all if left out.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        items: int,
+        length: int,
+        seed: int,
+        ranges: AcquisitionRange | None = None,
+        in_order: bool = False,
+        first: int | None = None,
+    ) -> None:
+        self.folder, self.items, self.length, self.seed = folder, items, length, seed
+        self.ranges, self.in_order, self.first = ranges, in_order, items if first is None else first
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([self.seed, index])
+        there = min(self.items, self.first + index // _SAMPLES_PER_NEW_BRAIN)
+        choice = index % self.items if self.in_order else int(rng.integers(there))
+        item = load_item(_wait_for(item_path(self.folder, choice)))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        scan = acquire(item, generator, self.ranges)
+        return {"image": scan.image, "targets": scan.targets, **labels_of(item.facts)}
+
+
+def _wait_for(path: Path) -> Path:
+    """The path as soon as it exists."""
+    for _ in range(_PATIENCE_S):
+        if path.exists():
+            return path
+        time.sleep(1)
+    raise UserError(f"{path} is missing, and nothing has made it for {_PATIENCE_S} s: fill the bank first.")
+
+
+def labels_of(facts: dict[str, Any]) -> dict[str, Tensor]:
+    """Class probabilities, hard label and fraction of a bank item."""
+    group = GROUPS.index(str(facts["group"]))
+    fraction = float(facts["reached"])
+    drawn = np.eye(len(GROUPS))[group]
+    soft = (1 - _POSTERIOR_SHARE) * drawn + _POSTERIOR_SHARE * group_posterior([fraction])[0]
+    return {
+        "classes": torch.tensor(soft, dtype=torch.float32),
+        "label": torch.tensor(group),
+        "fraction": torch.tensor(fraction, dtype=torch.float32),
+    }
