@@ -95,7 +95,7 @@ def _load_network(bundle: Path, weights: Path, metadata: Metadata) -> nn.Module:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).partition(":")[2].split())[:200]
         raise UserError(f"{weights} does not fit the network in {path}: {reason}") from error
     if not all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point()):
         raise UserError(f"{weights} holds NaN or infinite weights: the training failed or the file is damaged.")

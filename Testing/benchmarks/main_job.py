@@ -1,0 +1,96 @@
+"""The whole main job on the sample scan, first and second run: wall-clock time, peak memory, and where the time goes.
+
+    python Testing/benchmarks/main_job.py            # prints the table
+    python Testing/benchmarks/main_job.py --write    # and puts it into the README's benchmark section
+
+The second run finds mask and transform in the cache; a third one does the model's part alone, without scene and report.
+Also timed: the start of the command line until --help has been printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- main_job.py begins -->", "<!-- main_job.py ends -->"
+
+
+def measured(arguments: list[str], cache: Path) -> tuple[float, float, str]:
+    """Run the command line in a process of its own: seconds, peak resident memory in GB, stdout."""
+    environment = os.environ | {"MRI_INTERPRET_CACHE": str(cache)}
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "MRIInterpretLib.cli", *arguments],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        output.seek(0)
+        text = output.read().decode()
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"{' '.join(arguments)} failed: {text}")
+    return seconds, usage.ru_maxrss * 1024 / 1e9, text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument("--model", default="", help="a model other than the bundled one")
+    options = parser.parse_args()
+    model = ["--model", options.model] if options.model else []
+    with tempfile.TemporaryDirectory() as folder:
+        cache, out = Path(folder) / "cache", Path(folder) / "out"
+        explain = ["explain", "--sample", "-o", str(out), "--json", *model]
+        runs = {
+            "first run, everything written": measured(explain, cache),
+            "second run, preprocessing from the cache": measured(explain, cache),
+            "second run, without the Slicer scene": measured([*explain, "--no-scene"], cache),
+        }
+        starts = sorted(measured(["--help"], cache)[0] for _ in range(5))
+        steps = {name: json.loads(text)["seconds"] for name, (_, _, text) in runs.items()}
+    table = "\n".join(_table(runs, steps, starts))
+    print(table)
+    if options.write:
+        _write(table)
+
+
+def _table(
+    runs: dict[str, tuple[float, float, str]], steps: dict[str, dict[str, Any]], starts: list[float]
+) -> list[str]:
+    lines = ["| sample scan (Colin27, 1 mm) | time | peak memory |", "|---|---|---|"]
+    lines += [f"| {name} | {seconds:.0f} s | {memory:.1f} GB |" for name, (seconds, memory, _) in runs.items()]
+    lines.append(f"| command line until `--help` (median of {len(starts)}) | {starts[len(starts) // 2]:.2f} s | |")
+    first = next(iter(steps))
+    spent = steps[first]
+    lines += ["", "Where the first run's time goes:", "", "| step | seconds |", "|---|---|"]
+    lines += [f"| {name} | {seconds:.1f} |" for name, seconds in spent.items() if seconds >= 0.05]
+    rest = runs[first][0] - sum(spent.values())
+    lines.append(f"| start, files, report and scene | {rest:.1f} |")
+    lines += ["", f"Measured on {os.cpu_count()} CPU cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}."]
+    return lines
+
+
+def _write(table: str) -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not rest:
+        raise SystemExit(f"README.md lacks the line {BEGIN}")
+    readme.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
