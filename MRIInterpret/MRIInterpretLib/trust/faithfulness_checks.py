@@ -1,0 +1,185 @@
+"""Verdicts on faithfulness: the quick correlation for all methods at once, and the curves for each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..progress import ProgressCallback, silent
+from ..volume import Array
+from .faithfulness import (
+    Curve,
+    Values,
+    chance_correlation,
+    curve_sets,
+    deletion_curve,
+    faithfulness_correlation,
+    insertion_curve,
+    order_by,
+    perturbed_values,
+    random_sets,
+)
+from .parts import Labels, blocks, blurred_brain, regions, sums_and_sizes
+from .subject import explained_values
+from .verdict import Verdict, judge, not_applicable
+
+if TYPE_CHECKING:
+    from .subject import Subject
+
+CORRELATION, DELETION, INSERTION = "faithfulness", "deletion", "insertion"
+SETS, SHARE = 24, 0.3
+BLOCK_MM = 16.0
+BLUR_MM = 12.0
+STEPS, RANDOM_ORDERS = 8, 4
+_NO_ORDER = "The map rates all parts of the brain the same, or blurring the brain does not change the model's value."
+
+
+@dataclass(frozen=True)
+class Gains:
+    """How much better than a random order each order is, as a part of the whole change of the value.
+
+    Attributes
+    ----------
+    methods
+        By method. 0 is as good as random; higher is better.
+    intensity
+        Of the order by brightness of the input.
+    chance
+        The largest of the random orders, each against the mean of the others.
+    """
+
+    methods: dict[str, float]
+    intensity: float
+    chance: float
+
+    @property
+    def threshold(self) -> float:
+        return max(self.intensity, self.chance, 0.0)
+
+
+def _neutral(subject: Subject, image: Array) -> NDArray[np.float32]:
+    return blurred_brain(image, subject.inside, BLUR_MM / float(np.mean(subject.spacing)))
+
+
+def _block_size(subject: Subject) -> int:
+    return max(1, round(BLOCK_MM / float(np.mean(subject.spacing))))
+
+
+def _image(subject: Subject) -> NDArray[np.float32]:
+    return np.asarray(subject.image[0, 0].detach().cpu().numpy(), dtype=np.float32)
+
+
+def check_correlation(
+    subject: Subject, seed: int = 0, progress: ProgressCallback = silent, sets: int = SETS
+) -> list[Verdict]:
+    """One verdict per map, the summary's included, from the same few answers of the network."""
+    parts = blocks(subject.inside, _block_size(subject))
+    taken = random_sets(parts, sets, SHARE, np.random.default_rng(seed))
+    neutral = _neutral(subject, _image(subject))
+    values = perturbed_values(subject.network, subject.image, subject.target, parts, neutral, progress=progress)
+    drops = explained_values(subject.network, subject.image, subject.target)[0] - values(taken)
+    verdicts = []
+    for method, relevance in subject.maps.items():
+        threshold = chance_correlation(relevance, parts, taken, drops, np.random.default_rng(seed))
+        value = faithfulness_correlation(relevance, parts, taken, drops)
+        passed = value > threshold
+        sentence = (
+            f"With random thirds of the brain blurred out ({sets} times), the relevance taken out and the change of "
+            f"the model's value correlate with {value:.2f}: "
+        )
+        sentence += (
+            "what the map marks matters to the model."
+            if passed
+            else f"not more than chance allows (up to {threshold:.2f} in 95 of 100 shuffled maps)."
+        )
+        if math.isnan(value):
+            sentence = "The map, or the model's answer, does not change between parts of the brain."
+        verdicts.append(judge(method, CORRELATION, value, threshold, passed, sentence))
+    return verdicts
+
+
+def gains(subject: Subject, parts: Labels, kind: str, seed: int = 0, progress: ProgressCallback = silent) -> Gains:
+    """Areas of deletion or insertion curves against random orders and the order by brightness.
+
+    Parameters
+    ----------
+    subject
+        What was explained.
+    parts
+        Blocks or regions, (I, J, K).
+    kind
+        "deletion" or "insertion".
+    seed
+        Of the random orders.
+    """
+    image = _image(subject)
+    values = perturbed_values(
+        subject.network, subject.image, subject.target, parts, _neutral(subject, image), progress=progress
+    )
+    make = deletion_curve if kind == DELETION else insertion_curve
+    sign = (
+        -1.0 if kind == DELETION else 1.0
+    )  # a good order has a small area under deletion, a large one under insertion
+    rng = np.random.default_rng(seed)
+    count = int(parts.max(initial=0))
+    areas = {}
+    for name, found in subject.maps.items():
+        sums, sizes = sums_and_sizes(found, parts)
+        # A map that rates all parts the same has no order.
+        has_order = np.ptp(sums / sizes) > 1e-9 * np.abs(sums / sizes).max()
+        areas[name] = make(order_by(found, parts), parts, values, STEPS).area() if has_order else math.nan
+    bright = make(order_by(image, parts), parts, values, STEPS).area()
+    random = np.array([make(rng.permutation(count), parts, values, STEPS).area() for _ in range(RANDOM_ORDERS)])
+    ends = _ends(parts, values)
+    whole = abs(ends.value[0] - ends.value[-1])
+
+    def gain(area: float, reference: float) -> float:
+        return sign * (area - reference) / whole if whole > 0 else math.nan
+
+    others = [float(np.delete(random, index).mean()) for index in range(RANDOM_ORDERS)]
+    chance = max(gain(float(one), rest) for one, rest in zip(random, others, strict=True))
+    mean = float(random.mean())
+    return Gains({name: gain(area, mean) for name, area in areas.items()}, gain(bright, mean), chance)
+
+
+def _ends(parts: Labels, values: Values) -> Curve:
+    """The value of the whole image, and that of the neutral brain."""
+    taken, share = curve_sets(np.arange(int(parts.max(initial=0))), parts, 1)
+    return Curve(share, values(taken))
+
+
+def check_curves(subject: Subject, seed: int = 0, progress: ProgressCallback = silent) -> list[Verdict]:
+    """For each map: deletion by blocks, deletion by atlas regions, insertion by blocks."""
+    size = _block_size(subject)
+    by_block = blocks(subject.inside, size)
+    by_region = regions(subject.labels, subject.inside, size)
+    verdicts = []
+    for check, kind, parts, what in (
+        (f"{DELETION} (blocks)", DELETION, by_block, f"blocks of {size} voxels"),
+        (f"{DELETION} (regions)", DELETION, by_region, "atlas regions"),
+        (f"{INSERTION} (blocks)", INSERTION, by_block, f"blocks of {size} voxels"),
+    ):
+        if int(parts.max(initial=0)) < 2:
+            verdicts += [not_applicable(name, check, "The brain is one part.") for name in subject.maps]
+            continue
+        found = gains(subject, parts, kind, seed, progress)
+        verdicts += [_verdict(name, check, value, found, kind, what) for name, value in found.methods.items()]
+    return verdicts
+
+
+def _verdict(method: str, check: str, value: float, found: Gains, kind: str, what: str) -> Verdict:
+    if math.isnan(value):
+        return not_applicable(method, check, _NO_ORDER)
+    passed = value > found.threshold
+    doing = "Taking out" if kind == DELETION else "Putting back"
+    when = "earlier" if value >= 0 else "later"
+    rival = "a random order" if found.chance >= found.intensity else "the order of the voxels' brightness"
+    sentence = (
+        f"{doing} {what} in the map's order moves the model's value {when} than in random order, by {abs(value):.0%} "
+        f"of the whole change; {rival} reaches {found.threshold:.0%}."
+    )
+    return judge(method, check, value, found.threshold, passed, sentence)
