@@ -1,6 +1,28 @@
 """Explanation to MRML nodes, displays, volume rendering, and .mrb files. Needs slicer-core or a running 3D Slicer."""
 
-from .build import SceneNodes, build_scene, find_result, remove_result
-from .mrb import write_mrb
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .build import build_scene
+    from .found import SceneNodes, find_result, remove_result
+    from .mrb import write_mrb
 
 __all__ = ["SceneNodes", "build_scene", "find_result", "remove_result", "write_mrb"]
+
+_HOME = {
+    "SceneNodes": "found",
+    "build_scene": "build",
+    "find_result": "found",
+    "remove_result": "found",
+    "write_mrb": "mrb",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: a panel that only looks for results needs neither pandas nor VTK's filters."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

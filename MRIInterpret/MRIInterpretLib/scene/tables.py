@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 from vtkmodules.vtkCommonCore import vtkDoubleArray, vtkIntArray, vtkStringArray
 
 from .nodes import NodeMaker
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def column(values: pd.Series, name: str) -> Any:
     """A column as a VTK array: text, whole numbers, or floating point."""
+    import pandas as pd
+
     if pd.api.types.is_integer_dtype(values):
         array: Any = vtkIntArray()
         items: list[Any] = [int(v) for v in values]
@@ -46,6 +49,9 @@ def fill_table(node: Any, frame: pd.DataFrame) -> None:
 
 def table_frame(node: Any) -> pd.DataFrame:
     """A table node's content as a DataFrame."""
+    import numpy as np
+    import pandas as pd
+
     table = node.GetTable()
     columns: dict[str, Any] = {}
     for index in range(table.GetNumberOfColumns()):

@@ -1,0 +1,69 @@
+"""A result's nodes: found in a scene by their marks, for instance after reopening a file, and taken out again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import hierarchy
+from .nodes import METHOD, ROLE, batch, nodes_of_run, remove_with_dependents
+
+
+@dataclass
+class SceneNodes:
+    """The nodes of one result. ``maps`` is keyed by the registry's name of the method."""
+
+    run: str
+    scan: Any
+    summary: Any
+    consensus: Any
+    atlas: Any
+    surface: Any
+    volume_rendering: Any
+    note: Any
+    folder: int
+    maps: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)  # "regions", "agreement", "probabilities", "top-regions"
+    charts: dict[str, Any] = field(default_factory=dict)  # "probabilities", "top-regions"
+
+
+def find_result(scene: Any, run: str) -> SceneNodes | None:
+    """The nodes of a result that is in the scene already, for instance after reopening a file; None if incomplete."""
+    by_role: dict[str, Any] = {}
+    maps: dict[str, Any] = {}
+    for node in nodes_of_run(scene, run):
+        role = node.GetAttribute(ROLE)
+        if role == "map":
+            maps[node.GetAttribute(METHOD)] = node
+        elif not (role == "volume-rendering" and node.GetAttribute(METHOD)):
+            by_role.setdefault(role, node)
+    needed = ("summary", "consensus", "atlas", "surface", "volume-rendering", "note", "regions", "agreement")
+    if not maps or any(role not in by_role for role in needed):
+        return None
+    return SceneNodes(
+        run,
+        by_role.get("scan"),
+        by_role["summary"],
+        by_role["consensus"],
+        by_role["atlas"],
+        by_role["surface"],
+        by_role["volume-rendering"],
+        by_role["note"],
+        hierarchy.folder_named(scene, run) or 0,
+        maps,
+        {role: by_role[role] for role in ("regions", "agreement", "probabilities", "top-regions") if role in by_role},
+        {role: by_role[f"{role}-chart"] for role in ("probabilities", "top-regions") if f"{role}-chart" in by_role},
+    )
+
+
+def remove_result(scene: Any, run: str) -> None:
+    """Take a result out of the scene, folder and all."""
+    nodes = nodes_of_run(scene, run)
+    if not nodes:
+        return
+    folder = hierarchy.folder_named(scene, run)
+    with batch(scene):
+        for node in reversed(nodes):
+            remove_with_dependents(scene, node)
+        if folder is not None:
+            hierarchy.remove_folder(scene, folder)
