@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from MRIInterpretLib.attribution import PANEL
-from MRIInterpretLib.explain import explain_scan
+from MRIInterpretLib.explain import TYPICAL_SECONDS, explain_scan
 from MRIInterpretLib.preprocessing.cache import PreprocessingCache
 from MRIInterpretLib.preprocessing.reading import read_scan
 from MRIInterpretLib.resources import resource
@@ -73,6 +73,10 @@ def test_maps_lie_on_the_scans_grid(record: dict[str, object], folder: Path) -> 
     consensus = np.asarray(nib.load(folder / "out" / "maps" / "consensus.nii.gz").dataobj)
     assert set(np.unique(consensus)) <= {0, 1, 2, 3}
     assert (consensus > 0).sum() > 100
+
+
+def test_progress_knows_every_step(record: dict[str, object]) -> None:
+    assert set(record["seconds"]) <= set(TYPICAL_SECONDS)  # type: ignore[call-overload]
 
 
 def test_the_prediction(record: dict[str, object], folder: Path) -> None:

@@ -36,7 +36,7 @@ TYPICAL_SECONDS = {
     "Loading the model": 2.0,
     "Reading the scan": 0.3,
     "Finding the brain": 4.0,
-    "Registering: scale": 1.5,
+    "Registering: similarity": 1.5,
     "Registering: affine": 2.5,
     "Resampling to the model's grid": 1.0,
     "Explaining": 3.0,
