@@ -115,11 +115,11 @@ def acquire(item: BankItem, generator: torch.Generator, ranges: AcquisitionRange
     values += torch.randn(values.shape, generator=generator) * draw(1.0, ranges.texture)
     image = torch.zeros(shape)
     image[inside] = values
-    image = image * _smooth_gain(shape, generator, draw(0, ranges.bias), draw(0, ranges.texture_bias))
+    image = image * smooth_gain(shape, generator, draw(0, ranges.bias), draw(0, ranges.texture_bias))
     sigmas = [draw(0.2, ranges.blur) for _ in range(3)]
     if draw(0, 1) < ranges.thick:
         sigmas[int(draw(0, 2.999))] = draw(ranges.blur, 2 * ranges.blur)
-    image = _blur(image, sigmas)
+    image = blur(image, sigmas)
     image = random_artefact(image, generator, ranges.artefacts)
     noise = draw(0.5, ranges.noise)
     real, imaginary = (torch.randn(shape, generator=generator) * noise for _ in range(2))
@@ -128,8 +128,8 @@ def acquire(item: BankItem, generator: torch.Generator, ranges: AcquisitionRange
     envelope = torch.zeros(shape)
     envelope[inside] = torch.from_numpy(item.envelope).float() / 255
     matrix = random_affine(generator, ranges)
-    image, envelope = _move(torch.stack((image, envelope)), matrix)
-    targets = _move(torch.from_numpy(item.targets).float() / 255, matrix)
+    image, envelope = transformed(torch.stack((image, envelope)), matrix)
+    targets = transformed(torch.from_numpy(item.targets).float() / 255, matrix)
     mask = _grown(envelope > draw(ranges.mask_low, ranges.mask_high), ranges.mask_grow)
     exponent = float(torch.exp(ranges.gamma * torch.randn((), generator=generator)))
     return Scan(
@@ -169,7 +169,7 @@ def _percentile(values: Tensor, percent: float) -> Tensor:
     return first + (second - first) * (rank - below)
 
 
-def _smooth_gain(shape: tuple[int, int, int], generator: torch.Generator, coarse: float, fine: float) -> Tensor:
+def smooth_gain(shape: tuple[int, int, int], generator: torch.Generator, coarse: float, fine: float) -> Tensor:
     """exp of a smooth random field: the coil's bias, and slow variation inside the tissues."""
     field = functional.interpolate(
         torch.randn(1, 1, 4, 5, 4, generator=generator) * coarse / 2, size=(24, 28, 24), mode="trilinear"
@@ -178,7 +178,7 @@ def _smooth_gain(shape: tuple[int, int, int], generator: torch.Generator, coarse
     return torch.exp(functional.interpolate(field, size=shape, mode="trilinear")[0, 0])
 
 
-def _blur(image: Tensor, sigmas: list[float]) -> Tensor:
+def blur(image: Tensor, sigmas: list[float]) -> Tensor:
     blurred = image[None, None]
     for axis, sigma in enumerate(sigmas):
         radius = max(1, int(2.5 * sigma + 0.5))
@@ -208,7 +208,7 @@ def random_affine(generator: torch.Generator, ranges: AcquisitionRange) -> Tenso
     return torch.cat((rotation * scales * flip, both_sides(3, ranges.shift_mm)[:, None]), 1)
 
 
-def _move(volumes: Tensor, matrix: Tensor) -> Tensor:
+def transformed(volumes: Tensor, matrix: Tensor) -> Tensor:
     """Sample (C, I, J, K) at matrix applied to each voxel's position; zero outside."""
     shape = (volumes.shape[1], volumes.shape[2], volumes.shape[3])
     half = torch.tensor(BOX_MM) / 2

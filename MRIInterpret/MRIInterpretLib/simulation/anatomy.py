@@ -80,7 +80,7 @@ def check_structures(labels: NDArray[np.uint8], name: str) -> None:
         )
 
 
-def read_anatomies(folder: str | Path) -> list[Path]:
+def list_label_maps(folder: str | Path) -> list[Path]:
     """The label maps in a folder: files called labels_*.nii.gz or labels_*.nii, sorted.
 
     Raises

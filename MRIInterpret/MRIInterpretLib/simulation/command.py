@@ -1,0 +1,68 @@
+"""`mri-interpret simulate`: a cohort from label maps, or from the template if there are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import UserError
+from ..progress import ProgressCallback, silent
+from .anatomy import Anatomy, list_label_maps, read_anatomy
+from .cohort import CohortOptions, write_cohort
+from .template_anatomy import template_anatomy
+
+
+def simulate_cohort(
+    n: int,
+    seed: int,
+    output: str | Path,
+    label_maps: str | Path | None = None,
+    *,
+    whole_head: bool = False,
+    healthy_twins: bool = False,
+    progress: ProgressCallback = silent,
+) -> Path:
+    """Write a simulated cohort.
+
+    Parameters
+    ----------
+    n
+        Number of subjects; CN, MCI and AD equally frequent.
+    seed
+        Same seed, same voxels.
+    output
+        Folder: sub-0001/anat/sub-0001_T1w.nii.gz ..., derivatives/truth with the effect maps, participants.tsv.
+    label_maps
+        Folder of FreeSurfer-style label maps (labels_<subject>.nii.gz); the ICBM152 template if left out.
+    whole_head
+        With skull and skin instead of the brain alone.
+    healthy_twins
+        Also each subject's scan without the disease, same contrast and noise.
+
+    Returns
+    -------
+    Path of participants.tsv.
+
+    Raises
+    ------
+    UserError
+        If n is not positive, a label map does not do, or the folder cannot be written.
+    """
+    if n < 1:
+        raise UserError(f"A cohort of {n} subjects cannot be simulated: ask for 1 or more.")
+    if seed < 0:
+        raise UserError(f"The seed {seed} is negative: seeds are whole numbers from 0.")
+    anatomies = load_anatomies(label_maps, progress)
+    return write_cohort(output, anatomies, n, seed, CohortOptions(whole_head, healthy_twins), progress)
+
+
+def load_anatomies(label_maps: str | Path | None, progress: ProgressCallback = silent) -> list[Anatomy]:
+    """Label maps of a folder, registered to the template one by one; the template's own anatomy without a folder."""
+    if label_maps is None:
+        progress("Building the template's anatomy", 0.0)
+        return [template_anatomy()]
+    paths = list_label_maps(label_maps)
+    anatomies = []
+    for number, path in enumerate(paths):
+        progress(f"Registering {path.name}", number / len(paths))
+        anatomies.append(read_anatomy(path))
+    return anatomies

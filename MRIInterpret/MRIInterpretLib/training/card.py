@@ -1,0 +1,187 @@
+"""The model card: what was trained on what, how well it does with intervals, where it fails."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from ..simulation.groups import GROUPS
+from .evaluation import Evaluation
+
+FIRST_LINE = "**Trained on simulated atrophy; research use only, not for diagnosis.**"
+# What the network was asked to reach; met or not, the card says so.
+LEAST_AUC = {"AD": 0.92, "MCI": 0.72}
+_MOST_BELOW_VOLUME = 0.03
+_MOST_SHIFT = 0.03
+_MOST_CALIBRATION_ERROR = 0.06
+_MOST_CORRELATION = -0.8
+_MOST_FLIP = 0.05
+
+
+@dataclass(frozen=True)
+class TrainingStory:
+    """How a network came about, for its card."""
+
+    command: str
+    seed: int
+    samples: int
+    hours: float
+    hardware: str
+    training_anatomies: str
+    test_anatomies: str
+    notes: tuple[str, ...] = ()
+
+
+def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_scans: str = "") -> str:
+    """Markdown of the card for a network trained on the simulator.
+
+    Parameters
+    ----------
+    name
+        Of the bundle.
+    evaluation
+        On held-out anatomies.
+    story
+        How it was trained.
+    real_scans
+        A Markdown section on real scans, if they were tried.
+    """
+    parts = [
+        FIRST_LINE,
+        f"# {name}",
+        "Says from a T1-weighted scan how much a brain resembles simulated brains of cognitively normal (CN) people, of "
+        "people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that explanations "
+        "can be tried, compared and *checked*: for simulated scans the truth of where the disease sits is known.",
+        _DATA,
+        _how(story),
+        "## Results on anatomies never seen in training",
+        f"{evaluation.plain.labels.size} simulated subjects over {story.test_anatomies}; groups equally frequent. "
+        "95 % intervals by bootstrap over subjects (2,000 draws within groups). *Volume alone* is the true hippocampal "
+        "share of the intracranial volume, which no scan shows directly. Intervals hold for this simulation and these "
+        "anatomies; they say nothing on patients.",
+        _auc_table(evaluation),
+        _single_numbers(evaluation),
+        _confusion_table(evaluation),
+        "### Reliability",
+        _reliability_table(evaluation),
+    ]
+    if real_scans:
+        parts += ["## Real scans", real_scans]
+    parts += [_verdict(evaluation), _LIMITS, "\n".join(f"- {note}" for note in story.notes), _USE]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_DATA = """## Data and simulation
+Label maps of real heads (published with SynthSeg, Billot et al. 2023, Apache-2.0) are registered affinely to the ICBM152
+template, deformed at random, aged, and driven to a hippocampal share of the intracranial volume by a diffeomorphism with
+prescribed volume change; amygdala, medial temporal, temporal and parietal cortex shrink and ventricles widen along with
+it. The share is drawn for each subject from its group: CN 4.9 (SD 0.55), MCI 4.3 (0.60), AD 3.65 (0.60) per mille. Ageing
+widens ventricles and thins cortex in all groups alike. Every training scan has a fresh contrast, bias field, noise,
+resolution, misregistration and mask. The network is a plain convolution, batch normalisation, ReLU stack with
+global average pooling at 8 mm; during training it also had to map tissue shares and the hippocampal fraction."""
+
+_LIMITS = """## Known failure modes
+- It knows one disease pattern, the simulated one. Other dementias, tumours, strokes, hydrocephalus, surgery: undefined.
+- Children, and hippocampi outside of 2.0 to 6.6 per mille of the intracranial volume, were not trained on.
+- Scans that are not T1-weighted, or with a failed brain mask or registration, give an answer all the same: look at the
+  registration check first.
+- Group labels are stylised draws; probabilities are calibrated for equally frequent simulated groups, not for a clinic."""
+
+_USE = """## Licence, and another model
+Weights and card: Apache-2.0. To train on your own cohort: `mri-interpret train --table participants.tsv -o MYMODEL`, with
+`--init atrophy_cnn` to start from these weights; `mri-interpret explain SCAN --model MYMODEL` uses the result."""
+
+
+def _how(story: TrainingStory) -> str:
+    return (
+        f"## Training\nTraining anatomies: {story.training_anatomies}. {story.samples:,} scans in {story.hours:.1f} hours on "
+        f"{story.hardware}; seed {story.seed}.\n\n```\n{story.command}\n```\n\nThe same command resumes after a "
+        "kill, and goes on when asked for more samples. `training_log.csv` beside this card holds the curve."
+    )
+
+
+def _auc_table(evaluation: Evaluation) -> str:
+    lines = ["| condition | AUC AD vs CN | AUC MCI vs CN |", "|---|---|---|"]
+    lines += [f"| {name} | {pair['AD']} | {pair['MCI']} |" for name, pair in evaluation.aucs.items()]
+    return "\n".join(lines)
+
+
+def _single_numbers(evaluation: Evaluation) -> str:
+    rows = {
+        "accuracy, three classes": evaluation.accuracy,
+        "expected calibration error after temperature scaling": evaluation.calibration_error,
+        "correlation of the AD - CN logit with the hippocampal fraction": evaluation.correlation,
+        "mean change of the AD probability by a left-right flip": evaluation.flip_change,
+    }
+    lines = ["| | value (95 % interval) |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    lines.append(
+        f"| temperature, fitted on further subjects over the training anatomies | {evaluation.temperature:.3f} |"
+    )
+    return "\n".join(lines)
+
+
+def _confusion_table(evaluation: Evaluation) -> str:
+    total = int(evaluation.confusion.sum())
+    lines = [f"### Confusion matrix, {total} subjects", f"| truth | {' | '.join(f'called {g}' for g in GROUPS)} |"]
+    lines.append("|---" * (len(GROUPS) + 1) + "|")
+    lines += [f"| {g} | {' | '.join(map(str, row))} |" for g, row in zip(GROUPS, evaluation.confusion, strict=True)]
+    return "\n".join(lines)
+
+
+def _reliability_table(evaluation: Evaluation) -> str:
+    confidence, accuracy, counts = evaluation.bins
+    lines = ["![Reliability diagram](reliability.png)", "", "| confidence | accuracy | scans |", "|---|---|---|"]
+    lines += [f"| {c:.2f} | {a:.2f} | {n} |" for c, a, n in zip(confidence, accuracy, counts, strict=True) if n > 0]
+    return "\n".join(lines)
+
+
+def verdicts(evaluation: Evaluation) -> list[tuple[str, str, bool]]:
+    """(goal, what was reached, met) for each of the goals that this evaluation can tell."""
+    plain, volume = evaluation.aucs["plain"], evaluation.aucs["volume alone"]
+    found = []
+    for group, least in LEAST_AUC.items():
+        value, reference = plain[group].value, volume[group].value
+        found.append((f"AUC {group} vs CN at least {least}", f"{value:.3f}", value >= least))
+        gap = reference - value
+        found.append(
+            (f"AUC {group} vs CN at most 0.03 below volume alone", f"{gap:.3f} below", gap <= _MOST_BELOW_VOLUME)
+        )
+        for name, pair in evaluation.aucs.items():
+            if name in ("plain", "volume alone"):
+                continue
+            change = pair[group].value - value
+            goal = f"AUC {group} vs CN within 0.03: {name}"
+            found.append((goal, f"{change:+.3f}", change >= -_MOST_SHIFT))
+    error = evaluation.calibration_error.value
+    found.append(("expected calibration error under 0.06", f"{error:.3f}", error < _MOST_CALIBRATION_ERROR))
+    r = evaluation.correlation.value
+    found.append(
+        ("correlation of the AD - CN logit with the fraction at most -0.8", f"{r:.3f}", r <= _MOST_CORRELATION)
+    )
+    flip = evaluation.flip_change.value
+    found.append(("change by a left-right flip under 0.05", f"{flip:.3f}", flip < _MOST_FLIP))
+    return found
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    lines = ["## Goals", "| goal | reached | met |", "|---|---|---|"]
+    lines += [f"| {goal} | {reached} | {'yes' if met else '**no**'} |" for goal, reached, met in verdicts(evaluation)]
+    return "\n".join(lines)
+
+
+def reliability_picture(evaluation: Evaluation) -> bytes:
+    """PNG of the reliability diagram."""
+    from matplotlib.figure import Figure
+
+    confidence, accuracy, counts = evaluation.bins
+    there = counts > 0
+    figure = Figure(figsize=(4, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="perfect")
+    axes.plot(confidence[there], accuracy[there], marker="o", label="this model")
+    axes.bar(confidence[there], counts[there] / counts.sum(), width=0.03, color="0.8", label="share of scans")
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.legend(frameon=False, fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110, format="png")
+    return buffer.getvalue()

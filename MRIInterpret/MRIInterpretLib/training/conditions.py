@@ -1,0 +1,71 @@
+"""The conditions under which a network is evaluated: as trained, flipped, beyond the range, misaligned, mask off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..progress import ProgressCallback, silent
+from ..simulation.acquisition import AcquisitionRange
+from .samples import BankSamples
+
+# As a registration leaves it: the network was trained on up to 4 mm and 4 degrees.
+PLAIN = replace(AcquisitionRange(), shift_mm=1.0, angle_deg=1.0, scale=0.015, flip=0.0)
+CONDITIONS: dict[str, AcquisitionRange] = {
+    "plain": PLAIN,
+    "gain, bias, noise, resolution 30 % beyond": PLAIN.wider(1.3),
+    "misregistered up to 4 mm, 4 degrees": replace(PLAIN, shift_mm=4.0, angle_deg=4.0),
+    "mask dilated by a voxel": replace(PLAIN, mask_grow=1),
+    "mask eroded by a voxel": replace(PLAIN, mask_grow=-1),
+}
+
+
+@dataclass
+class Scores:
+    """Logits of many subjects under one condition, with the truth."""
+
+    logits: NDArray[np.float64]  # (N, C)
+    labels: NDArray[np.int64]  # (N,)
+    fractions: NDArray[np.float64]  # (N,) per mille
+    flipped: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))  # logits of the mirrored images
+
+    @property
+    def ad_minus_cn(self) -> NDArray[np.float64]:
+        return np.asarray(self.logits[:, -1] - self.logits[:, 0])
+
+    @property
+    def mci_minus_cn(self) -> NDArray[np.float64]:
+        return np.asarray(self.logits[:, 1] - self.logits[:, 0])
+
+
+@torch.no_grad()
+def score(
+    network: nn.Module,
+    samples: BankSamples,
+    *,
+    flipped: bool = False,
+    progress: ProgressCallback = silent,
+    name: str = "",
+) -> Scores:
+    """Run a network over samples, float32, one by one."""
+    network.eval()
+    logits, mirrored, labels, fractions = [], [], [], []
+    for index in range(len(samples)):
+        progress(name or "Evaluating", index / len(samples))
+        sample = samples[index]
+        image = sample["image"][None]
+        logits.append(network(image)[0].numpy())
+        if flipped:
+            mirrored.append(network(image.flip(2))[0].numpy())
+        labels.append(int(sample["label"]))
+        fractions.append(float(sample["fraction"]))
+    return Scores(
+        np.array(logits, dtype=float),
+        np.array(labels),
+        np.array(fractions),
+        np.array(mirrored, dtype=float) if flipped else np.zeros((0, 3)),
+    )
