@@ -49,8 +49,8 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
     parts = [
         FIRST_LINE,
         f"# {name}",
-        "Says from a T1-weighted scan how much a brain resembles simulated brains of cognitively normal (CN) people, of "
-        "people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that explanations "
+        "Says from a T1-weighted scan how much a brain resembles simulated brains of cognitively normal (CN) people, "
+        "of people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that explanations "
         "can be tried, compared and *checked*: for simulated scans the truth of where the disease sits is known.",
         _DATA,
         _how(story),
@@ -72,12 +72,12 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
 
 
 _DATA = """## Data and simulation
-Label maps of real heads (published with SynthSeg, Billot et al. 2023, Apache-2.0) are registered affinely to the ICBM152
-template, deformed at random, aged, and driven to a hippocampal share of the intracranial volume by a diffeomorphism with
-prescribed volume change; amygdala, medial temporal, temporal and parietal cortex shrink and ventricles widen along with
-it. The share is drawn for each subject from its group: CN 4.9 (SD 0.55), MCI 4.3 (0.60), AD 3.65 (0.60) per mille. Ageing
-widens ventricles and thins cortex in all groups alike. Every training scan has a fresh contrast, bias field, noise,
-resolution, misregistration and mask. The network is a plain convolution, batch normalisation, ReLU stack with
+Label maps of real heads (published with SynthSeg, Billot et al. 2023, Apache-2.0) are registered affinely to the
+ICBM152 template, deformed at random, aged, and driven to a hippocampal share of the intracranial volume by a
+diffeomorphism with prescribed volume change; amygdala, medial temporal, temporal and parietal cortex shrink and
+ventricles widen along with it. The share is drawn for each subject from its group: CN 4.9 (SD 0.55), MCI 4.3 (0.60),
+AD 3.65 (0.60) per mille. Ageing widens ventricles and thins cortex in all groups alike. Every training scan has a fresh
+contrast, bias field, noise, resolution, misregistration and mask. The network is a plain convolution, batch normalisation, ReLU stack with
 global average pooling at 8 mm; during training it also had to map tissue shares and the hippocampal fraction."""
 
 _LIMITS = """## Known failure modes
@@ -85,17 +85,18 @@ _LIMITS = """## Known failure modes
 - Children, and hippocampi outside of 2.0 to 6.6 per mille of the intracranial volume, were not trained on.
 - Scans that are not T1-weighted, or with a failed brain mask or registration, give an answer all the same: look at the
   registration check first.
-- Group labels are stylised draws; probabilities are calibrated for equally frequent simulated groups, not for a clinic."""
+- Group labels are stylised draws; probabilities are calibrated for equally frequent simulated groups,
+  not for a clinic."""
 
 _USE = """## Licence, and another model
-Weights and card: Apache-2.0. To train on your own cohort: `mri-interpret train --table participants.tsv -o MYMODEL`, with
-`--init atrophy_cnn` to start from these weights; `mri-interpret explain SCAN --model MYMODEL` uses the result."""
+Weights and card: Apache-2.0. To train on your own cohort: `mri-interpret train --table participants.tsv -o MYMODEL`,
+with `--init atrophy_cnn` to start from these weights; `mri-interpret explain SCAN --model MYMODEL` uses the result."""
 
 
 def _how(story: TrainingStory) -> str:
     return (
-        f"## Training\nTraining anatomies: {story.training_anatomies}. {story.samples:,} scans in {story.hours:.1f} hours on "
-        f"{story.hardware}; seed {story.seed}.\n\n```\n{story.command}\n```\n\nThe same command resumes after a "
+        f"## Training\nTraining anatomies: {story.training_anatomies}. {story.samples:,} scans in {story.hours:.1f} hours "
+        f"on {story.hardware}; seed {story.seed}.\n\n```\n{story.command}\n```\n\nThe same command resumes after a "
         "kill, and goes on when asked for more samples. `training_log.csv` beside this card holds the curve."
     )
 

@@ -102,7 +102,8 @@ def folds(participants: Sequence[Participant], number: int, seed: int) -> list[l
         members = sorted(subject for subject, theirs in groups.items() if theirs == group)
         if len(members) < number:
             raise UserError(
-                f"A group has {len(members)} subjects, fewer than the {number} folds: ask for fewer folds or add subjects."
+                f"A group has {len(members)} subjects, fewer than the {number} folds: "
+                "ask for fewer folds or add subjects."
             )
         for place, index in enumerate(rng.permutation(len(members))):
             fold_of[members[index]] = place % number
