@@ -16,8 +16,7 @@ from ..simulation.groups import GROUPS
 
 SIMULATED_BANNER = "Research use only, not for diagnosis. Trained on simulated atrophy."
 TABLE_BANNER = "Research use only, not for diagnosis."
-_SIMULATED_DATA = "Synthetic T1-weighted scans over real anatomies (label maps), with simulated medial temporal atrophy; "
-    "no patient data"
+_SIMULATED_DATA = "Synthetic T1-weighted scans over real anatomies (label maps) with simulated atrophy; no patient data"
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
         FIRST_LINE,
         f"# {name}",
         "Says from a T1-weighted scan how much a brain resembles simulated brains of cognitively normal (CN) people, "
-        "of people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that explanations "
-        "can be tried, compared and *checked*: for simulated scans the truth of where the disease sits is known.",
+        "of people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that "
+        "explanations can be tried, compared and *checked*: for simulated scans the truth of where the disease sits is known.",
         _DATA,
         _how(story),
         "## Results on anatomies never seen in training",
@@ -77,8 +77,9 @@ ICBM152 template, deformed at random, aged, and driven to a hippocampal share of
 diffeomorphism with prescribed volume change; amygdala, medial temporal, temporal and parietal cortex shrink and
 ventricles widen along with it. The share is drawn for each subject from its group: CN 4.9 (SD 0.55), MCI 4.3 (0.60),
 AD 3.65 (0.60) per mille. Ageing widens ventricles and thins cortex in all groups alike. Every training scan has a fresh
-contrast, bias field, noise, resolution, misregistration and mask. The network is a plain convolution, batch normalisation, ReLU stack with
-global average pooling at 8 mm; during training it also had to map tissue shares and the hippocampal fraction."""
+contrast, bias field, noise, resolution, misregistration and mask. The network is a plain stack of
+convolution, batch normalisation and ReLU with global average pooling at 8 mm; during training it also had to map tissue
+shares and the hippocampal fraction."""
 
 _LIMITS = """## Known failure modes
 - It knows one disease pattern, the simulated one. Other dementias, tumours, strokes, hydrocephalus, surgery: undefined.
@@ -95,8 +96,8 @@ with `--init atrophy_cnn` to start from these weights; `mri-interpret explain SC
 
 def _how(story: TrainingStory) -> str:
     return (
-        f"## Training\nTraining anatomies: {story.training_anatomies}. {story.samples:,} scans in {story.hours:.1f} hours "
-        f"on {story.hardware}; seed {story.seed}.\n\n```\n{story.command}\n```\n\nThe same command resumes after a "
+        f"## Training\nTraining anatomies: {story.training_anatomies}. {story.samples:,} scans in "
+        f"{story.hours:.1f} hours on {story.hardware}; seed {story.seed}.\n\n```\n{story.command}\n```\n\nThe same command resumes after a "
         "kill, and goes on when asked for more samples. `training_log.csv` beside this card holds the curve."
     )
 
