@@ -51,7 +51,7 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
         f"# {name}",
         "Says from a T1-weighted scan how much a brain resembles simulated brains of cognitively normal (CN) people, "
         "of people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that "
-        "explanations can be tried, compared and *checked*: for simulated scans the truth of where the disease sits is known.",
+        "explanations can be tried, compared and *checked*: for simulated scans it is known where the disease sits.",
         _DATA,
         _how(story),
         "## Results on anatomies never seen in training",
@@ -95,11 +95,16 @@ with `--init atrophy_cnn` to start from these weights; `mri-interpret explain SC
 
 
 def _how(story: TrainingStory) -> str:
-    return (
-        f"## Training\nTraining anatomies: {story.training_anatomies}. {story.samples:,} scans in "
-        f"{story.hours:.1f} hours on {story.hardware}; seed {story.seed}.\n\n```\n{story.command}\n```\n\nThe same command resumes after a "
-        "kill, and goes on when asked for more samples. `training_log.csv` beside this card holds the curve."
-    )
+    return f"""## Training
+Training anatomies: {story.training_anatomies}. {story.samples:,} scans in {story.hours:.1f} hours on {story.hardware};
+seed {story.seed}.
+
+```
+{story.command}
+```
+
+The same command resumes after a kill, and goes on when asked for more samples. `training_log.csv` beside this card holds
+the curve."""
 
 
 def _auc_table(evaluation: Evaluation) -> str:
