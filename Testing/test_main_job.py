@@ -52,7 +52,15 @@ def record(folder: Path) -> dict[str, object]:
 def test_every_file_is_there_and_nothing_else(record: dict[str, object], folder: Path) -> None:
     found = {str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*") if path.is_file()}
     maps = {f"{kind}/{name}.nii.gz" for kind in ("maps", "template") for name in (*PANEL, "summary", "consensus")}
-    tables = {"prediction.json", "regions.csv", "agreement.csv", "scene.mrb", "report.html", "provenance.json"}
+    tables = {
+        "trust.csv",
+        "prediction.json",
+        "regions.csv",
+        "agreement.csv",
+        "scene.mrb",
+        "report.html",
+        "provenance.json",
+    }
     assert found == maps | tables
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,9 @@ import pandas as pd
 
 from .attribution.registry import PANEL
 from .errors import UserError
-from .explanation import Explanation, MethodMap, ModelInfo, Prediction, Registration, Target
+from .explanation import Explanation, MethodMap, ModelInfo, Registration
 from .models.bundle import ModelBundle
 from .models.registry import DEFAULT_MODEL, find_model
-from .models.targets import parse_target
 from .preprocessing.cache import PreprocessingCache
 from .preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
 from .preprocessing.pipeline import Preprocessed, check_space, preprocess
@@ -24,12 +23,15 @@ from .progress import ProgressCallback, StepClock, silent, step
 from .provenance import provenance
 from .regions.atlas import Atlas, load_default_atlas
 from .regions.statistics import RegionStatistics
+from .scan_attribution import attribute, contrast_of, judge_of, map_array, reader_details, resolution_mm
 from .summary import Summary, summarise
-from .volume import Grid, Volume, resample
+from .trust.checks import left_out
+from .volume import Volume, resample
 
 if TYPE_CHECKING:
-    from .attribution import Attribution, Attributions
+    from .attribution import Attributions
 
+TRUST = ("off", "fast", "full")
 DEVICES = ("auto", "cpu", "cuda")
 # Typical seconds on two CPU cores; only their ratio counts, for the time left.
 TYPICAL_SECONDS = {
@@ -40,7 +42,8 @@ TYPICAL_SECONDS = {
     "Registering: affine": 2.5,
     "Resampling to the model's grid": 1.0,
     "Explaining": 3.0,
-    "Summary score": 3.0,
+    "Trust checks": 3.0,
+    "Summary score": 1.0,
     "Back to the scan": 4.0,
     "Region statistics": 4.0,
 }
@@ -56,6 +59,7 @@ def explain_scan(
     mask: str | Path | Volume = "auto",
     space: str = "auto",
     atlas: Atlas | None = None,
+    trust: str = "off",
     cache: PreprocessingCache | None = None,
     progress: ProgressCallback = silent,
 ) -> Explanation:
@@ -77,6 +81,9 @@ def explain_scan(
         See :func:`preprocessing.pipeline.preprocess`.
     atlas
         Desikan-Killiany if left out.
+    trust
+        "off", "fast" or "full": which trust checks judge the maps. Methods whose maps hardly depend on what the
+        network learned (they fail the randomisation check) then have no part in the summary score.
     cache
         Of masks and transforms; the user's cache folder if left out.
     progress
@@ -102,11 +109,13 @@ def explain_scan(
         raise UserError("No attribution method was chosen: choose at least one.")
     # What can be wrong is looked at before anything that takes time.
     check_space(space)
+    if trust not in TRUST:
+        raise UserError(f"The trust level '{trust}' is not known: give one of {', '.join(TRUST)}.")
     chosen_device = choose_device(device)
     volume = scan if isinstance(scan, Volume) else read_scan(scan)
     with step(report, "Loading the model"):
         bundle = model if isinstance(model, ModelBundle) else find_model(model)
-    contrast = _contrast(target, bundle)
+    contrast = contrast_of(target, bundle)
     prepared = preprocess(
         volume,
         bundle.metadata.grid,
@@ -120,18 +129,22 @@ def explain_scan(
     atlas = atlas or load_default_atlas()
     labels = resample(atlas.volume, bundle.metadata.grid, order=0)
     with step(report, "Explaining"):
-        prediction, explained, attributions = _attribute(
+        prediction, explained, attributions = attribute(
             bundle, prepared, labels, methods, target, contrast, chosen_device, report
         )
+    template_maps = {name: map_array(found) for name, found in attributions.items()}
+    judge = judge_of(trust, bundle, prepared, labels, methods, attributions, chosen_device, report)
+    verdicts = judge(template_maps)
     with step(report, "Summary score"):
-        template_maps = {name: _map_array(found) for name, found in attributions.items()}
         summary = summarise(
             template_maps,
             prepared.model_mask.array,
             bundle.metadata.grid,
             labels.array,
-            resolution_mm={name: _resolution(found, bundle.metadata.grid) for name, found in attributions.items()},
+            left_out=left_out(verdicts) if verdicts else distrusted(bundle, methods=template_maps),
+            resolution_mm={name: resolution_mm(found, bundle.metadata.grid) for name, found in attributions.items()},
         )
+    verdicts += judge({"summary": summary.score.array})
     maps, on_scan = _to_scan(prepared, attributions, template_maps, summary, bundle, atlas, report)
     with step(report, "Region statistics"):
         table = _region_table(prepared, bundle, atlas, labels, maps, summary, on_scan)
@@ -164,6 +177,7 @@ def explain_scan(
         registration=registration,
         warnings=_warnings(prepared, summary, maps),
         provenance=provenance(bundle, prepared, summary, maps, explained, chosen_device, clock.seconds, mask, space),
+        verdicts=tuple(verdicts),
     )
 
 
@@ -185,6 +199,11 @@ def choose_device(device: str) -> str:
     return "cuda" if available and device != "cpu" else "cpu"
 
 
+def distrusted(bundle: ModelBundle, methods: Iterable[str]) -> dict[str, str]:
+    """Methods that failed the randomisation check when the model was judged, as its metadata says, with the reason."""
+    return {name: reason for name, reason in bundle.metadata.distrusted.items() if name in set(methods)}
+
+
 def model_info(bundle: ModelBundle) -> ModelInfo:
     """What outputs say about a model."""
     data = bundle.metadata
@@ -198,81 +217,6 @@ def model_info(bundle: ModelBundle) -> ModelInfo:
         banner=data.banner,
         classes=data.classes,
     )
-
-
-def _contrast(target: str, bundle: ModelBundle) -> str | list[float]:
-    """The target as the explainer takes it: "predicted" is decided by the forward pass, all else is known before."""
-    if target.strip().lower() == "predicted":
-        return "predicted"
-    classes = bundle.metadata.classes
-    _, weights = parse_target(target, classes, dict.fromkeys(classes, 0.0))
-    return [weights[label] for label in classes]
-
-
-def _attribute(
-    bundle: ModelBundle,
-    prepared: Preprocessed,
-    labels: Volume,
-    methods: Sequence[Any],
-    target: str,
-    contrast: str | list[float],
-    device: str,
-    progress: ProgressCallback,
-) -> tuple[Prediction, Target, Attributions]:
-    """Prediction, target and maps, all from one forward pass."""
-    import torch
-
-    from .attribution import Explainer
-
-    classes = bundle.metadata.classes
-    found = Explainer(bundle.network).explain(
-        torch.from_numpy(np.ascontiguousarray(prepared.image.array))[None, None],
-        target=contrast,
-        methods=list(methods),
-        device=device,
-        brain_mask=torch.from_numpy(prepared.model_mask.array > 0),
-        regions=torch.from_numpy(labels.array.astype(np.int64)),
-        progress=lambda title, fraction: progress("Explaining", min(0.99, fraction)),
-    )
-    if found.logits.shape != (1, len(classes)):
-        raise UserError(
-            f"The model {bundle.metadata.name} returned {found.logits.shape[1]} scores for {len(classes)} classes "
-            f"({', '.join(classes)}): check the bundle."
-        )
-    scores = found.logits[0].double()
-    logits = dict(zip(classes, map(float, scores), strict=True))
-    probabilities = torch.softmax(scores / bundle.metadata.temperature, 0)
-    name, weights = parse_target(target, classes, logits)
-    prediction = Prediction(
-        logits=logits,
-        probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
-        predicted=max(classes, key=lambda label: logits[label]),
-    )
-    value = sum(weights[label] * logits[label] for label in classes)
-    return prediction, Target(name, weights, value), found
-
-
-def _resolution(found: Attribution, grid: Grid) -> float:
-    """The resolution (mm) that a class activation map has of itself: its layer's spacing. Other maps are fine."""
-    spacing = found.details.get("feature_spacing_voxels")
-    return float(np.mean(spacing) * grid.spacing.mean()) if spacing else 0.0
-
-
-def _details(found: Attribution) -> dict[str, Any]:
-    """The method's facts for readers, and its findings for this one scan (lists over samples unwrapped)."""
-    from .attribution import available_methods
-
-    info = available_methods().get(found.name.partition("(")[0])
-    about = {"description": info.description, "reference": info.reference} if info else {}
-    single = {
-        key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in found.details.items()
-    }
-    return about | single
-
-
-def _map_array(found: Attribution) -> np.ndarray:
-    array = found.map.detach().cpu().numpy().astype(np.float32)
-    return array.reshape(array.shape[-3:])
 
 
 def _to_scan(
@@ -300,7 +244,7 @@ def _to_scan(
             signed=found.signed,
             units=found.units,
             seconds=found.seconds,
-            details=_details(found),
+            details=reader_details(found),
         )
     progress(name, len(attributions) / total)
     brain, _ = load_template(1)

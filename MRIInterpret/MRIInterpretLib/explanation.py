@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .regions.atlas import Region
+from .trust.verdict import Verdict
 from .volume import Affine, Volume
 
 __all__ = [
@@ -104,3 +105,4 @@ class Explanation:
     registration: Registration
     warnings: tuple[str, ...]  # sentences that every output must show
     provenance: dict[str, Any]  # JSON-serialisable
+    verdicts: tuple[Verdict, ...] = ()  # of the trust checks, if they were run

@@ -64,6 +64,7 @@ def _is_one_sentence(err: str, *words: str) -> None:
         (["explain", "SCAN", "--methods", "lrp,magic"], ["'magic'", "grad_cam_pp"]),
         (["explain", "SCAN", "--methods", ","], ["No method"]),
         (["explain", "SCAN", "--model", "nobody"], ["no model 'nobody'"]),
+        (["explain", "SCAN", "--trust", "blind"], ["'blind'", "fast"]),
         (["explain", "SCAN", "--device", "tpu"], ["'tpu'", "cpu"]),
         (["explain", "SCAN", "--space", "moon"], ["'moon'", "native"]),
         (["explain", "SCAN", "--mask", "nomask.nii.gz"], ["nomask.nii.gz"]),

@@ -30,6 +30,7 @@ def explain_command(
     mask: str,
     space: str,
     atlas: tuple[Path, Path] | None,
+    trust: str,
     scene: bool,
     cache: bool,
     as_json: bool,
@@ -55,10 +56,11 @@ def explain_command(
             mask=mask,
             space=space,
             atlas=load_atlas(*atlas) if atlas else None,
+            trust=trust,
             cache=PreprocessingCache(enabled=cache),
             progress=progress,
         )
-        files = save_explanation(explanation, folder, progress)
+        files = save_explanation(explanation, folder, progress, explanation.verdicts)
         if scene:
             from ..scene.mrb import write_mrb
 

@@ -29,6 +29,7 @@ class Metadata:
     percentiles: tuple[float, float]  # of the intensity normalisation
     temperature: float  # probabilities are softmax(logits / temperature)
     metrics: dict[str, Any]  # name -> {"value", "ci95": [low, high], "n"}
+    distrusted: dict[str, str]  # method -> why its maps of this model have no part in the summary score
 
 
 def read_metadata(bundle: Path) -> Metadata:
@@ -68,6 +69,7 @@ def read_metadata(bundle: Path) -> Metadata:
         percentiles=(low, high),
         temperature=temperature,
         metrics=dict(own.get("metrics", {})),
+        distrusted={str(name): str(reason) for name, reason in own.get("distrusted_methods", {}).items()},
     )
 
 

@@ -180,6 +180,8 @@ def explain_again(methods: Sequence[str | Method], mask: Array, labels: Array, d
 
         from ..attribution import Explainer
 
+        if not names:
+            return {}
         wanted = [configured[name] for name in names]
         found = Explainer(network).explain(
             image,
