@@ -91,7 +91,7 @@ def test_what_must_be_said_is_said(reader: _Reader, saved: Saved) -> None:
         explanation.model.hash,
         *explanation.warnings,
         *(method.title for method in explanation.maps.values()),
-        *(verdict.sentence for verdict in saved.verdicts),
+        *(verdict.sentence for verdict in saved.verdicts if verdict.verdict != "not applicable"),
         explanation.registration.sentence,
         explanation.atlas_name,
         "logit of AD = 1.93",

@@ -18,6 +18,7 @@ from .markup import escape
 from .montage import Backdrop, Outline, map_montage, outline_montage
 from .style import CSS
 from .surface3d import NoRendering, summary_picture
+from .trust_section import trust
 
 STEP = "Drawing the report"
 
@@ -62,7 +63,7 @@ def report_page(explanation: Explanation, verdicts: Sequence[Verdict] = (), prog
         sections.warnings(explanation),
         sections.summary(explanation, overall, surface),
         sections.regions(explanation, region_chart(explanation.region_table)),
-        sections.trust(verdicts, {**titles, "summary": "Summary score"}),
+        trust(verdicts, {**titles, "summary": "Summary score"}),
         sections.methods(explanation, montages, verdicts),
         sections.agreement(agreement_chart(explanation.agreement, titles)),
         sections.registration(explanation, aligned),

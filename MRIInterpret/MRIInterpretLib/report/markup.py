@@ -48,7 +48,7 @@ def number(value: Any, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def verdict_badge(verdict: str) -> str:
-    """ "pass", "fail", "good", "poor" or "not applicable" as a coloured word."""
+def verdict_badge(verdict: str, text: str = "") -> str:
+    """A verdict ("pass", "fail", "good", "poor", "not applicable") as a coloured word; another text if given."""
     kind = verdict if verdict in ("pass", "fail", "good", "poor") else "na"
-    return f'<span class="verdict {kind}">{escape(verdict)}</span>'
+    return f'<span class="verdict {kind}">{escape(text or verdict)}</span>'

@@ -11,6 +11,7 @@ from .canvas import Picture
 from .charts import region_rows
 from .jsonable import to_json
 from .markup import definitions, escape, figure, number, table, verdict_badge
+from .trust_section import sentences
 
 _PLAIN = (str, int, float, bool)
 # Details that stand elsewhere on the page, or that only a programmer could read.
@@ -140,14 +141,8 @@ def _method(method: MethodMap, montage: Picture, verdicts: Sequence[Verdict]) ->
     reference = str(method.details.get("reference", "")).strip()
     if reference:
         facts.append(reference)
-    badges = " ".join(
-        f"{escape(verdict.check)} {verdict_badge(verdict.verdict)}"
-        for verdict in verdicts
-        if verdict.method == method.name
-    )
-    trust = f'<p class="facts">Trust: {badges}</p>' if badges else ""
     line = escape(" · ".join(facts))
-    head = f'<h3>{escape(method.title)}</h3>{shows}<p class="facts">{line}</p>{trust}'
+    head = f'<h3>{escape(method.title)}</h3>{shows}<p class="facts">{line}</p>{sentences(verdicts, method.name)}'
     return f'<section class="keep">{head}{figure(montage, "film")}</section>'
 
 
@@ -164,36 +159,6 @@ def _short(value: Any) -> str:
         return number(value)
     text = str(value)
     return text if len(text) <= 120 else text[:119] + "…"
-
-
-def trust(verdicts: Sequence[Verdict], titles: dict[str, str]) -> str:
-    """The table of trust checks, or nothing if none were run."""
-    if not verdicts:
-        return ""
-    rows = [
-        (
-            escape(titles.get(verdict.method, verdict.method)),
-            escape(verdict.check),
-            verdict_badge(verdict.verdict),
-            number(verdict.value),
-            number(verdict.threshold),
-            escape(verdict.sentence),
-        )
-        for verdict in verdicts
-    ]
-    heads = (
-        ("Method", False),
-        ("Check", False),
-        ("Verdict", False),
-        ("Value", True),
-        ("Threshold", True),
-        ("What it means", False),
-    )
-    text = (
-        "A heatmap always looks like an answer. These checks ask of each map whether it depends on what the model "
-        "learned, adds up to the model's output, and marks voxels that matter to the model."
-    )
-    return f'<h2 id="trust">Can the maps be believed</h2><p>{text}</p>{table(heads, rows)}'
 
 
 def agreement(chart: Picture | None) -> str:

@@ -43,6 +43,10 @@ td { overflow-wrap: break-word; } table.keys td { overflow-wrap: anywhere; }
 .pass, .good { background: #e2f2e5; color: #14592a; border-color: #a9d5b4; }
 .fail, .poor { background: #fbe5e1; color: #8c1d0f; border-color: #e9b3a9; }
 .na { background: var(--soft); color: var(--muted); border-color: var(--line); }
+ul.verdicts { font-size: .875rem; padding-left: 0; list-style: none; max-width: 62rem; }
+ul.verdicts li { margin: .3rem 0; } small { color: var(--muted); }
+.matrix th { vertical-align: bottom; line-height: 1.2; } .matrix td, .matrix th { padding: .3rem .35rem; }
+.matrix td + td { text-align: center; } .matrix th + th { text-align: center; font-size: .8rem; }
 code { font: .85em ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 pre { background: var(--soft); padding: .8rem 1rem; font-size: .75rem; line-height: 1.4; white-space: pre-wrap;
   overflow-wrap: anywhere; }
