@@ -137,10 +137,15 @@ class Explainer:
         strict = any(method.needs_rules for method in wanted.values())
         layers = tuple(name for method in wanted.values() for name in method.layers)
         backward = Backward()
-        recorder = Recorder(self.model, backward, strict=strict, layers=layers)
-        leaf = x.detach().clone().requires_grad_() if x.requires_grad else x.detach().requires_grad_()
         with torch.inference_mode(False), torch.enable_grad():
+            leaf = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
+            recorder = Recorder(self.model, backward, strict=strict, layers=layers)
             logits = class_scores(recorder.run(self.model, leaf))
+            if recorder.last_spatial_pooled:
+                # The last feature map was pooled on the fly, and class activation maps want it whole.
+                recorder = Recorder(self.model, backward, strict=strict, layers=layers)
+                recorder.pools_in_slabs = False
+                logits = class_scores(recorder.run(self.model, leaf))
         if not logits.requires_grad:
             raise UserError("The model's output does not depend on its input: nothing can be explained.")
         if not bool(torch.isfinite(logits).all()):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..stabilise import divide
-from .normalisation import Affine
+from .affine import Affine
 from .operation import Operation
 from .recorder import Call, Recorder, handles
 from .tag import tag_of

@@ -60,8 +60,9 @@ class Softmax(Operation):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         self.input = inputs[0].detach()
-        self.output = torch.softmax(self.input, self.dim)
-        return self.output
+        output = torch.softmax(self.input, self.dim)
+        self.output = output.detach()
+        return output
 
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return (self.output * (grad - (grad * self.output).sum(self.dim, keepdim=True)),)

@@ -1,49 +1,24 @@
-"""Convolutions, transposed or not, with the normalisation that follows them merged in."""
+"""Convolutions, transposed or not, with what follows them merged in.
+
+A convolution is not computed when it is called, but when its result is needed. A BatchNorm, a ReLU or a max-pooling
+that comes first joins it: it costs nothing then, and no memory for what lies between.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .geometry import through_transposed_window, through_window
-from .kernels import Window, convolve, convolve_back
-from .recorder import Call, Recorder, handles
-from .tag import tag_of
-from .weighted import WeightedLayer, per_channel
-
-
-class Convolution(WeightedLayer):
-    """A convolution; ``weight`` is (out, in / groups, ...) or, transposed, (in, out / groups, ...)."""
-
-    kind = "convolution"
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, window: Window) -> None:
-        super().__init__(weight, bias)
-        self.window = window
-
-    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return convolve(x, weight, bias, self.window)
-
-    def adjoint(self, y: Tensor, weight: Tensor) -> Tensor:
-        return convolve_back(y, weight, self.input.shape, self.window)
-
-    def bias_like(self, bias: Tensor) -> Tensor:
-        return per_channel(bias, self.input.dim())
-
-    def scaled(self, scale: Tensor, shift: Tensor) -> Convolution:
-        """This convolution followed by ``scale * y + shift`` per output channel (a BatchNorm in eval mode)."""
-        axes = self.weight.dim() - 2
-        if self.window.transposed:
-            groups = self.window.groups
-            per_group = self.weight.reshape(groups, self.weight.shape[0] // groups, *self.weight.shape[1:])
-            weight = per_group * scale.reshape(groups, 1, -1, *([1] * axes))
-            weight = weight.reshape(self.weight.shape)
-        else:
-            weight = self.weight * scale.reshape(-1, 1, *([1] * axes))
-        bias = shift if self.bias is None else self.bias * scale + shift
-        return Convolution(weight, bias, self.window)
+from .affine import batch_norm_constants
+from .convolution_layer import Convolution
+from .geometry import Geometry, through_transposed_window, through_window
+from .kernels import Window
+from .recorder import Call, Recorder, handles, joins
+from .stage import PooledConvolution, RectifiedConvolution, poolable
+from .tag import Tag, attach, tag_of
 
 
 def _tuple(value: Any, axes: int) -> tuple[int, ...]:
@@ -83,7 +58,7 @@ def _convolution(recorder: Recorder, call: Call) -> Tensor:
     window = Window(stride, before, dilation, int(call.get(6, "groups", 1)))
     if geometry is not None:
         geometry = through_window(geometry, kernel, stride, before, dilation)
-    return _run(recorder, Convolution(weight.to(x.dtype), _cast(bias, x), window), x, geometry)
+    return _plan(recorder, Convolution(weight.to(x.dtype), _cast(bias, x), window), x, geometry)
 
 
 @handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -96,16 +71,95 @@ def _transposed(recorder: Recorder, call: Call) -> Tensor:
     geometry = recorder.geometry(x)
     if geometry is not None:
         geometry = through_transposed_window(geometry, tuple(weight.shape[2:]), stride, padding, dilation)
-    return _run(recorder, Convolution(weight.to(x.dtype), _cast(bias, x), window), x, geometry)
+    layer, module = Convolution(weight.to(x.dtype), _cast(bias, x), window), recorder.where.name
+    return _compute(recorder, Plan(layer, x, geometry, module, module))
 
 
 def _cast(bias: Tensor | None, x: Tensor) -> Tensor | None:
     return None if bias is None else bias.to(x.dtype)
 
 
-def _run(recorder: Recorder, operation: Convolution, x: Tensor, geometry: Any) -> Tensor:
-    output = recorder.record(operation, x, geometry=geometry)
-    tag = tag_of(output)
-    assert tag is not None
-    tag.producer = (operation, (x,))
+@dataclass
+class Plan:
+    """A convolution that is not computed yet, with the normalisation and ReLU that have joined it so far.
+
+    ``module`` is the convolution's, by which rules are chosen; ``label`` that of the last one that joined.
+    """
+
+    layer: Convolution
+    x: Tensor
+    geometry: Geometry | None
+    module: str
+    label: str
+    rectified: bool = False
+
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the output."""
+        spatial = self.layer.window.output_shape(self.x.shape[2:], self.layer.weight.shape[2:])
+        return (self.x.shape[0], self.layer.weight.shape[0], *spatial)
+
+
+def _plan(recorder: Recorder, layer: Convolution, x: Tensor, geometry: Geometry | None) -> Tensor:
+    return _placeholder(recorder, Plan(layer, x, geometry, recorder.where.name, recorder.where.name))
+
+
+def _placeholder(recorder: Recorder, plan: Plan) -> Tensor:
+    """A tensor of the right shape without memory (one NaN, repeated), computed when something else needs it."""
+    value = plan.x.detach().new_full((1,), float("nan")).expand(plan.shape())
+    tag = Tag(geometry=plan.geometry, first=False, pending=lambda: _compute(recorder, plan), plan=plan)
+    return attach(value, tag)
+
+
+def _compute(recorder: Recorder, plan: Plan) -> Tensor:
+    layer = plan.layer
+    if plan.rectified:
+        layer = RectifiedConvolution(layer.weight, layer.bias, layer.window)
+    output = recorder.record(layer, plan.x, geometry=plan.geometry, module=plan.module, label=plan.label)
+    if not plan.rectified:
+        tag = tag_of(output)
+        assert tag is not None
+        tag.producer = (layer, (plan.x,))
     return output
+
+
+def _planned(recorder: Recorder, value: object) -> Plan | None:
+    tag = tag_of(recorder.peek(value)) if isinstance(value, Tensor) else None
+    return tag.plan if tag is not None and tag.pending is not None else None
+
+
+@joins("batch_norm")
+def _join_batch_norm(recorder: Recorder, call: Call) -> Tensor | None:
+    plan = _planned(recorder, call.get(0, "input"))
+    mean, variance = call.get(1, "running_mean"), call.get(2, "running_var")
+    if plan is None or plan.rectified or mean is None or call.get(5, "training", False):
+        return None
+    weight, bias = (None if value is None else value.detach() for value in (call.get(3, "weight"), call.get(4, "bias")))
+    scale, shift = batch_norm_constants(mean, variance, weight, bias, call.get(7, "eps", 1e-5))
+    layer = plan.layer.scaled(scale.to(plan.x.dtype), shift.to(plan.x.dtype))
+    return _placeholder(recorder, replace(plan, layer=layer, label=recorder.where.name))
+
+
+@joins("relu")
+def _join_relu(recorder: Recorder, call: Call) -> Tensor | None:
+    plan = _planned(recorder, call.get(0, "input"))
+    if plan is None or plan.rectified:
+        return None
+    return _placeholder(recorder, replace(plan, label=recorder.where.name, rectified=True))
+
+
+@joins("max_pool3d")
+def _join_max_pool(recorder: Recorder, call: Call) -> Tensor | None:
+    plan = _planned(recorder, call.get(0, "input"))
+    if plan is None or not recorder.pools_in_slabs:
+        return None
+    pool, stride = _tuple(call.get(1, "kernel_size"), 3), call.get(2, "stride")
+    separate = stride is None or stride == () or _tuple(stride, 3) == pool
+    plain = not any(_tuple(call.get(3, "padding", 0), 3)) and set(_tuple(call.get(4, "dilation", 1), 3)) == {1}
+    if call.get(5, "ceil_mode", False) or call.get(6, "return_indices", False) or not (separate and plain):
+        return None
+    size = plan.shape()[2:]
+    if not poolable(plan.layer.window, pool, size) or any(n < k for n, k in zip(size, pool, strict=True)):
+        return None
+    layer = PooledConvolution(plan.layer.weight, plan.layer.bias, plan.layer.window, pool, plan.rectified)
+    geometry = plan.geometry and through_window(plan.geometry, pool, pool, (0, 0, 0), (1, 1, 1))
+    return recorder.record(layer, plan.x, geometry=geometry, module=plan.module, label=plan.label)

@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .convolution import Convolution
+from .affine import Affine, FixedStatistics, batch_norm_constants
+from .convolution_layer import Convolution
 from .operation import Operation
 from .recorder import Call, Recorder, handles
 from .tag import tag_of
@@ -24,54 +25,6 @@ from .weighted import Linear, WeightedLayer, per_channel
 
 if TYPE_CHECKING:
     from ..composites import Composite
-
-
-class Affine(Operation):
-    """``y = scale x + shift``, elementwise with broadcasting; scale and shift count as constants."""
-
-    kind = "normalisation"
-
-    def __init__(self, scale: Tensor, shift: Tensor | None) -> None:
-        super().__init__()
-        self.scale, self.shift = scale, shift
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        self.input = inputs[0].detach()
-        scaled = self.input * self.scale
-        return scaled if self.shift is None else scaled + self.shift
-
-    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        return ((grad * self.scale).sum_to_size(self.input.shape),)
-
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
-        if composite.bias != "redistribute" and self.shift is not None and not composite.passes(self):
-            relevance = relevance * self.share()
-        return (relevance.sum_to_size(self.input.shape),)
-
-    def share(self) -> Tensor:
-        """The input's part in the output, 0 to 1: ``|a x| / (|a x| + |b|)``; one where both are zero."""
-        assert self.shift is not None
-        scaled, shift = (self.input * self.scale).abs(), self.shift.abs()
-        total = scaled + shift
-        return torch.where(total > 0, scaled / torch.where(total > 0, total, 1), 1)
-
-
-class FixedStatistics(Affine):
-    """Normalisation by the input's own statistics: affine for relevance, exact for the gradient."""
-
-    def __init__(self, function: Any, statistics: Any) -> None:
-        super().__init__(torch.empty(0), None)
-        self.function, self.statistics = function, statistics
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        self.input = inputs[0].detach()
-        self.scale, self.shift = self.statistics(self.input)
-        return self.function(self.input)
-
-    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        with torch.enable_grad():
-            x = self.input.detach().requires_grad_()
-            return torch.autograd.grad(self.function(x), x, grad)
 
 
 @handles("batch_norm")
@@ -92,20 +45,10 @@ def _batch_norm(recorder: Recorder, call: Call) -> Tensor:
         merged = merge(layer, scale, shift)
         if merged is not None:
             value = torch.addcmul(per_channel(shift, x.dim()), x.detach(), per_channel(scale, x.dim()))
-            return recorder.record(Known(merged, value), *inputs, geometry=recorder.geometry(x))
+            known, label = Known(merged, value), recorder.where.name
+            return recorder.record(known, *inputs, geometry=recorder.geometry(x), module=layer.module, label=label)
     operation = Affine(per_channel(scale, x.dim()), per_channel(shift, x.dim()))
     return recorder.record(operation, x, geometry=recorder.geometry(x))
-
-
-def batch_norm_constants(
-    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, epsilon: float
-) -> tuple[Tensor, Tensor]:
-    """Scale and shift per channel of a batch normalisation in evaluation."""
-    scale = torch.rsqrt(variance + epsilon)
-    if weight is not None:
-        scale = scale * weight
-    shift = -mean * scale
-    return scale, shift if bias is None else shift + bias
 
 
 def merge(layer: Operation, scale: Tensor, shift: Tensor) -> WeightedLayer | None:

@@ -42,11 +42,14 @@ class Operation:
         ``"activation"``, ``"product"`` or ``"attention"``.
     module
         Dotted name of the module that ran it.
+    pooled
+        Whether a max-pooling is part of it.
     first
         Whether no layer with weights lies between the input and this one (the input layer of LRP).
     """
 
     kind = "other"
+    pooled = False
 
     def __init__(self) -> None:
         self.backward = Backward()

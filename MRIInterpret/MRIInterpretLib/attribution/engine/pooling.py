@@ -62,6 +62,30 @@ class WinnerTakesAll(LinearMap):
         return self.gradient(relevance)
 
 
+class MaxPooling(Operation):
+    """Max-pooling of volumes: remembers where the maxima were, and not the map they were in."""
+
+    kind = "pooling"
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        super().__init__()
+        self.arguments = arguments
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.shape = inputs[0].shape
+        output, self.places = torch.ops.aten.max_pool3d_with_indices(inputs[0], *self.arguments)
+        return output
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        like = grad.new_empty(1).expand(self.shape)  # only its shape is read
+        backward = torch.ops.aten.max_pool3d_with_indices_backward
+        return (backward(grad.contiguous(), like, *self.arguments, self.places),)
+
+    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+        """The winner takes all."""
+        return self.gradient(relevance)
+
+
 def _tuple(value: Any, axes: int) -> tuple[int, ...]:
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     return tuple(values * axes if len(values) == 1 else values)
@@ -92,6 +116,12 @@ def _max_pool(recorder: Recorder, call: Call) -> Tensor:
     function = getattr(F, call.name)
     rest, kwargs = call.args[1:], {key: value for key, value in call.kwargs.items() if key != "input"}
     geometry = _window_geometry(recorder, call, x, axes, call.get(4, "dilation", 1))
+    if axes == 3 and x.dim() == 5:
+        kernel, stride = _tuple(call.get(1, "kernel_size"), 3), call.get(2, "stride")
+        stride = kernel if stride is None or stride == () else _tuple(stride, 3)
+        padding, dilation = _tuple(call.get(3, "padding", 0), 3), _tuple(call.get(4, "dilation", 1), 3)
+        pooling = MaxPooling((kernel, stride, padding, dilation, bool(call.get(5, "ceil_mode", False))))
+        return recorder.record(pooling, x, geometry=geometry)
     return recorder.record(WinnerTakesAll(lambda value: function(value, *rest, **kwargs)), x, geometry=geometry)
 
 

@@ -57,6 +57,19 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
     return register
 
 
+JOINS: dict[str, Handler] = {}
+
+
+def joins(name: str) -> Callable[[Handler], Handler]:
+    """Register a function that lets the torch function ``name`` join a pending operation, or returns None."""
+
+    def register(handler: Handler) -> Handler:
+        JOINS[name] = handler
+        return handler
+
+    return register
+
+
 def function_name(func: Callable[..., Any]) -> str:
     """The name by which an intercepted function is looked up; a property's getter goes by the property's name."""
     name = getattr(func, "__name__", type(func).__name__)
@@ -90,6 +103,8 @@ class Recorder(TorchFunctionMode):
         self.outputs: dict[str, Tensor] = {}
         self.last_spatial: Tensor | None = None
         self.last_spatial_layer = ""
+        self.last_spatial_pooled = False
+        self.pools_in_slabs = True
         self.rank = 0
         self.where = Whereabouts(model, self._module_returned)
         self._parameters = {id(parameter) for parameter in model.parameters()}
@@ -110,17 +125,37 @@ class Recorder(TorchFunctionMode):
     # ------------------------------------------------------------------ used by the handlers
 
     def record(
-        self, operation: Operation, *inputs: Tensor, geometry: Geometry | None = None, gate: bool = False
+        self,
+        operation: Operation,
+        *inputs: Tensor,
+        geometry: Geometry | None = None,
+        gate: bool = False,
+        module: str | None = None,
+        label: str | None = None,
     ) -> Tensor:
-        """Run ``operation`` on ``inputs`` and put it into the graph."""
+        """Run ``operation`` on ``inputs`` and put it into the graph.
+
+        ``module`` is the module it belongs to and ``label`` the one whose output its output is; both are the running
+        one unless given.
+        """
         tags = [tag_of(value) for value in inputs]
         self._prepare(operation)
+        if module is not None:
+            operation.module = module
         operation.first = all(tag.first for tag in tags if tag is not None)
-        output: Tensor = Node.apply(operation, *inputs)
+        with torch.enable_grad():
+            output: Tensor = Node.apply(operation, *inputs)
         weighted = operation.kind in ("convolution", "dense")
         tag = Tag(geometry=geometry, gate=gate, first=operation.first and not weighted)
-        tag.feature = operation.kind in _FEATURES
-        return attach(output, tag)
+        attach(output, tag)
+        if operation.kind in _FEATURES and geometry is not None:
+            self.note_feature(output, operation.module if label is None else label, pooled=operation.pooled)
+        return output
+
+    def note_feature(self, output: Tensor, layer: str, pooled: bool = False) -> None:
+        """Remember ``output`` as the last feature map so far, if it has more than one voxel."""
+        if output.dim() == self.rank and output.requires_grad and output[0, 0].numel() > 1:
+            self.last_spatial, self.last_spatial_layer, self.last_spatial_pooled = output, layer, pooled
 
     @staticmethod
     def place(output: Tensor, geometry: Geometry | None) -> None:
@@ -157,6 +192,13 @@ class Recorder(TorchFunctionMode):
         """The error that refuses ``call``."""
         return UnsupportedOperation(call.name, self.where.name, reason)
 
+    @staticmethod
+    def peek(value: Any) -> Any:
+        """What stands for ``value`` now, without computing it."""
+        while isinstance(value, Tensor) and (tag := tag_of(value)) is not None and tag.replacement is not None:
+            value = tag.replacement
+        return value
+
     def current(self, value: Any) -> Any:
         """What stands for ``value`` now: follows in-place changes and computes what is pending."""
         if not isinstance(value, Tensor):
@@ -182,14 +224,17 @@ class Recorder(TorchFunctionMode):
         name = function_name(func)
         leaves, structure = tree_flatten((args, kwargs))
         if name in _ANSWERED_BY_PLACEHOLDER and len(leaves) and isinstance(leaves[0], Tensor):
-            return func(*args, **kwargs)
+            return func(self.peek(leaves[0]), *args[1:], **kwargs)
         if not any(isinstance(leaf, Tensor) and tag_of(leaf) is not None for leaf in leaves):
             return self._untracked(name, func, args, kwargs)
         target = leaves[0] if isinstance(leaves[0], Tensor) else None
         base, changes = self._without_in_place(name, args, kwargs)
-        fused = FUSIONS.get(base)
-        if fused is not None and not changes:
-            output = fused(self, Call(base, func, args, kwargs))
+        joined = JOINS.get(base)
+        if joined is not None:
+            output = joined(self, Call(base, func, tuple(args), kwargs))
+            if output is not None and changes and target is not None:
+                self._rebind(target, output)
+                return target
             if output is not None:
                 return output
         leaves = [self._operand(leaf) for leaf in leaves]
@@ -203,8 +248,6 @@ class Recorder(TorchFunctionMode):
         if changes and target is not None:
             self._rebind(target, output)
             return target
-        if isinstance(output, Tensor):
-            self._remember(output)
         return output
 
     def _untracked(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
@@ -284,13 +327,6 @@ class Recorder(TorchFunctionMode):
                         if alias_tag is not None and alias_tag.replacement is None:
                             alias_tag.stale = "in-place change"
                 last.replacement = output
-            self._remember(output)
-
-    def _remember(self, output: Tensor) -> None:
-        if output.dim() == self.rank and output.requires_grad and output[0, 0].numel() > 1:
-            tag = tag_of(output)
-            if tag is not None and tag.geometry is not None and tag.feature:
-                self.last_spatial, self.last_spatial_layer = output, self.where.name
 
     def _shares(self, tensor: Tensor) -> None:
         self._sharing.setdefault(self._storage(tensor), []).append(weakref.ref(tensor))
@@ -315,10 +351,6 @@ class Recorder(TorchFunctionMode):
             tensors = [leaf for leaf in tree_flatten(output)[0] if isinstance(leaf, Tensor)]
             if tensors:
                 self.outputs[name] = self.current(tensors[0])
-
-
-#: Functions that may join an operation which is still pending (see convolution.py).
-FUSIONS: dict[str, Callable[[Recorder, Call], Tensor | None]] = {}
 
 
 class _Start(Operation):

@@ -92,9 +92,8 @@ def _cat(recorder: Recorder, call: Call) -> Tensor:
     geometry = recorder.geometry(*(part for part in parts if isinstance(part, Tensor))) if dim in (0, 1) else None
     # One of the parts may be constant; as a tensor without history it receives nothing.
     output = recorder.plain(call, geometry)
-    tag = tag_of(output)
-    assert tag is not None
-    tag.feature = True
+    if geometry is not None:
+        recorder.note_feature(output, recorder.where.name)
     result: Tensor = output
     return result
 

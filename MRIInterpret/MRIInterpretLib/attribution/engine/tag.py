@@ -31,8 +31,8 @@ class Tag:
         Computes the tensor when it is first needed; until then the tensor is a placeholder without memory.
     replacement
         The tensor that stands for this one now, after an in-place change or once a pending one is computed.
-    feature
-        Whether the operation that made it is one that makes feature maps (pooling only thins them out).
+    plan
+        What is pending, for operations that may join it.
     stale
         Why this tensor may not be used any more (it shared memory with one that was changed in place).
     """
@@ -44,7 +44,7 @@ class Tag:
     pending: Callable[[], Tensor] | None = None
     replacement: Tensor | None = None
     stale: str = ""
-    feature: bool = False
+    plan: Any = None
 
 
 def tag_of(tensor: Tensor) -> Tag | None:

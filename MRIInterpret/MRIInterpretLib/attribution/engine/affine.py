@@ -1,0 +1,72 @@
+"""Affine maps per element: normalisations with their statistics held fixed, and arithmetic with constants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .operation import Operation
+
+if TYPE_CHECKING:
+    from ..composites import Composite
+
+
+class Affine(Operation):
+    """``y = scale x + shift``, elementwise with broadcasting; scale and shift count as constants."""
+
+    kind = "normalisation"
+
+    def __init__(self, scale: Tensor, shift: Tensor | None) -> None:
+        super().__init__()
+        self.scale, self.shift = scale, shift
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.input = inputs[0].detach()
+        scaled = self.input * self.scale
+        return scaled if self.shift is None else scaled + self.shift
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return ((grad * self.scale).sum_to_size(self.input.shape),)
+
+    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+        if composite.bias != "redistribute" and self.shift is not None and not composite.passes(self):
+            relevance = relevance * self.share()
+        return (relevance.sum_to_size(self.input.shape),)
+
+    def share(self) -> Tensor:
+        """The input's part in the output, 0 to 1: ``|a x| / (|a x| + |b|)``; one where both are zero."""
+        assert self.shift is not None
+        scaled, shift = (self.input * self.scale).abs(), self.shift.abs()
+        total = scaled + shift
+        return torch.where(total > 0, scaled / torch.where(total > 0, total, 1), 1)
+
+
+class FixedStatistics(Affine):
+    """Normalisation by the input's own statistics: affine for relevance, exact for the gradient."""
+
+    def __init__(self, function: Any, statistics: Any) -> None:
+        super().__init__(torch.empty(0), None)
+        self.function, self.statistics = function, statistics
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.input = inputs[0].detach()
+        self.scale, self.shift = self.statistics(self.input)
+        return self.function(self.input)
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            x = self.input.detach().requires_grad_()
+            return torch.autograd.grad(self.function(x), x, grad)
+
+
+def batch_norm_constants(
+    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, epsilon: float
+) -> tuple[Tensor, Tensor]:
+    """Scale and shift per channel of a batch normalisation in evaluation."""
+    scale = torch.rsqrt(variance + epsilon)
+    if weight is not None:
+        scale = scale * weight
+    shift = -mean * scale
+    return scale, shift if bias is None else shift + bias

@@ -1,0 +1,40 @@
+"""A convolution as a layer that LRP rules work on."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .kernels import Window, convolve, convolve_back
+from .weighted import WeightedLayer, per_channel
+
+
+class Convolution(WeightedLayer):
+    """A convolution; ``weight`` is (out, in / groups, ...) or, transposed, (in, out / groups, ...)."""
+
+    kind = "convolution"
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, window: Window) -> None:
+        super().__init__(weight, bias)
+        self.window = window
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return convolve(x, weight, bias, self.window)
+
+    def adjoint(self, y: Tensor, weight: Tensor) -> Tensor:
+        return convolve_back(y, weight, self.input.shape, self.window)
+
+    def bias_like(self, bias: Tensor) -> Tensor:
+        return per_channel(bias, self.input.dim())
+
+    def scaled(self, scale: Tensor, shift: Tensor) -> Convolution:
+        """This convolution followed by ``scale * y + shift`` per output channel (a BatchNorm in eval mode)."""
+        axes = self.weight.dim() - 2
+        if self.window.transposed:
+            groups = self.window.groups
+            per_group = self.weight.reshape(groups, self.weight.shape[0] // groups, *self.weight.shape[1:])
+            weight = per_group * scale.reshape(groups, 1, -1, *([1] * axes))
+            weight = weight.reshape(self.weight.shape)
+        else:
+            weight = self.weight * scale.reshape(-1, 1, *([1] * axes))
+        bias = shift if self.bias is None else self.bias * scale + shift
+        return Convolution(weight, bias, self.window)
