@@ -53,7 +53,6 @@ def test_every_file_is_there_and_nothing_else(record: dict[str, object], folder:
     found = {str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*") if path.is_file()}
     maps = {f"{kind}/{name}.nii.gz" for kind in ("maps", "template") for name in (*PANEL, "summary", "consensus")}
     tables = {
-        "trust.csv",
         "prediction.json",
         "regions.csv",
         "agreement.csv",
