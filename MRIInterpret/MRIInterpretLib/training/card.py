@@ -103,8 +103,8 @@ seed {story.seed}.
 {story.command}
 ```
 
-The same command resumes after a kill, and goes on when asked for more samples. `training_log.csv` beside this card holds
-the curve."""
+The same command resumes after a kill, and goes on when asked for more samples. `training_log.csv` beside this card
+holds the curve."""
 
 
 def _auc_table(evaluation: Evaluation) -> str:

@@ -76,8 +76,9 @@ def with_atrophy(image: Volume, mask: Volume, severity: float) -> Tensor:
 def real_scan_table(results: list[RealScan]) -> str:
     """Markdown for the card."""
     lines = [
-        "AD probability of real, healthy brains, and of the same scans with the simulated disease put in by deformation "
-        f"(severity 1 leaves {_HIPPOCAMPUS_LEFT:.0%} of the hippocampi). The first column is the scan as it is.",
+        "AD probability of real, healthy brains, and of the same scans with the simulated disease put in by "
+        f"deformation (severity 1 leaves {_HIPPOCAMPUS_LEFT:.0%} of the hippocampi). "
+        "The first column is the scan as it is.",
         "",
         "| scan | " + " | ".join(f"severity {s:g}" for s in SEVERITIES) + " | called | monotonic |",
         "|---" * (len(SEVERITIES) + 3) + "|",

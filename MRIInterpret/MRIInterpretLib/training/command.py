@@ -1,0 +1,261 @@
+"""`mri-interpret train`: a model bundle from the simulator or from a table of scans; `--evaluate` for its numbers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..atomic import replacing, write_bytes
+from ..errors import UserError
+from ..models.bundle import load_bundle
+from ..models.plain_cnn import PlainCNN3d
+from ..progress import ProgressCallback, silent
+from ..simulation.anatomy import Anatomy, list_label_maps, read_anatomy
+from ..simulation.fill_bank import bank_items, fill_bank
+from ..simulation.template_anatomy import template_anatomy
+from .bundle_writer import BundleText, Trained, write_bundle
+from .card import FIRST_LINE, TrainingStory, reliability_picture, write_card
+from .evaluation import Evaluation, evaluate_bank, metrics_of
+from .fit import FitSettings, fit, identity_of
+from .samples import BankSamples
+
+# Seeds of the banks are apart from each other whatever the training's seed is.
+_BANK_SEEDS = {"train": 11, "val": 12, "test": 13}
+
+
+@dataclass(frozen=True)
+class SimulatedTraining:
+    """Settings of a training on the simulator.
+
+    Attributes
+    ----------
+    label_maps
+        Folder of label maps; without it the template is the only anatomy, for training and testing alike.
+    held_out
+        Names (ends of file names, such as "02") of label maps that only serve for testing.
+    left_out
+        Names of label maps that are not used at all.
+    brains
+        Items of the training bank; 30 % have an evenly spread fraction.
+    first_brains
+        How many are simulated before training begins; the rest follow meanwhile.
+    validation_brains, test_brains
+        Items of the other two banks.
+    """
+
+    label_maps: Path | None = None
+    held_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    brains: int = 900
+    first_brains: int = 300
+    validation_brains: int = 96
+    test_brains: int = 399
+
+
+def train(
+    output: str | Path,
+    simulation: SimulatedTraining,
+    settings: FitSettings,
+    *,
+    work: str | Path | None = None,
+    init: str | Path | None = None,
+    evaluate_after: bool = True,
+    command: str = "mri-interpret train --simulate",
+    hardware: str = "CPU",
+    progress: ProgressCallback = silent,
+) -> Path:
+    """Train on the simulator and write a bundle; the same call resumes after a kill.
+
+    Parameters
+    ----------
+    output
+        The bundle's folder.
+    simulation, settings
+        What to train on, and how.
+    work
+        For registered anatomies, banks and checkpoints (gigabytes); ``<output>.work`` if left out.
+    init
+        Bundle to fine-tune.
+    evaluate_after
+        Evaluate on the held-out label maps and write the numbers into card and metadata.
+    command, hardware
+        For the card.
+
+    Returns
+    -------
+    The bundle's folder.
+
+    Raises
+    ------
+    UserError
+        If a label map does not do, nothing is left to train or test on, or a file cannot be written.
+    """
+    output = Path(output)
+    work = Path(work) if work is not None else output.with_name(output.name + ".work")
+    training, testing = _split(simulation, work / "anatomies", progress)
+    _fill(work, "val", training, simulation.validation_brains, progress)
+    network, fine_tune = _start(init, settings.seed)
+    begun = min(simulation.first_brains, simulation.brains)
+    _fill(work, "train", training, begun, progress)
+    filler = multiprocessing.get_context("spawn").Process(
+        target=_fill, args=(work, "train", training, simulation.brains), daemon=True
+    )
+    filler.start()
+    data = f"{len(training)} anatomies, {simulation.brains} brains"
+    try:
+        network = fit(
+            network,
+            BankSamples(work / "train", simulation.brains, settings.samples, settings.seed, first=begun),
+            BankSamples(work / "val", simulation.validation_brains, simulation.validation_brains, 99, in_order=True),
+            settings,
+            work / "fit",
+            identity=identity_of(network, settings, data),
+            fine_tune=fine_tune,
+            progress=progress,
+        )
+    finally:
+        filler.terminate()
+    trained = Trained(network)
+    text = BundleText(output.name)
+    if not evaluate_after:
+        write_bundle(output, trained, text, _short_card(output.name, command, settings))
+        return output
+    _fill(work, "test", testing, simulation.test_brains, progress)
+    evaluation = evaluate_bank(
+        network,
+        (work / "val", simulation.validation_brains),
+        (work / "test", simulation.test_brains),
+        progress=progress,
+    )
+    story = TrainingStory(
+        command=command,
+        seed=settings.seed,
+        samples=settings.samples,
+        hours=_hours(work / "fit" / "log.csv"),
+        hardware=hardware,
+        training_anatomies=", ".join(anatomy.name for anatomy in training),
+        test_anatomies=", ".join(anatomy.name for anatomy in testing),
+    )
+    write_evaluated(output, trained, text, evaluation, story, log=work / "fit" / "log.csv")
+    return output
+
+
+def write_evaluated(
+    output: Path,
+    trained: Trained,
+    text: BundleText,
+    evaluation: Evaluation,
+    story: TrainingStory,
+    *,
+    log: Path | None = None,
+    real_scans: str = "",
+) -> None:
+    """Write a bundle with the numbers of its evaluation, the reliability diagram and the training log."""
+    trained = replace(trained, temperature=evaluation.temperature, metrics=metrics_of(evaluation))
+    write_bytes(output / "docs" / "reliability.png", reliability_picture(evaluation))
+    if log is not None and log.exists():
+        with replacing(output / "docs" / "training_log.csv") as aside:
+            shutil.copyfile(log, aside)
+    write_bundle(output, trained, text, write_card(text.name, evaluation, story, real_scans))
+
+
+def evaluate(
+    bundle: str | Path,
+    simulation: SimulatedTraining,
+    *,
+    work: str | Path,
+    progress: ProgressCallback = silent,
+) -> Evaluation:
+    """Evaluate a bundle on held-out label maps (``mri-interpret train --evaluate``).
+
+    Raises
+    ------
+    UserError
+        If the bundle or the label maps are unsound, or none is held out.
+    """
+    network = load_bundle(bundle).network
+    work = Path(work)
+    training, testing = _split(simulation, work / "anatomies", progress)
+    _fill(work, "val", training, simulation.validation_brains, progress)
+    _fill(work, "test", testing, simulation.test_brains, progress)
+    return evaluate_bank(
+        network,
+        (work / "val", simulation.validation_brains),
+        (work / "test", simulation.test_brains),
+        progress=progress,
+    )
+
+
+def _split(
+    simulation: SimulatedTraining, cache: Path, progress: ProgressCallback
+) -> tuple[list[Anatomy], list[Anatomy]]:
+    """Anatomies to train and to test on; a subject is never on both sides."""
+    if simulation.label_maps is None:
+        return [template_anatomy()], [template_anatomy()]
+    paths = [p for p in list_label_maps(simulation.label_maps) if not _matches(p, simulation.left_out)]
+    for name in (*simulation.held_out, *simulation.left_out):
+        if not any(_matches(path, (name,)) for path in list_label_maps(simulation.label_maps)):
+            raise UserError(f"{simulation.label_maps} holds no label map called '{name}'.")
+    testing = [path for path in paths if _matches(path, simulation.held_out)]
+    training = [path for path in paths if not _matches(path, simulation.held_out)]
+    if not training or not testing:
+        raise UserError(
+            f"Of the label maps in {simulation.label_maps}, {len(training)} are left for training and {len(testing)} "
+            "for testing: hold some out, and leave some in."
+        )
+    return [_cached(p, cache, progress) for p in training], [_cached(p, cache, progress) for p in testing]
+
+
+def _matches(path: Path, names: Sequence[str]) -> bool:
+    stem = path.name.split(".")[0]
+    return any(stem == name or stem.endswith(f"_{name}") for name in names)
+
+
+def _cached(path: Path, cache: Path, progress: ProgressCallback) -> Anatomy:
+    """A label map, registered once."""
+    kept = cache / (path.name.split(".")[0] + ".npz")
+    if kept.exists():
+        with np.load(kept) as stored:
+            return Anatomy(str(stored["name"]), stored["labels"], float(stored["scale"]))
+    progress(f"Registering {path.name}", 0.0)
+    anatomy = read_anatomy(path)
+    with replacing(kept) as aside:
+        np.savez_compressed(aside, labels=anatomy.labels, scale=anatomy.scale, name=anatomy.name)
+    return anatomy
+
+
+def _fill(
+    work: Path, bank: str, anatomies: Sequence[Anatomy], number: int, progress: ProgressCallback = silent
+) -> None:
+    torch.set_num_threads(1)
+    wide = 0.3 if bank == "train" else 0.0
+    if len(bank_items(work / bank)) < number:
+        fill_bank(work / bank, anatomies, number, _BANK_SEEDS[bank], wide_share=wide, progress=progress)
+
+
+def _start(init: str | Path | None, seed: int) -> tuple[PlainCNN3d, bool]:
+    """A fresh network, or a bundle's."""
+    torch.manual_seed(seed)
+    if init is None:
+        return PlainCNN3d(), False
+    network = load_bundle(init).network
+    if not isinstance(network, PlainCNN3d):
+        raise UserError(f"{init} holds a {type(network).__name__}: only the bundled kind of network can be trained on.")
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    return network, True
+
+
+def _hours(log: Path) -> float:
+    rows: list[str] = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return float(rows[-1].split(",")[1]) / 3600 if len(rows) > 1 else 0.0
+
+
+def _short_card(name: str, command: str, settings: FitSettings) -> str:
+    return f"{FIRST_LINE}\n\n# {name}\n\nNot evaluated yet.\n\n```\n{command}\n```\n\nSeed {settings.seed}.\n"
