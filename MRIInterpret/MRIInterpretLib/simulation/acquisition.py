@@ -15,7 +15,6 @@ from torch.nn import functional
 from .artefacts import random_artefact
 from .bank import BankItem
 from .contrast import WIDENING, draw_contrast
-from .deformation import BOX_MM
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,9 @@ class Scan:
     targets: Tensor  # (T, I / 4, J / 4, K / 4): shares of structures.TARGETS in 8 mm voxels
 
 
-def acquire(item: BankItem, generator: torch.Generator, ranges: AcquisitionRange | None = None) -> Scan:
+def acquire(
+    item: BankItem, generator: torch.Generator, ranges: AcquisitionRange | None = None, margin: int = 0
+) -> Scan:
     """Synthesise one T1-like scan of a packed brain, as the network gets it.
 
     Parameters
@@ -101,6 +102,8 @@ def acquire(item: BankItem, generator: torch.Generator, ranges: AcquisitionRange
         All randomness; the same state gives the same scan.
     ranges
         What is drawn; the training range if left out.
+    margin
+        Voxels to leave out at each face, a multiple of 4: there is no brain, and it saves two fifths of the time.
     """
     ranges = ranges or AcquisitionRange()
 
@@ -108,13 +111,12 @@ def acquire(item: BankItem, generator: torch.Generator, ranges: AcquisitionRange
         return low + (high - low) * float(torch.rand((), generator=generator))
 
     inside = torch.from_numpy(item.inside)
-    shape = (inside.shape[0], inside.shape[1], inside.shape[2])
     means = draw_contrast(generator, ranges.widening)
     # The mean over the fine voxels' intensities is the partial-volume effect, for free.
     values = means[torch.from_numpy(item.codes).int()].mean(1)
     values += torch.randn(values.shape, generator=generator) * draw(1.0, ranges.texture)
-    image = torch.zeros(shape)
-    image[inside] = values
+    image = crop(_scattered(inside, values), margin)
+    shape = (image.shape[0], image.shape[1], image.shape[2])
     image = image * smooth_gain(shape, generator, draw(0, ranges.bias), draw(0, ranges.texture_bias))
     sigmas = [draw(0.2, ranges.blur) for _ in range(3)]
     if draw(0, 1) < ranges.thick:
@@ -125,11 +127,10 @@ def acquire(item: BankItem, generator: torch.Generator, ranges: AcquisitionRange
     real, imaginary = (torch.randn(shape, generator=generator) * noise for _ in range(2))
     image = torch.sqrt((image + real) ** 2 + imaginary**2)
 
-    envelope = torch.zeros(shape)
-    envelope[inside] = torch.from_numpy(item.envelope).float() / 255
+    envelope = crop(_scattered(inside, torch.from_numpy(item.envelope).float() / 255), margin)
     matrix = random_affine(generator, ranges)
     image, envelope = transformed(torch.stack((image, envelope)), matrix)
-    targets = transformed(torch.from_numpy(item.targets).float() / 255, matrix)
+    targets = transformed(crop(torch.from_numpy(item.targets), margin // 2).float() / 255, matrix, 4.0)
     mask = _grown(envelope > draw(ranges.mask_low, ranges.mask_high), ranges.mask_grow)
     exponent = float(torch.exp(ranges.gamma * torch.randn((), generator=generator)))
     return Scan(
@@ -137,6 +138,20 @@ def acquire(item: BankItem, generator: torch.Generator, ranges: AcquisitionRange
         mask=mask,
         targets=functional.avg_pool3d(targets[None], 2)[0],
     )
+
+
+def crop(volumes: Tensor, margin: int) -> Tensor:
+    """(..., I, J, K) without ``margin`` voxels at each face."""
+    if margin == 0:
+        return volumes
+    return volumes[..., margin:-margin, margin:-margin, margin:-margin]
+
+
+def _scattered(inside: Tensor, values: Tensor) -> Tensor:
+    """The values back in their places, 0 elsewhere."""
+    volume = torch.zeros(inside.shape)
+    volume[inside] = values
+    return volume
 
 
 def normalise(image: Tensor, mask: Tensor, low: float = 0.5, high: float = 99.5, exponent: float = 1.0) -> Tensor:
@@ -208,10 +223,10 @@ def random_affine(generator: torch.Generator, ranges: AcquisitionRange) -> Tenso
     return torch.cat((rotation * scales * flip, both_sides(3, ranges.shift_mm)[:, None]), 1)
 
 
-def transformed(volumes: Tensor, matrix: Tensor) -> Tensor:
+def transformed(volumes: Tensor, matrix: Tensor, spacing_mm: float = 2.0) -> Tensor:
     """Sample (C, I, J, K) at matrix applied to each voxel's position; zero outside."""
     shape = (volumes.shape[1], volumes.shape[2], volumes.shape[3])
-    half = torch.tensor(BOX_MM) / 2
+    half = torch.tensor(shape) * spacing_mm / 2
     # From mm along R, A, S to torch's order (k, j, i) in -1..1.
     linear = (matrix[:, :3] * half[None, :] / half[:, None]).flip(0).flip(1)
     offset = (matrix[:, 3] / half).flip(0)

@@ -111,7 +111,14 @@ def train(
     try:
         network = fit(
             network,
-            BankSamples(work / "train", simulation.brains, settings.samples, settings.seed, first=begun),
+            BankSamples(
+                work / "train",
+                simulation.brains,
+                settings.samples,
+                settings.seed,
+                first=begun,
+                margin_at=settings.margin_at,
+            ),
             BankSamples(work / "val", simulation.validation_brains, simulation.validation_brains, 99, in_order=True),
             settings,
             work / "fit",

@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..models.plain_cnn import PlainCNN3d
 from ..progress import ProgressCallback, silent
+from ..simulation.acquisition import crop
 from .checkpoint import load_checkpoint, save_checkpoint
-from .heads import LossWeights, TrainingHeads, crop, losses
+from .heads import LossWeights, TrainingHeads, losses
 from .log import TrainingLog
 from .metrics import auc
 
@@ -41,8 +42,8 @@ class FitSettings:
     every
         Samples between validations, each followed by a checkpoint.
     margin, whole_from
-        Until this share of the samples, train on images without this many voxels at each face (a multiple of 8 mm in
-        voxels): a model grid is more than a third empty space.
+        Until this share of the samples, the training samples lack this many voxels at each face (a multiple of 4), see
+        :class:`.samples.BankSamples`: two fifths of a model grid are empty space.
     patience
         Stop after so many validations without a better loss; 0 never stops early.
     bfloat16
@@ -52,12 +53,12 @@ class FitSettings:
     samples: int
     seed: int
     batch: int = 4
-    rate: float = 1.5e-3
-    decay: float = 0.4
+    rate: float = 1.2e-3
+    decay: float = 0.5
     average: float = 0.998
     weight_decay: float = 1e-3
     every: int = 2000
-    margin: int = 8
+    margin: int = 0
     whole_from: float = 0.65
     patience: int = 0
     bfloat16: bool = True
@@ -66,7 +67,7 @@ class FitSettings:
 
     def margin_at(self, sample: int) -> int:
         """Voxels to crop at each face after ``sample`` samples."""
-        return self.margin if sample < self.whole_from * self.samples else 0
+        return self.margin if sample < int(self.whole_from * self.samples) // self.batch * self.batch else 0
 
     def rate_at(self, sample: int) -> float:
         """Learning rate after ``sample`` samples."""
@@ -147,7 +148,7 @@ def fit(
             for module in (heads, average):
                 module.match_whole_grid(_several(validation, settings), margin)
             margin = 0
-        parts = _step(heads, batch, margin, optimiser, LossWeights.at(seen / settings.samples), settings, device)
+        parts = _step(heads, batch, optimiser, LossWeights.at(seen / settings.samples), settings, device)
         seen += len(batch["image"])
         steps += 1
         _update_average(average, heads, min(settings.average, (4 + seen) / (40 + seen)))
@@ -208,7 +209,6 @@ def _one_thread(worker: int) -> None:
 def _step(
     heads: TrainingHeads,
     batch: dict[str, Tensor],
-    margin: int,
     optimiser: torch.optim.Optimizer,
     weights: LossWeights,
     settings: FitSettings,
@@ -216,9 +216,7 @@ def _step(
 ) -> dict[str, float]:
     heads.train()
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
-    image = crop(batch["image"], margin).contiguous(memory_format=torch.channels_last_3d)
-    if "targets" in batch:
-        batch["targets"] = crop(batch["targets"], margin * batch["targets"].shape[-1] // batch["image"].shape[-1])
+    image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.bfloat16):
         predicted = heads(image)
     total, parts = losses(predicted, batch, weights)

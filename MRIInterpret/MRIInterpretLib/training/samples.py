@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class BankSamples(Dataset[dict[str, Tensor]]):
         Of the acquisition.
     in_order
         Take item ``index`` instead of a random one: for evaluation.
+    margin_at
+        Voxels to leave out at each face, by sample number: :meth:`.fit.FitSettings.margin_at`.
     first
         Items that are there when training begins; all if left out.
     """
@@ -57,9 +60,11 @@ class BankSamples(Dataset[dict[str, Tensor]]):
         ranges: AcquisitionRange | None = None,
         in_order: bool = False,
         first: int | None = None,
+        margin_at: Callable[[int], int] | None = None,
     ) -> None:
         self.folder, self.items, self.length, self.seed = folder, items, length, seed
         self.ranges, self.in_order, self.first = ranges, in_order, items if first is None else first
+        self.margin_at = margin_at
 
     def __len__(self) -> int:
         return self.length
@@ -70,7 +75,7 @@ class BankSamples(Dataset[dict[str, Tensor]]):
         choice = index % self.items if self.in_order else int(rng.integers(there))
         item = load_item(_wait_for(item_path(self.folder, choice)))
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        scan = acquire(item, generator, self.ranges)
+        scan = acquire(item, generator, self.ranges, self.margin_at(index) if self.margin_at else 0)
         return {"image": scan.image, "targets": scan.targets, **labels_of(item.facts)}
 
 
