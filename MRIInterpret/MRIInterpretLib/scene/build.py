@@ -9,7 +9,7 @@ from ..progress import ProgressCallback, silent
 from . import charts, hierarchy, views
 from .atlas import add_atlas
 from .colours import CONSENSUS, SEQUENTIAL, SIGNED, add_colour_table
-from .found import SceneNodes
+from .found import VERDICT, VERDICT_TEXT, SceneNodes
 from .nodes import ROLE, NodeMaker, batch, runs
 from .note import note_text
 from .tables import add_table
@@ -102,6 +102,11 @@ def _add_nodes(
     progress(step, 0.8)
     atlas = add_atlas(make, explanation.atlas_in_scan, explanation.regions, f"Atlas: {explanation.atlas_name}", scan)
     tables, plots = _add_tables(explanation, make)
+    if explanation.verdicts:
+        from ..trust.verdict import as_table
+
+        tables["trust"] = add_table(make, as_table(explanation.verdicts), "Trust checks", "trust")
+        _mark_verdicts(explanation, {"summary": summary, **maps})
     transform = scan.GetTransformNodeID()
     for node in [summary, consensus, surface, atlas, *maps.values()]:
         node.SetAndObserveTransformNodeID(transform)
@@ -135,3 +140,14 @@ def _add_tables(explanation: Explanation, make: NodeMaker) -> tuple[dict[str, An
     ):
         tables[role], plots[role] = charts.add_bar_chart(make, frame, label, value, title, role)
     return tables, plots
+
+
+def _mark_verdicts(explanation: Explanation, nodes: dict[str, Any]) -> None:
+    """Tell each map's node what the trust checks say: it fails if one check fails."""
+    for method, node in nodes.items():
+        own = [verdict for verdict in explanation.verdicts if verdict.method == method]
+        outcomes = {verdict.verdict for verdict in own}
+        if outcomes & {"pass", "fail"}:
+            node.SetAttribute(VERDICT, "fail" if "fail" in outcomes else "pass")
+        if own:
+            node.SetAttribute(VERDICT_TEXT, "\n".join(f"{v.check}: {v.verdict}. {v.sentence}" for v in own))

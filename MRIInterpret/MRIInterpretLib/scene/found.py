@@ -8,6 +8,9 @@ from typing import Any
 from . import hierarchy
 from .nodes import METHOD, ROLE, batch, nodes_of_run, remove_with_dependents
 
+VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", or nothing if it was not checked
+VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, one sentence per line
+
 
 @dataclass
 class SceneNodes:
@@ -23,7 +26,9 @@ class SceneNodes:
     note: Any
     folder: int
     maps: dict[str, Any] = field(default_factory=dict)
-    tables: dict[str, Any] = field(default_factory=dict)  # "regions", "agreement", "probabilities", "top-regions"
+    tables: dict[str, Any] = field(
+        default_factory=dict
+    )  # "regions", "agreement", "probabilities", "top-regions", "trust"
     charts: dict[str, Any] = field(default_factory=dict)  # "probabilities", "top-regions"
 
 
@@ -51,7 +56,11 @@ def find_result(scene: Any, run: str) -> SceneNodes | None:
         by_role["note"],
         hierarchy.folder_named(scene, run) or 0,
         maps,
-        {role: by_role[role] for role in ("regions", "agreement", "probabilities", "top-regions") if role in by_role},
+        {
+            role: by_role[role]
+            for role in ("regions", "agreement", "probabilities", "top-regions", "trust")
+            if role in by_role
+        },
         {role: by_role[f"{role}-chart"] for role in ("probabilities", "top-regions") if f"{role}-chart" in by_role},
     )
 

@@ -23,6 +23,7 @@ _INNER = {  # role -> name of the folder inside the result's folder
     "top-regions": "Tables and charts",
     "regions": "Tables and charts",
     "agreement": "Tables and charts",
+    "trust": "Tables and charts",
     "colours": "Colours",
 }
 

@@ -1,0 +1,290 @@
+"""MRIInterpret for 3D Slicer: why a 3D CNN decided what it decided about a brain MRI, and whether to believe it.
+
+This file only meets Slicer's conventions; the work is done by MRIInterpretLib. Nothing heavy is imported here.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import slicer
+from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+from vtkmodules.vtkCommonCore import vtkCommand
+
+
+class MRIInterpret(ScriptedLoadableModule):
+    """The module as Slicer lists it."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("MRIInterpret")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Neuroimaging")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["MRIInterpret developers"]
+        self.parent.helpText = _(
+            "Shows which parts of a T1-weighted brain MRI made a 3D convolutional network call it cognitively normal, "
+            "mild cognitive impairment or Alzheimer's disease, by several attribution methods, with the evidence for "
+            "believing them. Research use only, not for diagnosis. Nothing leaves this computer. "
+            'See the <a href="https://github.com/MRIInterpret/MRIInterpret">tutorial</a>.'
+        )
+        self.parent.acknowledgementText = _(
+            "The sample scan is the Colin 27 Average Brain, Stereotaxic Registration Model, copyright (C) 1993-2009 "
+            "Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological Institute, McGill University."
+        )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Add the scan that ships with the module to the Sample Data module."""
+    import SampleData
+    from MRIInterpretLib.panel.sample import SAMPLE_NAME, sample_path, sample_sha256
+
+    icons = os.path.join(os.path.dirname(__file__), "Resources", "Icons")
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="MRIInterpret",
+        sampleName=SAMPLE_NAME,
+        thumbnailFileName=os.path.join(icons, "Colin27.png"),
+        uris=Path(sample_path()).as_uri(),
+        fileNames="Colin27_T1.nii.gz",
+        checksums=f"SHA256:{sample_sha256()}",
+        nodeNames=SAMPLE_NAME,
+    )
+
+
+@parameterNodeWrapper
+class MRIInterpretParameterNode:
+    """What the user chose; saved with the scene.
+
+    inputVolume - The scan to explain.
+    maskNode - Segmentation or label volume of the brain, optional.
+    scanKind - "auto", "head", "brain" or "mni".
+    model - Name or path of the model; empty for the default one.
+    target - "predicted", a class name, or a difference such as "AD-CN".
+    methods - Names of the attribution methods, separated by commas; empty for the seed panel.
+    composite - LRP composite; empty for the default one.
+    layer - Layer that Grad-CAM methods look at; empty for automatic.
+    device - "auto", "cpu" or "cuda".
+    trust - Trust checks: "off", "fast" or "full".
+    replaceResult - Whether a new result takes the place of the one shown.
+    resultRun - Name of the result that is shown.
+    shownMap - The method whose map is shown, or "summary".
+    opacity - Of the map over the scan.
+    topPercent - Share of the brain's voxels that is shown.
+    show3D - Whether the map is rendered in 3D.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    maskNode: vtkMRMLNode
+    scanKind: str = "auto"
+    model: str = ""
+    target: str = "predicted"
+    methods: str = ""
+    composite: str = ""
+    layer: str = ""
+    device: str = "auto"
+    trust: str = "fast"
+    replaceResult: bool = False
+    resultRun: str = ""
+    shownMap: str = "summary"
+    opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.75
+    topPercent: Annotated[float, WithinRange(0.1, 100.0)] = 10.0
+    show3D: bool = True
+
+
+class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: its sections live in MRIInterpretLib.panel."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.panel = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self) -> None:
+        """Called once, when the module is opened for the first time."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from MRIInterpretLib.panel.panel import Panel
+
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/MRIInterpret.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = MRIInterpretLogic()
+        self.panel = Panel(self.ui, self.logic, self.resourcePath("requirements.txt"))
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """Called before the module is reloaded or Slicer ends: nothing may be left running."""
+        if self.logic:
+            self.logic.cancel()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """Called each time the user opens this module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Called each time the user opens another module. A run goes on in the background."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, _caller, _event) -> None:
+        """A result of a scene that is gone has no place: the run ends with it."""
+        self.logic.cancel()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller, _event) -> None:
+        """Start afresh, if the panel is on the screen."""
+        self.logic.forgetResults()
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, _caller, _event) -> None:
+        """A scene was opened: its results and its selections are shown."""
+        if self.parent.isEntered:
+            self.setParameterNode(None)
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Use the scene's parameter node; choose the first volume if none is chosen."""
+        self.setParameterNode(self.logic.getParameterNode())
+        if not self._parameterNode.inputVolume:
+            self._parameterNode.inputVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+
+    def setParameterNode(self, parameterNode) -> None:
+        """Connect the panel with a parameter node, or with none."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+            self.removeObserver(self._parameterNode, vtkCommand.ModifiedEvent, self.onParametersModified)
+        self._parameterNode = parameterNode
+        self.panel.set_parameters(parameterNode)
+        if parameterNode:
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtkCommand.ModifiedEvent, self.onParametersModified)
+
+    def onParametersModified(self, _caller=None, _event=None) -> None:
+        """Show what was chosen, and what can be pressed."""
+        self.panel.update()
+
+
+class MRIInterpretLogic(ScriptedLoadableModuleLogic):
+    """All that the panel does, for scripts: see MRIInterpretLib.panel.logic."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._runner = None
+        self._results = {}
+
+    def getParameterNode(self) -> MRIInterpretParameterNode:
+        return MRIInterpretParameterNode(super().getParameterNode())
+
+    @property
+    def running(self) -> bool:
+        """Whether a worker process is at work."""
+        return self._runner is not None and self._runner.running
+
+    def loadSample(self):
+        """Load the scan that ships with the module; returns its volume node."""
+        from MRIInterpretLib.panel.sample import load_sample
+
+        return load_sample()
+
+    def explain(self, inputVolume, model=None, methods=None, target=None, device=None, replace="", **options):
+        """Explain a scan here and now.
+
+        :param inputVolume: scalar volume node; it is not modified.
+        :param model: name or path of a model bundle.
+        :param methods: names of attribution methods.
+        :param target: "predicted", a class name, or a difference such as "AD-CN".
+        :param device: "auto", "cpu" or "cuda".
+        :param replace: name of a result in the scene whose place the new one takes.
+        :param options: maskNode, space ("auto", "native", "mni"), mask ("auto", "none"), parameters, progress.
+        :return: MRIInterpretResult with nodes and numbers.
+        """
+        from MRIInterpretLib.panel import logic
+
+        maskNode, progress = options.pop("maskNode", None), options.pop("progress", logic.silent)
+        result = logic.explain(
+            slicer.mrmlScene, inputVolume, mask_node=maskNode, replace=replace, progress=progress,
+            model=model, methods=methods, target=target, device=device, **options,
+        )  # fmt: skip
+        self._results[result.run] = result
+        return result
+
+    def startExplain(self, inputVolume, onProgress, onFinished, replace="", command=None, **options):
+        """Explain a scan in a worker process; returns at once.
+
+        :param onProgress: called with messages that have step, fraction, overall and seconds_left; or text.
+        :param onFinished: called with the result, or with None and one sentence.
+        :param options: as for explain.
+        """
+        from MRIInterpretLib.panel import logic
+
+        if self.running:
+            raise RuntimeError("an explanation is running")
+        maskNode = options.pop("maskNode", None)
+        worker = logic.start(inputVolume, mask_node=maskNode, command=command, **options)
+
+        def finish(done):
+            result = logic.finish(slicer.mrmlScene, worker, done, inputVolume, replace)
+            self._results[result.run] = result
+            return result
+
+        self._runner = logic.Runner(worker, finish, onProgress, onFinished)
+
+    def cancel(self) -> None:
+        """End a running worker; the scene is left as it was."""
+        if self._runner is not None:
+            self._runner.cancel()
+            self._runner = None
+
+    def results(self):
+        """Names of the results in the scene, oldest first."""
+        from MRIInterpretLib.scene.nodes import runs
+
+        return runs(slicer.mrmlScene)
+
+    def result(self, run):
+        """The result of that name, or None; one that came with a saved scene has nodes only."""
+        from MRIInterpretLib.panel.logic import find
+
+        if run not in self._results or not find(slicer.mrmlScene, run):
+            self._results[run] = find(slicer.mrmlScene, run)
+        return self._results[run]
+
+    def forgetResults(self) -> None:
+        """The scene was closed."""
+        self._results.clear()
+
+
+class MRIInterpretTest(ScriptedLoadableModuleTest):
+    """Self-test: sample through logic, worker and panel."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        from MRIInterpretLib.panel import selftest
+
+        for check in selftest.CHECKS:
+            self.setUp()
+            self.delayDisplay(check.__doc__)
+            check(self, MRIInterpretLogic())
+        self.delayDisplay("All checks passed")

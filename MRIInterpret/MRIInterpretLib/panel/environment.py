@@ -1,0 +1,68 @@
+"""Which Python packages Slicer lacks, and asking the user for them: on the first Explain, never at start-up."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from ..errors import UserError
+
+TORCH = ">=2.4"
+
+
+def torch_missing() -> bool:
+    """Whether PyTorch cannot be imported. It is looked for, not imported."""
+    return importlib.util.find_spec("torch") is None
+
+
+def requirements_missing(requirements: str | Path) -> bool:
+    """Whether a package of the requirements file is not installed, or too old."""
+    import slicer.packaging as packaging
+
+    return not packaging.pip_check(packaging.load_requirements(requirements))
+
+
+def ensure(requirements: str | Path) -> None:
+    """Install what is missing, each time after the user agreed in a dialog.
+
+    Parameters
+    ----------
+    requirements
+        The module's requirements.txt: all but torch, which is the PyTorch extension's business.
+
+    Raises
+    ------
+    UserError
+        If the user refuses, the PyTorch extension is not there, or the installation fails: what to do, in one sentence.
+    """
+    if torch_missing():
+        _ensure_torch()
+    if not requirements_missing(requirements):
+        return
+    import slicer.packaging as packaging
+
+    try:
+        packaging.pip_ensure(packaging.load_requirements(requirements), requester="MRIInterpret")
+    except RuntimeError as error:
+        raise UserError(
+            "Explain needs Python packages that were not installed: press Explain again to install them."
+        ) from error
+    except Exception as error:
+        raise UserError(f"Python packages could not be installed ({error}): check the internet connection.") from error
+    if requirements_missing(requirements):
+        raise UserError("Python packages that Explain needs are missing: restart Slicer and press Explain again.")
+
+
+def _ensure_torch() -> None:
+    try:
+        import PyTorchUtils
+    except ImportError as error:
+        raise UserError(
+            "Explain needs PyTorch: install the PyTorch extension in Slicer's Extensions Manager and restart Slicer."
+        ) from error
+    logic: Any = PyTorchUtils.PyTorchUtilsLogic()
+    if slicer.app.testingEnabled() or logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH) is None:
+        raise UserError("Explain needs PyTorch, which was not installed: press Explain again to install it.")

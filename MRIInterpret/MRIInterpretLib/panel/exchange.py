@@ -1,0 +1,137 @@
+"""An Explanation in a folder, so that it can pass from the worker process to Slicer. Nothing is pickled.
+
+Arrays are .npy files in Fortran order, which is VTK's, so that Slicer can map them into memory and copy them once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import UserError
+from ..explanation import Explanation, MethodMap, ModelInfo, Prediction, Region, Registration, Target
+from ..trust.verdict import Verdict
+from ..volume import Volume
+
+_VOLUMES = (
+    "scan",
+    "mask",
+    "summary",
+    "consensus",
+    "summary_template",
+    "consensus_template",
+    "model_input",
+    "template_in_scan",
+    "atlas_in_scan",
+)
+_INDEX = "explanation.json"
+
+
+def write_volume(volume: Volume, folder: Path, name: str) -> dict[str, Any]:
+    """Save a volume's voxels; returns what :func:`read_volume` needs besides."""
+    np.save(folder / f"{name}.npy", np.asfortranarray(volume.array), allow_pickle=False)
+    return {"file": f"{name}.npy", "affine": np.asarray(volume.affine, float).tolist(), "name": volume.name}
+
+
+def read_volume(record: dict[str, Any], folder: Path) -> Volume:
+    """The volume of a record, its voxels mapped from the file, read-only."""
+    array = np.load(folder / record["file"], mmap_mode="r", allow_pickle=False)
+    return Volume(array, np.array(record["affine"], float), record["name"])
+
+
+def _table(frame: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "dtypes": [str(t) for t in frame.dtypes],
+        "data": frame.to_json(orient="split", index=False, double_precision=15),
+    }
+
+
+def _frame(record: dict[str, Any]) -> pd.DataFrame:
+    frame = pd.read_json(StringIO(record["data"]), orient="split", precise_float=True, convert_dates=False)
+    return frame.astype(dict(zip(frame.columns, record["dtypes"], strict=True)))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON cannot hold, as near as it can."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (tuple, set, frozenset)):
+        return list(value)
+    return str(value)
+
+
+def write_explanation(explanation: Explanation, folder: Path) -> None:
+    """Save everything into ``folder``, which exists; the index comes last, so a folder without it is incomplete."""
+    record: dict[str, Any] = {name: write_volume(getattr(explanation, name), folder, name) for name in _VOLUMES}
+    record["maps"] = [
+        {
+            "name": one.name,
+            "title": one.title,
+            "signed": one.signed,
+            "units": one.units,
+            "seconds": one.seconds,
+            "details": one.details,
+            "native": write_volume(one.native, folder, f"native_{number}"),
+            "template": write_volume(one.template, folder, f"template_{number}"),
+        }
+        for number, one in enumerate(explanation.maps.values())
+    ]
+    record["keys"] = list(explanation.maps)
+    for name in ("model", "prediction", "target"):
+        record[name] = asdict(getattr(explanation, name))
+    record["registration"] = asdict(explanation.registration)
+    record["regions"] = [asdict(region) for region in explanation.regions]
+    record["region_table"] = _table(explanation.region_table)
+    record["agreement"] = _table(explanation.agreement)
+    record["atlas_name"] = explanation.atlas_name
+    record["warnings"] = list(explanation.warnings)
+    record["verdicts"] = [asdict(verdict) for verdict in explanation.verdicts]
+    record["provenance"] = explanation.provenance
+    (folder / _INDEX).write_text(json.dumps(record, default=_plain), encoding="utf-8")
+
+
+def read_explanation(folder: Path) -> Explanation:
+    """The explanation that :func:`write_explanation` saved. Its arrays live in the folder's files: keep them.
+
+    Raises
+    ------
+    UserError
+        If the folder does not hold a complete explanation.
+    """
+    try:
+        record = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        maps = {
+            key: MethodMap(
+                native=read_volume(one.pop("native"), folder), template=read_volume(one.pop("template"), folder), **one
+            )
+            for key, one in zip(record.pop("keys"), record.pop("maps"), strict=True)
+        }
+        registration = Registration(**record.pop("registration"))
+        model = record.pop("model")
+        model["classes"] = tuple(model["classes"])
+        volumes: dict[str, Any] = {name: read_volume(record[name], folder) for name in _VOLUMES}
+        return Explanation(
+            **volumes,
+            maps=maps,
+            model=ModelInfo(**model),
+            prediction=Prediction(**record["prediction"]),
+            target=Target(**record["target"]),
+            regions=tuple(Region(r["label"], r["name"], tuple(r["colour"])) for r in record["regions"]),
+            region_table=_frame(record["region_table"]),
+            agreement=_frame(record["agreement"]),
+            registration=replace(registration, to_template=np.array(registration.to_template, float)),
+            warnings=tuple(record["warnings"]),
+            atlas_name=record["atlas_name"],
+            provenance=record["provenance"],
+            verdicts=tuple(Verdict(**v) for v in record["verdicts"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"The worker's result in {folder} cannot be read ({error}): run Explain again.") from error

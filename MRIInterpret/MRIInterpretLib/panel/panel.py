@@ -1,0 +1,53 @@
+"""The panel: five sections over one parameter node. It owns no results and does no work of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .cohort_section import CohortSection
+from .explain_section import ExplainSection
+from .model_section import ModelSection
+from .result_section import ResultSection
+from .scan_section import ScanSection
+
+
+class Panel:
+    """Connects the widgets of MRIInterpret.ui with the module's logic.
+
+    Parameters
+    ----------
+    ui
+        The widgets by name.
+    logic
+        MRIInterpretLogic.
+    requirements
+        Path of the module's requirements.txt.
+    """
+
+    def __init__(self, ui: Any, logic: Any, requirements: str) -> None:
+        self.ui = ui
+        self.logic = logic
+        self.requirements = requirements
+        self.parameters: Any = None
+        self._updating = False
+        self.scan = ScanSection(self)
+        self.model = ModelSection(self)
+        self.explain = ExplainSection(self)
+        self.result = ResultSection(self)
+        self.cohort = CohortSection(self)
+
+    def set_parameters(self, parameters: Any) -> None:
+        """Use another parameter node, or none: then nothing is reacted to."""
+        self.parameters = parameters
+        self.update()
+
+    def update(self) -> None:
+        """Show the parameter node's content and what can be pressed."""
+        if self.parameters is None or self._updating:
+            return
+        self._updating = True
+        try:
+            for section in (self.scan, self.model, self.explain, self.result, self.cohort):
+                section.update()
+        finally:
+            self._updating = False

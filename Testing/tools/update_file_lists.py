@@ -1,0 +1,64 @@
+"""Write the lists of files in MRIInterpret/CMakeLists.txt from the tree, so that a packaged extension lacks nothing.
+
+Run it as ``python Testing/tools/update_file_lists.py`` after adding, moving or removing a file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "MRIInterpret"
+_NOT_PACKAGED = ("Screenshots",)  # folders of Resources that are for the web page only
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files below a folder that belong to the project, sorted."""
+    found = (
+        p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts and not p.name.startswith(".")
+    )
+    return sorted(found)
+
+
+def wanted() -> dict[str, list[str]]:
+    """The content of each list."""
+    library = [p for p in _files(MODULE / "MRIInterpretLib") if "Resources" not in p.relative_to(MODULE).parts]
+    data = [p for p in _files(ROOT / "Resources") if p.relative_to(ROOT / "Resources").parts[0] not in _NOT_PACKAGED]
+    return {
+        "MODULE_PYTHON_SCRIPTS": ["MRIInterpret.py", *(_posix(p, MODULE) for p in library if p.suffix == ".py")],
+        "MODULE_PYTHON_RESOURCES": [
+            *(_posix(p, MODULE) for p in _files(MODULE / "Resources")),
+            *(_posix(p, MODULE) for p in library if p.suffix != ".py"),
+        ],
+        "MODULE_DATA": [_posix(p, ROOT) for p in data],
+    }
+
+
+def _posix(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix()
+
+
+def written(text: str) -> dict[str, list[str]]:
+    """The content of each list in the text of a CMakeLists.txt."""
+    lists = {}
+    for name in wanted():
+        match = re.search(rf"^set\({name}\n(.*?)^  \)", text, flags=re.MULTILINE | re.DOTALL)
+        if match is None:
+            raise ValueError(f"MRIInterpret/CMakeLists.txt has no list {name}")
+        lists[name] = match.group(1).split()
+    return lists
+
+
+def updated(text: str) -> str:
+    """The text with its lists replaced by what is in the tree."""
+    for name, files in wanted().items():
+        body = f"set({name}\n" + "".join(f"  {file}\n" for file in files) + "  )"
+        pattern = re.compile(rf"^set\({name}\n.*?^  \)", flags=re.MULTILINE | re.DOTALL)
+        text = pattern.sub(body.replace("\\", r"\\"), text)
+    return text
+
+
+if __name__ == "__main__":
+    path = MODULE / "CMakeLists.txt"
+    path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")
