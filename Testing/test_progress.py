@@ -30,6 +30,15 @@ def test_the_clock_estimates_by_how_fast_the_steps_went() -> None:
     assert clock.seconds == {"A": 20.0, "B": 60.0}
 
 
+def test_without_typical_durations_the_clock_goes_by_the_reports() -> None:
+    time = [0.0]
+    clock = StepClock({}, now=lambda: time[0])
+    time[0] = 30.0
+    clock.update("Subject 3 of 12", 0.25)
+    assert clock.overall() == 0.25
+    assert clock.seconds_left() == pytest.approx(90.0)
+
+
 def test_cancelling_stops_at_the_next_report() -> None:
     stopped = [False]
     progress = cancellable(silent, lambda: stopped[0])

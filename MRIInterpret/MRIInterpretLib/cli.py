@@ -105,6 +105,25 @@ def methods(as_json: Json = False) -> None:
 
 
 @app.command()
+def simulate(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the cohort.")],
+    n: Annotated[int, typer.Option("--n", help="Number of subjects; CN, MCI and AD equally frequent.")] = 12,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same voxels.")] = 7,
+    label_maps: Annotated[
+        Path | None, typer.Option(help="Folder of FreeSurfer-style label maps; the template's anatomy if left out.")
+    ] = None,
+    whole_head: Annotated[bool, typer.Option(help="With skull and skin (needs label maps that have them).")] = False,
+    healthy_twins: Annotated[bool, typer.Option(help="Also each subject's scan without the disease.")] = False,
+) -> None:
+    """Simulate a cohort of T1-weighted scans with controlled atrophy and its truth, voxel by voxel."""
+    from .command_line.simulate import simulate_command
+
+    simulate_command(
+        n=n, seed=seed, output=output, label_maps=label_maps, whole_head=whole_head, healthy_twins=healthy_twins
+    )
+
+
+@app.command()
 def check(as_json: Json = False) -> None:
     """Tell whether the environment is sound; each failure with its remedy."""
     from .command_line.check import check_command

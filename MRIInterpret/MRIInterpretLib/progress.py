@@ -66,15 +66,16 @@ class StepClock:
         self._fraction = fraction
 
     def overall(self) -> float:
-        """How much of the whole is done, 0 to 1, by typical durations."""
+        """How much of the whole is done, 0 to 1, by typical durations; without any, what the last report said."""
+        if not self._typical:
+            return self._fraction
         done = 0.0
         for name, duration in self._typical.items():
             if name == self._current:
                 done += duration * self._fraction
             elif name in self.seconds:
                 done += duration
-        total = sum(self._typical.values())
-        return min(1.0, done / total) if total else 0.0
+        return min(1.0, done / sum(self._typical.values()))
 
     def seconds_left(self) -> float | None:
         """Estimated seconds to the end; None before there is anything to go by."""
