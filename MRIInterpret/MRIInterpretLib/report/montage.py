@@ -146,14 +146,14 @@ def _strips(
             for column, position in enumerate(slices.positions):
                 left = gap + column * (cell + gap)
                 axes = figure.add_axes((left / width, (top - tall) / height, cell / width, tall / height))
-                _draw_slice(axes, backdrop, plane, position, overlay, outlines, position in slices.hot)
+                draw_slice(axes, backdrop, plane, position, overlay, outlines, position in slices.hot)
             top -= tall + gap
         if bar:
-            _draw_bar(figure, (width - bar_width + 0.12) / width, bar_width / width, *bar)
+            draw_bar(figure, (width - bar_width + 0.12) / width, bar_width / width, *bar)
         return as_webp(figure, _DPI)
 
 
-def _draw_slice(
+def draw_slice(
     axes: Axes,
     backdrop: Backdrop,
     plane: Plane,
@@ -162,6 +162,7 @@ def _draw_slice(
     outlines: tuple[Outline, ...],
     is_hot: bool,
 ) -> None:
+    """One slice of the scan with its overlay, outlines, and letters for side and position."""
     from matplotlib.patheffects import withStroke
 
     axes.set_axis_off()
@@ -191,7 +192,7 @@ def _draw_slice(
     axes.text(0.03, 0.97, text, ha="left", va="top", **write)
 
 
-def _draw_bar(figure: Figure, left: float, width: float, scale: ColourScale, units: str) -> None:
+def draw_bar(figure: Figure, left: float, width: float, scale: ColourScale, units: str) -> None:
     """The colour bar: the map's colours as they look over mid-grey tissue, so transparency shows too."""
     axes = figure.add_axes((left, 0.2, 0.22 * width, 0.6))
     values = np.linspace(scale.low, scale.limit, 256)
