@@ -19,7 +19,7 @@ from MRIInterpretLib.trust.faithfulness import (
     random_sets,
 )
 from MRIInterpretLib.trust.faithfulness_checks import check_correlation, check_curves, gains
-from MRIInterpretLib.trust.parts import blocks, blurred_brain
+from MRIInterpretLib.trust.parts import blocks, blurred_brain, noisy_linear_imputation
 from MRIInterpretLib.trust.subject import explained_values
 from small_networks import SHAPE, brain, linear_subject
 
@@ -145,6 +145,25 @@ def test_the_gain_ranks_exact_before_random_before_opposite(kind: str) -> None:
     assert found.methods["exact"] > found.threshold > found.methods["opposite"]
     assert found.methods["exact"] > found.methods["noise"] > found.methods["opposite"]
     assert found.methods["opposite"] < 0
+
+
+def test_imputation_can_take_the_place_of_the_blur() -> None:
+    subject, parts, _, _, _ = _setting()
+    x = subject.image[0, 0].numpy()
+    missing = np.isin(parts, (1, 3))
+
+    def impute(gone: np.ndarray) -> np.ndarray:
+        return noisy_linear_imputation(x, gone, brain(), np.random.default_rng(0))
+
+    values = perturbed_values(subject.network, subject.image, subject.target, parts, impute)
+    taken = np.zeros((2, int(parts.max())), bool)
+    taken[1, [0, 2]] = True
+    expected = [explained_values(subject.network, _tensor(image), subject.target)[0] for image in (x, impute(missing))]
+    np.testing.assert_allclose(values(taken), expected, rtol=1e-5)
+    found = gains(subject, parts, "deletion", fill="road")
+    assert found.methods["exact"] != gains(subject, parts, "deletion").methods["exact"]
+    with pytest.raises(ValueError, match="fill must be"):
+        gains(subject, parts, "deletion", fill="zeros")
 
 
 def test_verdicts_on_curves_and_correlation() -> None:

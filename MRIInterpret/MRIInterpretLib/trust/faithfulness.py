@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Values = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 """From sets of parts that are taken out, (sets, parts), to the explained value of each, (sets,)."""
+Impute = Callable[[NDArray[np.bool_]], NDArray[np.float32]]
 STEP = "Checking: faithfulness"
 
 
@@ -39,7 +40,7 @@ def perturbed_values(
     image: torch.Tensor,
     target: Sequence[float],
     parts: Labels,
-    neutral: Array,
+    neutral: Array | Impute,
     batch: int = 4,
     progress: ProgressCallback = silent,
 ) -> Values:
@@ -52,14 +53,19 @@ def perturbed_values(
     parts
         (I, J, K), numbered from 1, 0 for voxels that always stay.
     neutral
-        What takes a part's place, (I, J, K).
+        What takes a part's place: an image (I, J, K), or a function from the voxels that are gone to the image with
+        them filled (:func:`.parts.noisy_linear_imputation`), which runs once per set.
     batch
         How many images run together.
     """
     import torch
 
     number = torch.as_tensor(parts, device=image.device)
-    fill = torch.as_tensor(np.asarray(neutral), dtype=image.dtype, device=image.device)
+
+    def tensor(array: Array) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(array), dtype=image.dtype, device=image.device)
+
+    still = None if callable(neutral) else tensor(neutral)
 
     def values(taken: NDArray[np.bool_]) -> NDArray[np.float64]:
         found = []
@@ -69,6 +75,10 @@ def perturbed_values(
             # Part 0 is never taken out.
             table = torch.as_tensor(np.pad(chosen, ((0, 0), (1, 0))), device=image.device)
             gone = table[:, number][:, None]
+            fill = still
+            if fill is None:
+                assert callable(neutral)
+                fill = torch.stack([tensor(neutral(where[0].cpu().numpy()))[None] for where in gone])
             found.append(explained_values(network, torch.where(gone, fill, image), target))
             progress(STEP, min(1.0, (start + batch) / len(taken)))
         return np.concatenate(found)

@@ -23,7 +23,7 @@ from .faithfulness import (
     perturbed_values,
     random_sets,
 )
-from .parts import Labels, blocks, blurred_brain, regions, sums_and_sizes
+from .parts import Labels, blocks, blurred_brain, noisy_linear_imputation, regions, sums_and_sizes
 from .subject import explained_values
 from .verdict import Verdict, judge, not_applicable
 
@@ -102,7 +102,14 @@ def check_correlation(
     return verdicts
 
 
-def gains(subject: Subject, parts: Labels, kind: str, seed: int = 0, progress: ProgressCallback = silent) -> Gains:
+def gains(
+    subject: Subject,
+    parts: Labels,
+    kind: str,
+    seed: int = 0,
+    progress: ProgressCallback = silent,
+    fill: str = "blur",
+) -> Gains:
     """Areas of deletion or insertion curves against random orders and the order by brightness.
 
     Parameters
@@ -114,12 +121,19 @@ def gains(subject: Subject, parts: Labels, kind: str, seed: int = 0, progress: P
     kind
         "deletion" or "insertion".
     seed
-        Of the random orders.
+        Of the random orders, and of the imputation's noise.
+    fill
+        What takes the place of parts: "blur" (the blurred brain) or "road" (noisy linear imputation, slower).
     """
+    if fill not in ("blur", "road"):
+        raise ValueError(f"fill must be blur or road, not {fill!r}")
     image = _image(subject)
-    values = perturbed_values(
-        subject.network, subject.image, subject.target, parts, _neutral(subject, image), progress=progress
-    )
+
+    def impute(missing: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return noisy_linear_imputation(image, missing, subject.inside, np.random.default_rng(seed))
+
+    neutral = impute if fill == "road" else _neutral(subject, image)
+    values = perturbed_values(subject.network, subject.image, subject.target, parts, neutral, progress=progress)
     make = deletion_curve if kind == DELETION else insertion_curve
     sign = (
         -1.0 if kind == DELETION else 1.0
