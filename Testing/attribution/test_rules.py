@@ -24,12 +24,17 @@ RULES: dict[str, Rule] = {
 }
 
 
-def _convolution(axes: int, stride: int, padding: int, groups: int, dilation: int, bias: bool, transposed: bool = False):
+def _convolution(
+    axes: int, stride: int, padding: int, groups: int, dilation: int, bias: bool, transposed: bool = False
+):
     channels_in, channels_out = 4, 6
     shape = (channels_out, channels_in // groups) if not transposed else (channels_in, channels_out // groups)
     weight = torch.randn(*shape, *([3] * axes), dtype=torch.float64)
     window = Window((stride,) * axes, (padding,) * axes, (dilation,) * axes, groups, transposed)
-    return Convolution(weight, torch.randn(channels_out, dtype=torch.float64) if bias else None, window), (4, *[5] * axes)
+    return Convolution(weight, torch.randn(channels_out, dtype=torch.float64) if bias else None, window), (
+        4,
+        *[5] * axes,
+    )
 
 
 LAYERS = {
@@ -64,7 +69,9 @@ def _ratio(relevance: float, z: float, epsilon: float) -> float:
     return 0.0 if z == 0 else relevance / z
 
 
-def _replica(name: str, matrix: np.ndarray, seen: np.ndarray, bias: np.ndarray, x: np.ndarray, r: np.ndarray, give_back: bool):
+def _replica(
+    name: str, matrix: np.ndarray, seen: np.ndarray, bias: np.ndarray, x: np.ndarray, r: np.ndarray, give_back: bool
+):
     """The rule for every output neuron by itself, from its contributions alone."""
     rule = RULES[name]
     result = np.zeros_like(x)

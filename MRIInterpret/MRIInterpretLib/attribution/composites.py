@@ -75,9 +75,9 @@ def composites() -> dict[str, Composite]:
     """The composites by name.
 
     ``zero`` and ``epsilon`` use one rule throughout; the others use epsilon for dense layers and z+, alpha-beta or
-    gamma for convolutions; ``-flat`` and ``-box`` name the rule of the input layer. ``epsilon-gamma-box`` assumes
-    inputs between 0 and 1. Source: Montavon et al. 2019, section 10.3; Kohlbrenner et al. 2020, "Towards best practice in
-    explaining neural network decisions with LRP".
+    gamma for convolutions; ``-flat`` and ``-box`` name the rule of the input layer. ``epsilon-gamma-box``
+    assumes inputs between 0 and 1. Sources: Montavon et al. 2019, section 10.3; Kohlbrenner et al. 2020, "Towards best
+    practice in explaining neural network decisions with LRP".
     """
     found = [
         replace(_plain("zero", Zero(), Zero()), epsilon=0.0),

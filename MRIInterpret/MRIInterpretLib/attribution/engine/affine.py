@@ -62,9 +62,12 @@ class FixedStatistics(Affine):
 
 
 def batch_norm_constants(
-    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, epsilon: float
+    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, epsilon: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Scale and shift per channel of a batch normalisation in evaluation."""
+    """Scale and shift per channel of a batch normalisation in evaluation, computed in ``dtype``."""
+    mean, variance = mean.to(dtype), variance.to(dtype)
+    weight = None if weight is None else weight.to(dtype)
+    bias = None if bias is None else bias.to(dtype)
     scale = torch.rsqrt(variance + epsilon)
     if weight is not None:
         scale = scale * weight

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...errors import UserError
 from .affine import batch_norm_constants
 from .convolution_layer import Convolution
 from .geometry import Geometry, through_transposed_window, through_window
@@ -39,6 +40,10 @@ def _convolution(recorder: Recorder, call: Call) -> Tensor:
         raise recorder.unsupported(call, "its weights depend on the input")
     axes = weight.dim() - 2
     kernel = tuple(weight.shape[2:])
+    needed = weight.shape[1] * int(call.get(6, "groups", 1))
+    if x.shape[1] != needed:
+        many = "channel" if needed == 1 else "channels"
+        raise UserError(f"Layer '{recorder.where.name}' needs {needed} {many}, but gets {x.shape[1]}.")
     stride, dilation = _tuple(call.get(3, "stride", 1), axes), _tuple(call.get(5, "dilation", 1), axes)
     padding = call.get(4, "padding", 0)
     geometry = recorder.geometry(x)
@@ -134,8 +139,8 @@ def _join_batch_norm(recorder: Recorder, call: Call) -> Tensor | None:
     if plan is None or plan.rectified or mean is None or call.get(5, "training", False):
         return None
     weight, bias = (None if value is None else value.detach() for value in (call.get(3, "weight"), call.get(4, "bias")))
-    scale, shift = batch_norm_constants(mean, variance, weight, bias, call.get(7, "eps", 1e-5))
-    layer = plan.layer.scaled(scale.to(plan.x.dtype), shift.to(plan.x.dtype))
+    scale, shift = batch_norm_constants(mean, variance, weight, bias, call.get(7, "eps", 1e-5), plan.x.dtype)
+    layer = plan.layer.scaled(scale, shift)
     return _placeholder(recorder, replace(plan, layer=layer, label=recorder.where.name))
 
 

@@ -37,8 +37,7 @@ def _batch_norm(recorder: Recorder, call: Call) -> Tensor:
         if call.get(5, "training", False) and mean is not None:
             raise recorder.unsupported(call, "it would change its running statistics")
         return _by_input(recorder, call, x, [0, *range(2, x.dim())], weight, bias, epsilon)
-    scale, shift = batch_norm_constants(mean, variance, weight, bias, epsilon)
-    scale, shift = scale.to(x.dtype), shift.to(x.dtype)
+    scale, shift = batch_norm_constants(mean, variance, weight, bias, epsilon, x.dtype)
     tag = tag_of(x)
     if tag is not None and tag.producer is not None:
         layer, inputs = tag.producer

@@ -148,6 +148,7 @@ class Recorder(TorchFunctionMode):
         weighted = operation.kind in ("convolution", "dense")
         tag = Tag(geometry=geometry, gate=gate, first=operation.first and not weighted)
         attach(output, tag)
+        self._shares(output)
         if operation.kind in _FEATURES and geometry is not None:
             self.note_feature(output, operation.module if label is None else label, pooled=operation.pooled)
         return output

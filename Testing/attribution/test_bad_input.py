@@ -1,0 +1,219 @@
+"""Inputs, targets and models that do not fit: each has its own clear answer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from MRIInterpretLib.attribution import PANEL, Explainer, UnsupportedOperation
+from MRIInterpretLib.attribution.methods.cam import GradCam
+from MRIInterpretLib.errors import UserError
+from networks import plain, volume
+from torch import Tensor, nn
+
+
+class _Function(nn.Module):
+    """Whatever a function does, as a model with one convolution."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(1, 3, 3, padding=1)
+        self.function = function
+
+    def forward(self, x: Tensor):
+        return self.function(self.conv(x))
+
+
+def _explain(function, methods="lrp", x: Tensor | None = None):
+    torch.manual_seed(0)
+    return Explainer(_Function(function)).explain(volume((6, 6, 6)).float() if x is None else x, 0, methods)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.rand(6, 6, 6), "3 spatial axes"),
+        (torch.rand(1, 1, 6, 6), "3 spatial axes"),
+        (torch.rand(1, 1, 0, 6, 6), "shape"),
+        (torch.zeros(1, 1, 6, 6, 6, dtype=torch.int64), "floating point"),
+        (torch.full((1, 1, 6, 6, 6), float("nan")), "not finite"),
+        (torch.full((1, 1, 6, 6, 6), float("inf")), "not finite"),
+        (torch.rand(1, 2, 6, 6, 6), "needs 1 channel"),
+    ],
+)
+def test_inputs_that_do_not_fit(x: Tensor, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Explainer(plain().float()).explain(x, 0, "gradient")
+
+
+def test_input_that_is_no_tensor() -> None:
+    with pytest.raises(TypeError, match="tensor"):
+        Explainer(plain()).explain([[1.0]], 0, "gradient")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (3, "outputs 0 to 2"),
+        (-4, "outputs 0 to 2"),
+        ([1.0, 0.0], "2 weights, but the model has 3"),
+        ([0.0, 0.0, 0.0], "zero"),
+        ([float("nan"), 0.0, 1.0], "finite"),
+        ("AD", "'predicted'"),
+    ],
+)
+def test_targets_that_do_not_fit(target: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Explainer(plain()).explain(volume(), target, "gradient")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda y: y, lambda y: {"logits": y.mean((2, 3, 4))}, lambda y: y.mean(), lambda y: y.mean((2, 3, 4)).argmax(1)],
+)
+def test_outputs_that_are_no_class_scores(function) -> None:
+    with pytest.raises(UserError, match="class scores"):
+        _explain(function, "gradient")
+
+
+def test_tuple_and_spatial_ones_are_class_scores() -> None:
+    assert _explain(lambda y: (y.mean((2, 3, 4)), None), "gradient").logits.shape == (1, 3)
+    assert _explain(lambda y: y.mean((2, 3, 4), keepdim=True), "gradient").logits.shape == (1, 3)
+
+
+def test_output_that_ignores_the_input() -> None:
+    with pytest.raises(UserError, match="does not depend"):
+        _explain(lambda y: torch.ones(1, 3), "gradient")
+
+
+def test_scores_that_are_not_finite() -> None:
+    with pytest.raises(UserError, match="scores are not finite"):
+        _explain(lambda y: y.mean((2, 3, 4)) * float("inf"), "gradient")
+
+
+def test_missing_layer_lists_those_there_are() -> None:
+    with pytest.raises(UserError, match="no layer 'layer4'; it has: 0, 1, 2"):
+        Explainer(plain()).explain(volume(), 0, GradCam("layer4"))
+
+
+def test_layer_without_spatial_axes() -> None:
+    with pytest.raises(UserError, match="keeps the spatial axes"):
+        Explainer(plain()).explain(volume(), 0, GradCam("9"))
+
+
+def test_unknown_operation_is_named_with_its_module() -> None:
+    class Unknown(nn.Module):
+        def forward(self, y: Tensor) -> Tensor:
+            return torch.cumsum(y, 2)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv3d(1, 3, 3)
+            self.odd = Unknown()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.odd(self.stem(x)).mean((2, 3, 4))
+
+    with pytest.raises(UnsupportedOperation, match=r"'cumsum' in module 'odd'"):
+        Explainer(Model()).explain(volume((6, 6, 6)).float(), 0, "lrp")
+    # What needs no rule still works, and is torch's own gradient.
+    model, x = Model(), volume((6, 6, 6)).float().requires_grad_()
+    (wanted,) = torch.autograd.grad(model(x)[:, 0].sum(), x)
+    found = Explainer(model).explain(x.detach(), 0, ["gradient", "grad_cam", "occlusion"])
+    torch.testing.assert_close(found["gradient"].map, wanted[:, 0])
+
+
+def test_weights_changed_in_place_are_refused() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv3d(1, 3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                self.conv.weight.mul_(2)
+            return self.conv(x).mean((2, 3, 4))
+
+    model = Model()
+    weight = model.conv.weight.detach().clone()
+    with pytest.raises(UnsupportedOperation, match="weight"):
+        Explainer(model).explain(volume((6, 6, 6)).float(), 0, "gradient")
+    assert torch.equal(model.conv.weight, weight)
+
+
+def test_input_changed_in_place_by_the_model() -> None:
+    def shifted_in_place(x: Tensor) -> Tensor:
+        x.mul_(2)
+        x += 0.5
+        return x
+
+    def shifted(x: Tensor) -> Tensor:
+        return x * 2 + 0.5
+
+    class Model(nn.Module):
+        def __init__(self, prepare) -> None:
+            super().__init__()
+            self.prepare, self.rest = prepare, plain()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.rest(self.prepare(x))
+
+    x = volume()
+    kept = x.clone()
+    found = Explainer(Model(shifted_in_place)).explain(x, 0, PANEL)
+    wanted = Explainer(Model(shifted)).explain(x, 0, PANEL)
+    assert torch.equal(x, kept)
+    for name in PANEL:
+        torch.testing.assert_close(found[name].map, wanted[name].map)
+
+
+def test_view_changed_in_place_is_refused_when_the_whole_is_used() -> None:
+    def half_rectified(y: Tensor) -> Tensor:
+        y = y * 1.0
+        y[:, :1].relu_()
+        return y.mean((2, 3, 4))
+
+    with pytest.raises(UnsupportedOperation, match="in place"):
+        _explain(half_rectified)
+
+
+def test_slice_assignment_is_followed() -> None:
+    def assigned(y: Tensor) -> Tensor:
+        whole = torch.zeros_like(y)
+        whole[:, 1:] = y[:, 1:]
+        return whole.mean((2, 3, 4))
+
+    found = _explain(assigned, ["gradient", "lrp"])
+    assert float(found["gradient"].map.abs().max()) == 0  # class 0 is never written
+    assert float(found.logits[0, 1].abs()) > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_models_are_computed_in_float32(dtype: torch.dtype) -> None:
+    model = plain().to(dtype)
+    x = volume().float()
+    found = Explainer(model).explain(x.to(dtype), 0, PANEL)
+    wanted = Explainer(plain().to(dtype).float()).explain(x.to(dtype).float(), 0, PANEL)
+    assert next(model.parameters()).dtype == dtype
+    for name in PANEL:
+        assert found[name].map.dtype == torch.float32
+        torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-4, atol=1e-7)
+
+
+def test_missing_cuda_is_said() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(UserError, match="CUDA"):
+        Explainer(plain()).explain(volume(), 0, "gradient", device="cuda")
+
+
+def test_model_must_be_a_module() -> None:
+    with pytest.raises(TypeError, match="Module"):
+        Explainer(lambda x: x)
+
+
+def test_region_occlusion_needs_fitting_labels() -> None:
+    with pytest.raises(UserError, match="needs atlas labels"):
+        Explainer(plain()).explain(volume(), 0, "region_occlusion")
+    with pytest.raises(UserError, match="labels have shape"):
+        Explainer(plain()).explain(volume(), 0, "region_occlusion", regions=torch.ones(2, 2, 2))
