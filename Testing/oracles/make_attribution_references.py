@@ -34,7 +34,7 @@ from zennit.layer import Sum  # noqa: E402
 SIZE = (16, 16, 16)
 TARGET = 1
 #: With a score this many times larger, the constant that MONAI adds to Grad-CAM++'s denominator plays no part.
-SCALE = 128
+SCALES = {"plain": 128, "residual": 64}
 
 
 class ResidualCanonizer(AttributeCanonizer):
@@ -84,12 +84,12 @@ def peers_right(name: str, model: nn.Module, x: Tensor, layer: str) -> dict[str,
     found["grad_cam_pp_monai"] = cam(x.clone(), class_idx=TARGET)
     with torch.no_grad():
         for parameter in model.head.parameters():
-            parameter.mul_(SCALE)
+            parameter.mul_(SCALES[name])
     cam = GradCAMpp(model, target_layers=layer, postprocessing=lambda value: value, register_backward=True)
     found["grad_cam_pp_monai_scaled"] = cam(x.clone(), class_idx=TARGET)
     with torch.no_grad():
         for parameter in model.head.parameters():
-            parameter.div_(SCALE)
+            parameter.div_(SCALES[name])
     found["lrp_zennit"] = zennit_relevance(model, x)
     return {f"{name}.{key}": value.detach().contiguous() for key, value in found.items()}
 
