@@ -1,0 +1,1 @@
+"""The main job over many subjects, and what comes out of a group."""

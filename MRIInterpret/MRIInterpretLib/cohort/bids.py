@@ -1,0 +1,62 @@
+"""BIDS naming: labels, T1-weighted images in a BIDS root, and the names of derivatives.
+
+Brain Imaging Data Structure 1.10, https://bids-specification.readthedocs.io: entities, common derivatives.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+TEMPLATE_SPACE = "MNI152NLin2009aSym"  # the standard's name of the template that nilearn ships
+NATIVE_SPACE = "orig"  # the scan's own space
+_T1W = re.compile(r"^sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*_T1w\.nii(\.gz)?$")
+
+
+def label(text: str) -> str:
+    """``text`` as a BIDS label: letters and digits only."""
+    return re.sub(r"[^A-Za-z0-9]", "", text)
+
+
+def subject_label(text: str) -> str:
+    """A subject's label from a table's entry, with or without "sub-"."""
+    return label(re.sub(r"^sub-", "", text.strip()))
+
+
+def session_label(text: str) -> str:
+    """A session's label from a table's entry, with or without "ses-"."""
+    return label(re.sub(r"^ses-", "", text.strip()))
+
+
+def find_t1w(root: Path, subject: str, session: str = "") -> list[Path]:
+    """T1-weighted images of a subject in a BIDS root, sorted; of all its sessions if none is named.
+
+    Parameters
+    ----------
+    root
+        The folder that holds the sub-* folders.
+    subject, session
+        Labels without their prefixes.
+    """
+    base = root / f"sub-{subject}"
+    folders = [base / f"ses-{session}"] if session else [base, *sorted(base.glob("ses-*"))]
+    found = [path for folder in folders for path in (folder / "anat").glob(f"sub-{subject}_*T1w.nii*")]
+    return sorted(path for path in found if _T1W.match(path.name))
+
+
+def derivative(
+    prefix: str, suffix: str, extension: str = ".nii.gz", *, space: str = "", desc: str = "", res: str = ""
+) -> str:
+    """A derivative's file name, entities in the standard's order.
+
+    Parameters
+    ----------
+    prefix
+        "sub-01" or "sub-01_ses-a".
+    suffix
+        What the file holds, for instance "relevance".
+    space, res, desc
+        Entities; left out if empty. Characters that a label may not hold are dropped.
+    """
+    entities = [f"{key}-{label(value)}" for key, value in (("space", space), ("res", res), ("desc", desc)) if value]
+    return "_".join([prefix, *entities, suffix]) + extension

@@ -1,0 +1,158 @@
+"""Does a region's relevance go with its volume, or with age, sex and site? With false discoveries held down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from .bids import label
+from .regions import VALUE, value_matrix
+from .unit import Unit
+
+LEAST = 8  # subjects below which no correlation is given
+Floats = NDArray[np.float64]
+
+
+def covariate_correlations(long: pd.DataFrame, units: Sequence[Unit], names: Sequence[str]) -> pd.DataFrame:
+    """Every method and region against every covariate, and against the region's own volume.
+
+    Numbers, and words of two kinds (such as F and M, by alphabet 0 and 1), by Spearman's rank correlation; words of
+    more kinds (such as sites) by the Kruskal-Wallis test with epsilon squared as its size. The region's volume is the
+    table's column of the region's name (also "volume_<region>" or "<region>_volume") if it has one; else the atlas
+    region's volume in the scan, which affine alignment gives: that follows the head's size, not atrophy.
+
+    Parameters
+    ----------
+    long
+        From :func:`regions.long_table`.
+    units
+        The subjects in the same order.
+    names
+        Columns of the participants table to look at.
+
+    Returns
+    -------
+    method, region, covariate, statistic ("spearman" or "epsilon squared"), value, n, p, q. q is p after Benjamini and
+    Hochberg's correction over all methods and regions of one covariate.
+    """
+    frames = []
+    covariates = {name: _column(units, name) for name in names}
+    methods = list(dict.fromkeys(long["method"]))
+    matrices = {method: value_matrix(long, method) for method in methods}
+    for name, values in covariates.items():
+        found = [_against(matrices[method], values, method, name) for method in methods]
+        frames.append(_corrected(pd.concat(found, ignore_index=True)))
+    volumes = region_volumes(long, units)
+    found = [_paired(matrices[method], volumes, method) for method in methods]
+    frames.append(_corrected(pd.concat(found, ignore_index=True)))
+    table = pd.concat([frame for frame in frames if not frame.empty] or frames[:1], ignore_index=True)
+    return table
+
+
+def region_volumes(long: pd.DataFrame, units: Sequence[Unit]) -> pd.DataFrame:
+    """Subjects x regions, mm^3: the participants table's own where it has them, else the atlas's in the scan."""
+    method = long["method"].iloc[0]
+    volumes = value_matrix(long, method, "native_volume_mm3")
+    for region in volumes.columns:
+        column = volume_column(units[0].subject.covariates, region)
+        if column:
+            volumes[region] = [_number(unit.subject.covariates.get(column)) for unit in units]
+    return volumes
+
+
+def volume_column(covariates: Mapping[str, object], region: str) -> str:
+    """The column that holds a region's volume, "" if there is none: its name, with or without "volume"."""
+    wanted = label(region).lower()
+    for column in covariates:
+        if label(column).lower().replace("volume", "") == wanted:
+            return column
+    return ""
+
+
+def _number(value: float | str | None) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _column(units: Sequence[Unit], name: str) -> list[float | str | None]:
+    return [unit.subject.covariates.get(name) for unit in units]
+
+
+def _against(matrix: pd.DataFrame, values: Sequence[float | str | None], method: str, name: str) -> pd.DataFrame:
+    there = np.array([value is not None for value in values])
+    kept = [value for value in values if value is not None]
+    words = any(isinstance(value, str) for value in kept)
+    kinds = sorted({str(value) for value in kept}) if words else []
+    data = matrix.to_numpy(dtype=np.float64)[there]
+    if len(kept) < LEAST or len(set(map(str, kept))) < 2 or (words and len(kinds) > len(kept) // 2):
+        return pd.DataFrame()  # too few, all the same, or words that name subjects rather than kinds
+    if words and len(kinds) > 2:
+        return _kruskal(matrix, data, np.array([str(value) for value in kept]), method, name)
+    numbers = np.array([kinds.index(str(value)) if words else float(value) for value in kept], dtype=np.float64)
+    r, p = spearman(data, numbers[:, None])
+    return _frame(matrix, method, name, "spearman", r, p, len(kept))
+
+
+def _kruskal(matrix: pd.DataFrame, data: Floats, kinds: NDArray[np.str_], method: str, name: str) -> pd.DataFrame:
+    sizes, chances = np.full(data.shape[1], np.nan), np.full(data.shape[1], np.nan)
+    for column, values in enumerate(data.T):
+        if np.ptp(values) > 0:
+            h, chances[column] = stats.kruskal(*[values[kinds == kind] for kind in np.unique(kinds)])
+            sizes[column] = h * (len(values) + 1) / (len(values) ** 2 - 1)
+    return _frame(matrix, method, name, "epsilon squared", sizes, chances, len(data))
+
+
+def _paired(matrix: pd.DataFrame, volumes: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Each region against its own volume."""
+    rows = []
+    for region in matrix.columns:
+        relevance, volume = matrix[region].to_numpy(np.float64), volumes[region].to_numpy(np.float64)
+        there = np.isfinite(volume)
+        if there.sum() < LEAST:
+            continue
+        r, p = spearman(relevance[there, None], volume[there, None])
+        rows.append(_frame(matrix[[region]], method, "region volume", "spearman", r, p, int(there.sum())))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def spearman(data: Floats, other: Floats) -> tuple[Floats, Floats]:
+    """Rank correlation of each column of ``data`` (n, k) with ``other`` (n, 1), and its two-sided p (Student's t)."""
+    a = stats.rankdata(data, axis=0)
+    b = stats.rankdata(other, axis=0)
+    a, b = a - a.mean(0), b - b.mean(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.clip((a * b).sum(0) / np.sqrt((a**2).sum(0) * (b**2).sum(0)), -1, 1)
+        t = r * np.sqrt((len(data) - 2) / (1 - r**2))
+    return r, 2 * stats.t.sf(np.abs(t), len(data) - 2)
+
+
+def _frame(
+    matrix: pd.DataFrame, method: str, name: str, statistic: str, values: Floats, p: Floats, n: int
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "method": method,
+            "region": list(matrix.columns),
+            "covariate": name,
+            "statistic": statistic,
+            "value": values,
+            "n": n,
+            "p": p,
+        }
+    )
+
+
+def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
+    if frame.empty:
+        return frame
+    q = np.full(len(frame), np.nan)
+    known = np.isfinite(frame["p"].to_numpy())
+    if known.any():
+        q[known] = stats.false_discovery_control(frame["p"].to_numpy()[known], method="bh")
+    return frame.assign(q=q)
+
+
+__all__ = ["LEAST", "VALUE", "covariate_correlations", "region_volumes", "spearman", "volume_column"]

@@ -1,0 +1,150 @@
+"""Relevance per region over a cohort: long and wide tables, group means, how consistent regions are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from ..summary import kendall_w
+from .unit import Unit
+
+TOP = 5
+VALUE = "gain"  # density relative to the brain's mean: comparable between regions of any size, and between subjects
+KEPT = ["method", "label", "region", "volume_mm3", "sum", "mean", "positive_share", "share", "gain", "asymmetry"]
+
+
+def long_table(units: Sequence[Unit]) -> pd.DataFrame:
+    """Subject x method x region, measured in template space; ``native_volume_mm3`` is the region's size in the scan.
+
+    Rows of the brain outside all regions, and of outside the brain, are left out.
+    """
+    frames = []
+    for unit in units:
+        table = pd.read_csv(unit.file("regions"), sep="\t", keep_default_na=False, na_values=["n/a"])
+        table = table[table["label"] > 0]
+        own = table[table["space"] == "template"][KEPT].copy()
+        native = table[(table["space"] == "native") & (table["method"] == table["method"].iloc[0])]
+        own["native_volume_mm3"] = own["label"].map(dict(zip(native["label"], native["volume_mm3"], strict=True)))
+        own.insert(0, "predicted", unit.predicted)
+        own.insert(0, "group", unit.subject.group or None)
+        own.insert(0, "subject", unit.subject.name)
+        frames.append(own)
+    return pd.concat(frames, ignore_index=True)
+
+
+def wide_table(long: pd.DataFrame, value: str = VALUE) -> pd.DataFrame:
+    """One row per subject, one column per method and region: "lrp: Left-Hippocampus"."""
+    # Order as in the long table, which is the atlas's, not the alphabet's.
+    columns = long["method"] + ": " + long["region"]
+    wide = long.assign(column=columns).pivot(index="subject", columns="column", values=value)
+    wide = wide.loc[list(dict.fromkeys(long["subject"])), list(dict.fromkeys(columns))]
+    who = long.drop_duplicates("subject").set_index("subject")[["group", "predicted"]]
+    return pd.concat([who, wide], axis=1).rename_axis("subject").reset_index()
+
+
+def group_means(long: pd.DataFrame, value: str = VALUE) -> pd.DataFrame:
+    """Mean of each group with its 95 % interval (Student's t): method, region, group, n, mean, low, high, sd."""
+    known = long[long["group"].notna()]
+    if known.empty:
+        return pd.DataFrame(columns=["method", "label", "region", "group", "n", "mean", "low", "high", "sd"])
+    grouped = known.groupby(["method", "label", "region", "group"], sort=False)[value]
+    table = grouped.agg(n="count", mean="mean", sd="std").reset_index()
+    half = stats.t.ppf(0.975, table["n"].to_numpy() - 1) * table["sd"] / np.sqrt(table["n"])
+    table["low"], table["high"] = table["mean"] - half, table["mean"] + half
+    return table[["method", "label", "region", "group", "n", "mean", "low", "high", "sd"]]
+
+
+def value_matrix(long: pd.DataFrame, method: str, value: str = VALUE) -> pd.DataFrame:
+    """One method's values, subjects x regions, in the table's order."""
+    rows = long[long["method"] == method]
+    matrix = rows.pivot(index="subject", columns="region", values=value)
+    return matrix.loc[list(dict.fromkeys(rows["subject"])), list(dict.fromkeys(rows["region"]))]
+
+
+def selection(long: pd.DataFrame, top: int = TOP, value: str = VALUE) -> pd.DataFrame:
+    """How often a region is among a map's ``top``: method, group, region, times, n, frequency.
+
+    The group "all" holds every subject; the method "all methods" counts each method's map of each subject (the summary
+    score, which is made from them, is not counted again).
+    """
+    rank = long.groupby(["subject", "method"], sort=False)[value].rank(ascending=False, method="first")
+    rows = long[["subject", "method", "group", "region"]].assign(chosen=(rank <= top).astype(int))
+    methods = rows[rows["method"] != "summary"].assign(method="all methods")
+    rows = pd.concat([methods, rows])
+    rows = pd.concat([rows.assign(group="all"), rows[rows["group"].notna()]])
+    grouped = rows.groupby(["method", "group", "region"], sort=False)["chosen"]
+    table = grouped.agg(times="sum", n="count").reset_index()
+    table["frequency"] = table["times"] / table["n"]
+    return table
+
+
+def most_named(chosen: pd.DataFrame, top: int = TOP) -> pd.DataFrame:
+    """For each group the ``top`` regions most often named over subjects and methods, with their place."""
+    rows = chosen[(chosen["method"] == "all methods") & (chosen["times"] > 0)]
+    rows = rows.sort_values("frequency", ascending=False, kind="stable").groupby("group", sort=False).head(top)
+    rows = rows.assign(place=rows.groupby("group").cumcount() + 1)
+    return rows.sort_values(["group", "place"])[["group", "place", "region", "times", "n", "frequency"]]
+
+
+def consistency(long: pd.DataFrame, value: str = VALUE) -> pd.DataFrame:
+    """Do subjects, and methods, order the regions alike?
+
+    Returns
+    -------
+    One row for each method (raters are the subjects) and one for "methods" (raters are the methods, each by its mean
+    over subjects): raters, regions, kendall_w with its chi-squared p (Kendall & Babington Smith 1939), and the
+    intraclass correlations ICC(2,1) and ICC(3,1) (Shrout & Fleiss 1979).
+    """
+    methods = list(dict.fromkeys(long["method"]))
+    rows, profiles = [], []
+    for method in methods:
+        matrix = value_matrix(long, method, value).to_numpy(dtype=np.float64)
+        rows.append(_concordance(method, "subjects", matrix))
+        if method != "summary":
+            profiles.append(matrix.mean(0))
+    rows.append(_concordance("all methods", "methods", np.stack(profiles)))
+    return pd.DataFrame(rows)
+
+
+def _concordance(method: str, raters: str, matrix: NDArray[np.float64]) -> dict[str, object]:
+    w = kendall_w(matrix)
+    number, items = matrix.shape
+    p = float(stats.chi2.sf(number * (items - 1) * w, items - 1)) if np.isfinite(w) else float("nan")
+    agreement, order = intraclass_correlation(matrix.T)
+    return {
+        "method": method,
+        "raters": raters,
+        "number_of_raters": number,
+        "regions": items,
+        "kendall_w": w,
+        "p": p,
+        "icc_2_1": agreement,
+        "icc_3_1": order,
+    }
+
+
+def intraclass_correlation(ratings: NDArray[np.float64]) -> tuple[float, float]:
+    """ICC(2,1) (absolute agreement) and ICC(3,1) (consistency) of Shrout & Fleiss 1979.
+
+    Parameters
+    ----------
+    ratings
+        (items, raters). NaN is returned for fewer than two of either, or ratings without variance.
+    """
+    items, raters = ratings.shape
+    if items < 2 or raters < 2:
+        return float("nan"), float("nan")
+    mean = ratings.mean()
+    between_items = raters * ((ratings.mean(1) - mean) ** 2).sum() / (items - 1)
+    between_raters = items * ((ratings.mean(0) - mean) ** 2).sum() / (raters - 1)
+    residual = ratings - ratings.mean(1, keepdims=True) - ratings.mean(0, keepdims=True) + mean
+    error = (residual**2).sum() / ((items - 1) * (raters - 1))
+    agreement = between_items + (raters - 1) * error + raters * (between_raters - error) / items
+    consistent = between_items + (raters - 1) * error
+    if agreement <= 0 or consistent <= 0:
+        return float("nan"), float("nan")
+    return float((between_items - error) / agreement), float((between_items - error) / consistent)

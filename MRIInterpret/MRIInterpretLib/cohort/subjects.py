@@ -1,0 +1,74 @@
+"""Who is in the cohort, and what is done with each: plain values that travel to worker processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+UNKNOWN = ""  # the group of a subject whose group the table does not tell
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One row of the participants table."""
+
+    id: str  # BIDS label, letters and digits, without "sub-"
+    scan: Path
+    group: str = UNKNOWN  # one of the model's classes, or UNKNOWN
+    session: str = ""  # BIDS label without "ses-"
+    mask: Path | None = None  # the table's own brain mask for this scan
+    covariates: dict[str, float | str] = field(default_factory=dict)  # missing values are left out
+
+    @property
+    def name(self) -> str:
+        """What files are called after: sub-01, or sub-01_ses-a."""
+        return f"sub-{self.id}" + (f"_ses-{self.session}" if self.session else "")
+
+    @property
+    def folder(self) -> Path:
+        """Where the subject's files lie in the output: sub-01, or sub-01/ses-a."""
+        return Path(f"sub-{self.id}") / (f"ses-{self.session}" if self.session else "")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides a subject's result, apart from the scan and the model's weights."""
+
+    methods: tuple[str, ...]
+    target: str
+    mask: str = "auto"
+    space: str = "auto"
+    atlas: tuple[str, str] | None = None  # label image and table instead of Desikan-Killiany
+    native: bool = True  # write the maps on the scan's grid too
+    pages: bool = True  # write each subject's report page
+
+
+@dataclass(frozen=True)
+class Job:
+    """One subject's work."""
+
+    subject: Subject
+    settings: Settings
+    output: Path  # of the cohort
+    key: str  # hash of all that the result depends on
+    scan_hash: str
+    model: Path  # the bundle's folder
+    model_hash: str
+    device: str = "auto"
+    threads: int = 0  # for torch; 0 leaves its own choice
+    cache: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job."""
+
+    name: str
+    seconds: float
+    reason: str = ""  # why it failed; empty if it did not
+    disk_full: bool = False
+    peak_memory: int = 0  # of the worker process, bytes; 0 if not known
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.reason)

@@ -1,0 +1,131 @@
+"""The participants table: rows of text from any CSV or TSV, and which column means what."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UserError
+
+MISSING = {"", "n/a", "na", "nan", "none", "null"}
+# Column names that people use, lower case, the BIDS one first.
+_KNOWN = {
+    "subject": ("participant_id", "subject_id", "subject", "participant", "id"),
+    "session": ("session_id", "session", "ses", "visit"),
+    "group": ("group", "diagnosis", "dx", "class", "label"),
+    "scan": ("path", "scan", "t1w", "t1", "image", "file", "filename"),
+    "mask": ("mask", "brain_mask"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[dict[str, str], ...]  # column to text; missing values are ""
+    lines: tuple[int, ...]  # the line of the file that each row stands on, for messages
+    roles: dict[str, str]  # "subject", "session", "group", "scan", "mask" -> column, where there is one
+    decimal_comma: bool
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Columns without a role."""
+        return tuple(column for column in self.columns if column not in self.roles.values())
+
+    def value(self, row: dict[str, str], role: str) -> str:
+        """The entry of a role, "" where it is missing."""
+        return row.get(self.roles.get(role, ""), "")
+
+    def number(self, text: str) -> float | str:
+        """``text`` as a number if it is one."""
+        try:
+            return float(text.replace(",", ".") if self.decimal_comma else text)
+        except ValueError:
+            return text
+
+
+def read_table(path: Path, columns: dict[str, str] | None = None) -> Table:
+    """Read a table.
+
+    Parameters
+    ----------
+    path
+        CSV (comma, semicolon) or TSV, UTF-8, with a header; or a BIDS root that holds participants.tsv.
+    columns
+        Role to column, where the usual names do not tell.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, is empty, has a row that does not fit the header, or no column of subjects.
+    """
+    if path.is_dir():
+        path = path / "participants.tsv"
+    if not path.exists():
+        raise UserError(f"{path} does not exist: give a participants table, or a BIDS root that holds one.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The table {path} cannot be read ({error}): save it as CSV or TSV in UTF-8.") from error
+    delimiter = _delimiter(path, text)
+    lines = [(number, row) for number, row in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), start=1)]
+    lines = [(number, row) for number, row in lines if any(cell.strip() for cell in row)]
+    if not lines:
+        raise UserError(f"The table {path} is empty: it needs a header and one row for each subject.")
+    header = [cell.strip() for cell in lines[0][1]]
+    repeated = {name for name in header if header.count(name) > 1}
+    if repeated:
+        raise UserError(f"The table {path} has the column '{min(repeated)}' twice: rename one of them.")
+    if len(lines) == 1:
+        raise UserError(f"The table {path} lists no subject: it has a header and no rows.")
+    rows = []
+    for number, cells in lines[1:]:
+        if len(cells) != len(header):
+            raise UserError(
+                f"Line {number} of {path} has {len(cells)} entries for {len(header)} columns: "
+                "check its separators and quotes."
+            )
+        rows.append({name: _text(cell) for name, cell in zip(header, cells, strict=True)})
+    return Table(
+        path,
+        tuple(header),
+        tuple(rows),
+        tuple(number for number, _ in lines[1:]),
+        _roles(header, columns or {}, path),
+        delimiter == ";",
+    )
+
+
+def _delimiter(path: Path, text: str) -> str:
+    first = text.split("\n", 1)[0]
+    if path.suffix.lower() == ".tsv" or "\t" in first:
+        return "\t"
+    return ";" if first.count(";") > first.count(",") else ","
+
+
+def _text(cell: str) -> str:
+    value = cell.strip()
+    return "" if value.lower() in MISSING else value
+
+
+def _roles(header: list[str], named: dict[str, str], path: Path) -> dict[str, str]:
+    roles = {}
+    by_lower = {name.lower(): name for name in header}
+    for role, usual in _KNOWN.items():
+        if role in named:
+            if named[role] not in header:
+                raise UserError(f"The table {path} has no column '{named[role]}'. It has: {', '.join(header)}.")
+            roles[role] = named[role]
+        else:
+            known = [by_lower[name] for name in usual if name in by_lower]
+            if known:
+                roles[role] = known[0]
+    if "subject" not in roles:
+        raise UserError(
+            f"The table {path} has no column that names the subjects: call it participant_id. "
+            f"It has: {', '.join(header)}."
+        )
+    return roles

@@ -1,0 +1,107 @@
+"""When is a subject done: the key of all that its result depends on, and the record in its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..atomic import write_text
+from ..models.bundle import file_hash
+from ..report.jsonable import to_json
+from .subjects import Settings, Subject
+
+FORMAT = 1  # raise when a subject's files come out otherwise for the same input
+_LOGS = "logs"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A complete subject, as its record tells."""
+
+    subject: Subject
+    folder: Path
+    record: dict[str, Any]
+
+    def file(self, name: str) -> Path:
+        """The path of a file by what it is, for instance "template/lrp" or "regions"."""
+        return self.folder / self.record["files"][name]["path"]
+
+    @property
+    def predicted(self) -> str:
+        return str(self.record["prediction"]["predicted"])
+
+
+def input_hash(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder with their names."""
+    if not path.is_dir():
+        return file_hash(path)
+    digest = hashlib.sha256()
+    for entry in sorted(path.rglob("*")):
+        if entry.is_file():
+            digest.update(f"{entry.relative_to(path).as_posix()}\0{file_hash(entry)}\n".encode())
+    return digest.hexdigest()
+
+
+def subject_key(scan_hash: str, subject: Subject, settings: Settings, model_hash: str) -> str:
+    """Hash of the scan, its mask, the model's weights and the settings: equal keys mean equal results."""
+    files = [path for path in (*(settings.atlas or ()), *_mask_files(subject, settings)) if path]
+    parts = {
+        "format": FORMAT,
+        "scan": scan_hash,
+        "model": model_hash,
+        "settings": asdict(settings),
+        "files": [input_hash(Path(path)) for path in files],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _mask_files(subject: Subject, settings: Settings) -> list[str]:
+    if subject.mask is not None:
+        return [str(subject.mask)]
+    return [] if settings.mask in ("auto", "none") else [settings.mask]
+
+
+def record_path(output: Path, subject: Subject) -> Path:
+    """Where a subject's record lies."""
+    return output / subject.folder / f"{subject.name}_unit.json"
+
+
+def write_record(
+    folder: Path, subject: Subject, key: str, content: Mapping[str, Any], files: Mapping[str, Path]
+) -> None:
+    """Write the record that makes the subject complete, with each file's size."""
+    listed = {
+        name: {"path": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size}
+        for name, path in files.items()
+    }
+    record = {"key": key, "subject": subject.name, **content, "files": listed}
+    write_text(folder / f"{subject.name}_unit.json", to_json(record))
+
+
+def read_unit(output: Path, subject: Subject, key: str) -> Unit | None:
+    """The subject's complete and unchanged result, or None: no record, another key, or a file missing or cut off."""
+    path = record_path(output, subject)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["key"] != key:
+            return None
+        for entry in record["files"].values():
+            if (path.parent / entry["path"]).stat().st_size != entry["bytes"]:
+                return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Unit(subject, path.parent, record)
+
+
+def note_failure(output: Path, name: str, reason: str, trace: str = "") -> None:
+    """Keep why a subject failed, at once, so that nothing but the subjects under way is lost with the run."""
+    write_text(output / _LOGS / f"{name}.json", to_json({"subject": name, "reason": reason, "traceback": trace}))
+
+
+def forget_failure(output: Path, name: str) -> None:
+    """The subject succeeded after all."""
+    (output / _LOGS / f"{name}.json").unlink(missing_ok=True)
