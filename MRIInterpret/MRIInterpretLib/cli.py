@@ -6,6 +6,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -83,6 +84,68 @@ def explain(
         cache=cache,
         as_json=as_json,
     )
+
+
+@app.command()
+def cohort(
+    table: Annotated[Path, typer.Argument(help="participants.tsv or any CSV/TSV, or a BIDS root that holds one.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")] = Path(
+        "mri-interpret-cohort"
+    ),
+    workers: Annotated[int | None, typer.Option(help="Worker processes on this machine.")] = None,
+    scheduler: Annotated[str, typer.Option(help="A running dask scheduler, such as tcp://host:8786.")] = "",
+    slurm: Annotated[
+        str, typer.Option(help="Slurm jobs: queue=...,cores=2,memory=6GB,walltime=04:00:00,jobs=10,gpus=1,account=...")
+    ] = "",
+    threads: Annotated[bool, typer.Option("--threads", help="Threads instead of worker processes.")] = False,
+    memory: Annotated[float | None, typer.Option(help="GiB that one subject takes, if not the usual.")] = None,
+    model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = "",
+    methods: Annotated[str, typer.Option(help="Names separated by commas, 'panel' or 'all'.")] = "panel",
+    target: Annotated[str, typer.Option(help="One contrast for all subjects; AD-CN if left out.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    mask: Annotated[str, typer.Option(help="Brain mask: auto, none (scans are skull-stripped), or a file.")] = "auto",
+    space: Annotated[str, typer.Option(help="The scans' space: native, mni, auto.")] = "auto",
+    bids_root: Annotated[Path | None, typer.Option(help="Where T1w images are found; the table's folder.")] = None,
+    groups: Annotated[str, typer.Option(help="Words of the table for classes: Control=CN,Patient=AD.")] = "",
+    columns: Annotated[str, typer.Option(help="Columns by role: subject=ID,group=DX,scan=T1,session=,mask=.")] = "",
+    adjust: Annotated[str, typer.Option(help="Covariates to adjust the group difference for: age,sex.")] = "",
+    permutations: Annotated[int, typer.Option(help="Of the group difference's test; 0 leaves it out.")] = 1000,
+    native: Annotated[bool, typer.Option(help="Write maps on each scan's own grid too.")] = True,
+    pages: Annotated[bool, typer.Option(help="Write each subject's report page.")] = True,
+    scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene of the group maps.")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Redo subjects that are complete.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Explain a cohort: every subject, then group results. Run it again to go on where it stopped."""
+    from .cohort.cluster import Where
+    from .cohort.planning import Options
+    from .command_line.cohort import cohort_command, gibibytes, pairs
+    from .command_line.explain import method_names
+
+    where = Where(workers, scheduler, slurm, threads, device)
+    if memory is not None:
+        where = replace(where, memory=gibibytes(memory))
+    options = Options(
+        model=model,
+        methods=tuple(method_names(methods)),
+        target=target,
+        mask=mask,
+        space=space,
+        native=native,
+        pages=pages,
+        cache=cache,
+        force=force,
+        bids_root=bids_root,
+        columns=pairs(columns, "--columns"),
+        groups=pairs(groups, "--groups"),
+        adjust=tuple(name.strip() for name in adjust.split(",") if name.strip()),
+        permutations=permutations,
+        where=where,
+    )
+    if not cohort_command(table, output, options, dry_run=dry_run, scene=scene, as_json=as_json):
+        raise typer.Exit(1)
 
 
 @app.command()
