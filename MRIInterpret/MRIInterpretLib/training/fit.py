@@ -53,7 +53,7 @@ class FitSettings:
     samples: int
     seed: int
     batch: int = 4
-    rate: float = 1.2e-3
+    rate: float = 1.0e-3
     decay: float = 0.5
     average: float = 0.998
     weight_decay: float = 1e-3
@@ -115,10 +115,10 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device(settings.device)
     classes = network.classifier.out_features
-    heads = TrainingHeads(network, classes).to(device)
+    heads = TrainingHeads(network, classes, fresh=not fine_tune).to(device)
     heads.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if fine_tune:
-        heads.start_from_network()
+        heads.start_from_network(_several(validation, settings))
     average = copy.deepcopy(heads).eval()
     optimiser = torch.optim.AdamW(heads.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
     log = TrainingLog(folder / "log.csv")

@@ -1,8 +1,7 @@
 """What is attached to the network during training only: dense targets and the hippocampal fraction, and their losses.
 
 Class labels alone teach slowly: one number a scan. The simulator knows the truth at every voxel, so the features are
-also asked, by one linear map per voxel, for the share of each structure there. The mean of that linear map over the
-brain is the same linear map of the pooled features, so what the dense targets teach is what the classifier needs.
+also asked for the share of each structure there. Pooled, these shares are volumes: what the classifier needs.
 """
 
 from __future__ import annotations
@@ -32,57 +31,63 @@ _EPSILON = 1e-12
 
 
 class TrainingHeads(nn.Module):
-    """Network plus heads; the classifier sees standardised features until it is folded back.
+    """Network plus what it needs in training; the classifier sees standardised features until it is folded back.
 
-    Its inputs are the pooled features and the means of the dense maps, that is, the structures' volumes. Both differ in
-    scale by orders of magnitude and hardly vary between subjects: without standardising them (running mean and
-    variance, no gradient) the linear layers would learn at a crawl. The dense maps being linear in the features,
-    everything is one linear layer on the pooled features in the end.
+    The first channels of the last block are asked to be the shares of ``structures.TARGETS``. Behind a ReLU they can be
+    exactly zero wherever the structure is not, so that their mean over the whole image is the structure's volume: a
+    linear map of the features would add up the noise of ten thousand empty voxels to the signal of twenty.
+
+    Pooled features hardly vary between subjects: without standardising them (running mean and variance, no gradient)
+    the linear layers would learn at a crawl.
     """
 
     mean: Tensor
     var: Tensor
     seen: Tensor
 
-    def __init__(self, network: PlainCNN3d, num_classes: int = 3) -> None:
+    def __init__(self, network: PlainCNN3d, num_classes: int = 3, *, fresh: bool = True) -> None:
         super().__init__()
-        self.network = network
         width = network.classifier.in_features
-        self.dense = nn.Conv3d(width, len(TARGETS), 1)
-        self.fraction = nn.Linear(width + len(TARGETS), 1)
-        self.classes = nn.Linear(width + len(TARGETS), num_classes)
-        self.register_buffer("mean", torch.zeros(width + len(TARGETS)))
-        self.register_buffer("var", torch.ones(width + len(TARGETS)))
+        if width < len(TARGETS):
+            raise ValueError(f"{width} features cannot hold {len(TARGETS)} dense targets")
+        self.network = network
+        self.fraction = nn.Linear(width, 1)
+        self.classes = nn.Linear(width, num_classes)
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("var", torch.ones(width))
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
         for layer in (self.classes, self.fraction):
             nn.init.normal_(layer.weight, std=0.02)
+        if fresh:
+            with torch.no_grad():  # shares are small and mostly zero; begin near there
+                self._last_norm().weight[: len(TARGETS)] = 0.3
+                self._last_norm().bias[: len(TARGETS)] = -0.2
+
+    def _last_norm(self) -> nn.BatchNorm3d:
+        norm = self.network.blocks[-1][1]  # type: ignore[index]
+        assert isinstance(norm, nn.BatchNorm3d)
+        return norm
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Dense shares (N, T, i, j, k), scaled fraction (N,), logits (N, C); float32 whatever the autocast."""
-        features = self.network.features(image)
+        """Shares before their ReLU (N, T, i, j, k), scaled fraction (N,), logits (N, C); float32 in any autocast."""
+        *early, last = self.network.blocks
+        for block in early:
+            image = block(image)
+        before = last[1](last[0](image))  # type: ignore[index]
         with torch.autocast(image.device.type, enabled=False):
-            features = features.float()
-            inputs = self._inputs(features.mean((2, 3, 4)))
+            before = before.float()
+            pooled = before.relu().mean((2, 3, 4))
             if self.training:
-                self._update(inputs.detach())
-            standard = (inputs - self.mean) / torch.sqrt(self.var + _EPSILON)
-            return self.dense(features), self.fraction(standard).squeeze(1), self.classes(standard)
-
-    def _inputs(self, pooled: Tensor) -> Tensor:
-        """Pooled features (N, F) and the means of the dense maps (N, T), side by side."""
-        weight, bias = self._dense_layer()
-        return torch.cat((pooled, pooled @ weight.T + bias), 1)
-
-    def _dense_layer(self) -> tuple[Tensor, Tensor]:
-        assert self.dense.bias is not None
-        return self.dense.weight.flatten(1), self.dense.bias
+                self._update(pooled.detach())
+            standard = (pooled - self.mean) / torch.sqrt(self.var + _EPSILON)
+            return before[:, : len(TARGETS)], self.fraction(standard).squeeze(1), self.classes(standard)
 
     @torch.no_grad()
-    def _update(self, inputs: Tensor) -> None:
+    def _update(self, pooled: Tensor) -> None:
         self.seen += 1
-        momentum = max(0.02, 1.0 / float(self.seen))
-        self.mean.lerp_(inputs.mean(0), momentum)
-        self.var.lerp_((inputs - self.mean).square().mean(0), momentum)
+        momentum = max(0.03, 1.0 / float(self.seen))
+        self.mean.lerp_(pooled.mean(0), momentum)
+        self.var.lerp_((pooled - self.mean).square().mean(0), momentum)
 
     @torch.no_grad()
     def match_whole_grid(self, images: Tensor, margin: int) -> None:
@@ -93,32 +98,34 @@ class TrainingHeads(nn.Module):
         """
         was_training = self.training
         self.eval()
-        whole = self._inputs(self.network.features(images).float().mean((2, 3, 4))).mean(0)
+        whole = self.network.features(images).float().mean((0, 2, 3, 4))
         cropped_images = crop(images, margin)
-        cropped = self._inputs(self.network.features(cropped_images).float().mean((2, 3, 4))).mean(0)
+        cropped = self.network.features(cropped_images).float().mean((0, 2, 3, 4))
         dilution = cropped_images[0].numel() / images[0].numel()
         self.mean.copy_(whole + dilution * (self.mean - cropped))
         self.var.mul_(dilution**2)
         self.train(was_training)
 
     @torch.no_grad()
-    def start_from_network(self) -> None:
-        """Take the class layer from the network's own classifier, for fine-tuning: pooled features only at first."""
-        width = self.network.classifier.in_features
+    def start_from_network(self, images: Tensor) -> None:
+        """Take the class layer from the network's own classifier, for fine-tuning; ``images`` set mean and variance."""
+        was_training = self.training
+        self.eval()
+        pooled = self.network.features(images).float().mean((2, 3, 4))
+        self.mean.copy_(pooled.mean(0))
+        self.var.copy_(pooled.var(0))
+        self.seen.fill_(len(images))
         weight = self.network.classifier.weight
-        self.classes.weight.zero_()
-        self.classes.weight[:, :width] = weight * torch.sqrt(self.var[:width] + _EPSILON)
-        self.classes.bias.copy_(self.network.classifier.bias + weight @ self.mean[:width])
+        self.classes.weight.copy_(weight * torch.sqrt(self.var + _EPSILON))
+        self.classes.bias.copy_(self.network.classifier.bias + weight @ self.mean)
+        self.train(was_training)
 
     @torch.no_grad()
     def fold(self) -> PlainCNN3d:
         """The network by itself, its classifier set so that its logits equal this module's."""
-        width = self.network.classifier.in_features
-        dense_weight, dense_bias = self._dense_layer()
         weight = self.classes.weight / torch.sqrt(self.var + _EPSILON)
-        bias = self.classes.bias - weight @ self.mean
-        self.network.classifier.weight.copy_(weight[:, :width] + weight[:, width:] @ dense_weight)
-        self.network.classifier.bias.copy_(bias + weight[:, width:] @ dense_bias)
+        self.network.classifier.weight.copy_(weight)
+        self.network.classifier.bias.copy_(self.classes.bias - weight @ self.mean)
         return self.network
 
 
@@ -132,8 +139,9 @@ class LossWeights:
 
     @classmethod
     def at(cls, done: float) -> LossWeights:
-        """Dense targets first, classes last; ``done`` runs from 0 to 1."""
-        return cls(dense=1.0 - 0.6 * done, fraction=0.5, classes=0.1 + 0.4 * done)
+        """Dense targets first, the fraction and the classes as soon as there are volumes; ``done`` from 0 to 1."""
+        ready = min(1.0, max(0.0, (done - 0.05) / 0.1))
+        return cls(dense=1.0 - 0.5 * done, fraction=0.3 * ready, classes=(0.1 + 0.4 * done) * ready)
 
 
 def losses(
@@ -152,11 +160,15 @@ def losses(
         Of the parts.
     """
     dense, fraction, logits = predicted
-    total = weights.classes * functional.cross_entropy(logits, batch["classes"])
-    parts = {"classes": float(total.detach()) / max(weights.classes, 1e-9)}
+    entropy = functional.cross_entropy(logits, batch["classes"])
+    total = weights.classes * entropy
+    parts = {"classes": float(entropy.detach())}
     if "targets" in batch:
         scale = torch.tensor([DENSE_WEIGHTS[name] for name in TARGETS], device=dense.device)
-        error = ((dense - batch["targets"]).square().mean((0, 2, 3, 4)) * scale).sum()
+        # Where a structure is not, anything below zero is right, because the ReLU makes it zero.
+        truth = batch["targets"]
+        gap = torch.where(truth > 0, dense - truth, dense.relu())
+        error = (gap.square().mean((0, 2, 3, 4)) * scale).sum()
         total = total + weights.dense * error
         parts["dense"] = float(error.detach())
     if "fraction" in batch:
