@@ -152,6 +152,15 @@ def test_the_contrast_is_written_as_a_formula(
     assert formula in sections.answer(explanation, html.Picture(b"", "image/svg+xml", "bars"))
 
 
+def test_the_summary_says_which_methods_it_joins(small_explanation: Explanation) -> None:
+    picture = html.Picture(b"", "image/webp", "slices")
+    assert "joins 3 methods below" in sections.summary(small_explanation, picture, "")
+    recorded = {"parameters": {"summary": {"left_out": {"guided_backprop": "it is the same for any model"}}}}
+    text = sections.summary(replace(small_explanation, provenance=recorded), picture, "")
+    assert "joins 2 of the 3 methods below" in text
+    assert "Left out: Guided backpropagation;" in text
+
+
 def test_a_banner_that_forgets_research_use_gets_it(small_explanation: Explanation) -> None:
     model = replace(small_explanation.model, banner="Trained on my own data.")
     assert "Research use only. Trained on my own data." in sections.banner(replace(small_explanation, model=model))

@@ -18,7 +18,7 @@ from MRIInterpretLib.report.display import (
     pixel_of,
     scan_window,
 )
-from MRIInterpretLib.report.montage import Backdrop, _draw_slice, describe_point
+from MRIInterpretLib.report.montage import Backdrop, describe_point, draw_slice
 from MRIInterpretLib.volume import Grid, Volume
 
 SHAPE = (50, 46, 42)
@@ -76,7 +76,7 @@ def test_the_marker_is_drawn_on_the_side_that_carries_its_letter(
         def overlay(which: Plane, position: float) -> np.ndarray:
             return scale.rgba(cut(relevance, which, position, backdrop.box))
 
-        _draw_slice(axes, backdrop, plane, float(MARKER[AXIS[plane]]), overlay, (), False)
+        draw_slice(axes, backdrop, plane, float(MARKER[AXIS[plane]]), overlay, (), False)
         colours = np.asarray(axes.images[1].get_array())
         opaque = np.argwhere(colours[..., 3] > 0.5)
         marker = axes.transData.transform((opaque[:, 1].mean(), opaque[:, 0].mean()))[0]

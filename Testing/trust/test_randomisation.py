@@ -95,6 +95,16 @@ def test_the_cascade_goes_from_the_top_down_and_the_map_goes_with_it() -> None:
     assert all(stage.ssim["map"] < 1 for stage in stages)
 
 
+def test_half_of_an_odd_number_of_layers_is_the_larger_half() -> None:
+    network = nn.Sequential(
+        nn.Conv3d(1, 2, 1), nn.Conv3d(2, 2, 1), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(2, 2)
+    )
+    maps = gradient_times_input(network, image(), [0.0, 1.0], ["map"])
+    (stage,) = cascade(network, image(), [0.0, 1.0], maps, brain(), gradient_times_input, (0.5,))
+    assert stage.layers == ("4", "1")
+    assert stage.depth == pytest.approx(2 / 3)
+
+
 def test_a_map_that_ignores_the_network_fails() -> None:
     (verdict,) = check_randomisation(_cnn_subject(brightness))
     assert verdict.verdict == "fail"

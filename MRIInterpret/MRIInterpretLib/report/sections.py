@@ -69,17 +69,28 @@ def warnings(explanation: Explanation) -> str:
 
 def summary(explanation: Explanation, montage: Picture, surface: Picture | str) -> str:
     """The summary score in slices and in 3D; ``surface`` is a sentence where there is no 3D picture."""
-    count = len(explanation.maps)
+    out = [method.title for name, method in explanation.maps.items() if name in _left_out(explanation)]
+    count = len(explanation.maps) - len(out)
+    which = f"{count} methods" if not out else f"{count} of the {len(explanation.maps)} methods"
     text = (
-        f"The summary score joins the {count} methods below into one value per voxel, from 0 to 1: high where the "
-        "methods rank the voxel high. White outlines enclose the voxels that at least two thirds of the methods count "
-        "among their top ones (the consensus volume)."
+        f"The summary score joins {which} below into one value per voxel, from 0 to 1: high where the methods rank the "
+        "voxel high. White outlines enclose the voxels that at least two thirds of them count among their top ones "
+        "(the consensus volume)."
         if count > 1
         else "With a single method, the summary score is the rank of its values inside the brain, from 0 to 1."
     )
+    if out:
+        text += f" Left out: {escape(', '.join(out))}; the warnings above say why."
     shown = f"<p>{escape(surface)}</p>" if isinstance(surface, str) else figure(surface)
     slices = f'<h2 id="summary">Where in the brain</h2><p>{text}</p>{figure(montage, "film")}'
     return f'<section class="keep">{slices}</section><section class="keep"><h3>In 3D</h3>{shown}</section>'
+
+
+def _left_out(explanation: Explanation) -> set[str]:
+    """Methods that have no part in the summary score, as the main job recorded them."""
+    parameters = explanation.provenance.get("parameters")
+    found = parameters.get("summary") if isinstance(parameters, dict) else None
+    return set(found.get("left_out", ())) if isinstance(found, dict) else set()
 
 
 def regions(explanation: Explanation, chart: Picture | None) -> str:

@@ -9,6 +9,7 @@ explanations lie: why many modified BP attributions fail").
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -162,7 +163,7 @@ def cascade(
     explain
         Makes maps for another network.
     depths
-        Shares of the layers to randomise, each in (0, 1]; every layer in turn if left out.
+        Shares of the layers to randomise at least, each in (0, 1]; every layer in turn if left out.
     seed
         Of the random parameters.
     progress
@@ -176,7 +177,9 @@ def cascade(
     groups = layer_groups(network, image)[::-1]
     if not groups:
         raise ValueError("the network has no parameters to randomise")
-    counts = range(1, len(groups) + 1) if depths is None else [max(1, round(d * len(groups))) for d in depths]
+    counts = (
+        range(1, len(groups) + 1) if depths is None else [math.ceil(depth * len(groups) - 1e-9) for depth in depths]
+    )
     stages = []
     progress(STEP, 0.0)
     for done, count in enumerate(counts, start=1):
