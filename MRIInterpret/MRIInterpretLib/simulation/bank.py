@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,5 +100,5 @@ def load_item(path: str | Path) -> BankItem:
                 targets=stored["targets"],
                 facts=json.loads(str(stored["facts"])),
             )
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} in the bank of simulated brains is damaged: delete it; it is made again.") from error

@@ -1,0 +1,31 @@
+"""A small population on the template's anatomy, made once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from MRIInterpretLib.simulation.anatomy import Anatomy
+from MRIInterpretLib.simulation.atrophy import Fractions, fractions_of
+from MRIInterpretLib.simulation.groups import Subject, draw_subject
+from MRIInterpretLib.simulation.subject import SimulatedBrain, simulate_brain
+from MRIInterpretLib.simulation.template_anatomy import template_anatomy
+
+
+@pytest.fixture(scope="session")
+def anatomy() -> Anatomy:
+    return template_anatomy()
+
+
+@pytest.fixture(scope="session")
+def fractions(anatomy: Anatomy) -> Fractions:
+    return fractions_of(anatomy)
+
+
+@pytest.fixture(scope="session")
+def patient() -> Subject:
+    return draw_subject(np.random.default_rng(4), "AD")
+
+
+@pytest.fixture(scope="session")
+def diseased(anatomy: Anatomy, fractions: Fractions, patient: Subject) -> SimulatedBrain:
+    return simulate_brain(anatomy, fractions, patient, seed=5, with_healthy=True)

@@ -1,0 +1,88 @@
+"""A cohort on disk: BIDS-like, true to its table, the same for a seed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from MRIInterpretLib.errors import Cancelled, UserError
+from MRIInterpretLib.simulation.command import simulate_cohort
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohort")
+    simulate_cohort(3, 7, folder, healthy_twins=True)
+    return folder
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "participants.tsv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def test_one_of_each_group_with_every_file_there(cohort: Path) -> None:
+    rows = _rows(cohort)
+    assert sorted(row["group"] for row in rows) == ["AD", "CN", "MCI"]
+    for row in rows:
+        for column in ("path", "effect_map", "healthy_path"):
+            assert (cohort / row[column]).is_file()
+    assert (cohort / "dataset_description.json").is_file()
+    assert not list(cohort.rglob(".partial-*"))
+
+
+def test_effect_maps_lie_on_the_scan_s_grid_and_are_zero_in_the_healthy(cohort: Path) -> None:
+    for row in _rows(cohort):
+        scan, effect, twin = (nibabel.load(cohort / row[key]) for key in ("path", "effect_map", "healthy_path"))
+        np.testing.assert_allclose(scan.affine, effect.affine)
+        assert scan.shape == effect.shape
+        strongest = float(np.abs(effect.get_fdata()).max())
+        change = float(np.abs(scan.get_fdata() - twin.get_fdata()).max())
+        if row["group"] == "CN":
+            assert strongest == 0.0
+            assert change == 0.0
+        else:
+            assert strongest > 0.1
+            assert change > 0.0
+
+
+def test_the_table_s_fraction_is_that_of_its_volumes(cohort: Path) -> None:
+    for row in _rows(cohort):
+        hippocampi = float(row["left_hippocampus_mm3"]) + float(row["right_hippocampus_mm3"])
+        fraction = 1000 * hippocampi / float(row["intracranial_mm3"])
+        assert float(row["hippocampal_fraction_per_mille"]) == pytest.approx(fraction, abs=0.002)
+
+
+def test_a_seed_repeats_voxel_by_voxel(cohort: Path, tmp_path: Path) -> None:
+    simulate_cohort(3, 7, tmp_path, whole_head=False)
+    first, again = _rows(cohort)[1], _rows(tmp_path)[1]
+    assert first["hippocampal_fraction_per_mille"] == again["hippocampal_fraction_per_mille"]
+    one, two = (np.asarray(nibabel.load(f / first["path"]).dataobj) for f in (cohort, tmp_path))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(("number", "seed", "message"), [(0, 1, "1 or more"), (3, -1, "negative")])
+def test_impossible_requests_are_one_clear_sentence(tmp_path: Path, number: int, seed: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        simulate_cohort(number, seed, tmp_path)
+
+
+def test_cancelling_leaves_no_table(tmp_path: Path) -> None:
+    def stop(step: str, fraction: float) -> None:
+        if "subject 2" in step:
+            raise Cancelled(step)
+
+    with pytest.raises(Cancelled):
+        simulate_cohort(3, 7, tmp_path, progress=stop)
+    assert not (tmp_path / "participants.tsv").exists()
+    assert not list(tmp_path.rglob(".partial-*"))
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_sentence(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(UserError, match="Cannot write"):
+        simulate_cohort(1, 7, blocked)
