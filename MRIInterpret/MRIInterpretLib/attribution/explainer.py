@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from .engine import operations as operations  # fills the table of recorded operations
 from .engine.operation import Backward
+from .engine.programs import is_program, layer_names
 from .engine.recorder import Recorder
 from .memory import peak_memory
 from .method import Method
@@ -29,7 +30,8 @@ class Explainer:
     Parameters
     ----------
     model
-        Any ``nn.Module`` that returns class scores (N, classes); it is never changed. A model in training mode is
+        Any ``nn.Module`` that returns class scores (N, classes), a TorchScript module or a program from
+        ``torch.export``; it is never changed. A model in training mode is
         evaluated as if in evaluation mode. Models of half precision are computed in float32.
 
     Examples
@@ -42,7 +44,9 @@ class Explainer:
     torch.Size([1, 8, 8, 8])
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module | torch.export.ExportedProgram) -> None:
+        if isinstance(model, torch.export.ExportedProgram):
+            model = model.module()
         if not isinstance(model, nn.Module):
             raise TypeError(f"a model is a torch.nn.Module, not {type(model).__name__}")
         self.model = model
@@ -156,18 +160,24 @@ class Explainer:
             x=leaf,
             logits=logits,
             weights=weights,
-            forward=self._plain,
+            forward=lambda other: self._plain(other, len(x)),
             another=lambda other: self._record(other, weights.repeat(len(other) // len(x), 1), wanted),
             backward=backward,
+            batches=not is_program(self.model),
             outputs=recorder.outputs,
             last_spatial=recorder.last_spatial,
             last_spatial_name=recorder.last_spatial_layer,
         )
 
-    def _plain(self, x: Tensor) -> Tensor:
-        recorder = Recorder(self.model, Backward(), strict=False)
-        with torch.no_grad():
-            return class_scores(recorder.run(self.model, x.detach())).detach()
+    def _plain(self, x: Tensor, samples: int) -> Tensor:
+        # An exported program may insist on the number of samples that it was exported with.
+        pieces = x.split(samples) if is_program(self.model) else (x,)
+        found = []
+        for piece in pieces:
+            recorder = Recorder(self.model, Backward(), strict=False)
+            with torch.no_grad():
+                found.append(class_scores(recorder.run(self.model, piece.detach())).detach())
+        return torch.cat(found)
 
     # ------------------------------------------------------------------ checks
 
@@ -189,7 +199,7 @@ class Explainer:
                 )
 
     def _check_layers(self, wanted: dict[str, Method]) -> None:
-        names = [name for name, _ in self.model.named_modules() if name]
+        names = layer_names(self.model)
         for method in wanted.values():
             for layer in method.layers:
                 if layer not in names:

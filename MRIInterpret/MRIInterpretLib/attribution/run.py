@@ -47,6 +47,8 @@ class Run:
         Runs the plain model on another input of x's kind, without history, and gives its logits.
     another
         Records another input with the same target, for methods that average over inputs.
+    batches
+        Whether inputs may be joined into larger batches.
     outputs
         Outputs of the modules that were asked for, by dotted name.
     mask
@@ -62,6 +64,7 @@ class Run:
     forward: Callable[[Tensor], Tensor]
     another: Callable[[Tensor], Run]
     backward: Backward
+    batches: bool
     outputs: dict[str, Tensor]
     last_spatial: Tensor | None = None
     last_spatial_name: str = ""

@@ -17,9 +17,10 @@ def untouched(model: nn.Module) -> Iterator[None]:
     where, and the global random state of the CPU and of the model's device. Weights cannot change: the recorder refuses
     in-place changes of them.
     """
-    modules = list(model.modules())
+    # Frozen TorchScript has no training flag; TorchScript's tables of tensors cannot change at all.
+    modules = [module for module in model.modules() if hasattr(module, "training")]
     training = [module.training for module in modules]
-    tables = [(dict(module._parameters), dict(module._buffers)) for module in modules]
+    tables = [(module, dict(module._parameters), dict(module._buffers)) for module in modules if _has_tables(module)]
     buffers = [(buffer, buffer.detach().clone(), buffer._version) for buffer in model.buffers()]
     devices = {parameter.device.index or 0 for parameter in model.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(devices=sorted(devices)):
@@ -29,8 +30,9 @@ def untouched(model: nn.Module) -> Iterator[None]:
                 module.training = False
             yield
         finally:
-            for module, flag, (parameters, registered) in zip(modules, training, tables, strict=True):
+            for module, flag in zip(modules, training, strict=True):
                 module.training = flag
+            for module, parameters, registered in tables:
                 if module._parameters != parameters or any(
                     module._buffers.get(key) is not value for key, value in registered.items()
                 ):
@@ -39,6 +41,10 @@ def untouched(model: nn.Module) -> Iterator[None]:
                 for buffer, value, version in buffers:
                     if buffer._version != version:
                         buffer.copy_(value)
+
+
+def _has_tables(module: nn.Module) -> bool:
+    return not isinstance(module, torch.jit.ScriptModule)
 
 
 def _restore(module: nn.Module, parameters: dict, registered: dict) -> None:

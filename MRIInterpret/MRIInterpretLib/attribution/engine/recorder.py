@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from .aten import aten_name, translate
 from .errors import UnsupportedOperation
 from .geometry import Geometry
 from .operation import Backward, Node, Operation
+from .programs import is_program, run_program
 from .tag import Tag, attach, tag_of
 from .whereabouts import Whereabouts
 
@@ -72,6 +74,9 @@ def joins(name: str) -> Callable[[Handler], Handler]:
 
 def function_name(func: Callable[..., Any]) -> str:
     """The name by which an intercepted function is looked up; a property's getter goes by the property's name."""
+    known = aten_name(func)
+    if known is not None:
+        return known
     name = getattr(func, "__name__", type(func).__name__)
     if name in ("__get__", "__set__"):
         owner = getattr(func, "__self__", None)
@@ -119,7 +124,10 @@ class Recorder(TorchFunctionMode):
         # The model gets a view, so that an in-place change of its input can never reach the caller's tensor.
         start = attach(Node.apply(self._prepare(_Start()), x), Tag(geometry=geometry))
         with self.where.following(), self:
-            output = model(start)
+            if is_program(model):
+                output = run_program(model, start, self.where.stand_in, self._module_returned)
+            else:
+                output = model(start)
         return tree_unflatten([self.current(leaf) for leaf in tree_flatten(output)[0]], tree_flatten(output)[1])
 
     # ------------------------------------------------------------------ used by the handlers
@@ -223,6 +231,8 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = function_name(func)
+        if aten_name(func) is not None and any(tag_of(value) for value in args if isinstance(value, Tensor)):
+            name, func, (args, kwargs) = translate(name, func, tuple(args), kwargs)
         leaves, structure = tree_flatten((args, kwargs))
         if name in _ANSWERED_BY_PLACEHOLDER and len(leaves) and isinstance(leaves[0], Tensor):
             return func(self.peek(leaves[0]), *args[1:], **kwargs)

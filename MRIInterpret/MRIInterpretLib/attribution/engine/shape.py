@@ -118,6 +118,15 @@ def _getitem(recorder: Recorder, call: Call) -> Tensor:
     return output
 
 
+@handles("slice")
+def _slice(recorder: Recorder, call: Call) -> Tensor:
+    x, dim = call.args[0], call.get(1, "dim", 0)
+    index = [slice(None)] * x.dim()
+    index[dim] = slice(call.get(2, "start"), call.get(3, "end"), call.get(4, "step", 1))
+    output: Tensor = recorder.plain(call, _sliced(recorder.geometry(x), x, tuple(index)))
+    return output
+
+
 def _sliced(geometry: Geometry | None, x: Tensor, index: Any) -> Geometry | None:
     index = index if isinstance(index, tuple) else (index,)
     if geometry is None or not all(isinstance(part, slice) or part is Ellipsis for part in index):

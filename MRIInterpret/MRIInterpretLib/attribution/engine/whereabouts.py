@@ -36,6 +36,10 @@ class Whereabouts:
         """Dotted name of the innermost running module; empty for the model itself."""
         return self._stack[-1] if self._stack else ""
 
+    def stand_in(self, name: str) -> None:
+        """Take ``name`` as the running module: for programs, which call no modules."""
+        self._stack = [name]
+
     @contextmanager
     def following(self) -> Iterator[None]:
         """Follow the module calls of this thread inside the block."""

@@ -139,12 +139,13 @@ class IntegratedGradients(Method):
         points, weights = (nodes + 1) / 2, weights / 2
         total = torch.zeros(x.shape[0], *run.shape, dtype=x.dtype, device=x.device)
         samples = x.shape[0]
-        for first in range(0, self.steps, self.batch):
+        batch = self.batch if run.batches else 1
+        for first in range(0, self.steps, batch):
             run.progress(self.title, first / self.steps)
-            chosen = points[first : first + self.batch]
+            chosen = points[first : first + batch]
             path = torch.cat([start + float(point) * (x - start) for point in chosen])
             gradients = run.another(path).input_gradient()
-            for index, weight in enumerate(weights[first : first + self.batch]):
+            for index, weight in enumerate(weights[first : first + batch]):
                 part = gradients[index * samples : (index + 1) * samples]
                 total += float(weight) * (part * (x - start)).sum(1)
         change = run.values - (run.weights * run.forward(start)).sum(1)

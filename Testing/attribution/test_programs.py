@@ -1,0 +1,96 @@
+"""TorchScript and torch.export: the same maps as from the Python model, LRP included."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import pytest
+import torch
+from MRIInterpretLib.attribution import PANEL, Explainer
+from MRIInterpretLib.attribution.methods.cam import GradCam
+from MRIInterpretLib.attribution.methods.perturbation import Occlusion
+from networks import Spellings, oracle_plain, oracle_residual, randomise, volume
+from torch import Tensor, nn
+
+METHODS = [*PANEL, "gradient", "hires_cam", Occlusion(patch=8, stride=8)]
+
+
+class Mixed(nn.Module):
+    """Norms, gates, resizing and shape operations, whose signatures differ from function to function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(1, 4, 3, padding=1)
+        self.group, self.instance = nn.GroupNorm(2, 4), nn.InstanceNorm3d(4, affine=True)
+        self.squeeze, self.fc = nn.Linear(4, 4), nn.Linear(4, 3)
+        self.up = nn.ConvTranspose3d(4, 4, 2, 2)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = nn.functional.leaky_relu(self.group(self.conv(x)), 0.1)
+        y = nn.functional.interpolate(y, scale_factor=0.5, mode="trilinear")
+        y = torch.relu(self.instance(self.up(y)))
+        gate = torch.sigmoid(self.squeeze(y.mean((2, 3, 4))))
+        y = y * gate.reshape(y.shape[0], 4, 1, 1, 1)
+        y = torch.cat([y[:, :2], y[:, 2:] * 2], 1).permute(0, 2, 3, 4, 1)
+        return self.fc(self.dropout(y.reshape(y.shape[0], -1, 4).mean(1)))
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "plain": oracle_plain,
+    "residual": oracle_residual,
+    "in-place ReLU": lambda: randomise(Spellings("in-place module")),
+    "mixed": lambda: randomise(Mixed()),
+}
+
+
+def _traced(model: nn.Module, x: Tensor) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.trace(model, x)
+
+
+def _scripted(model: nn.Module, x: Tensor) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.script(model)
+
+
+FORMS: dict[str, Callable[[nn.Module, Tensor], object]] = {
+    "export": lambda model, x: torch.export.export(model, (x,)),
+    "export module": lambda model, x: torch.export.export(model, (x,)).module(),
+    "trace": _traced,
+    "script": _scripted,
+    "frozen script": lambda model, x: torch.jit.freeze(_scripted(model, x)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", MODELS)
+def test_programs_give_the_same_maps(name: str, form: str) -> None:
+    model, x = MODELS[name](), volume((12, 12, 12))
+    wanted = Explainer(model).explain(x, 1, METHODS)
+    found = Explainer(FORMS[form](model, x)).explain(x, 1, METHODS)
+    torch.testing.assert_close(found.logits, wanted.logits)
+    for key in wanted:
+        scale = float(wanted[key].map.abs().max())
+        torch.testing.assert_close(found[key].map, wanted[key].map, rtol=1e-4, atol=1e-5 * scale, msg=f"{form} {key}")
+
+
+@pytest.mark.parametrize("form", ["export", "trace", "script"])
+def test_layers_of_programs_have_names(form: str) -> None:
+    model, x = oracle_plain(), volume((12, 12, 12))
+    name = "features.4"  # a convolution
+    wanted = Explainer(model).explain(x, 1, GradCam(name))["grad_cam"]
+    found = Explainer(FORMS[form](model, x)).explain(x, 1, GradCam(name))["grad_cam"]
+    torch.testing.assert_close(found.map, wanted.map, rtol=1e-4, atol=1e-6 * float(wanted.map.abs().max()))
+
+
+def test_saved_programs_can_be_explained(tmp_path) -> None:
+    model, x = oracle_residual(), volume((12, 12, 12))
+    wanted = Explainer(model).explain(x, 1, "lrp")["lrp"].map
+    torch.export.save(torch.export.export(model, (x,)), tmp_path / "model.pt2")
+    _scripted(model, x).save(str(tmp_path / "model.ts"))
+    for loaded in (torch.export.load(tmp_path / "model.pt2"), torch.jit.load(str(tmp_path / "model.ts"))):
+        torch.testing.assert_close(Explainer(loaded).explain(x, 1, "lrp")["lrp"].map, wanted, rtol=1e-4, atol=1e-8)
