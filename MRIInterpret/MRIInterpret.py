@@ -286,5 +286,5 @@ class MRIInterpretTest(ScriptedLoadableModuleTest):
         for check in selftest.CHECKS:
             self.setUp()
             self.delayDisplay(check.__doc__)
-            check(self, MRIInterpretLogic())
+            check(MRIInterpretLogic())
         self.delayDisplay("All checks passed")

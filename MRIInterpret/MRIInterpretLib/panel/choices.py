@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # What the user calls the scan -> how the job is told: mask, space.
@@ -50,7 +50,7 @@ def targets(classes: Sequence[str]) -> list[str]:
     return ["predicted", *classes, *sorted(differences, key=lambda d: d != f"{classes[-1]}-{classes[0]}")]
 
 
-def job_wishes(parameters: Any, takes: dict[str, Sequence[str]]) -> dict[str, Any]:
+def job_wishes(parameters: Any, takes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The job's fields from the panel's parameter node.
 
     Parameters

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +46,15 @@ def read_volume(record: dict[str, Any], folder: Path) -> Volume:
 
 def _table(frame: pd.DataFrame) -> dict[str, Any]:
     return {
-        "dtypes": [str(t) for t in frame.dtypes],
-        "data": frame.to_json(orient="split", index=False, double_precision=15),
+        "columns": [str(name) for name in frame.columns],
+        "dtypes": [str(kind) for kind in frame.dtypes],
+        "rows": frame.astype(object).to_numpy().tolist(),
     }
 
 
 def _frame(record: dict[str, Any]) -> pd.DataFrame:
-    frame = pd.read_json(StringIO(record["data"]), orient="split", precise_float=True, convert_dates=False)
-    return frame.astype(dict(zip(frame.columns, record["dtypes"], strict=True)))
+    frame = pd.DataFrame(record["rows"], columns=record["columns"])
+    return frame.astype(dict(zip(record["columns"], record["dtypes"], strict=True)))
 
 
 def _plain(value: Any) -> Any:

@@ -116,7 +116,10 @@ def find(scene: Any, run: str) -> MRIInterpretResult | None:
 
 
 def _keep_window_alive(_step: str, _fraction: float) -> None:
-    slicer.app.processEvents()
+    import qt
+
+    # The window is drawn, but clicks wait: nobody closes a scene that a result is being put into.
+    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
 
 def _job(scan: dict[str, Any], has_mask: bool, **wishes: Any) -> Job:
@@ -166,9 +169,14 @@ def mask_of(node: Any, scan_node: Any) -> Volume | None:
 
     from ..scene.geometry import volume_of
 
+    if node.GetTransformNodeID() != scan_node.GetTransformNodeID():
+        raise UserError(
+            f"The mask {node.GetName()} and the volume {scan_node.GetName()} are not under the same transform: "
+            "put both under the same one."
+        )
     scan = volume_of(scan_node)
     if node.IsA("vtkMRMLSegmentationNode"):
-        array = _segments_on_grid(node, scan_node)
+        array = _segments_on_grid(node, scan)
     else:
         labels = volume_of(node)
         if not labels.grid.same_as(scan.grid, 1e-3):
@@ -182,23 +190,17 @@ def mask_of(node: Any, scan_node: Any) -> Volume | None:
     return scan.with_array(np.asarray(array, np.uint8), node.GetName())
 
 
-def _segments_on_grid(segmentation: Any, scan_node: Any) -> Any:
+def _segments_on_grid(segmentation: Any, scan: Volume) -> Any:
     """Voxels of the scan that are in any segment; bool, shape (I, J, K)."""
-    from ..scene.geometry import volume_of
+    import numpy as np
 
-    scene = scan_node.GetScene()
-    labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "MRIInterpret mask")
-    try:
-        logic = slicer.vtkSlicerSegmentationsModuleLogic
-        if not logic.ExportAllSegmentsToLabelmapNode(
-            segmentation, labels, slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
-        ):
-            raise UserError(
-                f"The segmentation {segmentation.GetName()} has no segments: draw the brain, or choose no mask."
-            )
-        from ..volume import resample
+    from ..scene.geometry import oriented_image, voxels
 
-        mask, scan = volume_of(labels), volume_of(scan_node)
-        return resample(mask.with_array((mask.array > 0).astype("uint8")), scan.grid, order=0).array > 0
-    finally:
-        scene.RemoveNode(labels)
+    merged = slicer.vtkOrientedImageData()
+    reference = oriented_image(scan.with_array(np.zeros(scan.shape, np.uint8)))
+    whole = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+    if not segmentation.GenerateMergedLabelmapForAllSegments(merged, whole, reference):
+        raise UserError(
+            f"The segmentation {segmentation.GetName()} has no segments: draw the brain, or choose no mask."
+        )
+    return voxels(merged) > 0

@@ -24,7 +24,7 @@ class ResultSection:
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
         self.ui = panel.ui
-        self._drawn: tuple[str, str] | None = None  # which result and map the lists and tables show
+        self._drawn: tuple[str, str] | None = ("", "")  # which result and map the lists and tables show
         self._magnitudes: Any = None
         ui = self.ui
         ui.resultComboBox.connect("currentIndexChanged(int)", self.on_result)
@@ -104,7 +104,7 @@ class ResultSection:
             return
         from . import map_display
 
-        self._drawn = None
+        self._drawn = ("", "")
         self.update()
         map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, self.panel.parameters.opacity)
         self._apply_top()

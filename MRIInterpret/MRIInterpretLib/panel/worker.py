@@ -54,9 +54,13 @@ def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
     clock = StepClock({"Starting": 3.0, **TYPICAL_SECONDS, "Passing the result on": 2.0})
     clock.update("Starting", 1.0)
 
+    furthest = 0.0
+
     def progress(step: str, fraction: float) -> None:
+        nonlocal furthest
         clock.update(step, fraction)
-        send(Progress(step, fraction, clock.overall(), clock.seconds_left()))
+        furthest = max(furthest, clock.overall())  # a step may begin anew for each method; a bar never goes back
+        send(Progress(step, fraction, furthest, clock.seconds_left()))
 
     job = Job.read(folder / "job.json")
     mask = read_volume(job.mask_volume, folder) if job.mask_volume else None

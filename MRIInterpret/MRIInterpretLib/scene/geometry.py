@@ -37,7 +37,7 @@ def image_data(array: Array) -> Any:
         array = array.astype(np.uint8)
     dtype = next(d for d in _DTYPES if np.can_cast(array.dtype, d) or d is np.float64)
     # VTK's first index runs fastest: Fortran order. The copy belongs to VTK, the caller's array stays its own.
-    flat = np.array(array, dtype=dtype).ravel(order="F")
+    flat = np.asarray(array, dtype=dtype).ravel(order="F")
     image = vtkImageData()
     image.SetDimensions(array.shape)
     image.GetPointData().SetScalars(numpy_to_vtk(flat, deep=True, array_type=get_vtk_array_type(flat.dtype)))
@@ -63,11 +63,15 @@ def volume_of(node: Any) -> Volume:
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         raise ValueError(f"the volume node {node.GetName()} holds no image")
-    values: NDArray[Any] = vtk_to_numpy(image.GetPointData().GetScalars())
-    if values.ndim > 1:
-        raise ValueError(f"the volume node {node.GetName()} holds {values.shape[1]} values per voxel, not one")
-    array = values.reshape(image.GetDimensions(), order="F").copy()
-    return Volume(array, affine_of(node), node.GetName())
+    count = image.GetNumberOfScalarComponents()
+    if count > 1:
+        raise ValueError(f"the volume node {node.GetName()} holds {count} values per voxel, not one")
+    return Volume(voxels(image).copy(order="K"), affine_of(node), node.GetName())
+
+
+def voxels(image: Any) -> NDArray[Any]:
+    """The voxels of vtkImageData with one value each, indexed (i, j, k): a view, valid as long as the image."""
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions(), order="F")
 
 
 def oriented_image(volume: Volume) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 import types
@@ -14,7 +16,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import slicer
 from MRIInterpretLib.scene.headless import HeadlessScene
 from MRIInterpretLib.scene.views import add_views
-from PySide6 import QtWidgets
+from PySide6 import QtCore, QtWidgets
 
 from . import ctk_widgets, mrml_widgets, parameter_node, scripted_module, ui_files
 from .pythonqt import pythonqt, qt_module, signal_and_count
@@ -32,8 +34,8 @@ class _Application:
         assert name == "startupCompleted", signature
         self.startup.append(function)
 
-    def processEvents(self) -> None:
-        self._application.processEvents()
+    def processEvents(self, flags: Any = QtCore.QEventLoop.AllEvents) -> None:
+        self._application.processEvents(flags)
 
     def style(self) -> Any:
         return self._application.style()
@@ -64,15 +66,28 @@ class Host:
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.module_widgets: dict[str, Any] = {}
         self.qt_application = QtWidgets.QApplication.instance() or pythonqt(QtWidgets.QApplication)([])
-        self.headless = HeadlessScene()
+        self.headless: HeadlessScene | None = None
         self.new_scene()
+        atexit.register(self.close_scene)
 
     def new_scene(self) -> None:
-        """An empty scene with the views of the four-up layout."""
+        """An empty scene with the views of the four-up layout; the one before is destroyed in good order."""
+        self.close_scene()
         self.headless = HeadlessScene()
         add_views(self.headless.scene)
         slicer.mrmlScene = self.headless.scene
+
+    def close_scene(self) -> None:
+        """Nothing that still looks at a scene may outlive it."""
+        for combo in list(mrml_widgets.qMRMLNodeComboBox.alive):
+            combo.release()
+        slicer.mrmlScene = None
+        if self.headless is not None:
+            self.headless.close()
+        self.headless = None
+        gc.collect()
 
     def load_volume(self, path: str, properties: dict[str, Any] | None = None) -> Any:
         """slicer.util.loadVolume, through the Volumes logic."""
@@ -140,4 +155,5 @@ def install() -> Host:
     util.tryWithErrorDisplay = host.try_with_error_display
     util.showStatusMessage = lambda text, _msec=0: host.messages.append(text)
     util.mainWindow = lambda: None
+    util.getModuleWidget = host.module_widgets.__getitem__
     return host

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import weakref
+from typing import Any, ClassVar
 
 from PySide6 import QtCore, QtWidgets
 
@@ -29,10 +30,13 @@ class qMRMLNodeComboBox(_Widget):
     """Chooses a node of some classes; follows the scene."""
 
     currentNodeChanged = Signal(object)
+    alive: ClassVar[weakref.WeakSet[qMRMLNodeComboBox]] = weakref.WeakSet()
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._scene: Any = None
+        self._tags: list[int] = []
+        self.alive.add(self)
         self._ids: list[str] = []
         self._types: list[str] = []
         self._none = False
@@ -43,10 +47,18 @@ class qMRMLNodeComboBox(_Widget):
         self._box.currentIndexChanged.connect(lambda _i: self.currentNodeChanged.emit(self.currentNode()))
 
     def setMRMLScene(self, scene: Any) -> None:
+        self.release()
         self._scene = scene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent):
-            scene.AddObserver(event, lambda *_: self._refresh())
+            self._tags.append(scene.AddObserver(event, lambda *_: self._refresh()))
         self._refresh()
+
+    def release(self) -> None:
+        """Let go of the scene, before either is destroyed."""
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._tags.clear()
+        self._scene = None
 
     def _refresh(self) -> None:
         current = self.currentNodeID
