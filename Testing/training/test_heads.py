@@ -1,0 +1,78 @@
+"""The training heads disappear without a trace: the folded network gives the same logits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from MRIInterpretLib.models.plain_cnn import PlainCNN3d
+from MRIInterpretLib.simulation.acquisition import crop
+from MRIInterpretLib.simulation.structures import TARGETS
+from MRIInterpretLib.training.heads import LossWeights, TrainingHeads, losses
+
+
+@pytest.fixture
+def heads(small_network: PlainCNN3d) -> TrainingHeads:
+    heads = TrainingHeads(small_network).train()
+    with torch.no_grad():
+        for _ in range(20):
+            heads(torch.rand(3, 1, 24, 24, 24))
+    return heads.eval()
+
+
+def test_folding_keeps_the_logits(heads: TrainingHeads) -> None:
+    images = torch.rand(4, 1, 24, 24, 24)
+    with torch.no_grad():
+        expected = heads(images)[2]
+        network = heads.fold()
+        torch.testing.assert_close(network(images), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_fine_tuning_starts_where_the_network_was(small_network: PlainCNN3d) -> None:
+    images = torch.rand(5, 1, 24, 24, 24)
+    with torch.no_grad():
+        expected = small_network.eval()(images)
+        heads = TrainingHeads(small_network, fresh=False).eval()
+        heads.start_from_network(images)
+        torch.testing.assert_close(heads(images)[2], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_whole_images_give_the_logits_that_cropped_ones_gave(heads: TrainingHeads) -> None:
+    images = torch.zeros(6, 1, 48, 48, 48)
+    images[:, :, 20:28, 20:28, 20:28] = torch.rand(6, 1, 8, 8, 8)
+    with torch.no_grad():
+        before = heads(crop(images, 8))[2]
+        heads.match_whole_grid(images, 8)
+        torch.testing.assert_close(heads(images)[2], before, atol=0.02, rtol=0)
+
+
+def test_the_first_channels_are_the_dense_targets(heads: TrainingHeads) -> None:
+    images = torch.rand(2, 1, 24, 24, 24)
+    with torch.no_grad():
+        dense = heads(images)[0]
+        features = heads.network.features(images)
+    torch.testing.assert_close(dense.relu(), features[:, : len(TARGETS)])
+
+
+def test_anything_below_zero_is_right_where_a_structure_is_not() -> None:
+    truth = torch.zeros(1, len(TARGETS), 2, 2, 2)
+    truth[0, 0, 0, 0, 0] = 0.5
+    batch = {"classes": torch.tensor([[1.0, 0.0, 0.0]]), "targets": truth}
+    weights = LossWeights(dense=1.0, fraction=0.0, classes=0.0)
+    perfect = torch.full_like(truth, -3.0)
+    perfect[0, 0, 0, 0, 0] = 0.5
+    total, parts = losses((perfect, torch.zeros(1), torch.zeros(1, 3)), batch, weights)
+    assert float(total) == 0.0
+    assert parts["classes"] == pytest.approx(1.0986, abs=1e-3)
+    total, _ = losses((truth + 0.1, torch.zeros(1), torch.zeros(1, 3)), batch, weights)
+    assert float(total) > 0.0
+
+
+def test_too_narrow_a_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot hold"):
+        TrainingHeads(PlainCNN3d(channels=(4,), strides=(2,)))
+
+
+def test_loss_weights_move_from_dense_targets_to_classes() -> None:
+    start, end = LossWeights.at(0.0), LossWeights.at(1.0)
+    assert start.classes == 0.0 < end.classes
+    assert start.dense > end.dense > 0
