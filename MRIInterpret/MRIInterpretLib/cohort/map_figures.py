@@ -11,12 +11,18 @@ import numpy as np
 from ..preprocessing.template import load_template
 from ..report.canvas import FILM, Picture, as_webp, new_figure
 from ..report.colours import ColourScale, relevance_scale
-from ..report.display import CONVENTION, Plane, as_float, choose_slices, cut, hottest
+from ..report.display import AXIS, CONVENTION, Plane, as_float, cut, hottest
 from ..report.montage import Backdrop, Outline, describe_point, draw_bar, draw_slice
 from ..volume import Volume, resample
 from .difference import Difference
 
-_PLANES: tuple[tuple[Plane, int], ...] = (("coronal", 4), ("axial", 4), ("sagittal", 2))
+# Where slices lie (mm) unless a map is hottest elsewhere: through the hippocampi, which studies of dementia look at
+# first, and through the middle of the other lobes.
+_PLANES: tuple[tuple[Plane, tuple[float, ...]], ...] = (
+    ("coronal", (-58.0, -22.0, 8.0)),
+    ("axial", (-16.0, 10.0, 36.0)),
+    ("sagittal", (-26.0, 26.0)),
+)
 _DPI = 110
 _WIDTH, _LABEL, _BAR, _GAP = 11.0, 0.95, 1.0, 0.03
 
@@ -90,6 +96,14 @@ def _scale(volumes: Sequence[Volume], brain: Volume, about: Mapping[str, Any]) -
     return max(scales, key=lambda scale: scale.limit if scale.sentence[0] == "C" else 0.0), units
 
 
+def _through(places: Sequence[float], hot: float | None) -> list[float]:
+    """The usual slices, the nearest of them moved to the hottest area."""
+    if hot is None:
+        return list(places)
+    nearest = min(places, key=lambda place: abs(place - hot))
+    return sorted(hot if place == nearest else place for place in places)
+
+
 def _rows(
     rows: Sequence[tuple[str, Volume, ColourScale, tuple[Outline, ...]]],
     guide: Volume,
@@ -100,17 +114,16 @@ def _rows(
     backdrop = _backdrop()
     point = hottest(as_float(guide), brain, backdrop.box)
     slices = [
-        (plane, position, position in chosen.hot)
-        for plane, count in _PLANES
-        for chosen in [choose_slices(plane, backdrop.box, [point], count)]
-        for position in chosen.positions
+        (plane, position, position == hot)
+        for plane, places in _PLANES
+        for hot in [None if point is None else float(point[AXIS[plane]])]
+        for position in _through(places, hot)
     ]
     extent = backdrop.box.extent
     aspect = {"axial": extent[0] / extent[1], "coronal": extent[0] / extent[2], "sagittal": extent[1] / extent[2]}
     widths = [aspect[plane] for plane, _, _ in slices]
     tall = (_WIDTH - _LABEL - _BAR - _GAP * (len(slices) + 1)) / sum(widths)
     height = len(rows) * (tall + _GAP) + _GAP
-    height = max(height, 1.7)
     with new_figure(_WIDTH, height, FILM) as figure:
         top = height - _GAP
         for label, volume, scale, outlines in rows:

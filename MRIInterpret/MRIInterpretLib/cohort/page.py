@@ -77,7 +77,8 @@ def _page(results: GroupResults, parts: Sequence[tuple[str, str, str]]) -> str:
     anchors = "".join(f'<a href="#{key}">{escape(title)}</a>' for key, title, _ in parts)
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    title = f"{plan.cohort.table.name}: {len(results.units)} subjects"
+    count = "1 subject" if len(results.units) == 1 else f"{len(results.units)} subjects"
+    title = f"{plan.cohort.table.parent.name}/{plan.cohort.table.name}: {count}"
     body = "\n".join(_section(*part) for part in parts)
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -113,7 +113,8 @@ def maps(results: GroupResults) -> str:
 
 def regions(results: GroupResults) -> str:
     """Regions most often named, per group; frequencies; group means."""
-    groups = list(dict.fromkeys(results.named["group"]))
+    there = set(results.named["group"])
+    groups = [name for name in ("all", *results.plan.cohort.classes) if name in there]
     heads = [("Place", True)] + [("All subjects" if group == "all" else group, False) for group in groups]
     rows = []
     for place in sorted(set(results.named["place"])):
@@ -185,8 +186,9 @@ def correlations(results: GroupResults) -> str:
     kept = found[found["q"] <= 0.05]
     text = (
         f"<p>{len(found):,} correlations of a region's relevance (gain) with its volume and with covariates were "
-        f"tested; {len(kept):,} have a false-discovery rate q of at most 0.05 (Benjamini and Hochberg, over all methods and "
-        "regions of one covariate). The strongest are listed; all are in <code>group/correlations.csv</code>.</p>"
+        f"tested; {len(kept):,} have a false-discovery rate q of at most 0.05 (Benjamini and Hochberg, over all "
+        "methods and regions of one covariate). The strongest are listed; all are in "
+        "<code>group/correlations.csv</code>.</p>"
     )
     top = found.sort_values("p", kind="stable").head(_SHOWN_CORRELATIONS)
     rows = [

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from ..training.metrics import Estimate, Floats, auc, bootstrap, confusion, expected_calibration_error, reliability
 from .unit import Unit
@@ -33,7 +34,7 @@ class Performance:
     classes: tuple[str, ...]
     n: int
     counts: NDArray[np.intp]
-    accuracy: Estimate
+    accuracy: Estimate  # Wilson's interval
     balanced_accuracy: Estimate  # mean over the groups that occur of the share called right
     curves: tuple[RocCurve, ...]  # for classes with subjects inside and outside
     pairs: dict[str, Estimate] = field(default_factory=dict)  # "AD vs CN" -> AUC of p(AD) / (p(AD) + p(CN))
@@ -82,7 +83,8 @@ def measure(table: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> Perfo
     classes
         In the order of the model.
     seed
-        Of the bootstrap, which draws subjects within each true group (stratified), 2000 times.
+        Of the bootstrap, which draws subjects within each true group (stratified), 2000 times, and of the posterior of
+        the balanced accuracy.
     """
     known = table[table["group"].notna()]
     if known.empty:
@@ -92,10 +94,6 @@ def measure(table: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> Perfo
     predicted = known["predicted"].map(order).to_numpy(dtype=np.intp)
     probabilities = known[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
     right = predicted == labels
-    present = np.unique(labels)
-
-    def balanced(index: NDArray[np.intp]) -> float:
-        return float(np.mean([right[index][labels[index] == group].mean() for group in present]))
 
     curves = [
         _curve(name, probabilities[:, number], labels == number, seed)
@@ -112,14 +110,31 @@ def measure(table: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> Perfo
         classes=tuple(classes),
         n=len(labels),
         counts=confusion(labels, predicted, len(classes)),
-        accuracy=bootstrap(lambda index: float(right[index].mean()), labels, REPEATS, seed),
-        balanced_accuracy=bootstrap(balanced, labels, REPEATS, seed),
+        accuracy=_accuracy(right),
+        balanced_accuracy=_balanced([right[labels == group] for group in np.unique(labels)], seed),
         curves=tuple(curves),
         pairs=_pairs(probabilities, labels, classes, seed),
         calibration=calibration,
         calibration_error=expected_calibration_error(probabilities, labels, BINS),
         brier=float(((probabilities - onehot) ** 2).sum(1).mean()),
     )
+
+
+def _accuracy(right: NDArray[np.bool_]) -> Estimate:
+    interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    return Estimate(float(right.mean()), float(interval.low), float(interval.high), len(right))
+
+
+def _balanced(groups: Sequence[NDArray[np.bool_]], seed: int, draws: int = 20_000) -> Estimate:
+    """Balanced accuracy with the interval of its posterior under flat priors (Brodersen 2010).
+
+    A bootstrap within groups would claim an interval of no width wherever a group is all right or all wrong.
+    """
+    rng = np.random.default_rng(seed)
+    value = float(np.mean([group.mean() for group in groups]))
+    rates = [rng.beta(1 + group.sum(), 1 + (~group).sum(), draws) for group in groups]
+    low, high = np.percentile(np.mean(rates, axis=0), [2.5, 97.5])
+    return Estimate(value, min(float(low), value), max(float(high), value), sum(map(len, groups)))
 
 
 def _curve(name: str, scores: Floats, positive: NDArray[np.bool_], seed: int) -> RocCurve:

@@ -87,7 +87,7 @@ def most_named(chosen: pd.DataFrame, top: int = TOP) -> pd.DataFrame:
     rows = chosen[(chosen["method"] == "all methods") & (chosen["times"] > 0)]
     rows = rows.sort_values("frequency", ascending=False, kind="stable").groupby("group", sort=False).head(top)
     rows = rows.assign(place=rows.groupby("group").cumcount() + 1)
-    return rows.sort_values(["group", "place"])[["group", "place", "region", "times", "n", "frequency"]]
+    return rows[["group", "place", "region", "times", "n", "frequency"]].reset_index(drop=True)
 
 
 def consistency(long: pd.DataFrame, value: str = VALUE) -> pd.DataFrame:

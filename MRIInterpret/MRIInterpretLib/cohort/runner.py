@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 from ..errors import UserError
@@ -59,9 +60,11 @@ def run_jobs(
     try:
         while pending:
             try:
-                finished = wait(pending, timeout=_POLL, return_when="FIRST_COMPLETED").done
-            except TimeoutError:
-                finished = set()
+                with client.as_current():
+                    wait(pending, timeout=_POLL, return_when="FIRST_COMPLETED")
+            except (TimeoutError, CancelledError):
+                pass  # what came to an end is told by each future itself
+            finished = {future for future in pending if future.done()}
             if not finished and client.status not in ("running", "connecting"):
                 raise UserError("The connection to the scheduler was lost: run the same command again to go on.")
             for future in finished:
