@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import slicer
-from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -66,7 +66,6 @@ class MRIInterpretParameterNode:
     """What the user chose; saved with the scene.
 
     inputVolume - The scan to explain.
-    maskNode - Segmentation or label volume of the brain, optional.
     scanKind - "auto", "head", "brain" or "mni".
     model - Name or path of the model; empty for the default one.
     target - "predicted", a class name, or a difference such as "AD-CN".
@@ -81,10 +80,11 @@ class MRIInterpretParameterNode:
     opacity - Of the map over the scan.
     topPercent - Share of the brain's voxels that is shown.
     show3D - Whether the map is rendered in 3D.
+
+    The brain mask, a segmentation or a label volume, is the node reference "maskNode" of the same MRML node.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    maskNode: vtkMRMLNode
     scanKind: str = "auto"
     model: str = ""
     target: str = "predicted"
@@ -165,7 +165,9 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Use the scene's parameter node; choose the first volume if none is chosen."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            self._parameterNode.inputVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if volume:
+                self._parameterNode.inputVolume = volume
 
     def setParameterNode(self, parameterNode) -> None:
         """Connect the panel with a parameter node, or with none."""

@@ -430,3 +430,14 @@ def test_sample_data_is_registered_with_a_checksum(host):
     assert source["checksums"] == "SHA256:" + hashlib.sha256(path.read_bytes()).hexdigest()
     assert Path(source["thumbnailFileName"]).is_file()
     json.dumps(source)
+
+
+def test_a_brain_mask_of_either_kind_can_be_chosen_and_is_kept(widget, host):
+    scene = host.headless.scene
+    nodes = [scene.AddNewNodeByClass(f"vtkMRML{kind}Node", kind) for kind in ("Segmentation", "LabelMapVolume")]
+    for node in [*nodes, None]:
+        widget.ui.maskSelector.setCurrentNode(node)
+        assert widget.panel.scan.mask is node
+        widget.exit()
+        widget.enter()
+        assert widget.ui.maskSelector.currentNode() is node

@@ -144,7 +144,7 @@ class ExplainSection:
             self.on_progress,
             self.on_finished,
             replace=parameters.resultRun if parameters.replaceResult else "",
-            maskNode=parameters.maskNode,
+            maskNode=self.panel.scan.mask,
             **wishes,
         )
         self.ui.progressBar.value = 0

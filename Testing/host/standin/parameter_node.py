@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import types
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from PySide6 import QtCore
 from slicer import vtkMRMLNode
@@ -38,8 +38,11 @@ def parameterNodeWrapper(cls: type) -> type:
 def _parameter(name: str, hint: Any, default: Any) -> property:
     kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     checks = [v for v in get_args(hint)[1:] if isinstance(v, WithinRange)] if get_origin(hint) is Annotated else []
-    if issubclass(kind, vtkMRMLNode):
-        return property(lambda self: self.parameterNode.GetNodeReference(name), _setter_of_node(name, kind))
+    kinds = get_args(kind) if get_origin(kind) is Union else (kind,)
+    if all(issubclass(one, vtkMRMLNode) for one in kinds):
+        for one in kinds:
+            one()  # Slicer's makes one of each to learn its name, which fails for abstract classes
+        return property(lambda self: self.parameterNode.GetNodeReference(name), _setter_of_node(name, kinds))
 
     def get(self: Any) -> Any:
         text = self.parameterNode.GetParameter(name)
@@ -55,10 +58,10 @@ def _parameter(name: str, hint: Any, default: Any) -> property:
     return property(get, put)
 
 
-def _setter_of_node(name: str, kind: type) -> Any:
+def _setter_of_node(name: str, kinds: tuple[type, ...]) -> Any:
     def put(self: Any, node: Any) -> None:
-        if node is not None and not isinstance(node, kind):
-            raise TypeError(f"{name} is a {kind.__name__}, not {type(node).__name__}")
+        if node is not None and not isinstance(node, kinds):
+            raise TypeError(f"{name} is one of {kinds}, not {type(node).__name__}")
         self.parameterNode.SetNodeReferenceID(name, node.GetID() if node is not None else None)
 
     return put
