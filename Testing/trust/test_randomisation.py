@@ -137,6 +137,26 @@ def test_without_an_explainer_or_with_a_zero_map_it_does_not_apply() -> None:
     assert "constant" in verdict.sentence
 
 
+def test_the_verdict_is_the_mean_over_draws_and_a_dead_map_counts_as_unlike() -> None:
+    subject = _cnn_subject()
+    assert subject.explain is not None
+    calls = 0
+
+    def sometimes_dead(network, x, target, names):  # type: ignore[no-untyped-def]
+        nonlocal calls
+        calls += 1
+        found = gradient_times_input(network, x, target, names)
+        return {name: values * (calls != 2) for name, values in found.items()}
+
+    given = (subject.network, subject.image, subject.target, subject.maps, subject.inside, subject.explain)
+    single = [abs(cascade(*given, (0.5,), seed)[0].spearman["map"]) for seed in (3, 4, 5)]
+    (verdict,) = check_randomisation(subject, seed=1)
+    assert verdict.value == pytest.approx(np.mean(single))
+    dead = type(subject)(**{**vars(subject), "explain": sometimes_dead})
+    (verdict,) = check_randomisation(dead, seed=1)
+    assert verdict.value == pytest.approx((single[0] + single[2]) / 3)
+
+
 def test_a_network_without_parameters_is_refused() -> None:
     network = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten())
     with pytest.raises(ValueError, match="no parameters"):

@@ -71,6 +71,12 @@ def test_ssim_is_one_for_equal_maps_and_the_formulas_value_for_others() -> None:
     assert ssim(a, b, only, sigma=0.5) == pytest.approx(expected, rel=1e-6)
 
 
+def test_ssim_does_not_depend_on_how_much_air_surrounds_the_brain() -> None:
+    a, b, inside = _maps()
+    padded = [np.pad(values, 9) for values in (a, b)]
+    assert ssim(*padded, np.pad(inside, 9)) == pytest.approx(ssim(*(np.pad(v, 30) for v in (a, b)), np.pad(inside, 30)))
+
+
 def test_unrelated_maps_are_less_alike_than_related_ones() -> None:
     a, b, inside = _maps()
     other = np.random.default_rng(99).normal(size=SHAPE)

@@ -11,6 +11,7 @@ from scipy import ndimage, stats
 from ..volume import Array
 
 Floats = NDArray[np.floating]
+_REACH = 3.5  # standard deviations of a window
 
 
 def spearman(a: Array, b: Array, inside: Array, absolute: bool = False) -> float:
@@ -53,13 +54,14 @@ def ssim(a: Array, b: Array, inside: Array, sigma: float = 1.5) -> float:
     float
         At most 1; NaN if a map is zero inside.
     """
-    chosen = np.asarray(inside) > 0
-    first, second = _scaled(a, chosen), _scaled(b, chosen)
+    box = _box(np.asarray(inside) > 0, math.ceil(_REACH * sigma) + 1)
+    chosen = np.asarray(inside)[box] > 0
+    first, second = _scaled(np.asarray(a)[box], chosen), _scaled(np.asarray(b)[box], chosen)
     if first is None or second is None:
         return math.nan
 
     def blur(values: Floats) -> Floats:
-        return np.asarray(ndimage.gaussian_filter(values, sigma, truncate=3.5))
+        return np.asarray(ndimage.gaussian_filter(values, sigma, truncate=_REACH))
 
     mean_a, mean_b = blur(first), blur(second)
     variance_a = np.maximum(blur(first * first) - mean_a**2, 0)
@@ -69,6 +71,14 @@ def ssim(a: Array, b: Array, inside: Array, sigma: float = 1.5) -> float:
     top = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     bottom = (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
     return float((top / bottom)[chosen].mean())
+
+
+def _box(chosen: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
+    """The smallest box around what is chosen, and a margin: nothing beyond it enters a window's mean."""
+    found = ndimage.find_objects(chosen.astype(np.uint8))
+    if not found:
+        return (slice(None),) * chosen.ndim
+    return tuple(slice(max(0, edge.start - margin), edge.stop + margin) for edge in found[0])
 
 
 def _scaled(values: Array, chosen: NDArray[np.bool_]) -> Floats | None:
