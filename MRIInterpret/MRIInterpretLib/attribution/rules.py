@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from .engine.weighted import WeightedLayer
-from .stabilise import divide
+from .stabilise import divide, divide_into
 
 Part = tuple[Tensor, Tensor]
 """A modified input and a modified weight."""
@@ -39,11 +39,11 @@ class Group:
     parts
         Modified inputs and weights whose contributions are summed.
     bias
-        Shaped to broadcast against the output, or None.
+        A modified bias, or None.
     coefficient
         Factor of the relevance: a number, or a tensor of the output's shape.
     denominator
-        The sum of the contributions with the bias, where it is known already.
+        The sum of the contributions with the bias, where it is at hand; its memory is used again.
     """
 
     parts: list[Part]
@@ -94,36 +94,33 @@ class Rule:
 
 
 def _hand_down(layer: WeightedLayer, group: Group, relevance: Tensor, epsilon: float, bias: str) -> Tensor:
-    z = group.denominator
-    if z is None:
-        z = _total(layer, group.parts)
-        if group.bias is not None:
-            z = z + group.bias
+    z = group.denominator if group.denominator is not None else _total(layer, group.parts, group.bias)
     plain = isinstance(group.coefficient, float) and group.coefficient == 1.0
     incoming = relevance if plain else relevance * group.coefficient
+    if bias != "redistribute":
+        return _spread(layer, group.parts, divide_into(incoming, z, epsilon))
     shares = divide(incoming, z, epsilon)
     result = _spread(layer, group.parts, shares)
-    if bias == "redistribute":
-        without_bias = z if group.bias is None else z - group.bias
-        lost = incoming - shares * without_bias
-        sizes = [(x.abs(), weight.abs()) for x, weight in group.parts]
-        total = _total(layer, sizes)
-        result = result + _spread(layer, sizes, divide(lost, total, 0.0))
-        # Where a rule finds no contribution at all, first all contributions of the layer count, then mere connection.
-        everywhere = torch.ones_like(layer.input), torch.ones_like(layer.weight)
-        for x, weight in ((layer.input.abs(), layer.weight.abs()), everywhere):
-            lost = torch.where(total == 0, lost, 0)
-            if not bool(lost.any()):
-                break
-            total = layer.apply(x, weight, None)
-            result = result + _spread(layer, [(x, weight)], divide(lost, total, 0.0))
+    without_bias = z if group.bias is None else z - layer.bias_like(group.bias)
+    lost = incoming - shares * without_bias
+    sizes = [(x.abs(), weight.abs()) for x, weight in group.parts]
+    total = _total(layer, sizes, None)
+    result = result + _spread(layer, sizes, divide(lost, total, 0.0))
+    # Where a rule finds no contribution at all, first all contributions of the layer count, then mere connection.
+    everywhere = torch.ones_like(layer.input), torch.ones_like(layer.weight)
+    for x, weight in ((layer.input.abs(), layer.weight.abs()), everywhere):
+        lost = torch.where(total == 0, lost, 0)
+        if not bool(lost.any()):
+            break
+        total = layer.apply(x, weight, None)
+        result = result + _spread(layer, [(x, weight)], divide(lost, total, 0.0))
     return result
 
 
-def _total(layer: WeightedLayer, parts: Sequence[Part]) -> Tensor:
-    total = layer.apply(*parts[0], None)
+def _total(layer: WeightedLayer, parts: Sequence[Part], bias: Tensor | None) -> Tensor:
+    total = layer.apply(*parts[0], bias)
     for x, weight in parts[1:]:
-        total = total + layer.apply(x, weight, None)
+        total += layer.apply(x, weight, None)
     return total
 
 
@@ -146,7 +143,7 @@ def _bias(layer: WeightedLayer, part: str = "all") -> Tensor | None:
     if layer.bias is None:
         return None
     chosen = {"all": lambda b: b, "positive": _positive, "negative": _negative}[part](layer.bias)
-    return layer.bias_like(chosen)
+    return chosen
 
 
 def _signed_parts(layer: WeightedLayer, for_positive: Tensor, for_negative: Tensor) -> list[Part]:
@@ -220,8 +217,8 @@ class Gamma(Rule):
         down = layer.weight + self.gamma * _negative(layer.weight)
         bias_up = bias_down = None
         if layer.bias is not None:
-            bias_up = layer.bias_like(layer.bias + self.gamma * _positive(layer.bias))
-            bias_down = layer.bias_like(layer.bias + self.gamma * _negative(layer.bias))
+            bias_up = layer.bias + self.gamma * _positive(layer.bias)
+            bias_down = layer.bias + self.gamma * _negative(layer.bias)
         groups = [Group(_signed_parts(layer, up, down), bias_up, (z >= 0).to(z.dtype))]
         if bool((z < 0).any()):
             groups.append(Group(_signed_parts(layer, down, up), bias_down, (z < 0).to(z.dtype)))

@@ -17,3 +17,12 @@ def divide(numerator: Tensor, denominator: Tensor, epsilon: float) -> Tensor:
         return numerator / stabilise(denominator, epsilon)
     safe = torch.where(denominator == 0, 1, denominator)
     return torch.where(denominator == 0, 0, numerator / safe)
+
+
+def divide_into(numerator: Tensor, denominator: Tensor, epsilon: float) -> Tensor:
+    """:func:`divide`, into the memory of ``denominator``, which is lost; feature maps are large."""
+    if epsilon <= 0:
+        return divide(numerator, denominator, epsilon)
+    denominator.add_(0.0)  # minus zero becomes plus zero, whose sign counts as plus
+    denominator.add_(torch.copysign(denominator.new_full((), epsilon), denominator))
+    return torch.div(numerator, denominator, out=denominator)
