@@ -107,9 +107,7 @@ def test_a_full_disk_loses_nothing(
     def full(*arguments: Any, **options: Any) -> None:
         calls["number"] += 1
         if calls["number"] == 2:
-            raise RuntimeError(
-                "[enforce fail at inline_container.cc] . PytorchStreamWriter failed: No space"
-            )
+            raise RuntimeError("[enforce fail at inline_container.cc] . PytorchStreamWriter failed: No space")
         write(*arguments, **options)
 
     monkeypatch.setattr(checkpoint_module.torch, "save", full)

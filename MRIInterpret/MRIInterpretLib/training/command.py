@@ -14,7 +14,6 @@ import torch
 from ..atomic import replacing, write_bytes
 from ..errors import UserError
 from ..models.bundle import load_bundle
-from ..models.plain_cnn import PlainCNN3d
 from ..progress import ProgressCallback, silent
 from ..simulation.anatomy import Anatomy, list_label_maps, read_anatomy
 from ..simulation.fill_bank import bank_items, fill_bank
@@ -24,6 +23,7 @@ from .card import FIRST_LINE, TrainingStory, reliability_picture, write_card
 from .evaluation import Evaluation, evaluate_bank, metrics_of
 from .fit import FitSettings, fit, identity_of
 from .samples import BankSamples
+from .start import start_network
 
 # Seeds of the banks are apart from each other whatever the training's seed is.
 _BANK_SEEDS = {"train": 11, "val": 12, "test": 13}
@@ -100,13 +100,15 @@ def train(
     work = Path(work) if work is not None else output.with_name(output.name + ".work")
     training, testing = _split(simulation, work / "anatomies", progress)
     _fill(work, "val", training, simulation.validation_brains, progress)
-    network, fine_tune = _start(init, settings.seed)
+    network, fine_tune = start_network(init, settings.seed)
     begun = min(simulation.first_brains, simulation.brains)
     _fill(work, "train", training, begun, progress)
-    filler = multiprocessing.get_context("spawn").Process(
-        target=_fill, args=(work, "train", training, simulation.brains), daemon=True
-    )
-    filler.start()
+    filler = None
+    if begun < simulation.brains:
+        filler = multiprocessing.get_context("spawn").Process(
+            target=_fill, args=(work, "train", training, simulation.brains), daemon=True
+        )
+        filler.start()
     data = f"{len(training)} anatomies, {simulation.brains} brains"
     try:
         network = fit(
@@ -127,7 +129,8 @@ def train(
             progress=progress,
         )
     finally:
-        filler.terminate()
+        if filler is not None:
+            filler.terminate()
     trained = Trained(network)
     text = BundleText(output.name)
     if not evaluate_after:
@@ -244,19 +247,6 @@ def _fill(
     wide = 0.3 if bank == "train" else 0.0
     if len(bank_items(work / bank)) < number:
         fill_bank(work / bank, anatomies, number, _BANK_SEEDS[bank], wide_share=wide, progress=progress)
-
-
-def _start(init: str | Path | None, seed: int) -> tuple[PlainCNN3d, bool]:
-    """A fresh network, or a bundle's."""
-    torch.manual_seed(seed)
-    if init is None:
-        return PlainCNN3d(), False
-    network = load_bundle(init).network
-    if not isinstance(network, PlainCNN3d):
-        raise UserError(f"{init} holds a {type(network).__name__}: only the bundled kind of network can be trained on.")
-    for parameter in network.parameters():
-        parameter.requires_grad_(True)
-    return network, True
 
 
 def _hours(log: Path) -> float:

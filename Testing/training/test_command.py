@@ -1,0 +1,93 @@
+"""Training from end to end, tiny: what comes out is a bundle that loads, with a card that tells the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from MRIInterpretLib.errors import UserError
+from MRIInterpretLib.models.bundle import load_bundle
+from MRIInterpretLib.models.plain_cnn import PlainCNN3d
+from MRIInterpretLib.training import table_command
+from MRIInterpretLib.training.bundle_writer import BundleText, Trained, write_bundle
+from MRIInterpretLib.training.card import FIRST_LINE
+from MRIInterpretLib.training.command import SimulatedTraining, train
+from MRIInterpretLib.training.fit import FitSettings
+from MRIInterpretLib.training.start import start_network
+from MRIInterpretLib.training.table_command import train_on_table
+
+TINY = FitSettings(samples=4, seed=1, batch=2, every=4, workers=0, margin=8)
+
+
+def test_a_written_bundle_loads_with_the_same_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = PlainCNN3d().eval()
+    metrics = {"AUC": {"value": 0.9, "ci95": [0.8, 0.95], "n": 40}}
+    write_bundle(tmp_path / "m", Trained(network, 1.7, metrics), BundleText("m"), FIRST_LINE)
+    loaded = load_bundle(tmp_path / "m")
+    assert loaded.metadata.classes == ("CN", "MCI", "AD")
+    assert loaded.metadata.temperature == 1.7
+    assert loaded.metadata.metrics == metrics
+    assert "simulated atrophy" in loaded.metadata.banner
+    state = loaded.network.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+    assert sum(file.stat().st_size for file in (tmp_path / "m").rglob("*") if file.is_file()) < 4e6
+
+
+def test_fine_tuning_starts_from_a_bundle(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "m", Trained(PlainCNN3d().eval()), BundleText("m"), FIRST_LINE)
+    network, is_fine_tuned = start_network(tmp_path / "m", 5)
+    assert is_fine_tuned
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    with pytest.raises(UserError, match="no model"):
+        start_network(tmp_path / "nothing", 5)
+
+
+@pytest.mark.slow
+def test_training_on_the_simulator_writes_a_bundle(tmp_path: Path) -> None:
+    simulation = SimulatedTraining(brains=3, first_brains=3, validation_brains=2, test_brains=0)
+    folder = train(tmp_path / "model", simulation, TINY, evaluate_after=False, command="the exact command")
+    loaded = load_bundle(folder)
+    with torch.no_grad():
+        assert torch.isfinite(loaded.network(torch.zeros(1, 1, 96, 112, 96))).all()
+    card = loaded.card.read_text(encoding="utf-8")
+    assert card.startswith(FIRST_LINE)
+    assert "the exact command" in card
+
+
+def test_held_out_names_must_exist_and_leave_something(tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    for name in ("01", "02"):
+        (maps / f"labels_{name}.nii.gz").write_bytes(b"never read")
+    for held_out, message in ((("77",), "no label map called '77'"), (("01", "02"), "0 are left for training")):
+        with pytest.raises(UserError, match=message):
+            train(tmp_path / "m", SimulatedTraining(label_maps=maps, held_out=held_out), TINY)
+
+
+@pytest.mark.slow
+def test_training_on_a_table_cross_validates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    mask = np.zeros((96, 112, 96), dtype=bool)
+    mask[30:66, 30:82, 30:66] = True
+    rows, prepared = ["path,group"], []
+    for number in range(9):
+        prepared.append(tmp_path / f"prepared_{number}.npz")
+        image = rng.integers(1, 65535, mask.shape).astype(np.uint16) * mask
+        np.savez_compressed(prepared[-1], image=image, mask=mask, source=np.array("x"))
+        (tmp_path / f"scan{number}.nii").write_bytes(b"x")
+        rows.append(f"scan{number}.nii,{('CN', 'MCI', 'AD')[number % 3]}")
+    table = tmp_path / "participants.csv"
+    table.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    monkeypatch.setattr(table_command, "prepare", lambda *_: prepared)
+    steps: list[str] = []
+    settings = FitSettings(samples=4, seed=1, batch=2, every=4, workers=0)
+    folder = train_on_table(table, tmp_path / "mine", settings, folds_number=3, progress=lambda s, _: steps.append(s))
+    loaded = load_bundle(folder)
+    assert set(loaded.metadata.metrics) >= {"AUC AD vs CN", "AUC MCI vs CN", "accuracy"}
+    assert "Trained on simulated" not in loaded.metadata.banner
+    judged = (folder / "docs" / "cross_validation.csv").read_text(encoding="utf-8").splitlines()
+    assert len(judged) == 10
+    assert {step.split(":")[0] for step in steps} == {f"Fold {n} of 3" for n in (1, 2, 3)}
