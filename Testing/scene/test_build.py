@@ -159,7 +159,7 @@ def test_the_brain_surface_is_translucent_and_where_the_mask_is(result, small_ex
 
 @pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, 1), (-1, -1, 1)])
 def test_the_surface_faces_outwards_on_mirrored_grids_too(signs):
-    from MRIInterpretLib.scene.volume_rendering import surface
+    from MRIInterpretLib.scene.surface import surface
     from vtkmodules.vtkFiltersCore import vtkMassProperties
 
     mask = make_explanation(signs=signs).mask
@@ -293,3 +293,14 @@ def test_one_region_can_be_highlighted(built):
     assert shown == [segment_id(53)]
     highlight(nodes.atlas, None)
     assert not display.GetVisibility()
+
+
+def test_a_surface_passes_through_a_file(small_explanation, tmp_path):
+    from MRIInterpretLib.scene.surface import read_surface, surface, write_surface
+
+    mesh = surface(small_explanation.mask)
+    write_surface(mesh, tmp_path / "s.vtp")
+    back = read_surface(tmp_path / "s.vtp")
+    np.testing.assert_array_equal(vtk_to_numpy(back.GetPoints().GetData()), vtk_to_numpy(mesh.GetPoints().GetData()))
+    assert back.GetNumberOfPolys() == mesh.GetNumberOfPolys() > 1000
+    assert read_surface(tmp_path / "none.vtp") is None

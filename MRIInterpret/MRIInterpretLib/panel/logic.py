@@ -81,11 +81,14 @@ def finish(
     """Put a worker's result into the scene. The worker's files are deleted when the result is no longer used."""
     import weakref
 
+    from ..scene.surface import read_surface
     from .exchange import read_explanation
+    from .worker import SURFACE
 
     try:
         explanation = read_explanation(Path(done.folder))
-        result = show(scene, explanation, volume, replace, _keep_window_alive)
+        mesh = read_surface(Path(done.folder) / SURFACE)
+        result = show(scene, explanation, volume, replace, _keep_window_alive, mesh)
     except BaseException:
         worker.clean_up()
         raise
@@ -95,13 +98,18 @@ def finish(
 
 
 def show(
-    scene: Any, explanation: Any, volume: Any, replace: str = "", progress: ProgressCallback = silent
+    scene: Any,
+    explanation: Any,
+    volume: Any,
+    replace: str = "",
+    progress: ProgressCallback = silent,
+    brain_surface: Any = None,
 ) -> MRIInterpretResult:
     """Add an explanation to the scene beside its scan; ``replace`` names a result that it takes the place of."""
     from ..scene.build import build_scene
     from ..scene.found import remove_result
 
-    nodes = build_scene(explanation, scene, scan_node=volume, progress=progress)
+    nodes = build_scene(explanation, scene, scan_node=volume, brain_surface=brain_surface, progress=progress)
     if replace:
         remove_result(scene, replace)
     return MRIInterpretResult(nodes, explanation)

@@ -15,13 +15,17 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from ..errors import UserError
 from ..progress import StepClock
 from .messages import Alive, Done, Failed, Message, Notice, Progress, encode
 
+if TYPE_CHECKING:
+    from ..explanation import Explanation
+
 HEARTBEAT_SECONDS = 2.0
+SURFACE = "surface.vtp"
 _MEMORY = "The computer's memory is too small for this job: close other programs, or choose fewer methods."
 
 
@@ -68,9 +72,19 @@ def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
     progress("Passing the result on", 0.0)
     result = folder / "result"
     result.mkdir()
+    _write_surface(explanation, result)
     write_explanation(explanation, result)
     progress("Passing the result on", 1.0)
     send(Done(str(result)))
+
+
+def _write_surface(explanation: Explanation, folder: Path) -> None:
+    """The brain's surface takes a second or two, for which Slicer's window would stand still."""
+    try:
+        from ..scene.surface import surface, write_surface
+    except ImportError:  # a Python without VTK: Slicer makes the surface itself
+        return
+    write_surface(surface(explanation.mask), folder / SURFACE)
 
 
 def _is_memory(error: BaseException) -> bool:

@@ -25,6 +25,7 @@ def build_scene(
     scene: Any,
     *,
     scan_node: Any | None = None,
+    brain_surface: Any = None,
     arrange_views: bool = True,
     progress: ProgressCallback = silent,
 ) -> SceneNodes:
@@ -38,6 +39,8 @@ def build_scene(
         vtkMRMLScene, of Slicer's window or headless.
     scan_node
         The scan, if it is in the scene already. It is not modified; all results go under its parent transform.
+    brain_surface
+        vtkPolyData of the brain's surface in the scan's RAS mm, if :func:`surface.surface` has made it already.
     arrange_views
         Whether the slice views show the summary over the scan, at its peak, and the camera looks at the head.
     progress
@@ -52,7 +55,7 @@ def build_scene(
     make = NodeMaker(scene, run, explanation.model.banner)
     try:
         with batch(scene):
-            nodes = _add_nodes(explanation, make, scan_node, name, progress)
+            nodes = _add_nodes(explanation, make, scan_node, name, brain_surface, progress)
             nodes.folder = hierarchy.add_folder(scene, run, [(node, node.GetAttribute(ROLE)) for node in make.made])
     except BaseException:
         make.remove_all()
@@ -76,7 +79,12 @@ def _unique_run(scene: Any, wanted: str) -> str:
 
 
 def _add_nodes(
-    explanation: Explanation, make: NodeMaker, scan_node: Any | None, name: str, progress: ProgressCallback
+    explanation: Explanation,
+    make: NodeMaker,
+    scan_node: Any | None,
+    name: str,
+    brain_surface: Any,
+    progress: ProgressCallback,
 ) -> SceneNodes:
     step = "Building the scene"
     progress(step, 0.0)
@@ -98,7 +106,7 @@ def _add_nodes(
         maps[method], _ = add_map(make, one.native, one.title, "map", colours, one.signed, method)
         add_legend(make, maps[method], f"{one.title}\n({one.units})\nresearch use only", method)
         progress(step, 0.2 + 0.4 * (count + 1) / len(explanation.maps))
-    surface = add_surface(make, explanation.mask, "Brain surface")
+    surface = add_surface(make, explanation.mask, "Brain surface", brain_surface)
     progress(step, 0.8)
     atlas = add_atlas(make, explanation.atlas_in_scan, explanation.regions, f"Atlas: {explanation.atlas_name}", scan)
     tables, plots = _add_tables(explanation, make)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import slicer
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData
@@ -76,6 +75,8 @@ def voxels(image: Any) -> NDArray[Any]:
 
 def oriented_image(volume: Volume) -> Any:
     """A label volume as vtkOrientedImageData, which segmentations are made of."""
+    import slicer
+
     oriented = slicer.vtkOrientedImageData()
     oriented.ShallowCopy(image_data(volume.array))
     oriented.SetGeometryFromImageToWorldMatrix(matrix(volume.affine))

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from vtkmodules.vtkCommonDataModel import vtkPiecewiseFunction
-from vtkmodules.vtkCommonTransforms import vtkTransform
-from vtkmodules.vtkFiltersCore import (
-    vtkFlyingEdges3D,
-    vtkPolyDataConnectivityFilter,
-    vtkPolyDataNormals,
-    vtkQuadricDecimation,
-    vtkReverseSense,
-    vtkWindowedSincPolyDataFilter,
-)
-from vtkmodules.vtkFiltersGeneral import vtkTransformPolyDataFilter
-from vtkmodules.vtkImagingCore import vtkImageConstantPad
-from vtkmodules.vtkImagingGeneral import vtkImageGaussianSmooth
 from vtkmodules.vtkRenderingCore import vtkColorTransferFunction
 
 from ..volume import Volume
 from .colours import SEQUENTIAL, SIGNED, DisplayRange, read_table
-from .geometry import image_data, matrix
 from .nodes import NodeMaker
+from .surface import surface
 
 METHOD = "vtkMRMLGPURayCastVolumeRenderingDisplayNode"
-_TRIANGLES = 80_000
 
 
 def transfer_functions(limits: DisplayRange, signed: bool) -> tuple[Any, Any]:
@@ -68,60 +54,10 @@ def add_volume_rendering(make: NodeMaker, node: Any, limits: DisplayRange, signe
     return display
 
 
-def surface(mask: Volume) -> Any:
-    """The closed surface of a mask in RAS mm, smoothed and decimated, as vtkPolyData with outward normals."""
-    pad = vtkImageConstantPad()
-    pad.SetInputData(image_data(mask.array.astype(np.float32)))
-    shape = mask.shape
-    pad.SetOutputWholeExtent(-2, shape[0] + 1, -2, shape[1] + 1, -2, shape[2] + 1)
-    smooth = vtkImageGaussianSmooth()
-    smooth.SetInputConnection(pad.GetOutputPort())
-    # 2.5 mm, but never less than most of a voxel, or coarse grids show their steps.
-    smooth.SetStandardDeviations(*np.maximum(2.5 / mask.grid.spacing, 0.8))
-    contour = vtkFlyingEdges3D()
-    contour.SetInputConnection(smooth.GetOutputPort())
-    contour.SetValue(0, 0.5)
-    contour.ComputeNormalsOff()
-    contour.ComputeGradientsOff()
-    contour.ComputeScalarsOff()
-    largest = vtkPolyDataConnectivityFilter()
-    largest.SetInputConnection(contour.GetOutputPort())
-    largest.SetExtractionModeToLargestRegion()
-    to_world = vtkTransform()
-    to_world.SetMatrix(matrix(mask.affine))
-    placed = vtkTransformPolyDataFilter()
-    placed.SetInputConnection(largest.GetOutputPort())
-    placed.SetTransform(to_world)
-    placed.Update()
-    mesh = placed.GetOutput()
-    if mesh.GetNumberOfPolys() > _TRIANGLES:
-        fewer = vtkQuadricDecimation()
-        fewer.SetInputData(mesh)
-        fewer.SetTargetReduction(1 - _TRIANGLES / mesh.GetNumberOfPolys())
-        fewer.Update()
-        mesh = fewer.GetOutput()
-    rounded = vtkWindowedSincPolyDataFilter()
-    rounded.SetInputData(mesh)
-    rounded.SetNumberOfIterations(20)
-    rounded.SetPassBand(0.05)
-    rounded.NonManifoldSmoothingOn()
-    rounded.NormalizeCoordinatesOn()
-    oriented: Any = rounded
-    if np.linalg.det(mask.affine[:3, :3]) < 0:  # a mirrored grid turns triangles inside out
-        oriented = vtkReverseSense()
-        oriented.SetInputConnection(rounded.GetOutputPort())
-    normals = vtkPolyDataNormals()
-    normals.SetInputConnection(oriented.GetOutputPort())
-    normals.SplittingOff()
-    normals.ConsistencyOff()
-    normals.Update()
-    return normals.GetOutput()
-
-
-def add_surface(make: NodeMaker, mask: Volume, name: str) -> Any:
-    """The brain as a translucent model node, in 3D only."""
+def add_surface(make: NodeMaker, mask: Volume, name: str, mesh: Any = None) -> Any:
+    """The brain as a translucent model node, in 3D only; ``mesh`` is its surface, if that is known already."""
     node = make.add("vtkMRMLModelNode", name, "surface")
-    node.SetAndObservePolyData(surface(mask))
+    node.SetAndObservePolyData(mesh if mesh is not None else surface(mask))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetColor(0.86, 0.86, 0.90)
