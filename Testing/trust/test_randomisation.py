@@ -137,7 +137,7 @@ def test_without_an_explainer_or_with_a_zero_map_it_does_not_apply() -> None:
     assert "constant" in verdict.sentence
 
 
-def test_the_verdict_is_the_mean_over_draws_and_a_dead_map_counts_as_unlike() -> None:
+def test_the_verdict_is_the_mean_over_stages_and_a_dead_map_counts_as_unlike() -> None:
     subject = _cnn_subject()
     assert subject.explain is not None
     calls = 0
@@ -149,7 +149,9 @@ def test_the_verdict_is_the_mean_over_draws_and_a_dead_map_counts_as_unlike() ->
         return {name: values * (calls != 2) for name, values in found.items()}
 
     given = (subject.network, subject.image, subject.target, subject.maps, subject.inside, subject.explain)
-    single = [abs(cascade(*given, (0.5,), seed)[0].spearman["map"]) for seed in (3, 4, 5)]
+    stages = [cascade(*given, (share,), 3 + number)[0] for number, share in enumerate((0.01, 0.25, 0.5))]
+    assert [len(stage.layers) for stage in stages] == [1, 1, 2]
+    single = [abs(stage.spearman["map"]) for stage in stages]
     (verdict,) = check_randomisation(subject, seed=1)
     assert verdict.value == pytest.approx(np.mean(single))
     dead = type(subject)(**{**vars(subject), "explain": sometimes_dead})

@@ -15,7 +15,7 @@ from ..volume import Grid
 from .checks import explain_again
 from .faithfulness_checks import check_correlation
 from .localisation import edge_detector, localise, uniform_map
-from .randomisation import cascade
+from .randomisation import upper_half_similarity
 from .simulated import TruthSubject
 from .stability import stability
 from .subject import Maps, Subject, explained_values
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 CONTRAST = (-1.0, 0.0, 1.0)  # AD - CN
-UPPER_HALF = 0.5
 
 
 def measure_subject(
@@ -81,8 +80,7 @@ def measure_subject(
     rows: list[tuple[str, str, float]] = []
     for verdict in check_correlation(subject, seed):
         rows.append((verdict.method, "faithfulness", verdict.value))
-    (stage,) = cascade(network, image, CONTRAST, maps, given.mask, explain, (UPPER_HALF,), seed)
-    rows += [(name, "randomised", value) for name, value in stage.spearman.items()]
+    rows += [(name, "randomised", found.spearman) for name, found in upper_half_similarity(subject, seed).items()]
     if with_stability:
         rows += [(name, "icc", found.icc) for name, found in stability(subject).items()]
     intensity = given.image[0, 0].numpy()

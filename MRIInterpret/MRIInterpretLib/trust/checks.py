@@ -205,7 +205,7 @@ def _array(values: torch.Tensor) -> NDArray[np.float32]:
 def left_out(verdicts: Sequence[Verdict]) -> dict[str, str]:
     """Methods that fail the randomisation check, with the reason: what the summary score leaves out."""
     return {
-        verdict.method: f"its map stays nearly the same when the network's upper half is random ({verdict.value:.2f})"
+        verdict.method: f"its map hardly changes when the network's upper half becomes random ({verdict.value:.2f})"
         for verdict in verdicts
         if verdict.check == RANDOMISATION and verdict.verdict == "fail"
     }

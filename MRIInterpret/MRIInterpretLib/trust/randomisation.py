@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 CHECK = "randomisation"
 THRESHOLD = 0.5
-VERDICT_DEPTH = 0.5  # the verdict is about the stage with the upper half of the layers randomised
-DRAWS = 3  # one draw of random parameters says little: similarities scatter by 0.1 to 0.2
+# Shares of the layers, from the top, whose mean the verdict is about: the top layer, a quarter, half.
+VERDICT_DEPTHS = (0.01, 0.25, 0.5)
 STEP = "Checking: randomisation"
 
 
@@ -200,50 +200,72 @@ def cascade(
     return stages
 
 
-def check_randomisation(
-    subject: Subject,
-    seed: int = 0,
-    progress: ProgressCallback = silent,
-    threshold: float = THRESHOLD,
-    draws: int = DRAWS,
-) -> list[Verdict]:
-    """One verdict per method: the upper half of the layers randomised, the mean over several draws of parameters."""
+@dataclass(frozen=True)
+class Similarity:
+    """Of one method's map to itself under randomised networks; means over stages, absolute values of correlations."""
+
+    spearman: float
+    ssim: float
+
+
+def upper_half_similarity(
+    subject: Subject, seed: int = 0, progress: ProgressCallback = silent
+) -> dict[str, Similarity]:
+    """How alike maps stay while the upper half of the layers becomes random, by method.
+
+    The mean over three stages: the top layer, the upper quarter and the upper half, each with its own random
+    parameters, because one draw says little: similarities scatter by 0.1 to 0.2 from draw to draw. A random network's
+    map that is constant has nothing in common with the original and counts as 0. NaN for a method whose original map
+    is constant.
+
+    Raises
+    ------
+    ValueError
+        If the subject cannot be explained again.
+    """
     if subject.explain is None:
-        sentence = "The maps cannot be made again for another network, so this was not checked."
-        return [not_applicable(method, CHECK, sentence) for method in subject.methods]
+        raise ValueError("this subject has no way to make maps again")
     maps = {method: subject.maps[method] for method in subject.methods}
+    given = (subject.network, subject.image, subject.target, maps, subject.inside, subject.explain)
+    count = len(VERDICT_DEPTHS)
     stages: list[Stage] = []
 
     def part(number: int) -> ProgressCallback:
-        return lambda step, fraction: progress(step, (number + fraction) / draws)
+        return lambda step, fraction: progress(step, (number + fraction) / count)
 
-    for number in range(draws):
-        stages += cascade(
-            subject.network,
-            subject.image,
-            subject.target,
-            maps,
-            subject.inside,
-            subject.explain,
-            (VERDICT_DEPTH,),
-            seed * draws + number,
-            part(number),
-        )
-    return [_verdict(method, maps[method][subject.inside], stages, threshold) for method in maps]
+    for number, depth in enumerate(VERDICT_DEPTHS):
+        stages += cascade(*given, (depth,), seed * count + number, part(number))
+
+    def mean(values: list[float]) -> float:
+        return float(np.mean([0.0 if math.isnan(value) else abs(value) for value in values]))
+
+    return {
+        method: Similarity(mean([s.spearman[method] for s in stages]), mean([s.ssim[method] for s in stages]))
+        if np.ptp(maps[method][subject.inside]) > 0
+        else Similarity(math.nan, math.nan)
+        for method in maps
+    }
 
 
-def _verdict(method: str, original: Array, stages: Sequence[Stage], threshold: float) -> Verdict:
-    if np.ptp(original) == 0:
+def check_randomisation(
+    subject: Subject, seed: int = 0, progress: ProgressCallback = silent, threshold: float = THRESHOLD
+) -> list[Verdict]:
+    """One verdict per method, from :func:`upper_half_similarity`."""
+    if subject.explain is None:
+        sentence = "The maps cannot be made again for another network, so this was not checked."
+        return [not_applicable(method, CHECK, sentence) for method in subject.methods]
+    found = upper_half_similarity(subject, seed, progress)
+    return [_verdict(method, similarity, threshold) for method, similarity in found.items()]
+
+
+def _verdict(method: str, found: Similarity, threshold: float) -> Verdict:
+    if math.isnan(found.spearman):
         return not_applicable(method, CHECK, "The map is constant inside the brain: there is nothing to compare.")
-    # A random network's map that is constant has nothing in common with the original.
-    value, structure = (
-        float(np.mean([0.0 if math.isnan(found[method]) else abs(found[method]) for found in measures]))
-        for measures in ([stage.spearman for stage in stages], [stage.ssim for stage in stages])
-    )
-    passed = value < threshold
+    passed = found.spearman < threshold
     sentence = (
-        f"With the upper {stages[0].depth:.0%} of the network's layers replaced by random ones ({len(stages)} times), "
-        f"the map's rank correlation with the original is {value:.2f} and its structural similarity {structure:.2f}: "
+        "While the upper half of the network's layers was replaced by random ones, step by step, the map's rank "
+        f"correlation with the original was {found.spearman:.2f} and its structural similarity {found.ssim:.2f} on "
+        "average: "
     )
     sentence += "it depends on what they learned." if passed else "it hardly depends on what they learned."
-    return judge(method, CHECK, value, threshold, passed, sentence)
+    return judge(method, CHECK, found.spearman, threshold, passed, sentence)
