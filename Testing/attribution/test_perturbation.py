@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from MRIInterpretLib.attribution import Explainer, create_method
+from MRIInterpretLib.attribution.engine.partial import filled_boxes
 from MRIInterpretLib.attribution.methods.baselines import RandomisedModel, RandomMap
 from MRIInterpretLib.attribution.methods.lrp import LRP
 from MRIInterpretLib.attribution.methods.perturbation import Occlusion
-from networks import plain, volume
+from networks import plain, randomise, volume
+from torch import Tensor, nn
 
 
 def test_occlusion_equals_a_loop() -> None:
@@ -46,7 +49,7 @@ def test_region_occlusion_fills_with_what_it_says() -> None:
     mask = torch.ones(9, 9, 9, dtype=torch.bool)
     mask[0] = False
     for fill in ("mean", "surround", "zero"):
-        method = create_method("region_occlusion", fill=fill, batch=2)
+        method = create_method("region_occlusion", fill=fill)
         found = Explainer(model).explain(x, 0, method, regions=labels, brain_mask=mask)["region_occlusion"]
         drops = found.details["drop_by_region"]
         assert sorted(drops) == [3, 7]
@@ -97,3 +100,37 @@ def test_randomised_model_shuffles_a_copy() -> None:
     trained, shuffled = maps["lrp"].map.flatten(), maps["randomised_model"].map.flatten()
     assert abs(float(torch.corrcoef(torch.stack([trained, shuffled]))[0, 1])) < 0.9
     assert float(shuffled.abs().max()) > 0
+
+
+class _Strided(nn.Module):
+    """Everything that changes only in part when a patch does: strides, dilation, overlapping pools, sums, gates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv3d(1, 4, 5, 2, 2), nn.BatchNorm3d(4), nn.ReLU(), nn.MaxPool3d(3, 2, 1))
+        self.conv1, self.conv2 = nn.Conv3d(4, 4, 3, padding=2, dilation=2), nn.Conv3d(4, 4, 1)
+        self.norm = nn.BatchNorm3d(4)
+        self.gate = nn.Linear(4, 4)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stem(x * 2 - 0.5)
+        y = nn.functional.leaky_relu(self.norm(self.conv1(y) - self.conv2(y)), 0.1)
+        y = y * torch.sigmoid(self.gate(y.mean((2, 3, 4)))).reshape(-1, 4, 1, 1, 1)
+        return self.fc(y.mean((2, 3, 4)))
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("shape", [(41, 38, 45), (24, 60, 33)])
+def test_computing_only_what_changes_changes_nothing(shape: tuple[int, ...], samples: int) -> None:
+    model, x = randomise(_Strided()), volume(shape, samples=samples)
+    method = Occlusion(patch=(5, 6, 4), stride=(11, 13, 12), fill=0.3, batch=7)
+    windows = method.windows(shape)
+    found = Explainer(model)._record(x, 1, {}).changed(*filled_boxes(x, windows, 0.3)).reshape(-1, samples, 3)
+    wanted = []
+    with torch.no_grad():
+        for window in windows:
+            other = x.clone()
+            other[(slice(None), slice(None), *window)] = 0.3
+            wanted.append(model(other))
+    torch.testing.assert_close(found, torch.stack(wanted), rtol=1e-10, atol=1e-12)

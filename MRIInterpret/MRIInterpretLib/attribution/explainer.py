@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
+from .changes import Changes
 from .engine import operations as operations  # fills the table of recorded operations
 from .engine.operation import Backward
 from .engine.programs import is_program, layer_names
 from .engine.recorder import Recorder
 from .memory import peak_memory
 from .method import Method
+from .moved import Moved
 from .registry import PANEL, resolve_methods
 from .result import Attribution, Attributions
 from .run import Run
@@ -162,6 +163,7 @@ class Explainer:
             weights=weights,
             forward=lambda other: self._plain(other, len(x)),
             another=lambda other: self._record(other, weights.repeat(len(other) // len(x), 1), wanted),
+            changed=Changes(self.model, x, self._plain),
             backward=backward,
             batches=not is_program(self.model),
             outputs=recorder.outputs,
@@ -212,27 +214,5 @@ class Explainer:
         moved: Tensor = x.detach().to(device=place, dtype=dtype)
         return moved
 
-    def _on(self, device: str | torch.device | None) -> _Moved:
-        return _Moved(self.model, device)
-
-
-class _Moved:
-    """The model on another device for a while."""
-
-    def __init__(self, model: nn.Module, device: str | torch.device | None) -> None:
-        self.model = model
-        first: Tensor | None = next(model.parameters(), None)
-        first = next(model.buffers(), None) if first is None else first
-        self.home = torch.device("cpu") if first is None else first.device
-        self.place = self.home if device is None else torch.device(device)
-        if self.place.type == "cuda" and not torch.cuda.is_available():
-            raise UserError("No CUDA device is available: choose device 'cpu'.")
-
-    def __enter__(self) -> torch.device:
-        if self.place != self.home:
-            self.model.to(self.place)
-        return self.place
-
-    def __exit__(self, *_: Any) -> None:
-        if self.place != self.home:
-            self.model.to(self.home)
+    def _on(self, device: str | torch.device | None) -> Moved:
+        return Moved(self.model, device)

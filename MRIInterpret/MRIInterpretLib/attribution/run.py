@@ -14,6 +14,7 @@ from ..progress import ProgressCallback, silent
 from .composites import Composite
 from .engine.geometry import Geometry, covering, to_input_grid
 from .engine.operation import Backward
+from .engine.partial import filled_boxes
 from .engine.tag import tag_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Run:
         Records another input with the same target, for methods that average over inputs.
     batches
         Whether inputs may be joined into larger batches.
+    changed
+        ``changed(places, values)``: logits (boxes * N, classes) of the input with each of some boxes replaced.
     outputs
         Outputs of the modules that were asked for, by dotted name.
     mask
@@ -63,6 +66,7 @@ class Run:
     weights: Tensor
     forward: Callable[[Tensor], Tensor]
     another: Callable[[Tensor], Run]
+    changed: Callable[[list[tuple[int, ...]], Tensor], Tensor]
     backward: Backward
     batches: bool
     outputs: dict[str, Tensor]
@@ -142,12 +146,13 @@ class Run:
         for first in range(0, len(windows), batch):
             self.progress(title, first / len(windows))
             chosen = windows[first : first + batch]
-            scans = x.repeat(len(chosen), *[1] * (x.dim() - 1)).reshape(len(chosen), *x.shape)
-            for scan, window in zip(scans, chosen, strict=True):
-                scan[(slice(None), slice(None), *window)] = fill
-            logits = self.forward(scans.flatten(0, 1)).reshape(len(chosen), *self.weights.shape)
-            found += list((logits * self.weights).sum(2))
+            found += list(self.changed_values(*filled_boxes(x, chosen, fill)))
         return found
+
+    def changed_values(self, places: list[tuple[int, ...]], values: Tensor) -> Tensor:
+        """The value explained, (boxes, N), with each of some boxes of the input replaced by ``values``."""
+        logits = self.changed(places, values).reshape(len(places), *self.weights.shape)
+        return (logits * self.weights).sum(2)
 
     def upsample(self, features: Tensor, layer: Layer) -> Tensor:
         """Bring (N, *feature grid) to the input's grid, in place in the sense of the world."""

@@ -111,6 +111,7 @@ class Recorder(TorchFunctionMode):
         self.last_spatial_pooled = False
         self.pools_in_slabs = True
         self.rank = 0
+        self.with_history = False
         self.where = Whereabouts(model, self._module_returned)
         self._parameters = {id(parameter) for parameter in model.parameters()}
         self._sharing: dict[int, list[weakref.ref[Tensor]]] = {}
@@ -119,16 +120,21 @@ class Recorder(TorchFunctionMode):
 
     def run(self, model: nn.Module, x: Tensor) -> Any:
         """Run ``model`` on ``x`` (a leaf that requires grad) and return its output."""
-        self.rank = x.dim()
+        self.rank, self.with_history = x.dim(), x.requires_grad
         geometry = tuple((1.0, 0.0) for _ in range(x.dim() - 2))
         # The model gets a view, so that an in-place change of its input can never reach the caller's tensor.
         start = attach(Node.apply(self._prepare(_Start()), x), Tag(geometry=geometry))
+        return self.forward(model, start)
+
+    def forward(self, model: nn.Module, start: Tensor) -> Any:
+        """Run ``model`` on a tensor that is tagged already, and give its output with everything computed."""
         with self.where.following(), self:
             if is_program(model):
                 output = run_program(model, start, self.where.stand_in, self._module_returned)
             else:
                 output = model(start)
-        return tree_unflatten([self.current(leaf) for leaf in tree_flatten(output)[0]], tree_flatten(output)[1])
+        leaves, structure = tree_flatten(output)
+        return tree_unflatten([self.current(leaf) for leaf in leaves], structure)
 
     # ------------------------------------------------------------------ used by the handlers
 
@@ -179,7 +185,7 @@ class Recorder(TorchFunctionMode):
         with torch.enable_grad():
             output = call.func(*call.args, **call.kwargs)
         for value in tree_flatten(output)[0]:
-            if isinstance(value, Tensor) and value.requires_grad:
+            if isinstance(value, Tensor) and self._follows(value):
                 gate, first = any(tag.gate for tag in sources), all(tag.first for tag in sources)
                 if tag_of(value) is None:
                     attach(value, Tag(geometry=geometry, gate=gate, first=first))
@@ -219,12 +225,16 @@ class Recorder(TorchFunctionMode):
                     tag.stale, self.where.name, "it changes memory in place that another name still uses"
                 )
             if tag.replacement is None:
-                if tag.pending is None:
+                if tag.pending is None or self.postpones(tag):
                     break
                 tag.replacement, tag.pending = tag.pending(), None
             value = tag.replacement
             tag = tag_of(value)
         return value
+
+    def postpones(self, tag: Tag) -> bool:
+        """Whether a pending tensor stays pending although an operation wants it."""
+        return False
 
     # ------------------------------------------------------------------ interception
 
@@ -307,7 +317,7 @@ class Recorder(TorchFunctionMode):
 
     def _unknown(self, call: Call) -> Any:
         output = call.func(*call.args, **call.kwargs)
-        tensors = [value for value in tree_flatten(output)[0] if isinstance(value, Tensor) and value.requires_grad]
+        tensors = [value for value in tree_flatten(output)[0] if isinstance(value, Tensor) and self._follows(value)]
         if not tensors:
             return output
         if self.strict:
@@ -347,6 +357,10 @@ class Recorder(TorchFunctionMode):
         return tensor.untyped_storage().data_ptr()
 
     # ------------------------------------------------------------------ small helpers
+
+    def _follows(self, value: Tensor) -> bool:
+        """Whether the result of an operation on a recorded tensor depends on the input."""
+        return value.requires_grad or (not self.with_history and value.is_floating_point())
 
     def _prepare(self, operation: Operation) -> Operation:
         operation.backward = self.backward

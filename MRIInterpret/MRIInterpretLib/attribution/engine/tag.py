@@ -33,6 +33,8 @@ class Tag:
         The tensor that stands for this one now, after an in-place change or once a pending one is computed.
     plan
         What is pending, for operations that may join it.
+    patch
+        Where it differs from the same tensor of an input that is known already.
     stale
         Why this tensor may not be used any more (it shared memory with one that was changed in place).
     """
@@ -45,6 +47,7 @@ class Tag:
     replacement: Tensor | None = None
     stale: str = ""
     plan: Any = None
+    patch: Any = None
 
 
 def tag_of(tensor: Tensor) -> Tag | None:

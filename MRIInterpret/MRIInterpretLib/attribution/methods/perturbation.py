@@ -34,7 +34,7 @@ class Occlusion(Method):
     patch: int | tuple[int, ...] = 16
     stride: int | tuple[int, ...] | None = None
     fill: float = 0.0
-    batch: int = 4
+    batch: int = 16
 
     name: ClassVar[str] = "occlusion"
     title: ClassVar[str] = "Occlusion"
@@ -83,12 +83,9 @@ class RegionOcclusion(Method):
     fill
         ``"mean"``: the mean intensity of the brain outside the region. ``"surround"``: the mean of the voxels within
         two voxels of the region. ``"zero"``: as outside the brain.
-    batch
-        Regions that are run together.
     """
 
     fill: str = "mean"
-    batch: int = 4
 
     name: ClassVar[str] = "region_occlusion"
     title: ClassVar[str] = "Region occlusion"
@@ -111,31 +108,33 @@ class RegionOcclusion(Method):
         found = torch.zeros(x.shape[0], *run.shape, dtype=x.dtype, device=x.device)
         numbers = [int(label) for label in labels.unique() if label != 0]
         drops: dict[int, list[float]] = {}
-        for first in range(0, len(numbers), self.batch):
-            run.progress(self.title, first / len(numbers))
-            chosen = numbers[first : first + self.batch]
-            scans = torch.cat([self._filled(x, labels == label, run.mask) for label in chosen])
-            weights = run.weights.repeat(len(chosen), 1)
-            scores = (weights * run.forward(scans)).sum(1).reshape(len(chosen), -1)
-            for label, score in zip(chosen, scores, strict=True):
-                drop = run.values - score
-                drops[label] = drop.tolist()
-                found += torch.where(labels == label, drop.reshape(-1, *[1] * len(run.shape)), 0)
+        for number, label in enumerate(numbers):
+            run.progress(self.title, number / len(numbers))
+            region = labels == label
+            corners = region.nonzero()
+            low, high = corners.amin(0).tolist(), (corners.amax(0) + 1).tolist()
+            box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
+            inside = (slice(None), slice(None), *box)
+            values = torch.where(region[box], self._level(x, region, run.mask), x[inside])
+            drop = run.values - run.changed_values([tuple(low)], values[None])[0]
+            drops[label] = drop.tolist()
+            found += torch.where(region, drop.reshape(-1, *[1] * len(run.shape)), 0)
         return found, {"drop_by_region": drops}
 
-    def _filled(self, x: Tensor, region: Tensor, mask: Tensor | None) -> Tensor:
+    def _level(self, x: Tensor, region: Tensor, mask: Tensor | None) -> Tensor:
+        """What the region is filled with, (N, C, 1, ...)."""
         import torch
 
+        ones = [1] * region.dim()
         if self.fill == "zero":
-            return torch.where(region, 0, x)
+            return torch.zeros(*x.shape[:2], *ones, dtype=x.dtype, device=x.device)
         brain = mask if mask is not None else (x != 0).any(1).any(0)
         around = brain & ~region
         if self.fill == "surround":
             wide = _dilated(region, 2) & around
             around = wide if bool(wide.any()) else around
-        size = around.sum().clamp(min=1)
-        level = (x * around).flatten(2).sum(2) / size
-        return torch.where(region, level.reshape(*level.shape, *[1] * region.dim()), x)
+        level = (x * around).flatten(2).sum(2) / around.sum().clamp(min=1)
+        return level.reshape(*level.shape, *ones)
 
 
 def _dilated(region: Tensor, voxels: int) -> Tensor:
