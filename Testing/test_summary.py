@@ -164,4 +164,6 @@ def test_bad_maps() -> None:
         summarise({"a": good}, brain, GRID, labels, weights={"a": -1.0})
     constant = summarise({"a": good, "flat": np.full(SHAPE, 2.0)}, brain, GRID, labels)
     assert constant.left_out == {"flat": "the map is constant inside the brain"}
+    against = summarise({"a": good, "against": -np.abs(good)}, brain, GRID, labels)
+    assert "all against it" in against.left_out["against"]
     assert np.allclose(constant.score.array, summarise({"a": good}, brain, GRID, labels).score.array)

@@ -97,7 +97,7 @@ def summarise(
         # In single precision: the last digits of the smoothing must not order voxels that are equal.
         ranks[name] = rank_inside(prepared[inside].astype(np.float32))
         if not ranks[name].any():
-            excluded.setdefault(name, "the map is constant inside the brain")
+            excluded.setdefault(name, _why_empty(np.asarray(maps[name])[inside], part))
     chosen = {name: float((weights or {}).get(name, 1.0)) for name in names if name not in excluded}
     if min(chosen.values(), default=0.0) < 0:
         raise UserError("The weights of the summary score must not be negative.")
@@ -175,6 +175,13 @@ def _check(maps: Mapping[str, Array], inside: NDArray[np.bool_]) -> None:
             raise ValueError(f"map {name} of shape {np.shape(values)}, mask of shape {inside.shape}")
         if not np.isfinite(values).all():
             raise UserError(f"The map of {name} holds NaN or infinite values: the method failed on this model.")
+
+
+def _why_empty(values: Array, part: str) -> str:
+    """Why a map orders no voxels: a reader must be able to tell "no evidence" from "no map"."""
+    if part == "positive" and values.min() < 0:
+        return "no voxel of the brain speaks for the target in this map, all against it"
+    return "the map is constant inside the brain"
 
 
 def _part(values: NDArray[np.float64], part: str) -> NDArray[np.float64]:
