@@ -36,24 +36,26 @@ def _setting(size: int = 4):  # type: ignore[no-untyped-def]
 
 def test_taking_out_costs_exactly_what_a_linear_network_says() -> None:
     subject, parts, values, exact, _ = _setting()
-    taken = random_sets(parts, 7, 0.4, np.random.default_rng(0))
+    taken = random_sets(parts, 7, 3, np.random.default_rng(0))
     whole = explained_values(subject.network, subject.image, subject.target)[0]
     expected = [whole - exact[np.isin(parts, 1 + np.flatnonzero(row))].sum() for row in taken]
     np.testing.assert_allclose(values(taken), expected, atol=1e-4)
 
 
-def test_random_sets_have_about_the_share_they_should() -> None:
+def test_random_sets_take_every_part_equally_often() -> None:
     parts = blocks(brain(), 2)
-    taken = random_sets(parts, 50, 0.3, np.random.default_rng(0))
+    taken = random_sets(parts, 50, 5, np.random.default_rng(0))
     sizes = np.bincount(parts.ravel())[1:]
     shares = taken @ sizes / sizes.sum()
-    assert np.all(np.abs(shares - 0.3) < 0.02)
+    assert taken.shape == (50, parts.max())
+    assert np.all(np.abs(shares - 0.2) < 0.02)
+    assert np.all(taken.sum(axis=0) == 10)
     assert len({row.tobytes() for row in taken}) == 50
 
 
 def test_the_exact_map_correlates_perfectly_and_its_opposite_the_other_way() -> None:
     subject, parts, values, exact, _ = _setting()
-    taken = random_sets(parts, 20, 0.3, np.random.default_rng(0))
+    taken = random_sets(parts, 20, 3, np.random.default_rng(0))
     drops = explained_values(subject.network, subject.image, subject.target)[0] - values(taken)
     assert faithfulness_correlation(exact, parts, taken, drops) == pytest.approx(1, abs=1e-4)
     assert faithfulness_correlation(-3 * exact, parts, taken, drops) == pytest.approx(-1, abs=1e-4)
@@ -62,7 +64,7 @@ def test_the_exact_map_correlates_perfectly_and_its_opposite_the_other_way() -> 
 
 def test_chance_is_what_shuffled_maps_reach() -> None:
     subject, parts, values, exact, _ = _setting(size=3)
-    taken = random_sets(parts, 24, 0.3, np.random.default_rng(0))
+    taken = random_sets(parts, 24, 8, np.random.default_rng(0))
     drops = explained_values(subject.network, subject.image, subject.target)[0] - values(taken)
     chance = chance_correlation(exact, parts, taken, drops, np.random.default_rng(0))
     # By another way: shuffle the densities on the voxels and use the correlation itself.
