@@ -187,6 +187,42 @@ def simulate(
 
 
 @app.command()
+def train(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
+    table: Annotated[
+        Path | None, typer.Option(help="Participants table (path, group): train on these scans, not on the simulator.")
+    ] = None,
+    label_maps: Annotated[
+        Path | None, typer.Option(help="Label maps for the simulator; the template's anatomy if left out.")
+    ] = None,
+    held_out: Annotated[str, typer.Option(help="Label maps that only serve for testing: 02,09.")] = "",
+    left_out: Annotated[str, typer.Option(help="Label maps that are not used at all.")] = "",
+    brains: Annotated[int, typer.Option(help="Simulated brains in the training bank.")] = 900,
+    samples: Annotated[int, typer.Option(help="Scans to train on in all.")] = 12000,
+    every: Annotated[int, typer.Option(help="Scans between validations and checkpoints.")] = 1500,
+    patience: Annotated[int, typer.Option(help="Stop after so many validations without improvement; 0: never.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same training on a CPU.")] = 1,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation (with --table).")] = 5,
+    init: Annotated[str, typer.Option(help="Bundle to fine-tune.")] = "",
+    work: Annotated[
+        Path | None, typer.Option(help="For prepared scans and checkpoints (gigabytes); OUTPUT.work if left out.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    evaluate: Annotated[bool, typer.Option(help="Evaluate on the held-out label maps afterwards.")] = True,
+    evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Evaluate the bundle that is there.")] = False,
+) -> None:
+    """Train the bundled network, on simulated atrophy or on your own scans. The same call goes on after a stop."""
+    from .command_line.train import evaluate_command, settings_of, simulated, train_command
+
+    simulation = simulated(label_maps, held_out, left_out, brains)
+    if evaluate_only:
+        evaluate_command(output, simulation, work)
+        return
+    settings = settings_of(samples, seed, every, patience, device)
+    train_command(output, settings, simulation, table, folds=folds, init=init, work=work, evaluate=evaluate)
+
+
+@app.command()
 def check(as_json: Json = False) -> None:
     """Tell whether the environment is sound; each failure with its remedy."""
     from .command_line.check import check_command
