@@ -44,7 +44,6 @@ def simulated(label_maps: Path | None, held_out: str, left_out: str, brains: int
         held_out=_names(held_out),
         left_out=_names(left_out),
         brains=brains,
-        first_brains=min(300, brains),
     )
 
 

@@ -25,6 +25,7 @@ from .fit import FitSettings, fit, identity_of
 from .samples import BankSamples
 from .start import start_network
 
+_MARGIN = 8  # voxels without brain at each face of the model grid, left out for most of the training
 # Seeds of the banks are apart from each other whatever the training's seed is.
 _BANK_SEEDS = {"train": 11, "val": 12, "test": 13}
 
@@ -44,7 +45,7 @@ class SimulatedTraining:
     brains
         Items of the training bank; 30 % have an evenly spread fraction.
     first_brains
-        How many are simulated before training begins; the rest follow meanwhile.
+        How many are simulated before training begins, the rest meanwhile; all if left out. Part of what a seed means.
     validation_brains, test_brains
         Items of the other two banks.
     """
@@ -53,7 +54,7 @@ class SimulatedTraining:
     held_out: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     brains: int = 900
-    first_brains: int = 300
+    first_brains: int | None = None
     validation_brains: int = 96
     test_brains: int = 399
 
@@ -101,7 +102,8 @@ def train(
     training, testing = _split(simulation, work / "anatomies", progress)
     _fill(work, "val", training, simulation.validation_brains, progress)
     network, fine_tune = start_network(init, settings.seed)
-    begun = min(simulation.first_brains, simulation.brains)
+    begun = min(simulation.first_brains or simulation.brains, simulation.brains)
+    settings = replace(settings, margin=settings.margin or _MARGIN)
     _fill(work, "train", training, begun, progress)
     filler = None
     if begun < simulation.brains:
