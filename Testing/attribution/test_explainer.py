@@ -140,6 +140,20 @@ def test_model_is_untouched_after_an_exception() -> None:
     _assert_same(before, _state(model))
 
 
+def test_backward_hooks_of_others_stay_and_stay_out() -> None:
+    # MONAI leaves such hooks behind on the layers it has explained.
+    model, x, called = plain(), volume(), []
+    wanted = Explainer(model).explain(x, 0, PANEL)
+    handle = model[4].register_full_backward_hook(lambda *_: called.append(1))
+    found = Explainer(model).explain(x, 0, PANEL)
+    assert not called
+    for name in PANEL:
+        assert torch.equal(found[name].map, wanted[name].map)
+    model(x.clone().requires_grad_()).sum().backward()
+    assert called
+    handle.remove()
+
+
 def test_training_mode_is_explained_as_evaluation_mode() -> None:
     x = volume()
     wanted = Explainer(plain()).explain(x, 0, PANEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,8 @@ def untouched(model: nn.Module) -> Iterator[None]:
     modules = [module for module in model.modules() if hasattr(module, "training")]
     training = [module.training for module in modules]
     tables = [(module, dict(module._parameters), dict(module._buffers)) for module in modules if _has_tables(module)]
+    # Other tools' backward hooks do not concern the maps, and cannot be set up on tensors that are not computed yet.
+    hooks = [(module, module._backward_hooks, module._backward_pre_hooks) for module, _, _ in tables]
     buffers = [(buffer, buffer.detach().clone(), buffer._version) for buffer in model.buffers()]
     devices = {parameter.device.index or 0 for parameter in model.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(devices=sorted(devices)):
@@ -28,10 +31,14 @@ def untouched(model: nn.Module) -> Iterator[None]:
             for module in modules:
                 # Not .eval(): a model may override it, and each flag has to come back on its own.
                 module.training = False
+            for module, _, _ in hooks:
+                module._backward_hooks, module._backward_pre_hooks = OrderedDict(), OrderedDict()
             yield
         finally:
             for module, flag in zip(modules, training, strict=True):
                 module.training = flag
+            for module, backward, before in hooks:
+                module._backward_hooks, module._backward_pre_hooks = backward, before
             for module, parameters, registered in tables:
                 if module._parameters != parameters or any(
                     module._buffers.get(key) is not value for key, value in registered.items()

@@ -142,7 +142,7 @@ def _changed(operation: Operation, patches: list[Any], base: Tensor) -> Patch | 
 
 
 def changed_outputs(model: nn.Module, baseline: list[Tensor], x: Tensor, places: list[Place], values: Tensor) -> Any:
-    """The model's outputs, boxes * N samples, for ``x`` (N, C, ...) with ``values`` (boxes, N, C, *size) at ``places``."""
+    """The model's outputs for ``x`` (N, C, ...) with ``values`` (boxes, N, C, *size) at ``places``, one at a time."""
     recorder = Partial(model, baseline)
     return recorder.forward(model, recorder.start(x, places, values))
 
