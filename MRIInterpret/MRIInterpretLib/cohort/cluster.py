@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def _cluster(where: Where, capacity: Capacity | None) -> Any:
         processes=processes,
         memory_limit=capacity.memory * (1 if processes else capacity.workers),
         dashboard_address=None,
-        host="127.0.0.1",
+        host="127.0.0.1" if processes else None,
         silence_logs=50,  # what a worker's end means is told by the run itself
     )
 
@@ -135,6 +136,8 @@ def _slurm_cluster(text: str, workers: int | None) -> Any:
         cores, jobs = int(named.pop("cores")), int(options["jobs"])
     except ValueError as error:
         raise UserError("--slurm: cores and jobs are whole numbers.") from error
+    if shutil.which("sbatch") is None:
+        raise UserError("--slurm needs Slurm's command sbatch, which is not here: run this on a node that submits jobs.")
     try:
         # One subject at a time and job: torch uses the job's cores by itself.
         cluster = SLURMCluster(cores=1, job_cpu=cores, processes=1, job_extra_directives=extra, **named)

@@ -1,0 +1,44 @@
+"""Cohorts to test on: a small one that is really run, and a larger one whose subjects' files are written by formula."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+
+from bundles import write_small_bundle
+from cohort_scans import write_cohort
+from MRIInterpretLib.cohort.cluster import Where
+from MRIInterpretLib.cohort.planning import Options, Plan
+from written_cohort import write_finished_cohort
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with random weights."""
+    return write_small_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def options(bundle: Path) -> Options:
+    """The quickest that is still everything: one method, scans in template space, no pages."""
+    where = Where(workers=2, device="cpu", memory=2**30)
+    return Options(
+        model=str(bundle), methods=("grad_cam",), mask="none", space="mni", native=False, pages=False, cache=False,
+        permutations=0, where=where,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table of four subjects with scans."""
+    return write_cohort(tmp_path_factory.mktemp("four subjects"), ["CN", "CN", "AD", "AD"])
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Plan:
+    """A plan whose 14 subjects are complete, with maps and predictions that are known."""
+    return write_finished_cohort(tmp_path_factory.mktemp("finished"), bundle)

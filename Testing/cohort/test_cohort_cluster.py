@@ -1,0 +1,160 @@
+"""Where the work runs: how many workers fit, devices, schedulers, Slurm, and the time left."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from MRIInterpretLib.cohort import pinning
+from MRIInterpretLib.cohort.capacity import RESERVED_BYTES, free_memory, plan_workers
+from MRIInterpretLib.cohort.cluster import Where, open_client, slurm_options
+from MRIInterpretLib.cohort.subjects import Outcome
+from MRIInterpretLib.cohort.tally import Tally
+from MRIInterpretLib.errors import UserError
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("wanted", "subjects", "free_gib", "cores", "gpus", "workers", "threads"),
+    [
+        (None, 100, 64, 8, 0, 4, 2),  # by the cores
+        (8, 100, 64, 8, 0, 8, 1),  # as asked
+        (8, 100, 10, 8, 0, 4, 2),  # by the memory: (10 - 1) / 2
+        (None, 2, 64, 8, 0, 2, 4),  # no more than subjects
+        (None, 100, 64, 8, 2, 2, 4),  # by the GPUs
+        (6, 100, 64, 8, 2, 2, 4),
+        (None, 100, 64, 1, 0, 1, 1),
+    ],
+)
+def test_workers_fit_into_memory_cores_and_gpus(
+    wanted: int | None, subjects: int, free_gib: int, cores: int, gpus: int, workers: int, threads: int
+) -> None:
+    found = plan_workers(wanted, subjects, available=free_gib * GIB, cores=cores, gpus=gpus, per_worker=2 * GIB)
+    assert (found.workers, found.threads) == (workers, threads)
+    assert found.workers * found.memory <= free_gib * GIB - RESERVED_BYTES
+    assert bool(found.note) == (wanted is not None and workers < wanted)
+
+
+def test_too_little_memory_and_no_worker() -> None:
+    with pytest.raises(UserError, match=r"2\.0 GiB of memory free"):
+        plan_workers(None, 3, available=2 * GIB, cores=4, per_worker=2 * GIB)
+    with pytest.raises(UserError, match="--workers 1"):
+        plan_workers(0, 3, available=64 * GIB, cores=4)
+    assert 0 < free_memory() < 2**50
+
+
+_PIN = """
+import os, sys, time
+from pathlib import Path
+from MRIInterpretLib.cohort import pinning
+os.environ.pop(pinning.VARIABLE, None)
+print("device", pinning.pin_device(2, Path(sys.argv[1])), flush=True)
+time.sleep(60)
+"""
+
+
+def start_worker(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """A process that pins a device and stays, and the device it got."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    worker = subprocess.Popen(
+        [sys.executable, "-c", _PIN, str(folder)], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert worker.stdout is not None
+    return worker, worker.stdout.readline().removeprefix("device").strip()
+
+
+def test_each_worker_process_gets_a_device_of_its_own(tmp_path: Path) -> None:
+    workers = []
+    try:
+        workers = [start_worker(tmp_path) for _ in range(3)]
+        assert [device for _, device in workers] == ["0", "1", ""]  # none is left for the third
+        workers[0][0].kill()
+        workers[0][0].wait(10)
+        workers.append(start_worker(tmp_path))
+        assert workers[-1][1] == "0"  # a killed worker's device is free again
+    finally:
+        for worker, _ in workers:
+            worker.kill()
+            worker.communicate()
+
+
+def test_a_device_that_was_given_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(pinning.VARIABLE, "5")
+    assert pinning.pin_device(8, tmp_path) == "5"
+    assert pinning.pin_worker("cpu") == ""
+
+
+def test_an_unreachable_scheduler_is_a_sentence(tmp_path: Path) -> None:
+    where = Where(scheduler="tcp://127.0.0.1:9", patience=1.0)
+    with pytest.raises(UserError, match=r"tcp://127\.0\.0\.1:9 cannot be reached"), open_client(where, None, tmp_path):
+        pass
+    with (
+        pytest.raises(UserError, match="cannot be reached"),
+        open_client(Where(scheduler="nonsense:x"), None, tmp_path),
+    ):
+        pass
+
+
+def test_a_scheduler_without_workers_is_a_sentence(tmp_path: Path) -> None:
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as cluster:
+        where = Where(scheduler=cluster.scheduler_address, patience=1.0)
+        with pytest.raises(UserError, match="No worker of tcp"), open_client(where, None, tmp_path):
+            pass
+
+
+def test_slurm_options() -> None:
+    assert slurm_options("queue=short, cores=4") == {"queue": "short", "cores": "4"}
+    for text in ("partition=x", "cores", "cores="):
+        with pytest.raises(UserError, match="--slurm does not understand"):
+            slurm_options(text)
+    with pytest.raises(UserError, match="whole numbers"), open_client(Where(slurm="cores=two"), None, Path()):
+        pass
+
+
+def test_slurm_jobs_are_submitted_and_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for sbatch runs each job's script here, as Slurm would on a node."""
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    scripts = {
+        "sbatch": f'cp "$1" {tmp_path}/job.sh\nbash {tmp_path}/job.sh >{tmp_path}/job.log 2>&1 &\necho "Submitted batch job $!"',
+        "scancel": 'kill "$@" 2>/dev/null\ntrue',
+    }
+    for name, text in scripts.items():
+        (commands / name).write_text(f"#!/bin/bash\n{text}\n")
+        (commands / name).chmod(0o755 | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    where = Where(slurm="queue=short,cores=2,memory=3GB,walltime=00:10:00,gpus=1,jobs=1", device="cpu", patience=20)
+    with open_client(where, None, tmp_path / "out") as client:
+        assert client.submit(os.getpid, pure=False).result(timeout=30) != os.getpid()
+    script = (tmp_path / "job.sh").read_text()
+    for line in ("#SBATCH -p short", "--cpus-per-task=2", "#SBATCH --gres=gpu:1", "-t 00:10:00", "--nthreads 1"):
+        assert line in script
+
+
+def test_missing_sbatch_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    where = Where(slurm="jobs=1", patience=3)
+    with pytest.raises(UserError, match="sbatch"), open_client(where, None, tmp_path):
+        pass
+
+
+def test_the_tally_tells_pace_and_time_left() -> None:
+    time = [0.0]
+    tally = Tally(10, skipped=3, now=lambda: time[0])
+    assert tally.seconds_left() is None
+    assert tally.seconds_each() is None
+    for number in range(4):
+        time[0] += 5.0  # two workers, ten seconds each
+        tally.add(Outcome(f"sub-{number}", 10.0, "bad" if number == 3 else ""))
+    assert tally.seconds_left() == pytest.approx(30.0)
+    assert tally.seconds_each() == 10.0
+    assert tally.fraction == 0.4
+    assert tally.sentence() == "4 of 10 subjects done, 1 failed, 10.0 s per subject, 3 were complete before"
+    assert Tally(0).fraction == 1.0

@@ -1,0 +1,249 @@
+"""The whole run on real worker processes: killed workers, a killed run, Ctrl-C, and the same results after all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from cohort_scans import write_cohort
+from MRIInterpretLib.cohort import process
+from MRIInterpretLib.cohort.cluster import Where
+from MRIInterpretLib.cohort.planning import Options, Plan, make_plan
+from MRIInterpretLib.cohort.run import run_cohort
+from MRIInterpretLib.cohort.subjects import Job, Outcome
+from MRIInterpretLib.errors import Cancelled, UserError
+
+
+def fingerprint(plan: Plan) -> dict[str, Any]:
+    """Predictions and voxels of every complete subject, and those of a group map."""
+    found = {}
+    for unit in plan.units():
+        voxels = np.asarray(nib.load(unit.file("template/grad_cam")).dataobj)
+        found[unit.subject.name] = (unit.record["prediction"], hashlib.sha256(voxels.tobytes()).hexdigest())
+    mean = np.asarray(nib.load(plan.output / "group" / "maps" / "grad_cam" / "true-AD_mean.nii.gz").dataobj)
+    return found | {"group": hashlib.sha256(mean.tobytes()).hexdigest()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, four: Path, options: Options) -> Plan:
+    """The four subjects on a local cluster of two worker processes."""
+    plan = make_plan(four, tmp_path_factory.mktemp("undisturbed"), options)
+    steps: list[tuple[str, float]] = []
+    counts: list[int] = []
+    result = run_cohort(plan, lambda *step: steps.append(step), lambda tally: counts.append(len(tally.done)))
+    assert (result.done, result.skipped, result.failures) == (4, 0, ())
+    assert counts == [1, 2, 3, 4]
+    assert steps[0] == ("Explaining the subjects", 0.0)
+    assert {name for name, fraction in steps if fraction == 1.0} == {
+        "Explaining the subjects", "Group tables", "Group maps", "Drawing the cohort's report",
+    }  # fmt: skip
+    return plan
+
+
+def worker_processes() -> list[psutil.Process]:
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if any("spawn_main" in part for part in child.cmdline())]
+
+
+def test_a_killed_worker_changes_nothing(undisturbed: Plan, four: Path, tmp_path: Path, options: Options) -> None:
+    plan = make_plan(four, tmp_path / "out", options)
+    killed: list[psutil.Process] = []
+
+    def kill_one(tally: Any) -> None:
+        if not killed:  # one subject is done, so both workers are in the middle of others
+            killed.append(worker_processes()[0])
+            killed[0].kill()
+
+    result = run_cohort(plan, on_subject=kill_one)
+    assert killed
+    assert not killed[0].is_running()
+    assert (result.done, result.failures) == (4, ())
+    assert fingerprint(plan) == fingerprint(undisturbed)
+    assert not list(plan.output.glob(".partial-*"))
+
+
+def test_a_rerun_computes_nothing(undisturbed: Plan, four: Path) -> None:
+    plan = make_plan(four, undisturbed.output, undisturbed.options)
+    assert plan.jobs == ()
+    before = fingerprint(undisturbed)
+    result = run_cohort(plan)
+    assert (result.done, result.skipped) == (0, 4)
+    assert fingerprint(plan) == before
+
+
+def test_an_existing_scheduler(undisturbed: Plan, four: Path, tmp_path: Path, options: Options) -> None:
+    from distributed import LocalCluster
+
+    table = tmp_path / "one.tsv"
+    table.write_text(
+        "".join(four.read_text().splitlines(keepends=True)[:2]).replace("sub-01/", f"{four.parent}/sub-01/")
+    )
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
+        where = Where(scheduler=cluster.scheduler_address, device="cpu")
+        plan = make_plan(table, tmp_path / "out", replace(options, where=where))
+        assert plan.capacity is None
+        result = run_cohort(plan)
+    assert result.done == 1
+    (unit,) = plan.units()
+    same = undisturbed.units()[0]
+    assert unit.record["prediction"] == same.record["prediction"]
+
+
+def test_threads_cancel_and_a_full_disk(
+    four: Path, tmp_path: Path, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads of this process, so that its parts can be replaced."""
+
+    def work(job: Job) -> Outcome:
+        if job.subject.id == "03":
+            return Outcome(job.subject.name, 0.1, "No space left on device", disk_full=True)
+        time.sleep(0.1)
+        return Outcome(job.subject.name, 0.1)
+
+    monkeypatch.setattr(process, "process_subject", work)
+    where = Where(workers=1, threads=True, device="cpu", memory=2**30)
+    plan = make_plan(four, tmp_path / "out", replace(options, where=where))
+    with pytest.raises(UserError, match=r"full: [012] subjects are complete"):
+        run_cohort(plan)
+
+    def cancel(step: str, fraction: float) -> None:
+        if fraction > 0:
+            raise Cancelled(step)
+
+    with pytest.raises(Cancelled):
+        run_cohort(plan, cancel)
+    assert process.STOP.is_set()
+    with pytest.raises(Cancelled):
+        process._checked("Explaining", 0.5)
+
+
+def test_a_cohort_of_which_none_succeeds_is_an_error(
+    four: Path, tmp_path: Path, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "process_subject", lambda job: Outcome(job.subject.name, 0.1, "It has no brain."))
+    where = Where(workers=2, threads=True, device="cpu", memory=2**30)
+    with pytest.raises(UserError, match=r"No subject could be explained\. sub-0"):
+        run_cohort(make_plan(four, tmp_path / "out", replace(options, where=where)))
+    assert len(pd.read_csv(tmp_path / "out" / "failures.tsv", sep="\t")) == 4
+
+
+# ---- the command in a process of its own
+
+
+@pytest.fixture
+def command(tmp_path: Path, bundle: Path) -> list[str]:
+    """Five subjects, one of which has no image in its file."""
+    table = write_cohort(tmp_path, ["CN", "AD", "CN", "AD", "CN"])
+    path = tmp_path / "sub-02" / "anat" / "sub-02_T1w.nii.gz"
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.zeros(image.shape, np.float32), image.affine), path)
+    options = ["--model", str(bundle), "--methods", "grad_cam", "--mask", "none", "--space", "mni", "--no-native"]
+    options += ["--no-pages", "--no-cache", "--device", "cpu", "--workers", "1", "--memory", "1", "--permutations", "0"]
+    module = [sys.executable, "-m", "MRIInterpretLib.cli"]
+    return [*module, "cohort", str(table), "-o", str(tmp_path / "out"), "--no-scene", *options]
+
+
+def start(command: list[str]) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_for(path: Path, running: subprocess.Popen[str]) -> None:
+    """Until a file is there; a run that ends before fails the test."""
+    limit = time.monotonic() + 90
+    while not path.exists():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def complete(output: Path) -> set[str]:
+    """Subjects whose folder is there; each must be whole."""
+    found = set()
+    for folder in output.glob("sub-*"):
+        record = json.loads((folder / f"{folder.name}_unit.json").read_text())
+        for entry in record["files"].values():
+            path = folder / entry["path"]
+            assert path.stat().st_size == entry["bytes"]
+            if path.name.endswith(".nii.gz"):
+                np.asarray(nib.load(path).dataobj)
+        found.add(folder.name)
+    return found
+
+
+def test_kill_minus_9_and_ctrl_c_lose_only_the_subject_under_way(command: list[str], tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    run = start(command)
+    wait_for(output / "sub-01" / "sub-01_unit.json", run)
+    family = psutil.Process(run.pid).children(recursive=True)
+    run.kill()
+    run.wait(10)
+    psutil.wait_procs(family, timeout=20)
+    assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    first = complete(output)
+    assert "sub-01" in first
+    assert len(first) < 4
+
+    run = start(command)  # goes on with the third
+    wait_for(output / "sub-03" / "sub-03_unit.json", run)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "Traceback" not in err
+    assert "nothing is half-written" in err
+    second = complete(output)
+    assert second >= first | {"sub-03"}
+
+    run = start([*command, "--json"])
+    out, err = run.communicate(timeout=200)
+    assert run.returncode == 1, err  # one subject failed
+    result = json.loads(out)
+    assert result["skipped"] == len(second)
+    assert result["done"] == 4 - len(second)
+    assert list(result["failed"]) == ["sub-02"]
+    assert "all zero" in result["failed"]["sub-02"]
+    assert complete(output) == {"sub-01", "sub-03", "sub-04", "sub-05"}
+    assert not list(output.glob(".partial-*"))
+    failures = pd.read_csv(output / "failures.tsv", sep="\t")
+    assert failures["subject"].tolist() == ["sub-02"]
+    assert len(pd.read_csv(output / "group" / "predictions.csv")) == 4
+    assert json.loads((output / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(command: list[str], tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    run = start([*command, "--dry-run", "--workers", "64"])
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 0, err
+    assert "5 subjects (3 CN, 0 MCI, 2 AD)" in out
+    assert "To be run: 5 on" in out
+    assert "No subject is MCI." in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_problems_are_printed_before_anything_runs(command: list[str], tmp_path: Path) -> None:
+    table = tmp_path / "participants.tsv"
+    table.write_text(table.read_text().replace("sub-03/anat", "nowhere").replace("sub-04\tAD", "sub-04\tSMC"))
+    run = start(command)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert "Line 4 (sub-03)" in err
+    assert "Line 5 (sub-04)" in err
+    assert "2 problems" in err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()

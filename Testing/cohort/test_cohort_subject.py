@@ -1,0 +1,196 @@
+"""One subject: complete or not there, skipped while nothing changed, and its failure told."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from cohort_scans import write_cohort, write_scan
+from MRIInterpretLib.cohort import folders, process
+from MRIInterpretLib.cohort.planning import Options, Plan, make_plan
+from MRIInterpretLib.cohort.unit import read_unit
+from MRIInterpretLib.cohort.validation import InvalidTable
+from MRIInterpretLib.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory, options: Options) -> Plan:
+    """A cohort of two of which the first is complete, with everything that can be written."""
+    folder = tmp_path_factory.mktemp("two subjects")
+    full = replace(options, native=True, pages=True)
+    plan = make_plan(write_cohort(folder, ["CN", "AD"], bids=True), folder / "out", full)
+    outcome = process.process_subject(plan.jobs[0])
+    assert outcome.reason == ""
+    return plan
+
+
+def names(plan: Plan) -> list[str]:
+    return [job.subject.name for job in plan.jobs]
+
+
+def again(plan: Plan, **changes: Any) -> Plan:
+    return make_plan(plan.cohort.table, plan.output, replace(plan.options, **changes))
+
+
+def test_the_folder_is_bids_derivatives(explained: Plan) -> None:
+    folder = explained.output / "sub-01"
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    expected = {"sub-01_unit.json", "sub-01_regions.tsv", "sub-01_agreement.tsv", "sub-01_prediction.json"}
+    expected |= {"sub-01_provenance.json", "sub-01_report.html"}
+    for space in ("MNI152NLin2009aSym", "orig"):
+        for stem in ("gradcam_relevance", "summary_relevance", "consensus_dseg"):
+            expected |= {f"anat/sub-01_space-{space}_desc-{stem}{end}" for end in (".nii.gz", ".json")}
+    expected |= {"anat/sub-01_space-MNI152NLin2009aSym_desc-preproc_T1w.nii.gz"}
+    expected |= {"anat/sub-01_space-orig_desc-brain_mask.nii.gz"}
+    assert found == expected
+    image = nib.load(folder / "anat" / "sub-01_space-MNI152NLin2009aSym_desc-gradcam_relevance.nii.gz")
+    assert image.shape == (96, 112, 96)
+    assert int(image.header["sform_code"]) == 4
+    sidecar = json.loads((folder / "anat" / "sub-01_space-orig_desc-gradcam_relevance.json").read_text())
+    assert sidecar["Units"]
+    assert sidecar["Target"] == "AD - CN"
+    assert not list(explained.output.glob(".partial-*"))
+
+
+def test_what_is_complete_and_unchanged_is_skipped(explained: Plan) -> None:
+    assert names(again(explained)) == ["sub-02"]
+    assert names(again(explained, force=True)) == ["sub-01", "sub-02"]
+
+
+@pytest.mark.parametrize("changes", [{"methods": ("lrp",)}, {"target": "AD"}, {"native": False}, {"space": "native"}])
+def test_other_parameters_are_another_result(explained: Plan, changes: dict[str, Any]) -> None:
+    assert names(again(explained, **changes)) == ["sub-01", "sub-02"]
+
+
+def test_another_scan_another_model_a_lost_or_cut_file(explained: Plan, tmp_path: Path) -> None:
+    from bundles import write_small_bundle
+
+    assert names(again(explained, model=str(write_small_bundle(tmp_path / "other", seed=1)))) == ["sub-01", "sub-02"]
+    scan = explained.cohort.subjects[0].scan
+    old = scan.read_bytes()
+    write_scan(scan, seed=99)
+    assert names(again(explained)) == ["sub-01", "sub-02"]
+    scan.write_bytes(old)
+    path = next((explained.output / "sub-01" / "anat").glob("*space-orig_desc-summary*.nii.gz"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    assert names(again(explained)) == ["sub-01", "sub-02"]
+    path.write_bytes(whole)
+    assert names(again(explained)) == ["sub-02"]
+
+
+def test_a_failing_subject_is_recorded_and_forgotten_when_it_succeeds(tmp_path: Path, options: Options) -> None:
+    table = write_cohort(tmp_path, ["CN"])
+    scan = tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
+    good = scan.read_bytes()
+    image = nib.load(scan)
+    nib.save(nib.Nifti1Image(np.zeros(image.shape, np.float32), image.affine), scan)
+    plan = make_plan(table, tmp_path / "out", options)
+    outcome = process.process_subject(plan.jobs[0])
+    assert "all zero" in outcome.reason
+    assert not outcome.disk_full
+    note = plan.output / "logs" / "sub-01.json"
+    assert "all zero" in json.loads(note.read_text())["reason"]
+    assert not (plan.output / "sub-01").exists()
+    scan.write_bytes(good)
+    plan = make_plan(table, tmp_path / "out", options)
+    assert process.process_subject(plan.jobs[0]).reason == ""
+    assert not note.exists()
+
+
+def test_a_full_disk_is_told_apart_and_leaves_the_older_result(
+    explained: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = explained.cohort.subjects[0]
+    before = (explained.output / "sub-01" / "sub-01_unit.json").read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    outcome = process.process_subject(again(explained, force=True).jobs[0])
+    monkeypatch.undo()
+    assert outcome.disk_full
+    assert "Cannot write" in outcome.reason
+    assert (explained.output / "sub-01" / "sub-01_unit.json").read_bytes() == before
+    assert read_unit(explained.output, subject, explained.keys[subject.name]) is not None
+    assert not list(explained.output.glob(".partial-*"))
+
+
+def test_an_unforeseen_error_is_a_sentence_too(
+    explained: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def burst(_: Any) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(process, "_explain_and_write", burst)
+    outcome = process.process_subject(replace(explained.jobs[1], output=tmp_path))
+    assert outcome.reason == "Unexpected RuntimeError: unforeseen"
+    assert "Traceback" in json.loads((tmp_path / "logs" / "sub-02.json").read_text())["traceback"]
+
+
+def test_weights_that_changed_after_planning_are_refused(explained: Plan, tmp_path: Path) -> None:
+    process._bundle.cache_clear()
+    outcome = process.process_subject(replace(explained.jobs[1], output=tmp_path, model_hash="0" * 64))
+    assert "not those that the run was planned with" in outcome.reason
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+
+    def fail() -> None:
+        with folders.completing(tmp_path, Path("sub-1") / "ses-1") as aside:
+            (aside / "half").write_text("x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert not list(tmp_path.iterdir())
+    for text in ("first", "second"):
+        with folders.completing(tmp_path, Path("sub-1") / "ses-1") as aside:
+            (aside / "whole").write_text(text)
+            assert not (tmp_path / "sub-1" / "ses-1" / "whole").exists() or text == "second"
+    assert (tmp_path / "sub-1" / "ses-1" / "whole").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["sub-1"]
+
+
+def test_one_run_at_a_time_and_leftovers_are_swept(tmp_path: Path) -> None:
+    (tmp_path / ".partial-old").mkdir()
+    with folders.locked(tmp_path):
+        assert folders.sweep(tmp_path) == 1
+        with pytest.raises(UserError, match="Another run"), folders.locked(tmp_path):
+            pass
+    with folders.locked(tmp_path):
+        pass
+    with pytest.raises(UserError, match="Cannot write"), folders.locked(Path("/proc/nothing")):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"methods": ()}, "No attribution method"),
+        ({"space": "moon"}, "'moon'"),
+        ({"target": "Healthy"}, "'Healthy'"),
+        ({"model": "nobody"}, "'nobody'"),
+        ({"permutations": -1}, "negative"),
+        ({"groups": {"x": "Healthy"}}, "no class 'Healthy'"),
+        ({"adjust": ("weight",)}, "no such covariate"),
+    ],
+)
+def test_wrong_options(explained: Plan, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        again(explained, **changes)
+
+
+def test_adjusting_needs_the_covariate_of_everyone(tmp_path: Path, options: Options) -> None:
+    table = write_cohort(tmp_path, ["CN", "AD"])
+    table.write_text(table.read_text().replace("\t74\t", "\tn/a\t"))
+    with pytest.raises(InvalidTable, match="no age"):
+        make_plan(table, tmp_path / "out", replace(options, adjust=("age",)))

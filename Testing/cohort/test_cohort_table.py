@@ -1,0 +1,159 @@
+"""The participants table: separators, columns, BIDS naming, and every problem in one report before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from MRIInterpretLib.cohort import bids
+from MRIInterpretLib.cohort.table import read_table
+from MRIInterpretLib.cohort.validation import Cohort, InvalidTable, read_cohort
+from MRIInterpretLib.errors import UserError
+
+CLASSES = ("CN", "MCI", "AD")
+
+
+def write_image(path: Path, shape: tuple[int, ...] = (4, 4, 4)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(np.ones(shape, np.float32), np.eye(4)), path)
+    return path
+
+
+def cohort(table: Path, **options: object) -> Cohort:
+    return read_cohort(read_table(table), CLASSES, **options)  # type: ignore[arg-type]
+
+
+def problems(table: Path) -> tuple[str, ...]:
+    with pytest.raises(InvalidTable) as found:
+        cohort(table)
+    return found.value.problems
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "subject,dx,age,path\n1,CN,61.5,a.nii.gz\n"),
+        ("t.csv", "subject;dx;age;path\n1;CN;61,5;a.nii.gz\n"),
+        ("t.tsv", "\ufeffparticipant_id\tGroup\tage\tpath\n\nsub-1\tcn\t61.5\ta.nii.gz\n"),
+    ],
+)
+def test_separators_column_names_and_paths_beside_the_table(tmp_path: Path, name: str, text: str) -> None:
+    write_image(tmp_path / "a.nii.gz")
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    (subject,) = cohort(tmp_path / name).subjects
+    assert (subject.name, subject.group, subject.covariates) == ("sub-1", "CN", {"age": 61.5})
+    assert subject.scan == (tmp_path / "a.nii.gz").resolve()
+
+
+def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
+    write_image(tmp_path / "good.nii.gz")
+    write_image(tmp_path / "4d.nii.gz", (4, 4, 4, 5))
+    (tmp_path / "broken.nii.gz").write_bytes(b"this is no image")
+    (tmp_path / "empty.nii").write_bytes(b"")
+    (tmp_path / "text.docx").write_bytes(b"x")
+    table = tmp_path / "t.csv"
+    rows = [
+        "participant_id,group,path",
+        "01,CN,good.nii.gz",
+        "02,CN,missing.nii.gz",
+        "03,CN,broken.nii.gz",
+        "04,CN,4d.nii.gz",
+        "05,SMC,good.nii.gz",
+        "sub-01,CN,good.nii.gz",
+        "---,CN,good.nii.gz",
+        "06,CN,empty.nii",
+        "07,CN,text.docx",
+        "08,CN,",
+    ]
+    table.write_text("\n".join(rows))
+    found = problems(table)
+    assert len(found) == 9
+    expected = [
+        ("Line 3", "missing.nii.gz", "does not exist"),
+        ("Line 4", "broken.nii.gz", "not readable"),
+        ("Line 5", "4-dimensional"),
+        ("Line 6", "'SMC'", "CN, MCI, AD", "--groups"),
+        ("Line 7", "sub-01 stands on line 2 already"),
+        ("Line 8", "no name"),
+        ("Line 9", "0 bytes"),
+        ("Line 10", "not in an image format"),
+        ("Line 11", "no T1w image"),
+    ]
+    for sentence, words in zip(found, expected, strict=True):
+        assert all(word in sentence for word in words), sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["is empty"]),
+        ("participant_id,group\n", ["lists no subject"]),
+        ("name,group\nx,CN\n", ["participant_id"]),
+        ("participant_id,group,group\n1,CN,CN\n", ["'group' twice"]),
+        ("participant_id,group\n1,CN,extra\n", ["Line 2", "3 entries for 2 columns"]),
+    ],
+)
+def test_tables_that_are_none(tmp_path: Path, text: str, words: list[str]) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UserError) as found:
+        read_table(tmp_path / "t.csv")
+    assert all(word in str(found.value) for word in words)
+
+
+def test_a_missing_or_binary_table(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        read_table(tmp_path / "none.tsv")
+    (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(UserError, match="UTF-8"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_t1w_images_are_found_in_a_bids_root(tmp_path: Path) -> None:
+    plain = write_image(tmp_path / "sub-A1" / "anat" / "sub-A1_acq-mprage_run-1_T1w.nii.gz")
+    visit = write_image(tmp_path / "sub-B2" / "ses-02" / "anat" / "sub-B2_ses-02_T1w.nii.gz")
+    write_image(tmp_path / "sub-B2" / "ses-01" / "anat" / "sub-B2_ses-01_T1w.nii.gz")
+    write_image(tmp_path / "sub-A1" / "anat" / "sub-A1_T2w.nii.gz")
+    table = tmp_path / "participants.tsv"
+    table.write_text("participant_id\tsession_id\nsub-A1\tn/a\nsub-B2\tses-02\n")
+    first, second = cohort(tmp_path).subjects  # the root stands for its participants.tsv
+    assert first.scan == plain.resolve()
+    assert (second.scan, second.name, second.folder) == (visit.resolve(), "sub-B2_ses-02", Path("sub-B2/ses-02"))
+    assert [path.name for path in bids.find_t1w(tmp_path, "B2")] == [
+        "sub-B2_ses-01_T1w.nii.gz",
+        "sub-B2_ses-02_T1w.nii.gz",
+    ]
+    table.write_text("participant_id\nsub-B2\n")
+    (sentence,) = problems(table)
+    assert "2 T1w images" in sentence
+
+
+def test_groups_can_have_other_words(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.nii.gz")
+    (tmp_path / "t.csv").write_text("id,diagnosis,path\n1,Control,a.nii.gz\n2,,a.nii.gz\n")
+    first, second = cohort(tmp_path / "t.csv", group_map={"control": "CN"}).subjects
+    assert (first.group, second.group) == ("CN", "")
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        (["CN"], "one subject"),
+        (["AD", "AD"], "All subjects are AD"),
+        (["", ""], "tells no group"),
+        (["CN", "AD", ""], "1 subjects have no group"),
+        (["CN", "AD"], "No subject is MCI"),
+    ],
+)
+def test_what_a_table_cannot_show_is_said(tmp_path: Path, groups: list[str], words: str) -> None:
+    write_image(tmp_path / "a.nii.gz")
+    rows = "".join(f"{number},{group},a.nii.gz\n" for number, group in enumerate(groups))
+    (tmp_path / "t.csv").write_text("id,group,path\n" + rows)
+    assert any(words in note for note in cohort(tmp_path / "t.csv").notes)
+
+
+def test_names_of_derivatives_follow_the_standard() -> None:
+    name = bids.derivative("sub-01_ses-a", "relevance", space=bids.TEMPLATE_SPACE, desc="grad_cam_pp")
+    assert name == "sub-01_ses-a_space-MNI152NLin2009aSym_desc-gradcampp_relevance.nii.gz"
+    assert bids.derivative("sub-01", "stat", ".tsv") == "sub-01_stat.tsv"

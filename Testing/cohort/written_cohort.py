@@ -1,0 +1,88 @@
+"""A finished cohort by formula: maps with a blob in the left hippocampus that grows from CN to AD."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cohort_scans import write_scan
+from MRIInterpretLib.cohort.derivatives import write_tsv
+from MRIInterpretLib.cohort.planning import Options, Plan, make_plan
+from MRIInterpretLib.cohort.subjects import Subject
+from MRIInterpretLib.cohort.unit import write_record
+from MRIInterpretLib.regions.atlas import load_default_atlas
+from MRIInterpretLib.regions.statistics import RegionStatistics
+from MRIInterpretLib.report.nifti import save_nifti
+from MRIInterpretLib.volume import Array, Grid, Volume, resample
+from scipy import ndimage
+
+GROUPS = ["CN"] * 6 + ["MCI"] * 2 + ["AD"] * 6
+WRONG = {1: "AD", 12: "CN"}  # subjects (from 0) that the model is made to call otherwise
+STRENGTH = {"CN": 0.0, "MCI": 1.0, "AD": 4.0}
+METHODS = ("lrp", "grad_cam")
+
+
+def map_of(grid: Grid, place: int, method: str) -> Array:
+    """Smooth noise of the subject's own, and the blob: (I, J, K), float32."""
+    rng = np.random.default_rng(100 * place + len(method))
+    noise = ndimage.gaussian_filter(rng.normal(size=grid.shape), 2)
+    index = np.moveaxis(np.indices(grid.shape), 0, -1) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+    blob = np.exp(-0.5 * (np.linalg.norm(index - [-26, -20, -15], axis=-1) / 7) ** 2)
+    return (noise / noise.std() + STRENGTH[GROUPS[place]] * blob).astype(np.float32)
+
+
+def write_finished_cohort(folder: Path, bundle: Path) -> Plan:
+    """Write scans, table and complete subjects; the plan then has nothing left to run."""
+    scan = write_scan(folder / "scan.nii.gz", 0)
+    rows = [
+        "\t".join(
+            [f"S{place:02d}", group, str(60 + place), "FM"[place % 2], f"{4000 - 500 * STRENGTH[group]:.0f}", scan.name]
+        )
+        for place, group in enumerate(GROUPS)
+    ]
+    head = "participant_id\tgroup\tage\tsex\tLeft-Hippocampus\tpath"
+    (folder / "participants.tsv").write_text("\n".join([head, *rows]) + "\n")
+    options = Options(model=str(bundle), methods=METHODS, mask="none", space="mni", native=False, permutations=60)
+    table, output = folder / "participants.tsv", folder / "out"
+    plan = make_plan(table, output, options)
+    atlas = load_default_atlas()
+    labels = resample(atlas.volume, plan.grid, order=0)
+    statistics = RegionStatistics(labels, labels.array > 0, atlas, "template")
+    for place, subject in enumerate(plan.cohort.subjects):
+        _write_unit(plan, subject, place, statistics)
+    again = make_plan(table, output, options)
+    assert not again.jobs
+    return again
+
+
+def _write_unit(plan: Plan, subject: Subject, place: int, statistics: RegionStatistics) -> None:
+    folder = plan.output / subject.folder
+    maps = {method: map_of(plan.grid, place, method) for method in METHODS}
+    maps["summary"] = np.clip(maps["lrp"] / 10 + 0.5, 0, 1)
+    files = {}
+    for name, array in maps.items():
+        path = folder / "anat" / f"{subject.name}_{name}.nii.gz"
+        files[f"template/{name}"] = save_nifti(Volume(array, plan.grid.affine), path, space="mni")
+    table = statistics.table(maps)
+    files["regions"] = write_tsv(pd.concat([table, table.assign(space="native")]), folder / "regions.tsv")
+    predicted = WRONG.get(place, subject.group)
+    sure = 0.5 + 0.03 * place
+    probabilities = {name: sure if name == predicted else (1 - sure) / 2 for name in plan.cohort.classes}
+    content = {
+        "prediction": {
+            "predicted": predicted,
+            "probabilities": probabilities,
+            "logits": {name: float(np.log(value)) for name, value in probabilities.items()},
+        },
+        "target": {"name": "AD - CN", "value": float(np.log(probabilities["AD"] / probabilities["CN"]))},
+        "methods": {
+            "lrp": {"title": "LRP", "signed": True, "units": "logit per model voxel"},
+            "grad_cam": {"title": "Grad-CAM", "signed": False, "units": "logit"},
+        },
+        "registration": "good",
+        "warnings": [],
+        "seconds": {"explaining": 3.0, "writing": 1.0},
+        "peak_memory_bytes": 10**9,
+    }
+    write_record(folder, subject, plan.keys[subject.name], content, files)
