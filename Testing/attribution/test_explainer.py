@@ -10,6 +10,7 @@ import MRIInterpretLib
 import pytest
 import torch
 from MRIInterpretLib.attribution import PANEL, Explainer, Method, available_methods, create_method
+from MRIInterpretLib.attribution.engine import stage
 from MRIInterpretLib.attribution.methods.cam import GradCam
 from MRIInterpretLib.attribution.methods.lrp import LRP
 from MRIInterpretLib.errors import Cancelled, UserError
@@ -152,6 +153,30 @@ def test_backward_hooks_of_others_stay_and_stay_out() -> None:
     model(x.clone().requires_grad_()).sum().backward()
     assert called
     handle.remove()
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, places = plain(), volume(), []
+    wanted = Explainer(model).explain(x, 0, PANEL)
+    honest = Explainer._explain
+
+    def failing(self: Explainer, *args: object) -> object:
+        places.append((args[4], stage.LARGE))
+        if len(places) <= failures:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(self, *args)
+
+    monkeypatch.setattr(Explainer, "_explain", failing)
+    steps: list[str] = []
+    large = stage.LARGE
+    found = Explainer(model).explain(x, 0, PANEL, progress=lambda step, _: steps.append(step))
+    told = ["Out of GPU memory: in slabs", "Out of GPU memory: on the CPU"]
+    assert [step for step in steps if step.startswith("Out of")] == told[:failures]
+    assert [place for place, _ in places] == [None, None, "cpu"][: failures + 1]
+    assert places[1][1] < large == stage.LARGE
+    for name in PANEL:
+        torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-8)
 
 
 def test_training_mode_is_explained_as_evaluation_mode() -> None:

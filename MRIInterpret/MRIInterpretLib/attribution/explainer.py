@@ -15,6 +15,7 @@ from .engine import operations as operations  # fills the table of recorded oper
 from .engine.operation import Backward
 from .engine.programs import is_program, layer_names
 from .engine.recorder import Recorder
+from .engine.stage import slabs_everywhere
 from .memory import peak_memory
 from .method import Method
 from .moved import Moved
@@ -76,6 +77,8 @@ class Explainer:
             Called between passes; may raise ``Cancelled``, which leaves no trace in the model.
         device
             Where to compute; None for where the model is. The model is moved there for the call and moved back.
+            If a GPU's memory does not suffice, large stages are computed in slabs, and if that is not enough either,
+            everything on the CPU; ``progress`` is told.
         brain_mask
             (I, J, K), true inside the brain; methods that fill or perturb voxels leave the outside alone.
         regions
@@ -98,6 +101,36 @@ class Explainer:
         check_target(target)
         self._check_input(x)
         self._check_layers(wanted)
+
+        def explained(where: str | torch.device | None) -> Attributions:
+            return self._explain(x, target, wanted, progress, where, brain_mask, regions)
+
+        try:
+            return explained(device)
+        except torch.OutOfMemoryError:
+            # Outside the handler, whose traceback would keep the failed pass in memory.
+            pass
+        torch.cuda.empty_cache()
+        progress("Out of GPU memory: in slabs", 0.0)
+        try:
+            with slabs_everywhere():
+                return explained(device)
+        except torch.OutOfMemoryError:
+            pass
+        torch.cuda.empty_cache()
+        progress("Out of GPU memory: on the CPU", 0.0)
+        return explained("cpu")
+
+    def _explain(
+        self,
+        x: Tensor,
+        target: Target,
+        wanted: dict[str, Method],
+        progress: ProgressCallback,
+        device: str | torch.device | None,
+        brain_mask: Tensor | None,
+        regions: Tensor | None,
+    ) -> Attributions:
         with self._on(device) as place, untouched(self.model):
             prepared = self._input_on(x, place)
             started = time.perf_counter()

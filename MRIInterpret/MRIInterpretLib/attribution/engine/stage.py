@@ -7,6 +7,7 @@ and the place of each maximum are kept, and the map itself is formed a few plane
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -140,3 +141,14 @@ def poolable(window: Window, pool: Sequence[int], shape: Sequence[int]) -> bool:
         and PLANES % pool[0] == 0
         and voxels >= LARGE
     )
+
+
+@contextmanager
+def slabs_everywhere() -> Iterator[None]:
+    """Pool slab by slab wherever it saves any memory, for the block."""
+    global LARGE
+    before, LARGE = LARGE, 1 << 12
+    try:
+        yield
+    finally:
+        LARGE = before

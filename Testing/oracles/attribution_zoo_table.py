@@ -1,0 +1,130 @@
+"""Which networks which library manages: prints the table in ``attribution_zoo.md``.
+
+    peers/bin/python Testing/oracles/attribution_zoo_table.py > Testing/oracles/attribution_zoo.md
+
+Ours: largest difference of the gradient to autograd's (relative, float64), relative conservation error of LRP. Peers:
+zennit's EpsilonPlus with its BatchNorm canonizer (relevance has to add up to the logit within 20 %, which a network
+whose shortcuts are ignored does not reach), captum's LRP, guided backpropagation that differs from the plain gradient,
+MONAI's Grad-CAM on the layer we choose.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / "attribution"), str(HERE.parents[1] / "MRIInterpret")]
+
+from captum.attr import LRP as CaptumLRP  # noqa: E402
+from captum.attr import GuidedBackprop  # noqa: E402
+from monai.visualize import GradCAM  # noqa: E402
+from MRIInterpretLib.attribution import Explainer  # noqa: E402
+from MRIInterpretLib.attribution.composites import composites  # noqa: E402
+from MRIInterpretLib.attribution.methods.cam import GradCam  # noqa: E402
+from MRIInterpretLib.attribution.methods.lrp import LRP  # noqa: E402
+from torchvision.models.video import mc3_18, r3d_18  # noqa: E402
+from zennit.attribution import Gradient  # noqa: E402
+from zennit.canonizers import SequentialMergeBatchNorm  # noqa: E402
+from zennit.composites import EpsilonPlus  # noqa: E402
+from zoo import ZOO, build, randomise_normalisation  # noqa: E402
+
+TARGET = 1
+COMPOSITES = list(composites())
+
+
+def networks() -> dict[str, Callable[[], tuple[nn.Module, Tensor]]]:
+    """The zoo, and torchvision's two."""
+
+    def video(make: Callable[[], nn.Module]) -> tuple[nn.Module, Tensor]:
+        torch.manual_seed(0)
+        model = make(num_classes=3).eval().double()
+        randomise_normalisation(model)
+        return model, torch.rand(1, 3, 8, 32, 32, dtype=torch.float64)
+
+    found = {name: lambda name=name: build(name) for name in ZOO}
+    return found | {"r3d_18 (torchvision)": lambda: video(r3d_18), "mc3_18 (torchvision)": lambda: video(mc3_18)}
+
+
+class FirstOutput(nn.Module):
+    """For peers that want a tensor where a network returns a tuple."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.model(x)
+        return y[0] if isinstance(y, tuple) else y
+
+
+def tried(work: Callable[[], str]) -> str:
+    """What ``work`` says, or the kind of error it ends with."""
+    try:
+        return work()
+    except Exception as error:
+        return f"no ({type(error).__name__})"
+
+
+def row(name: str, model: nn.Module, x: Tensor) -> str:
+    """One network's line."""
+    leaf = x.clone().requires_grad_()
+    plain = FirstOutput(model)
+    logits = plain(leaf)
+    (gradient,) = torch.autograd.grad(logits[0, TARGET], leaf)
+    run = Explainer(model)._record(x, TARGET, {"lrp": LRP()})
+    error = float((run.input_gradient() - gradient).abs().max() / gradient.abs().max())
+    value = float(logits[0, TARGET].detach())
+
+    def conserved(method: LRP) -> str:
+        return f"{abs(float(run.relevance(method.chosen()).sum()) - value) / abs(value):.1e}"
+
+    cells = [conserved(LRP(composite)) for composite in COMPOSITES]
+    exact = conserved(LRP("epsilon", bias="redistribute"))
+    layer = Explainer(model).explain(x, TARGET, GradCam())["grad_cam"].details["layer"][0]
+
+    def zennit() -> str:
+        start = torch.zeros_like(logits)
+        start[0, TARGET] = value
+        with Gradient(model=plain, composite=EpsilonPlus(canonizers=[SequentialMergeBatchNorm()])) as attributor:
+            _, relevance = attributor(leaf, start.detach())
+        ratio = float(relevance.sum()) / value
+        return "yes" if abs(ratio - 1) < 0.2 else f"runs, {ratio:.2g} of the logit"
+
+    def captum_lrp() -> str:
+        CaptumLRP(plain).attribute(leaf, target=TARGET)
+        return "yes"
+
+    def guided() -> str:
+        found = GuidedBackprop(plain).attribute(leaf, target=TARGET)
+        return "no (the plain gradient)" if torch.allclose(found, gradient, rtol=1e-9) else "yes"
+
+    def monai() -> str:
+        GradCAM(plain, target_layers=f"model.{layer}")(leaf, class_idx=TARGET)
+        return "yes"
+
+    found = [tried(zennit), tried(captum_lrp), tried(guided), tried(monai)]
+    return f"| {name} | {error:.1e} | {exact} | {' | '.join(cells)} | {' | '.join(found)} |"
+
+
+def main() -> None:
+    """Print the table."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    print("# Every network, unmodified\n")
+    print(__doc__.split("\n\n", 2)[2])
+    heads = [f"{name}, biases absorbed" for name in COMPOSITES]
+    peers = ["zennit LRP", "captum LRP", "captum guided", "MONAI Grad-CAM"]
+    print(f"| network | gradient | epsilon, biases redistributed | {' | '.join(heads)} | {' | '.join(peers)} |")
+    print("|" + "---|" * (3 + len(heads) + len(peers)))
+    for name, make in networks().items():
+        print(row(name, *make()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
