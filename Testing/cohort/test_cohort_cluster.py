@@ -130,9 +130,9 @@ def test_slurm_jobs_are_submitted_and_work(tmp_path: Path, monkeypatch: pytest.M
         (commands / name).write_text(f"#!/bin/bash\n{text}\n")
         (commands / name).chmod(0o755 | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
-    where = Where(slurm="queue=short,cores=2,memory=3GB,walltime=00:10:00,gpus=1,jobs=1", device="cpu", patience=20)
+    where = Where(slurm="queue=short,cores=2,memory=3GB,walltime=00:10:00,gpus=1,jobs=1", device="cpu", patience=200)
     with open_client(where, None, tmp_path / "out") as client:
-        assert client.submit(os.getpid, pure=False).result(timeout=30) != os.getpid()
+        assert client.submit(os.getpid, pure=False).result(timeout=200) != os.getpid()
     script = (tmp_path / "job.sh").read_text()
     for line in ("#SBATCH -p short", "--cpus-per-task=2", "#SBATCH --gres=gpu:1", "-t 00:10:00", "--nthreads 1"):
         assert line in script

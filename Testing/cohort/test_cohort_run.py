@@ -166,7 +166,7 @@ def start(command: list[str]) -> subprocess.Popen[str]:
 
 def wait_for(path: Path, running: subprocess.Popen[str]) -> None:
     """Until a file is there; a run that ends before fails the test."""
-    limit = time.monotonic() + 90
+    limit = time.monotonic() + 250
     while not path.exists():
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < limit
@@ -187,14 +187,15 @@ def complete(output: Path) -> set[str]:
     return found
 
 
+@pytest.mark.timeout(900)  # waits are long because machines may be busy; it takes about a minute on an idle one
 def test_kill_minus_9_and_ctrl_c_lose_only_the_subject_under_way(command: list[str], tmp_path: Path) -> None:
     output = tmp_path / "out"
     run = start(command)
     wait_for(output / "sub-01" / "sub-01_unit.json", run)
     family = psutil.Process(run.pid).children(recursive=True)
     run.kill()
-    run.wait(10)
-    psutil.wait_procs(family, timeout=20)
+    run.wait(60)
+    psutil.wait_procs(family, timeout=60)
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     first = complete(output)
     assert "sub-01" in first
@@ -203,7 +204,7 @@ def test_kill_minus_9_and_ctrl_c_lose_only_the_subject_under_way(command: list[s
     run = start(command)  # goes on with the third
     wait_for(output / "sub-03" / "sub-03_unit.json", run)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers too
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=250)
     assert run.returncode == 130, err
     assert "Traceback" not in err
     assert "nothing is half-written" in err
@@ -211,7 +212,7 @@ def test_kill_minus_9_and_ctrl_c_lose_only_the_subject_under_way(command: list[s
     assert second >= first | {"sub-03"}
 
     run = start([*command, "--json"])
-    out, err = run.communicate(timeout=200)
+    out, err = run.communicate(timeout=400)
     assert run.returncode == 1, err  # one subject failed
     result = json.loads(out)
     assert result["skipped"] == len(second)
@@ -229,7 +230,7 @@ def test_kill_minus_9_and_ctrl_c_lose_only_the_subject_under_way(command: list[s
 def test_dry_run_prints_the_plan_and_writes_nothing(command: list[str], tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "out", ignore_errors=True)
     run = start([*command, "--dry-run", "--workers", "64"])
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=250)
     assert run.returncode == 0, err
     assert "5 subjects (3 CN, 0 MCI, 2 AD)" in out
     assert "To be run: 5 on" in out
@@ -241,7 +242,7 @@ def test_all_problems_are_printed_before_anything_runs(command: list[str], tmp_p
     table = tmp_path / "participants.tsv"
     table.write_text(table.read_text().replace("sub-03/anat", "nowhere").replace("sub-04\tAD", "sub-04\tSMC"))
     run = start(command)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=250)
     assert run.returncode == 2
     assert "Line 4 (sub-03)" in err
     assert "Line 5 (sub-04)" in err

@@ -66,6 +66,8 @@ def _write_unit(plan: Plan, subject: Subject, place: int, statistics: RegionStat
         files[f"template/{name}"] = save_nifti(Volume(array, plan.grid.affine), path, space="mni")
     table = statistics.table(maps)
     files["regions"] = write_tsv(pd.concat([table, table.assign(space="native")]), folder / "regions.tsv")
+    files["page"] = folder / f"{subject.name}_report.html"
+    files["page"].write_text("<!DOCTYPE html><title>a subject</title>")
     predicted = WRONG.get(place, subject.group)
     sure = 0.5 + 0.03 * place
     probabilities = {name: sure if name == predicted else (1 - sure) / 2 for name in plan.cohort.classes}

@@ -1,0 +1,104 @@
+"""Time per subject at 1 and 2 workers, peak memory, and the memory of group maps at 20 and 200 subjects.
+
+    python Testing/benchmarks/cohort.py TABLE [--model NAME] [--space mni] [--mask none] [--subjects 8]
+    python Testing/benchmarks/cohort.py --maps
+
+The first prints a Markdown table from real runs of `mri-interpret cohort` on the first subjects of TABLE, each into a
+fresh folder, with the load of the machine beside it. The second measures, each in a process of its own, the peak resident
+memory that group maps and the test of the difference need.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "MRIInterpret"))
+
+
+def time_runs(table: Path, model: str, space: str, mask: str, subjects: int) -> None:
+    """Run the command at 1 and 2 workers and print a row for each."""
+    lines = table.read_text(encoding="utf-8-sig").splitlines()[: subjects + 1]
+    print("| Workers | Subjects | Wall s per subject | Work s per subject | Peak memory of a worker | Load before |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for workers in (1, 2):
+        with tempfile.TemporaryDirectory(dir=table.parent) as folder:
+            part = table.parent / f"{Path(folder).name}.tsv"
+            part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            command = [sys.executable, "-m", "MRIInterpretLib.cli", "cohort", str(part), "-o", folder]
+            command += ["--workers", str(workers), "--space", space, "--mask", mask, "--no-cache", "--no-scene"]
+            command += ["--permutations", "0", "--json", *(["--model", model] if model else [])]
+            load, start = os.getloadavg()[0], time.monotonic()
+            environment = os.environ | {"PYTHONPATH": str(ROOT / "MRIInterpret")}
+            try:
+                subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+            finally:
+                part.unlink()
+            wall = time.monotonic() - start
+            units = [json.loads(path.read_text()) for path in Path(folder).rglob("*_unit.json")]
+            work = sum(sum(unit["seconds"].values()) for unit in units) / len(units)
+            peak = max(unit["peak_memory_bytes"] for unit in units) / 2**30
+            print(f"| {workers} | {len(units)} | {wall / len(units):.1f} | {work:.1f} | {peak:.2f} GiB | {load:.1f} |")
+
+
+def maps_of(subjects: int) -> None:
+    """Group maps and difference of random maps on the model's grid; prints the growth of peak memory in MiB."""
+    import numpy as np
+    from MRIInterpretLib.cohort.difference import permutation_difference
+    from MRIInterpretLib.cohort.group_maps import group_maps, memberships
+    from MRIInterpretLib.volume import Grid
+    from nilearn.mass_univariate import permuted_ols
+
+    grid = Grid((96, 112, 96), np.diag([2.0, 2, 2, 1]))
+    inside = np.zeros(grid.shape, dtype=bool)
+    inside[16:80, 16:96, 20:70] = True
+    half = subjects // 2
+    members = memberships(["CN"] * half + ["AD"] * half, ["AD"] * subjects, ("CN", "MCI", "AD"))
+
+    def read(index: int) -> np.ndarray:
+        return np.random.default_rng(index).random(int(inside.sum()), dtype=np.float32)
+
+    rng = np.random.default_rng(0)  # what nilearn loads when first used is not the maps'
+    permuted_ols(rng.random((8, 1)), rng.random((8, 10)), n_perm=5, output_type="dict")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory() as folder:
+        group_maps(read, members, subjects, Path(folder))
+        after_maps = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        first, second = list(range(half)), list(range(half, subjects))
+        permutation_difference(read, first, second, inside, grid, Path(folder), permutations=20)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"| {subjects} | {(after_maps - before) / 1024:.0f} | {(after - before) / 1024:.0f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", type=Path, nargs="?")
+    parser.add_argument("--model", default="")
+    parser.add_argument("--space", default="mni")
+    parser.add_argument("--mask", default="auto")
+    parser.add_argument("--subjects", type=int, default=8)
+    parser.add_argument("--maps", action="store_true")
+    parser.add_argument("--maps-of", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.maps_of:
+        maps_of(options.maps_of)
+    elif options.maps:
+        print("| Subjects | Group maps: MiB more | With the test: MiB more |\n| --- | --- | --- |", flush=True)
+        for subjects in (20, 200):
+            subprocess.run([sys.executable, __file__, "--maps-of", str(subjects)], check=True)
+    elif options.table:
+        time_runs(options.table.resolve(), options.model, options.space, options.mask, options.subjects)
+    else:
+        parser.error("give a table, or --maps")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Group results of a cohort whose maps and predictions are known: tables, maps, page and scene."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from MRIInterpretLib.cohort.group import write_group
+from MRIInterpretLib.cohort.group_maps import template_brain
+from MRIInterpretLib.cohort.planning import Plan
+from MRIInterpretLib.cohort.subjects import Outcome
+from MRIInterpretLib.errors import Cancelled, UserError
+from written_cohort import GROUPS, METHODS, STRENGTH, WRONG, map_of
+
+
+@pytest.fixture(scope="module")
+def group(finished: Plan) -> Path:
+    """The group folder."""
+    failed = (Outcome("sub-S99", 0.0, "It has <no> brain."),)
+    files = write_group(finished, finished.units(), failed)
+    assert files["report"].is_file()
+    return files["folder"]
+
+
+def volume(path: Path) -> np.ndarray:
+    return np.asarray(nib.load(path).dataobj)
+
+
+def test_confusion_and_predictions(group: Path) -> None:
+    table = pd.read_csv(group / "predictions.csv")
+    assert table["participant_id"].tolist() == [f"sub-S{place:02d}" for place in range(len(GROUPS))]
+    assert table["right"].tolist() == [place not in WRONG for place in range(len(GROUPS))]
+    counts = pd.read_csv(group / "confusion.csv").set_index(["true", "predicted"])["count"]
+    assert counts["CN", "CN"] == 5
+    assert counts["CN", "AD"] == 1
+    assert counts["AD", "CN"] == 1
+    assert counts.sum() == len(GROUPS)
+    measures = pd.read_csv(group / "performance.csv").set_index("measure")["value"]
+    assert measures["balanced accuracy"] == pytest.approx((5 / 6 + 1 + 5 / 6) / 3)
+
+
+def test_group_maps_are_the_means_and_medians_of_the_subjects_maps(finished: Plan, group: Path) -> None:
+    inside = template_brain(finished.grid)
+    for name, places in (
+        ("true-AD", range(8, 14)),
+        ("predicted-CN", [0, 2, 3, 4, 5, 12]),
+        ("true-AD_predicted-CN", [12]),
+        ("true-CN_predicted-AD", [1]),
+    ):
+        maps = np.stack([map_of(finished.grid, place, "lrp")[inside] for place in places])
+        for kind, expected in (("mean", maps.mean(0, dtype=np.float64)), ("median", np.median(maps, axis=0))):
+            found = volume(group / "maps" / "lrp" / f"{name}_{kind}.nii.gz")
+            assert np.allclose(found[inside], expected, atol=1e-5)
+            assert not found[~inside].any()
+    for name in (*METHODS, "summary"):
+        assert (group / "maps" / name / "AD-minus-CN_t.nii.gz").is_file()
+    assert not (group / "maps" / "lrp" / "true-MCI_predicted-CN_mean.nii.gz").exists()  # nobody is in that cell
+
+
+def test_the_difference_lies_in_the_left_hippocampus(group: Path) -> None:
+    image = nib.load(group / "maps" / "lrp" / "AD-minus-CN_logp.nii.gz")
+    index = np.argwhere(np.asarray(image.dataobj) >= -np.log10(0.05))
+    assert len(index) > 0
+    places = index @ image.affine[:3, :3].T + image.affine[:3, 3]
+    assert (np.linalg.norm(places - [-26, -20, -15], axis=1) < 20).all()
+    change = volume(group / "maps" / "lrp" / "AD-minus-CN_difference.nii.gz")
+    assert change.max() == pytest.approx(STRENGTH["AD"], abs=1.5)
+
+
+def test_regions_name_it_too(group: Path) -> None:
+    top = pd.read_csv(group / "top_regions.csv").set_index(["group", "place"])
+    assert top.loc[("AD", 1), "region"] == "Left-Hippocampus"
+    assert set(top.reset_index().groupby("group").size()) == {5}
+    found = pd.read_csv(group / "correlations.csv").set_index(["method", "region", "covariate"])
+    own = found.loc[("lrp", "Left-Hippocampus", "region volume")]
+    assert own["value"] < -0.7  # where the table says that the hippocampus is small, relevance is high
+    assert own["q"] < 0.05
+    assert set(found.reset_index()["covariate"]) == {"age", "sex", "Left-Hippocampus", "region volume"}
+    means = pd.read_csv(group / "region_means.csv").set_index(["method", "region", "group"])["mean"]
+    assert means["lrp", "Left-Hippocampus", "AD"] > 1.5 * means["lrp", "Left-Hippocampus", "CN"]
+    wide = pd.read_csv(group / "regions_wide.csv")
+    assert len(wide) == len(GROUPS)
+    assert "summary: Right-Hippocampus" in wide
+
+
+def test_the_page_is_self_contained_linked_and_sortable(finished: Plan, group: Path) -> None:
+    page = (finished.output / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+    for path in re.findall(r'href="(sub-[^"]+)"', page):
+        assert (finished.output / path).is_file()
+    assert len(re.findall(r'href="sub-', page)) == len(GROUPS)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert page.count('class="sortable') >= 4
+    for words in (
+        "Research use only",
+        "Balanced accuracy",
+        "Kendall",
+        "false-discovery",
+        "AD called CN",
+        "1 subjects failed",
+    ):
+        assert words in page
+    assert "It has &lt;no&gt; brain." in page
+    figures = {path.stem for path in (group / "figures").iterdir()}
+    assert figures >= {"confusion", "roc", "calibration", "selection", "means", "lrp_groups", "summary_difference"}
+    assert page.count("data:image/") == len(figures)
+
+
+def subset(plan: Plan, keep: Callable[[int], bool], output: Path, **changes: str) -> Plan:
+    """The plan with some of the subjects, their files where they are, group results elsewhere."""
+    subjects = [subject for place, subject in enumerate(plan.cohort.subjects) if keep(place)]
+    people = tuple(replace(subject, **changes) for subject in subjects)
+    output.mkdir()
+    for subject in people:
+        (output / subject.folder).symlink_to(plan.output / subject.folder)
+    return replace(plan, output=output, cohort=replace(plan.cohort, subjects=people))
+
+
+@pytest.mark.parametrize("case", ["one subject", "one group", "no group"])
+def test_cohorts_that_cannot_be_compared(finished: Plan, tmp_path: Path, case: str) -> None:
+    keep = {"one subject": lambda place: place == 0, "one group": lambda place: place < 3}.get(
+        case, lambda p: p in (0, 9)
+    )
+    plan = subset(finished, keep, tmp_path / "out", **({"group": ""} if case == "no group" else {}))
+    plan = replace(plan, settings=replace(plan.settings, methods=("lrp",)))
+    files = write_group(plan, plan.units())
+    page = files["report"].read_text(encoding="utf-8")
+    assert "There are no AD and CN subjects to compare." in page
+    assert ("An ROC curve needs two groups." in page) == (case != "no group")
+    assert ("The table tells no group" in page) == (case == "no group")
+    assert "too few subjects" in page
+    shown = "predicted-CN" if case == "no group" else "true-CN"
+    assert (files["folder"] / "maps" / "lrp" / f"{shown}_mean.nii.gz").is_file()
+
+
+def test_cancelling_keeps_the_earlier_group_results(finished: Plan, group: Path) -> None:
+    before = (group / "group.json").read_bytes()
+
+    def stop(step: str, fraction: float) -> None:
+        if step == "Group maps":
+            raise Cancelled(step)
+
+    with pytest.raises(Cancelled):
+        write_group(finished, finished.units(), progress=stop)
+    assert (group / "group.json").read_bytes() == before
+    assert not list(finished.output.glob(".partial-*"))
+
+
+def test_the_group_scene(finished: Plan, group: Path, tmp_path: Path) -> None:
+    pytest.importorskip("slicer")
+    from MRIInterpretLib.scene.geometry import volume_of
+    from MRIInterpretLib.scene.group import build_group_scene, write_group_mrb
+    from MRIInterpretLib.scene.headless import HeadlessScene
+    from MRIInterpretLib.scene.tables import table_frame
+    from MRIInterpretLib.scene.views import add_views
+
+    with HeadlessScene() as headless:
+        add_views(headless.scene)
+        nodes = build_group_scene(finished.output, headless.scene)
+        shown = {name for _, name in nodes.maps}
+        assert shown == {"true-CN_mean", "true-MCI_mean", "true-AD_mean", "AD-minus-CN_difference", "AD-minus-CN_t"}
+        assert len(nodes.maps) == 5 * 3
+        found = volume_of(nodes.maps["lrp", "true-AD_mean"])
+        assert np.allclose(found.array, volume(group / "maps" / "lrp" / "true-AD_mean.nii.gz"))
+        assert np.allclose(found.affine, finished.grid.affine)
+        assert "Research use only" in nodes.note.GetText()
+        assert len(table_frame(nodes.tables["predictions"])) == len(GROUPS)
+        composite = headless.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        assert composite.GetForegroundVolumeID() == nodes.maps["summary", "AD-minus-CN_difference"].GetID()
+    path = write_group_mrb(finished.output, tmp_path / "cohort.mrb")
+    with HeadlessScene() as again:
+        again.read(path)
+        names = {node.GetName() for node in again.scene.GetNodesByClass("vtkMRMLScalarVolumeNode")}
+        assert "LRP, mean of AD (n=6)" in names
+        assert "Summary score, AD minus CN, difference of means" in names
+    with HeadlessScene() as empty:
+        with pytest.raises(UserError, match="no group results"):
+            build_group_scene(tmp_path, empty.scene)
+        assert empty.scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is None
+
+
+def test_words_of_the_command_line() -> None:
+    from MRIInterpretLib.command_line.cohort import gibibytes, pairs
+
+    assert pairs("Control=CN, Patient=AD", "--groups") == {"Control": "CN", "Patient": "AD"}
+    assert gibibytes(1.5) == 1.5 * 2**30
+    for text in ("Control", "=CN", "Control="):
+        with pytest.raises(UserError, match="--groups does not understand"):
+            pairs(text, "--groups")
+    with pytest.raises(UserError, match="--memory"):
+        gibibytes(0)
