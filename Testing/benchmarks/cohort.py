@@ -4,8 +4,8 @@
     python Testing/benchmarks/cohort.py --maps
 
 The first prints a Markdown table from real runs of `mri-interpret cohort` on the first subjects of TABLE, each into a
-fresh folder, with the load of the machine beside it. The second measures, each in a process of its own, the peak resident
-memory that group maps and the test of the difference need.
+fresh folder, with the load of the machine beside it. The second measures, each in a process of its own, the peak
+resident memory that group maps and the test of the difference need.
 """
 
 from __future__ import annotations

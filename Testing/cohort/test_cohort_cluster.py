@@ -123,7 +123,7 @@ def test_slurm_jobs_are_submitted_and_work(tmp_path: Path, monkeypatch: pytest.M
     commands = tmp_path / "commands"
     commands.mkdir()
     scripts = {
-        "sbatch": f'cp "$1" {tmp_path}/job.sh\nbash {tmp_path}/job.sh >{tmp_path}/job.log 2>&1 &\necho "Submitted batch job $!"',
+        "sbatch": f'cd {tmp_path}\ncp "$1" job.sh\nbash job.sh >job.log 2>&1 &\necho "Submitted batch job $!"',
         "scancel": 'kill "$@" 2>/dev/null\ntrue',
     }
     for name, text in scripts.items():

@@ -274,6 +274,13 @@ def test_correlations_agree_with_scipy_and_are_corrected() -> None:
     assert ages["q"].to_numpy() == pytest.approx(stats.false_discovery_control(ages["p"]))
 
 
+def test_columns_of_region_volumes() -> None:
+    columns = ["age", "left_hippocampus_mm3", "Volume Right-Amygdala"]
+    assert correlations.volume_column(columns, "Left-Hippocampus") == "left_hippocampus_mm3"
+    assert correlations.volume_column(columns, "Right-Amygdala") == "Volume Right-Amygdala"
+    assert correlations.volume_column(columns, "Right-Hippocampus") == ""
+
+
 def test_confounds_become_columns() -> None:
     people = units({"age": [60.0, 70.0, 80.0], "site": ["A", "B", "C"]})
     matrix = confound_matrix(people, ["age", "site"])

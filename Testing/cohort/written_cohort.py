@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from cohort_scans import write_scan
 from MRIInterpretLib.cohort.derivatives import write_tsv
+from MRIInterpretLib.cohort.group_maps import template_brain
 from MRIInterpretLib.cohort.planning import Options, Plan, make_plan
 from MRIInterpretLib.cohort.subjects import Subject
 from MRIInterpretLib.cohort.unit import write_record
@@ -17,19 +18,20 @@ from MRIInterpretLib.report.nifti import save_nifti
 from MRIInterpretLib.volume import Array, Grid, Volume, resample
 from scipy import ndimage
 
-GROUPS = ["CN"] * 6 + ["MCI"] * 2 + ["AD"] * 6
-WRONG = {1: "AD", 12: "CN"}  # subjects (from 0) that the model is made to call otherwise
+GROUPS = ["CN"] * 5 + ["MCI"] + ["AD"] * 5
+WRONG = {1: "AD", 9: "CN"}  # subjects (from 0) that the model is made to call otherwise
 STRENGTH = {"CN": 0.0, "MCI": 1.0, "AD": 4.0}
 METHODS = ("lrp", "grad_cam")
 
 
 def map_of(grid: Grid, place: int, method: str) -> Array:
-    """Smooth noise of the subject's own, and the blob: (I, J, K), float32."""
+    """Smooth noise of the subject's own, and the blob, inside the brain: (I, J, K), float32."""
     rng = np.random.default_rng(100 * place + len(method))
     noise = ndimage.gaussian_filter(rng.normal(size=grid.shape), 2)
     index = np.moveaxis(np.indices(grid.shape), 0, -1) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     blob = np.exp(-0.5 * (np.linalg.norm(index - [-26, -20, -15], axis=-1) / 7) ** 2)
-    return (noise / noise.std() + STRENGTH[GROUPS[place]] * blob).astype(np.float32)
+    values = (noise / noise.std() + STRENGTH[GROUPS[place]] * blob) * template_brain(grid)
+    return np.round(values, 2).astype(np.float32)  # rounded, because that is quicker to compress
 
 
 def write_finished_cohort(folder: Path, bundle: Path) -> Plan:
@@ -43,7 +45,7 @@ def write_finished_cohort(folder: Path, bundle: Path) -> Plan:
     ]
     head = "participant_id\tgroup\tage\tsex\tLeft-Hippocampus\tpath"
     (folder / "participants.tsv").write_text("\n".join([head, *rows]) + "\n")
-    options = Options(model=str(bundle), methods=METHODS, mask="none", space="mni", native=False, permutations=60)
+    options = Options(model=str(bundle), methods=METHODS, mask="none", space="mni", native=False, permutations=30)
     table, output = folder / "participants.tsv", folder / "out"
     plan = make_plan(table, output, options)
     atlas = load_default_atlas()

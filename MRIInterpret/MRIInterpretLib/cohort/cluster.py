@@ -137,7 +137,9 @@ def _slurm_cluster(text: str, workers: int | None) -> Any:
     except ValueError as error:
         raise UserError("--slurm: cores and jobs are whole numbers.") from error
     if shutil.which("sbatch") is None:
-        raise UserError("--slurm needs Slurm's command sbatch, which is not here: run this on a node that submits jobs.")
+        raise UserError(
+            "--slurm needs Slurm's command sbatch, which is not here: run this on a node that submits jobs."
+        )
     try:
         # One subject at a time and job: torch uses the job's cores by itself.
         cluster = SLURMCluster(cores=1, job_cpu=cores, processes=1, job_extra_directives=extra, **named)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -57,18 +57,19 @@ def region_volumes(long: pd.DataFrame, units: Sequence[Unit]) -> pd.DataFrame:
     """Subjects x regions, mm^3: the participants table's own where it has them, else the atlas's in the scan."""
     method = long["method"].iloc[0]
     volumes = value_matrix(long, method, "native_volume_mm3")
+    columns = list(dict.fromkeys(name for unit in units for name in unit.subject.covariates))
     for region in volumes.columns:
-        column = volume_column(units[0].subject.covariates, region)
+        column = volume_column(columns, region)
         if column:
             volumes[region] = [_number(unit.subject.covariates.get(column)) for unit in units]
     return volumes
 
 
-def volume_column(covariates: Mapping[str, object], region: str) -> str:
-    """The column that holds a region's volume, "" if there is none: its name, with or without "volume"."""
+def volume_column(columns: Iterable[str], region: str) -> str:
+    """The column that holds a region's volume, "" if there is none: its name, with or without "volume" or "mm3"."""
     wanted = label(region).lower()
-    for column in covariates:
-        if label(column).lower().replace("volume", "") == wanted:
+    for column in columns:
+        if label(column).lower().replace("volume", "").replace("mm3", "") == wanted:
             return column
     return ""
 
