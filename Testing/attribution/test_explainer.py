@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -177,6 +178,23 @@ def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkey
     assert places[1][1] < large == stage.LARGE
     for name in PANEL:
         torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-8)
+
+
+def test_no_memory_is_left_behind() -> None:
+    def tensors() -> int:
+        return sum(isinstance(item, Tensor) for item in gc.get_objects())
+
+    explainer, x = Explainer(plain()), volume()
+    methods = [*PANEL, "smoothgrad", "occlusion", "integrated_gradients"]
+    explainer.explain(x, 0, methods)
+    gc.collect()
+    before = tensors()
+    gc.disable()  # nothing may wait for the garbage collector: on a GPU that would be memory
+    try:
+        explainer.explain(x, 0, methods)
+        assert tensors() == before
+    finally:
+        gc.enable()
 
 
 def test_training_mode_is_explained_as_evaluation_mode() -> None:

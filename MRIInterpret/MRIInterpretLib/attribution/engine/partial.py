@@ -107,11 +107,8 @@ class Partial(Recorder):
     def _placeholder(self, patch: Patch, tag: Tag) -> Tensor:
         shape = (patch.base.shape[0] * len(patch.places), *patch.base.shape[1:])
         tag.patch = patch
-
-        def compute() -> Tensor:
-            return attach(patch.whole(), Tag(geometry=tag.geometry, gate=tag.gate, first=tag.first))
-
-        tag.pending = compute
+        geometry, gate, first = tag.geometry, tag.gate, tag.first
+        tag.pending = lambda: attach(patch.whole(), Tag(geometry=geometry, gate=gate, first=first))
         return attach(patch.base.new_full((1,), float("nan")).expand(shape), tag)
 
 

@@ -112,7 +112,7 @@ class Recorder(TorchFunctionMode):
         self.pools_in_slabs = True
         self.rank = 0
         self.with_history = False
-        self.where = Whereabouts(model, self._module_returned)
+        self.where = Whereabouts(model)
         self._parameters = {id(parameter) for parameter in model.parameters()}
         self._sharing: dict[int, list[weakref.ref[Tensor]]] = {}
 
@@ -128,7 +128,7 @@ class Recorder(TorchFunctionMode):
 
     def forward(self, model: nn.Module, start: Tensor) -> Any:
         """Run ``model`` on a tensor that is tagged already, and give its output with everything computed."""
-        with self.where.following(), self:
+        with self.where.following(self._module_returned), self:
             if is_program(model):
                 output = run_program(model, start, self.where.stand_in, self._module_returned)
             else:

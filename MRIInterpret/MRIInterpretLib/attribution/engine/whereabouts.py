@@ -22,14 +22,11 @@ class Whereabouts:
     ----------
     model
         The model whose modules are followed.
-    on_output
-        Called as ``on_output(name, output)`` whenever a module returns.
     """
 
-    def __init__(self, model: nn.Module, on_output: Callable[[str, Any], None]) -> None:
+    def __init__(self, model: nn.Module) -> None:
         self._names = {id(module): name for name, module in model.named_modules()}
         self._stack: list[str] = []
-        self._on_output = on_output
 
     @property
     def name(self) -> str:
@@ -41,8 +38,8 @@ class Whereabouts:
         self._stack = [name]
 
     @contextmanager
-    def following(self) -> Iterator[None]:
-        """Follow the module calls of this thread inside the block."""
+    def following(self, on_output: Callable[[str, Any], None]) -> Iterator[None]:
+        """Follow the module calls of this thread inside the block; ``on_output(name, output)`` hears their results."""
         thread = threading.get_ident()
 
         def enter(module: nn.Module, _inputs: Any) -> None:
@@ -52,7 +49,7 @@ class Whereabouts:
         def leave(module: nn.Module, _inputs: Any, output: Any) -> None:
             if threading.get_ident() == thread and id(module) in self._names:
                 self._stack.pop()
-                self._on_output(self._names[id(module)], output)
+                on_output(self._names[id(module)], output)
 
         handles = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
         try:
