@@ -108,6 +108,7 @@ def judge_of(
                 mask=prepared.model_mask.array,
                 labels=labels.array,
                 spacing=(float(grid.spacing[0]), float(grid.spacing[1]), float(grid.spacing[2])),
+                grid=grid,
                 methods=methods if "summary" not in maps else [],
                 details={name: found.details for name, found in attributions.items()},
                 device=device,

@@ -168,6 +168,17 @@ def test_imputation_can_take_the_place_of_the_blur() -> None:
         gains(subject, parts, "deletion", fill="zeros")
 
 
+def test_a_subjects_own_neutral_brain_is_used() -> None:
+    subject, weights = linear_subject()
+    x = subject.image[0, 0].numpy()
+    neutral = np.where(brain(), 0.5, 0).astype(np.float32)
+    exact = weights * (x - neutral)
+    subject, _ = linear_subject(maps={"exact": exact}, neutral=neutral)
+    assert check_correlation(subject)[0].value == pytest.approx(1, abs=1e-4)
+    blurred, _ = linear_subject(maps={"exact": exact})
+    assert check_correlation(blurred)[0].value < 0.999
+
+
 def test_verdicts_on_curves_and_correlation() -> None:
     _, _, _, exact, _ = _setting()
     subject, _ = linear_subject(maps={"exact": exact, "opposite": -exact, "summary": np.abs(exact)})

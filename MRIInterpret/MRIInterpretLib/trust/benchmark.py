@@ -15,6 +15,7 @@ from ..volume import Grid
 from .checks import explain_again
 from .faithfulness_checks import check_correlation
 from .localisation import edge_detector, localise, uniform_map
+from .neutral import template_neutral
 from .randomisation import upper_half_similarity
 from .simulated import TruthSubject
 from .stability import stability
@@ -75,7 +76,15 @@ def measure_subject(
     everything = {**maps, "summary": np.asarray(summary.score.array)}
     spacing = tuple(float(size) for size in grid.spacing)
     subject = Subject(
-        network, image, CONTRAST, everything, given.mask, labels, (spacing[0], spacing[1], spacing[2]), explain
+        network,
+        image,
+        CONTRAST,
+        everything,
+        given.mask,
+        labels,
+        (spacing[0], spacing[1], spacing[2]),
+        explain,
+        neutral=template_neutral(given.image[0, 0].numpy(), given.mask, grid),
     )
     rows: list[tuple[str, str, float]] = []
     for verdict in check_correlation(subject, seed):

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..progress import ProgressCallback, silent
-from ..volume import Array
+from ..volume import Array, Grid
 from .conservation import check_conservation
 from .faithfulness_checks import check_correlation, check_curves
 from .localisation import check_localisation
+from .neutral import template_neutral
 from .outside_brain import check_outside_brain
 from .random_logit import check_random_logit
 from .randomisation import CHECK as RANDOMISATION
@@ -77,6 +78,7 @@ def run_checks(
     truth: Array | None = None,
     affected: Sequence[int] = (),
     device: str | None = None,
+    grid: Grid | None = None,
     seed: int = 0,
     progress: ProgressCallback = silent,
 ) -> list[Verdict]:
@@ -106,6 +108,9 @@ def run_checks(
         For simulated subjects: where the image was changed, and in which regions.
     device
         Where maps are made again; where the model is if left out.
+    grid
+        The model's grid in template space. With it, the template takes the place of what is taken out of the brain;
+        without it, the blurred brain.
     seed
         Of everything random.
     progress
@@ -134,6 +139,7 @@ def run_checks(
         details=details or {},
         truth=truth,
         affected=affected,
+        neutral=None if grid is None else template_neutral(image[0, 0].detach().cpu().numpy(), mask, grid),
     )
     return check_subject(level, subject, seed, progress)
 

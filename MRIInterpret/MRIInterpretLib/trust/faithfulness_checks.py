@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 from ..progress import ProgressCallback, silent
 from ..volume import Array
 from .faithfulness import (
-    Curve,
-    Values,
     chance_correlation,
-    curve_sets,
     deletion_curve,
     faithfulness_correlation,
     insertion_curve,
@@ -35,12 +32,14 @@ SETS, GROUPS = 32, 8  # an eighth of the brain at a time; larger sets leave what
 BLOCK_MM = 16.0
 BLUR_MM = 12.0
 STEPS, RANDOM_ORDERS = 8, 4
-_NO_ORDER = "The map rates all parts of the brain the same, or blurring the brain does not change the model's value."
+_NO_ORDER = "The map rates all parts of the brain the same, or the model's value does not change with them."
+    "The map rates all parts of the brain the same, or making the brain neutral does not change the model's value."
+)
 
 
 @dataclass(frozen=True)
 class Gains:
-    """How much better than a random order each order is, as a part of the whole change of the value.
+    """How much better than a random order each order is, as a part of the range of values met.
 
     Attributes
     ----------
@@ -62,6 +61,8 @@ class Gains:
 
 
 def _neutral(subject: Subject, image: Array) -> NDArray[np.float32]:
+    if subject.neutral is not None:
+        return np.asarray(subject.neutral, dtype=np.float32)
     return blurred_brain(image, subject.inside, BLUR_MM / float(np.mean(subject.spacing)))
 
 
@@ -88,7 +89,7 @@ def check_correlation(
         value = faithfulness_correlation(relevance, parts, taken, drops)
         passed = value > threshold
         sentence = (
-            f"With random eighths of the brain blurred out ({sets} times), the relevance taken out and the change of "
+            f"With random eighths of the brain made neutral ({sets} times), the relevance taken out and the change of "
             f"the model's value correlate with {value:.2f}: "
         )
         sentence += (
@@ -108,7 +109,7 @@ def gains(
     kind: str,
     seed: int = 0,
     progress: ProgressCallback = silent,
-    fill: str = "blur",
+    fill: str = "neutral",
 ) -> Gains:
     """Areas of deletion or insertion curves against random orders and the order by brightness.
 
@@ -123,10 +124,11 @@ def gains(
     seed
         Of the random orders, and of the imputation's noise.
     fill
-        What takes the place of parts: "blur" (the blurred brain) or "road" (noisy linear imputation, slower).
+        What takes the place of parts: "neutral" (the subject's neutral brain, or the blurred one) or "road" (noisy
+        linear imputation, slower).
     """
-    if fill not in ("blur", "road"):
-        raise ValueError(f"fill must be blur or road, not {fill!r}")
+    if fill not in ("neutral", "road"):
+        raise ValueError(f"fill must be neutral or road, not {fill!r}")
     image = _image(subject)
 
     def impute(missing: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -140,30 +142,31 @@ def gains(
     )  # a good order has a small area under deletion, a large one under insertion
     rng = np.random.default_rng(seed)
     count = int(parts.max(initial=0))
+    seen: list[float] = []
+
+    def area(order: NDArray[np.intp]) -> float:
+        curve = make(order, parts, values, STEPS)
+        seen.extend(curve.value.tolist())
+        return curve.area()
+
     areas = {}
     for name, found in subject.maps.items():
         sums, sizes = sums_and_sizes(found, parts)
         # A map that rates all parts the same has no order.
         has_order = np.ptp(sums / sizes) > 1e-9 * np.abs(sums / sizes).max()
-        areas[name] = make(order_by(found, parts), parts, values, STEPS).area() if has_order else math.nan
-    bright = make(order_by(image, parts), parts, values, STEPS).area()
-    random = np.array([make(rng.permutation(count), parts, values, STEPS).area() for _ in range(RANDOM_ORDERS)])
-    ends = _ends(parts, values)
-    whole = abs(ends.value[0] - ends.value[-1])
+        areas[name] = area(order_by(found, parts)) if has_order else math.nan
+    bright = area(order_by(image, parts))
+    random = np.array([area(rng.permutation(count)) for _ in range(RANDOM_ORDERS)])
+    # Not the change from the whole image to the neutral brain: that may be next to nothing while the curve swings.
+    span = max(seen) - min(seen)
 
-    def gain(area: float, reference: float) -> float:
-        return sign * (area - reference) / whole if whole > 0 else math.nan
+    def gain(one: float, reference: float) -> float:
+        return sign * (one - reference) / span if span > 0 else math.nan
 
     others = [float(np.delete(random, index).mean()) for index in range(RANDOM_ORDERS)]
     chance = max(gain(float(one), rest) for one, rest in zip(random, others, strict=True))
     mean = float(random.mean())
-    return Gains({name: gain(area, mean) for name, area in areas.items()}, gain(bright, mean), chance)
-
-
-def _ends(parts: Labels, values: Values) -> Curve:
-    """The value of the whole image, and that of the neutral brain."""
-    taken, share = curve_sets(np.arange(int(parts.max(initial=0))), parts, 1)
-    return Curve(share, values(taken))
+    return Gains({name: gain(one, mean) for name, one in areas.items()}, gain(bright, mean), chance)
 
 
 def check_curves(subject: Subject, seed: int = 0, progress: ProgressCallback = silent) -> list[Verdict]:
@@ -194,6 +197,6 @@ def _verdict(method: str, check: str, value: float, found: Gains, kind: str, wha
     rival = "a random order" if found.chance >= found.intensity else "the order of the voxels' brightness"
     sentence = (
         f"{doing} {what} in the map's order moves the model's value {when} than in random order, by {abs(value):.0%} "
-        f"of the whole change; {rival} reaches {found.threshold:.0%}."
+        f"of the range of values met; {rival} reaches {found.threshold:.0%}."
     )
     return judge(method, check, value, found.threshold, passed, sentence)

@@ -48,6 +48,8 @@ class Subject:
         Voxels that really changed, (I, J, K), for simulated subjects; None for real ones.
     affected
         Labels of the regions that really changed.
+    neutral
+        What takes the place of parts that are taken out, (I, J, K); the blurred brain if left out.
     """
 
     network: nn.Module
@@ -61,6 +63,7 @@ class Subject:
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     truth: Array | None = None
     affected: Sequence[int] = ()
+    neutral: Array | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.image.shape[-3:])
