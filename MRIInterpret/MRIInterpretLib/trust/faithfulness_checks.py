@@ -33,8 +33,6 @@ BLOCK_MM = 16.0
 BLUR_MM = 12.0
 STEPS, RANDOM_ORDERS = 8, 4
 _NO_ORDER = "The map rates all parts of the brain the same, or the model's value does not change with them."
-    "The map rates all parts of the brain the same, or making the brain neutral does not change the model's value."
-)
 
 
 @dataclass(frozen=True)
