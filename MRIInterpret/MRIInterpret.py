@@ -148,6 +148,7 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """A result of a scene that is gone has no place: the run ends with it."""
         self.logic.cancel()
         self.setParameterNode(None)
+        self.logic.releaseResults()
 
     def onSceneEndClose(self, _caller, _event) -> None:
         """Start afresh, if the panel is on the screen."""
@@ -270,6 +271,12 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         if run not in self._results or not find(slicer.mrmlScene, run):
             self._results[run] = find(slicer.mrmlScene, run)
         return self._results[run]
+
+    def releaseResults(self) -> None:
+        """The scene is about to be closed: make that fast."""
+        from MRIInterpretLib.scene.nodes import release_all
+
+        release_all(slicer.mrmlScene)
 
     def forgetResults(self) -> None:
         """The scene was closed."""

@@ -304,3 +304,25 @@ def test_a_surface_passes_through_a_file(small_explanation, tmp_path):
     np.testing.assert_array_equal(vtk_to_numpy(back.GetPoints().GetData()), vtk_to_numpy(mesh.GetPoints().GetData()))
     assert back.GetNumberOfPolys() == mesh.GetNumberOfPolys() > 1000
     assert read_surface(tmp_path / "none.vtp") is None
+
+
+def test_an_atlas_of_many_regions_is_removed_at_once(headless):
+    """Without care, segments are separated from their shared volume one by one, which takes seconds."""
+    import time
+
+    from MRIInterpretLib.explanation import Region
+    from MRIInterpretLib.scene.atlas import add_atlas
+    from MRIInterpretLib.scene.nodes import NodeMaker, remove_with_dependents
+    from MRIInterpretLib.volume import Volume
+
+    labels = np.arange(64**3).reshape(64, 64, 64) % 100 + 1
+    volume = Volume(labels.astype(np.uint16), np.eye(4))
+    scan = headless.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
+    fill_volume_node(scan, volume)
+    regions = [Region(label, str(label), (1.0, 0.0, 0.0)) for label in range(1, 101)]
+    node = add_atlas(NodeMaker(headless.scene, "run", ""), volume, regions, "atlas", scan)
+    assert node.GetSegmentation().GetNumberOfSegments() == 100
+    began = time.process_time()
+    remove_with_dependents(headless.scene, node)
+    del node
+    assert time.process_time() - began < 0.1

@@ -72,5 +72,7 @@ def test_reading_what_is_not_a_scene_is_a_clear_error(tmp_path, headless):
     with pytest.raises(UserError, match="no such file"):
         headless.read(tmp_path / "missing.mrb")
     (tmp_path / "bad.mrb").write_bytes(b"not a zip file")
+    before = os.getcwd()
     with pytest.raises(UserError, match=r"Cannot read the scene .*bad\.mrb"):
         headless.read(tmp_path / "bad.mrb")
+    assert os.getcwd() == before  # Slicer stays in the folder that it failed in

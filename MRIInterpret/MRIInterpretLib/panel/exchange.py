@@ -16,7 +16,7 @@ import pandas as pd
 from ..errors import UserError
 from ..explanation import Explanation, MethodMap, ModelInfo, Prediction, Region, Registration, Target
 from ..trust.verdict import Verdict
-from ..volume import Volume
+from .volume_files import read_volume, write_volume
 
 _VOLUMES = (
     "scan",
@@ -30,18 +30,6 @@ _VOLUMES = (
     "atlas_in_scan",
 )
 _INDEX = "explanation.json"
-
-
-def write_volume(volume: Volume, folder: Path, name: str) -> dict[str, Any]:
-    """Save a volume's voxels; returns what :func:`read_volume` needs besides."""
-    np.save(folder / f"{name}.npy", np.asfortranarray(volume.array), allow_pickle=False)
-    return {"file": f"{name}.npy", "affine": np.asarray(volume.affine, float).tolist(), "name": volume.name}
-
-
-def read_volume(record: dict[str, Any], folder: Path) -> Volume:
-    """The volume of a record, its voxels mapped from the file, read-only."""
-    array = np.load(folder / record["file"], mmap_mode="r", allow_pickle=False)
-    return Volume(array, np.array(record["affine"], float), record["name"])
 
 
 def _table(frame: pd.DataFrame) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def start(volume: Any, *, mask_node: Any = None, command: Sequence[str] | None =
     scan, brain = scan_of(volume), mask_of(mask_node, volume)
 
     def prepare(folder: Path) -> None:
-        from .exchange import write_volume
+        from .volume_files import write_volume
 
         job = _job(write_volume(scan, folder, "scan"), brain is not None, **wishes)
         if brain is not None:

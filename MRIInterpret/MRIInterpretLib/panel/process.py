@@ -5,21 +5,19 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import queue
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
 from .messages import Alive, Done, Failed, Message, decode
 
 WATCHDOG_SECONDS = 120.0  # the worker gives a sign of life every two seconds; big operations may hold it up
+_OUTPUT, _LOG = "messages.jsonl", "worker.log"  # standard output and standard error
 _PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 _ALL: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 
@@ -56,38 +54,37 @@ class WorkerProcess:
         self._now = now
         self._last_sign = now()
         self._over = False
-        self._messages: queue.Queue[Message] = queue.Queue()
+        self._rest = b""  # the beginning of a line whose end has not been written yet
         try:
             prepare(self.folder)
-            self._log = (self.folder / "worker.log").open("wb")
             self._process = self._start(command or [python_executable(), "-m", "MRIInterpretLib.panel.worker"])
-            assert self._process.stdout is not None
-            self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+            self._output = (self.folder / _OUTPUT).open("rb")
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        self._reader.start()
         _ALL.add(self)
 
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         paths = [str(_PACKAGE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
         hidden = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}  # type: ignore[attr-defined]
-        return subprocess.Popen(
-            [*command, str(self.folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            cwd=self.folder,
-            env=environment,
-            **hidden,
-        )
+        # Files rather than pipes: they never fill up, and reading them needs no thread (Slicer lets few of them run).
+        with (self.folder / _OUTPUT).open("wb") as output, (self.folder / _LOG).open("wb") as log:
+            return subprocess.Popen(
+                [*command, str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=log,
+                cwd=self.folder,
+                env=environment,
+                **hidden,
+            )
 
-    def _read(self, stream: IO[bytes]) -> None:
-        for line in stream:
-            message = decode(line.decode("utf-8", "replace"))
-            if message is not None:
-                self._messages.put(message)
+    def _read(self) -> list[Message]:
+        """The messages that were written since the last call."""
+        *lines, self._rest = (self._rest + self._output.read()).split(b"\n")
+        found = (decode(line.decode("utf-8", "replace")) for line in lines)
+        return [message for message in found if message is not None]
 
     @property
     def running(self) -> bool:
@@ -102,16 +99,14 @@ class WorkerProcess:
         """
         if self._over:
             return []
-        ended = self._process.poll() is not None and not self._reader.is_alive()  # all it wrote has been read
+        ended = self._process.poll() is not None  # asked first: what it wrote before its end is then read below
         news: list[Message] = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                message = self._messages.get_nowait()
-                self._last_sign = self._now()
-                if not isinstance(message, Alive):
-                    news.append(message)
-                if isinstance(message, (Done, Failed)):
-                    return self._finish(news)
+        for message in self._read():
+            self._last_sign = self._now()
+            if not isinstance(message, Alive):
+                news.append(message)
+            if isinstance(message, (Done, Failed)):
+                return self._finish(news)
         if ended:
             news.append(Failed(self._why(), self.log()))
             return self._finish(news)
@@ -145,7 +140,7 @@ class WorkerProcess:
     def log(self) -> str:
         """The end of what the worker and its libraries printed."""
         try:
-            return (self.folder / "worker.log").read_text(encoding="utf-8", errors="replace")[-20_000:]
+            return (self.folder / _LOG).read_text(encoding="utf-8", errors="replace")[-20_000:]
         except OSError:
             return ""
 
@@ -160,8 +155,7 @@ class WorkerProcess:
             self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
-        self._reader.join(timeout=1)
-        for stream in (self._process.stdin, self._process.stdout, self._log):
+        for stream in (self._process.stdin, self._output):
             if stream is not None:
                 with contextlib.suppress(OSError, ValueError):
                     stream.close()

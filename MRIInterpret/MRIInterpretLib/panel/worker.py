@@ -52,8 +52,9 @@ def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
     """Read the job, run it, write the result into FOLDER/result."""
     send(Progress("Starting", 0.0, 0.0))
     from ..explain import TYPICAL_SECONDS
-    from .exchange import read_volume, write_explanation
+    from .exchange import write_explanation
     from .job import Job, run_job
+    from .volume_files import read_volume
 
     clock = StepClock({"Starting": 3.0, **TYPICAL_SECONDS, "Passing the result on": 2.0})
     clock.update("Starting", 1.0)

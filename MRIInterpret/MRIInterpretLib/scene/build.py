@@ -97,9 +97,10 @@ def _add_nodes(
     add_legend(make, summary, "Summary score\n(0 to 1)\nresearch use only")
     rendering = add_volume_rendering(make, summary, limits, signed=False)
     rendering.SetVisibility(True)
-    progress(step, 0.2)
+    progress(step, 0.15)
     consensus = add_consensus(make, explanation.consensus, "Consensus", add_colour_table(make, CONSENSUS))
     add_legend(make, consensus, "Most relevant for")
+    progress(step, 0.2)
     maps = {}
     for count, (method, one) in enumerate(explanation.maps.items()):
         colours = signed_colours if one.signed else sequential_colours

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,6 +14,17 @@ import slicer
 from vtkmodules.vtkCommonCore import vtkCollection
 
 from ..errors import UserError
+from .nodes import release_all
+
+
+@contextmanager
+def same_directory() -> Iterator[None]:
+    """Come back to the working directory: Slicer's archive code changes it, and stays there if it fails."""
+    before = os.getcwd()
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 class HeadlessScene:
@@ -82,11 +96,15 @@ class HeadlessScene:
             If it cannot be read.
         """
         messages = slicer.vtkMRMLMessageCollection()
-        if not Path(path).is_file() or not self.scene.ReadFromMRB(str(path), False, messages):
+        path = Path(path).absolute()
+        with same_directory():
+            read = path.is_file() and self.scene.ReadFromMRB(str(path), False, messages)
+        if not read:
             raise UserError(f"Cannot read the scene {path}: {messages.GetAllMessagesAsString() or 'no such file'}.")
 
     def close(self) -> None:
         """Free the scene and its temporary files."""
+        release_all(self.scene)
         self.scene.Clear(1)
         self._folder.cleanup()
 

@@ -13,7 +13,7 @@ from ..atomic import replacing
 from ..explanation import Explanation
 from ..progress import ProgressCallback, silent
 from .build import build_scene
-from .headless import HeadlessScene
+from .headless import HeadlessScene, same_directory
 from .views import add_views
 
 
@@ -60,5 +60,7 @@ def write_mrb(explanation: Explanation, path: str | Path, progress: ProgressCall
 def pack(scene: Any, path: Path) -> None:
     """Write a scene with all its data to ``path``, whose folder exists. Raises OSError if Slicer cannot."""
     messages = slicer.vtkMRMLMessageCollection()
-    if not scene.WriteToMRB(str(path), None, messages) or not path.is_file():
+    with same_directory():
+        written = scene.WriteToMRB(str(path.absolute()), None, messages)
+    if not written or not path.is_file():
         raise OSError(messages.GetAllMessagesAsString().strip() or "Slicer could not pack the scene")

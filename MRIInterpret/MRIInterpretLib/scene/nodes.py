@@ -53,6 +53,7 @@ class NodeMaker:
 
 def remove_with_dependents(scene: Any, node: Any) -> None:
     """Remove a node from the scene together with its display nodes and storage node."""
+    release(node)
     owned = []
     if hasattr(node, "GetNumberOfDisplayNodes"):
         owned += [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
@@ -61,6 +62,26 @@ def remove_with_dependents(scene: Any, node: Any) -> None:
     for candidate in [node, *owned]:
         if candidate is not None and scene.IsNodePresent(candidate):
             scene.RemoveNode(candidate)
+
+
+def release(node: Any) -> None:
+    """Let a segmentation go of its label volume before it is destroyed; other nodes are left alone.
+
+    Segments that share one volume are separated from it one by one when a segmentation is destroyed: with the hundred
+    regions of an atlas that takes seconds, and there is nothing to be kept.
+    """
+    if node.IsA("vtkMRMLSegmentationNode"):
+        segmentation = node.GetSegmentation()
+        for index in range(segmentation.GetNumberOfSegments()):
+            segmentation.GetNthSegment(index).RemoveAllRepresentations()
+
+
+def release_all(scene: Any) -> None:
+    """Do so for every atlas of ours; to be called when a scene is about to be closed."""
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
+        node = scene.GetNthNodeByClass(index, "vtkMRMLSegmentationNode")
+        if node.GetAttribute(RUN):
+            release(node)
 
 
 def nodes_of_run(scene: Any, run: str) -> list[Any]:

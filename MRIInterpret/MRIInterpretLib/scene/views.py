@@ -10,7 +10,7 @@ import slicer
 from numpy.typing import NDArray
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
-from .geometry import affine_of, volume_of
+from .geometry import affine_of, voxels
 
 Point = NDArray[np.float64]
 
@@ -42,8 +42,10 @@ def world_bounds(node: Any) -> tuple[Point, Point]:
 
 def peak(node: Any) -> Point:
     """RAS mm, in the world, of the voxel with the largest magnitude."""
-    values = np.abs(volume_of(node).array)
-    i, j, k = np.unravel_index(int(values.argmax()), values.shape)
+    values = voxels(node.GetImageData()).T  # as VTK has it in memory: indexed (k, j, i)
+    highest, lowest = int(values.argmax()), int(values.argmin())
+    largest = highest if values.flat[highest] >= -float(values.flat[lowest]) else lowest
+    k, j, i = np.unravel_index(largest, values.shape)
     return (to_world(node) @ affine_of(node) @ np.array([i, j, k, 1.0]))[:3]
 
 

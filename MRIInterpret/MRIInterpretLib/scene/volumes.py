@@ -56,14 +56,15 @@ def add_map(
         The node, and what its colours are stretched over.
     """
     node = make.add("vtkMRMLScalarVolumeNode", name, role, method)
-    fill_volume_node(node, volume)
-    node.CreateDefaultDisplayNodes()
     limits = DisplayRange(0.0, 1.0, 0.15) if role == "summary" else display_range(volume.array, signed)
-    display = node.GetDisplayNode()
+    # A default display node would compute a histogram for a window that is not wanted; on large scans that takes long.
+    display = make.scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     display.SetAndObserveColorNodeID(colours.GetID())
     display.SetAutoWindowLevel(0)
     display.SetWindowLevelMinMax(limits.lower, limits.upper)
     display.SetInterpolate(1)
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    fill_volume_node(node, volume)
     set_threshold(node, limits.hidden_below, signed)
     return node, limits
 
