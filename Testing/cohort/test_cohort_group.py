@@ -72,7 +72,7 @@ def test_the_difference_lies_in_the_left_hippocampus(group: Path) -> None:
     places = index @ image.affine[:3, :3].T + image.affine[:3, 3]
     assert (np.linalg.norm(places - [-26, -20, -15], axis=1) < 20).all()
     change = volume(group / "maps" / "lrp" / "AD-minus-CN_difference.nii.gz")
-    assert change.max() == pytest.approx(STRENGTH["AD"], abs=1.5)
+    assert change.max() == pytest.approx(STRENGTH["AD"], abs=2.5)
 
 
 def test_regions_name_it_too(group: Path) -> None:

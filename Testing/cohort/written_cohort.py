@@ -20,7 +20,7 @@ from scipy import ndimage
 
 GROUPS = ["CN"] * 5 + ["MCI"] + ["AD"] * 5
 WRONG = {1: "AD", 9: "CN"}  # subjects (from 0) that the model is made to call otherwise
-STRENGTH = {"CN": 0.0, "MCI": 1.0, "AD": 4.0}
+STRENGTH = {"CN": 0.0, "MCI": 3.0, "AD": 12.0}
 METHODS = ("lrp", "grad_cam")
 
 
@@ -39,13 +39,13 @@ def write_finished_cohort(folder: Path, bundle: Path) -> Plan:
     scan = write_scan(folder / "scan.nii.gz", 0)
     rows = [
         "\t".join(
-            [f"S{place:02d}", group, str(60 + place), "FM"[place % 2], f"{4000 - 500 * STRENGTH[group]:.0f}", scan.name]
+            [f"S{place:02d}", group, str(60 + place), "FM"[place % 2], f"{4000 - 100 * STRENGTH[group]:.0f}", scan.name]
         )
         for place, group in enumerate(GROUPS)
     ]
     head = "participant_id\tgroup\tage\tsex\tLeft-Hippocampus\tpath"
     (folder / "participants.tsv").write_text("\n".join([head, *rows]) + "\n")
-    options = Options(model=str(bundle), methods=METHODS, mask="none", space="mni", native=False, permutations=30)
+    options = Options(model=str(bundle), methods=METHODS, mask="none", space="mni", native=False, permutations=60)
     table, output = folder / "participants.tsv", folder / "out"
     plan = make_plan(table, output, options)
     atlas = load_default_atlas()
