@@ -241,6 +241,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _guarded(run: Callable[[], Any], as_json: bool) -> int:
     try:
         code = run()
+        if code == 130:  # what typer makes of Ctrl-C, without a word
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except UserError as error:
         return _failed(str(error), as_json, 2)
