@@ -23,18 +23,19 @@ def _scores(noise: float, seed: int = 0, number: int = 600) -> Scores:
     def logits() -> np.ndarray:
         return np.log(group_posterior(fractions + noise * disturb.normal(size=number)))
 
-    return Scores(logits(), labels, fractions, logits())
+    bases = np.array(["a", "b", "c", "d"])[np.arange(number) % 4]
+    return Scores(logits(), labels, fractions, bases, logits())
 
 
 @pytest.fixture(scope="module")
 def perfect() -> Evaluation:
-    return assess({name: _scores(0.0) for name in CONDITIONS}, 1.0)
+    return assess({name: _scores(0.0) for name in CONDITIONS}, _scores(0.0))
 
 
 @pytest.fixture(scope="module")
 def noisy() -> Evaluation:
     scores = {name: _scores(1.2, seed) for seed, name in enumerate(CONDITIONS)}
-    return assess(scores, 1.0)
+    return assess(scores, _scores(1.2, 50))
 
 
 def test_knowing_the_fraction_is_as_good_as_volume_alone(perfect: Evaluation) -> None:
@@ -52,6 +53,25 @@ def test_a_perfect_network_meets_every_goal_and_a_noisy_one_does_not(perfect: Ev
     assert any("AUC AD vs CN at least" in goal for goal in failed)
     assert any("correlation" in goal for goal in failed)
     assert any("flip" in goal for goal in failed)
+
+
+def test_temperature_is_that_of_calibrated_logits_and_undoes_a_scaling(perfect: Evaluation) -> None:
+    assert perfect.temperature == pytest.approx(1.0, abs=0.15)
+    sharp = _scores(0.0)
+    sharp = Scores(3 * sharp.logits, sharp.labels, sharp.fractions, sharp.bases, 3 * sharp.flipped)
+    again = assess(dict.fromkeys(CONDITIONS, sharp), sharp)
+    assert again.temperature == pytest.approx(3 * perfect.temperature, rel=0.01)
+    assert again.calibration_error.value == pytest.approx(perfect.calibration_error.value, abs=0.01)
+
+
+def test_an_anatomy_s_own_subjects_do_not_set_its_temperature() -> None:
+    scores = _scores(0.0)
+    odd = scores.bases == "a"
+    logits = np.where(odd[:, None], 10 * scores.logits, scores.logits)
+    wild = Scores(logits, scores.labels, scores.fractions, scores.bases, logits)
+    fair = assess(dict.fromkeys(CONDITIONS, scores), scores)
+    # With its own temperature, an overconfident anatomy would look calibrated; judged by the others', it does not.
+    assert assess(dict.fromkeys(CONDITIONS, wild), scores).calibration_error.value > fair.calibration_error.value + 0.03
 
 
 def test_the_confusion_matrix_is_of_133_subjects(perfect: Evaluation) -> None:

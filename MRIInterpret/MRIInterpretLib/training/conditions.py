@@ -31,6 +31,7 @@ class Scores:
     logits: NDArray[np.float64]  # (N, C)
     labels: NDArray[np.int64]  # (N,)
     fractions: NDArray[np.float64]  # (N,) per mille
+    bases: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, dtype=str))  # anatomy that each came from
     flipped: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))  # logits of the mirrored images
 
     @property
@@ -53,19 +54,21 @@ def score(
 ) -> Scores:
     """Run a network over samples, float32, one by one."""
     network.eval()
-    logits, mirrored, labels, fractions = [], [], [], []
+    logits, mirrored, labels, fractions, bases = [], [], [], [], []
     for index in range(len(samples)):
         progress(name or "Evaluating", index / len(samples))
         sample = samples[index]
-        image = sample["image"][None]
+        image = sample["image"][None].contiguous(memory_format=torch.channels_last_3d)
         logits.append(network(image)[0].numpy())
         if flipped:
             mirrored.append(network(image.flip(2))[0].numpy())
         labels.append(int(sample["label"]))
         fractions.append(float(sample["fraction"]))
+        bases.append(samples.base(index))
     return Scores(
         np.array(logits, dtype=float),
         np.array(labels),
         np.array(fractions),
+        np.array(bases),
         np.array(mirrored, dtype=float) if flipped else np.zeros((0, 3)),
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..progress import ProgressCallback, silent
+from ..simulation.groups import group_posterior
 from .conditions import CONDITIONS, PLAIN, Scores, score
 from .metrics import (
     Estimate,
@@ -30,7 +31,12 @@ _SEED = 2026
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that the card reports; see :func:`summary`."""
+    """Everything that the card reports.
+
+    The temperature that ships is fitted on all subjects, because those over held-out anatomies are what a user's scans
+    are like. Its calibration error is measured without it: the subjects of each held-out anatomy are judged with the
+    temperature that the subjects of all other anatomies give.
+    """
 
     temperature: float
     plain: Scores
@@ -40,6 +46,7 @@ class Evaluation:
     calibration_error: Estimate
     correlation: Estimate
     flip_change: Estimate
+    least_calibration_error: float  # of the true fraction's posterior on the same subjects: what chance leaves
     bins: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]
 
 
@@ -67,7 +74,6 @@ def evaluate_bank(
     known = score(
         network, BankSamples(folder, number, number, _SEED, PLAIN, True), progress=progress, name="Calibrating"
     )
-    temperature = fit_temperature(known.logits, known.labels)
     folder, number = test
     scores = {
         name: score(
@@ -79,18 +85,23 @@ def evaluate_bank(
         )
         for name, ranges in CONDITIONS.items()
     }
-    return assess(scores, temperature)
+    return assess(scores, known)
 
 
-def assess(scores: dict[str, Scores], temperature: float) -> Evaluation:
-    """The numbers from the scores of each condition; "plain" must be among them, with flipped logits."""
+def assess(scores: dict[str, Scores], known: Scores) -> Evaluation:
+    """The numbers from the scores of each condition; "plain" must be among them, with flipped logits and anatomies.
+
+    ``known`` are further subjects over the training anatomies, which also help to fit the temperature.
+    """
     plain = scores["plain"]
+    everyone = np.concatenate((known.logits, plain.logits)), np.concatenate((known.labels, plain.labels))
+    temperatures = _cross_fitted(plain, known)
     labels = plain.labels
     aucs = {"volume alone": _aucs(-plain.fractions, -plain.fractions, labels)}
     for name, found in scores.items():
         aucs[name] = _aucs(found.ad_minus_cn, found.mci_minus_cn, labels)
-    probabilities = softmax(plain.logits, temperature)
-    mirrored = softmax(plain.flipped, temperature)
+    probabilities = softmax(plain.logits / temperatures[:, None])
+    mirrored = softmax(plain.flipped / temperatures[:, None])
     right = probabilities.argmax(1) == labels
     changes = np.abs(probabilities[:, -1] - mirrored[:, -1])
 
@@ -98,7 +109,7 @@ def assess(scores: dict[str, Scores], temperature: float) -> Evaluation:
         return float(np.corrcoef(plain.ad_minus_cn[index], plain.fractions[index])[0, 1])
 
     return Evaluation(
-        temperature=temperature,
+        temperature=fit_temperature(*everyone),
         plain=plain,
         aucs=aucs,
         accuracy=bootstrap(lambda index: float(right[index].mean()), labels),
@@ -108,8 +119,19 @@ def assess(scores: dict[str, Scores], temperature: float) -> Evaluation:
         ),
         correlation=bootstrap(correlate, labels),
         flip_change=bootstrap(lambda index: float(changes[index].mean()), labels),
+        least_calibration_error=expected_calibration_error(group_posterior(plain.fractions), labels),
         bins=reliability(probabilities, labels),
     )
+
+
+def _cross_fitted(plain: Scores, known: Scores) -> NDArray[np.float64]:
+    """For each subject, the temperature that subjects over other anatomies give."""
+    temperatures = np.ones(len(plain.labels))
+    for base in np.unique(plain.bases):
+        here = plain.bases == base
+        logits = np.concatenate((known.logits, plain.logits[~here]))
+        temperatures[here] = fit_temperature(logits, np.concatenate((known.labels, plain.labels[~here])))
+    return temperatures
 
 
 def _aucs(ad: NDArray[np.float64], mci: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, Estimate]:

@@ -69,6 +69,10 @@ class BankSamples(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return self.length
 
+    def base(self, index: int) -> str:
+        """Name of the anatomy of sample ``index`` of a bank taken in order."""
+        return str(load_item(item_path(self.folder, index % self.items)).facts["base"])
+
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.seed, index])
         there = min(self.items, self.first + index // _SAMPLES_PER_NEW_BRAIN)
