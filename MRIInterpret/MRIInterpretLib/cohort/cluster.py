@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +79,7 @@ def open_client(where: Where, capacity: Capacity | None, output: Path) -> Iterat
                 f"({' '.join(str(error).split())[:120]}): check that dask-scheduler runs there, and the port."
             ) from error
         with client:
-            _check_workers(client, where, output)
+            _check_workers(client, where, capacity, output)
             yield client
     finally:
         if cluster is not None:
@@ -149,7 +151,7 @@ def _slurm_cluster(text: str, workers: int | None) -> Any:
     return cluster
 
 
-def _check_workers(client: Any, where: Where, output: Path) -> None:
+def _check_workers(client: Any, where: Where, capacity: Capacity | None, output: Path) -> None:
     source = where.scheduler or ("Slurm" if where.slurm else "the local cluster")
     try:
         client.wait_for_workers(1, timeout=where.patience)
@@ -173,7 +175,9 @@ def _check_workers(client: Any, where: Where, output: Path) -> None:
         if not sees:
             raise UserError(f"The worker {address} does not see {output}: choose an output folder on a shared disk.")
     if not where.threads:
-        client.register_plugin(_pinning(where.device))  # for workers that are there, come later, or are restarted
+        client.register_plugin(
+            _preparation(where.device, capacity is not None)
+        )  # for workers that are there, come later, or are restarted
 
 
 def _look_around(output: str) -> tuple[str, bool]:
@@ -182,15 +186,18 @@ def _look_around(output: str) -> tuple[str, bool]:
     return there, Path(output).is_dir()
 
 
-def _pinning(device: str) -> Any:
+def _preparation(device: str, ours: bool) -> Any:
     from distributed import WorkerPlugin
 
-    class Pinning(WorkerPlugin):  # type: ignore[misc]
-        """Pins the worker's device when it starts."""
+    class Preparation(WorkerPlugin):  # type: ignore[misc]
+        """Pins the worker's device when it starts; ``ours`` are worker processes of this run, on this machine."""
 
-        name = "mri-interpret-pinning"
+        name = "mri-interpret-preparation"
 
         def setup(self, worker: Any) -> None:
+            if ours:  # a terminal sends Ctrl-C to all of its processes; the run itself ends its workers
+                with contextlib.suppress(ValueError):  # not in the main thread
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
             pin_worker(device)
 
-    return Pinning()
+    return Preparation()
