@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from MRIInterpretLib.models.plain_cnn import PlainCNN3d
 from MRIInterpretLib.simulation.anatomy import MODEL_GRID
 from MRIInterpretLib.simulation.template_anatomy import template_anatomy
@@ -88,7 +89,9 @@ def test_the_affected_regions_are_found_on_both_sides() -> None:
 
 @pytest.mark.slow
 def test_a_subject_is_measured_with_every_method_and_baseline(subjects: dict[str, TruthSubject]) -> None:
-    network = PlainCNN3d(channels=(4, 4), strides=(4, 2)).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = PlainCNN3d(channels=(4, 4), strides=(4, 2)).eval()
     labels, names = atlas_on_model_grid()
     rows, maps = measure_subject(
         network, subjects["AD"], ("gradient", "lrp"), labels, affected_labels(names), MODEL_GRID, with_stability=True
