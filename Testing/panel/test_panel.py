@@ -303,8 +303,9 @@ def test_the_region_table_sorts_by_number(shown):
     import qt
 
     table = shown.ui.regionTable
-    table.sortItems(1, qt.Qt.DescendingOrder)
-    shares = [float(table.item(n, 1).text()) for n in range(table.rowCount)]
+    assert table.item(0, 0).text() == "Right-Hippocampus"  # the densest relevance comes first
+    table.sortItems(2, qt.Qt.DescendingOrder)
+    shares = [float(table.item(n, 2).text()) for n in range(table.rowCount)]
     assert shares == sorted(shares, reverse=True)
     assert table.item(0, 0).text() == "Right-Hippocampus"
 

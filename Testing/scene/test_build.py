@@ -103,7 +103,7 @@ def test_charts_show_the_probabilities_and_the_top_regions(result, small_explana
         small_explanation.prediction.probabilities
     )
     top = table_frame(nodes.tables["top-regions"])
-    assert top["share of relevance"].is_monotonic_decreasing
+    assert top["gain"].is_monotonic_decreasing
     assert top["region"][0] == "Right-Hippocampus"
     for key, chart in nodes.charts.items():
         series = chart.GetNthPlotSeriesNode(0)

@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from MRIInterpretLib.resources import resource
-from MRIInterpretLib.scene.colours import CONSENSUS, HIDDEN, SEQUENTIAL, SIGNED, display_range, read_table
+from MRIInterpretLib.scene.colours import (
+    CONSENSUS,
+    HIDDEN,
+    SEQUENTIAL,
+    SIGNED,
+    display_range,
+    read_table,
+    summary_range,
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import make_colour_tables as generator
@@ -47,7 +55,7 @@ def test_signs_have_colours_that_cannot_be_confused():
 def test_values_near_zero_are_transparent():
     signed, sequential = rgba(SIGNED)[:, 3], rgba(SEQUENTIAL)[:, 3]
     np.testing.assert_array_equal(signed, np.abs(np.linspace(-1, 1, len(signed))) >= HIDDEN)
-    np.testing.assert_array_equal(sequential, np.linspace(0, 1, len(sequential)) >= HIDDEN)
+    assert (sequential == 1).all()  # a display threshold hides what is low: the user can move it
     assert rgba(CONSENSUS)[0, 3] == 0
 
 
@@ -62,3 +70,11 @@ def test_the_display_range_is_symmetric_for_signed_maps_and_ignores_outliers():
 
 def test_an_empty_map_still_has_a_range():
     assert display_range(np.zeros((3, 3, 3)), True).upper == 1.0
+
+
+def test_the_summary_shows_the_top_fifth_of_the_brain():
+    values = np.concatenate([np.zeros(5000), np.linspace(0, 1, 1001)[1:]])
+    limits = summary_range(values)
+    assert limits.upper == 1.0
+    assert (values >= limits.hidden_below).sum() == pytest.approx(200, abs=2)
+    assert summary_range(np.zeros((2, 2, 2))).lower < summary_range(np.zeros((2, 2, 2))).upper

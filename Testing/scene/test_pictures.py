@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from MRIInterpretLib.scene import views
@@ -30,7 +33,8 @@ def test_the_overlay_of_the_right_hippocampus_is_on_the_left_of_an_axial_slice(b
 
 def test_low_values_are_transparent(built):
     headless, nodes = built
-    views.jump_to(headless.scene, (0.0, -20.0, 40.0))  # far from the relevance
+    views.show_over_scan(headless.scene, nodes.scan, nodes.maps["lrp"])
+    views.jump_to(headless.scene, (0.0, -20.0, 12.0))  # far from the relevance
     shown = slice_picture(headless, "Red", SIZE)
     assert coloured(shown).sum() < 0.01 * shown.shape[0] * shown.shape[1]
     views.show_over_scan(headless.scene, nodes.scan, None)
@@ -84,3 +88,28 @@ def test_a_picture_is_saved_as_png(tmp_path):
     picture = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
     save_png(picture, tmp_path / "picture.png")
     np.testing.assert_array_equal((image.imread(tmp_path / "picture.png")[..., :3] * 255).round(), picture)
+
+
+@pytest.mark.parametrize("view", ["axial", "3d"])
+def test_the_picture_is_like_the_committed_one(built, view):
+    """Coarse on purpose: drivers draw edges and text a little differently, but not another picture.
+
+    The references are written anew by ``MRI_INTERPRET_WRITE_REFERENCES=1``, and then looked at.
+    """
+    from matplotlib import image
+
+    headless, nodes = built
+    if view == "axial":
+        views.show_over_scan(headless.scene, nodes.scan, nodes.maps["lrp"])
+    picture = slice_picture(headless, "Red", SIZE) if view == "axial" else view_picture(headless, SIZE)
+    path = Path(__file__).parent / "references" / f"{view}.png"
+    if os.environ.get("MRI_INTERPRET_WRITE_REFERENCES"):
+        save_png(picture, path)
+    reference = image.imread(path)[..., :3] * 255.0
+
+    def blocks(values):
+        return values.reshape(SIZE[1] // 8, 8, SIZE[0] // 8, 8, 3).mean(axis=(1, 3))
+
+    difference = np.abs(blocks(picture.astype(float)) - blocks(reference)).max(axis=2)
+    assert difference.mean() < 3
+    assert (difference > 40).mean() < 0.01

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIZE = 255  # odd, so that zero has a colour of its own
-HIDDEN = 0.15  # share of the range around zero (or at the bottom) that is transparent
+HIDDEN = 0.15  # share of the range around zero that is transparent
 
 Colours = NDArray[np.float64]  # (N, 3), 0..1
 
@@ -105,10 +105,10 @@ def tables() -> dict[str, str]:
             (np.abs(signed) >= HIDDEN).astype(float),
         ),
         "MRIInterpretSequential.ctbl": table(
-            "Relevance from zero upwards; low values transparent",
+            "Relevance without a sign; a display threshold hides low values",
             [f"{100 * v:.1f}%" for v in unsigned],
             sequential(),
-            (unsigned >= HIDDEN).astype(float),
+            np.ones(SIZE),
         ),
         "MRIInterpretConsensus.ctbl": table(
             "Voxels that are among the most relevant ones of several methods",

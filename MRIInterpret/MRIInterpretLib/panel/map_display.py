@@ -110,7 +110,8 @@ def show_in_3d(nodes: SceneNodes, key: str, wanted: bool) -> None:
         node = node_of(nodes, key)
         display = node.GetDisplayNode()
         upper = float(display.GetWindowLevelMax())
-        limits = DisplayRange(float(display.GetWindowLevelMin()), upper, HIDDEN * upper)
+        lower = float(display.GetWindowLevelMin())
+        limits = DisplayRange(lower, upper, max(lower, HIDDEN * upper))
         make = NodeMaker(scene, nodes.run, nodes.summary.GetDescription() or "")
         renderings[key] = add_volume_rendering(make, node, limits, is_signed(node), key)
     for name, rendering in renderings.items():

@@ -12,8 +12,8 @@ from ..scene.found import VERDICT, VERDICT_TEXT
 from .widgets import fill_table, quiet
 
 _REGION_COLUMNS = (
-    ("share", "Share"),
     ("gain", "Gain"),
+    ("share", "Share"),
     ("mean", "Mean"),
     ("peak", "Peak"),
     ("asymmetry", "Asymmetry"),
@@ -82,13 +82,13 @@ def show_maps(maps: Any, nodes: Any, key: str, icon: Callable[[str], Any]) -> No
 
 
 def show_regions(table: Any, nodes: Any, key: str) -> None:
-    """The regions of one map, in the scan's space, the largest share first."""
+    """The regions of one map, in the scan's space, the densest relevance first."""
     rows = [
         row
         for row in rows_of(nodes.tables["regions"])
         if row["method"] == key and row["space"] == "native" and int(row["label"]) > 0
     ]
-    rows.sort(key=lambda row: -row["share"])
+    rows.sort(key=lambda row: -row["gain"])
     heads = [_("Region"), *(title for _name, title in _REGION_COLUMNS)]
     body = [[row["region"], *(float(row[name]) for name, _title in _REGION_COLUMNS)] for row in rows]
     keys = [[int(row["label"]), row["peak_r"], row["peak_a"], row["peak_s"]] for row in rows]

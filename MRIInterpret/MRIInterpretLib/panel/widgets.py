@@ -67,5 +67,6 @@ def fill_table(table: Any, heads: Sequence[str], rows: Sequence[Sequence[Any]], 
         table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
         table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(22)
         table.setSortingEnabled(True)
         table.resizeColumnsToContents()

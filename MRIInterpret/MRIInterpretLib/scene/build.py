@@ -143,8 +143,8 @@ def _add_tables(explanation: Explanation, make: NodeMaker) -> tuple[dict[str, An
             "top-regions",
             charts.top_regions_frame(regions, ranked),
             "region",
-            "share of relevance",
-            "Regions with the most relevance",
+            "gain",
+            "Regions where relevance is densest",
         ),
     ):
         tables[role], plots[role] = charts.add_bar_chart(make, frame, label, value, title, role)

@@ -58,7 +58,10 @@ def probabilities_frame(probabilities: dict[str, float]) -> pd.DataFrame:
 
 
 def top_regions_frame(regions: pd.DataFrame, method: str, count: int = 8) -> pd.DataFrame:
-    """The ``count`` regions with the largest share of one method's relevance, in the scan's space."""
+    """The ``count`` regions where one method's relevance is densest (gain), in the scan's space.
+
+    Shares would rank regions by their size above all.
+    """
     chosen = regions[(regions["method"] == method) & (regions["space"] == "native") & (regions["label"] > 0)]
-    chosen = chosen.sort_values("share", ascending=False).head(count)
-    return pd.DataFrame({"region": chosen["region"].astype(str), "share of relevance": chosen["share"].astype(float)})
+    chosen = chosen.sort_values("gain", ascending=False).head(count)
+    return pd.DataFrame({"region": chosen["region"].astype(str), "gain": chosen["gain"].astype(float)})

@@ -12,7 +12,7 @@ from ..volume import Array
 from .nodes import NodeMaker
 
 SIGNED, SEQUENTIAL, CONSENSUS = "MRIInterpretSigned", "MRIInterpretSequential", "MRIInterpretConsensus"
-HIDDEN = 0.15  # the tables are transparent for values within this share of the range around zero
+HIDDEN = 0.15  # magnitudes within this share of the range around zero are transparent
 
 _TITLES = {
     SIGNED: "Relevance (signed)",
@@ -45,6 +45,20 @@ def display_range(values: Array, signed: bool, quantile: float = 0.999) -> Displ
     magnitudes = np.abs(values[np.isfinite(values) & (values != 0)]).astype(float)
     upper = float(np.quantile(magnitudes, quantile)) if magnitudes.size else 1.0
     return DisplayRange(-upper if signed else 0.0, upper, HIDDEN * upper)
+
+
+def summary_range(values: Array) -> DisplayRange:
+    """The summary is a rank in the brain, so its colours cover the brain's top fifth, and the rest is transparent.
+
+    Parameters
+    ----------
+    values
+        The summary, any shape; zeros (outside the brain) do not count.
+    """
+    inside = values[values > 0]
+    upper = float(inside.max()) if inside.size else 1.0
+    lower = min(float(np.quantile(inside, 0.8)) if inside.size else 0.5, 0.95 * upper)
+    return DisplayRange(lower, upper, lower)
 
 
 def read_table(name: str) -> list[tuple[str, tuple[float, float, float, float]]]:

@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 
 from ..volume import Volume
-from .colours import DisplayRange, display_range
+from .colours import DisplayRange, display_range, summary_range
 from .geometry import fill_volume_node
 from .nodes import NodeMaker
 
@@ -56,7 +56,7 @@ def add_map(
         The node, and what its colours are stretched over.
     """
     node = make.add("vtkMRMLScalarVolumeNode", name, role, method)
-    limits = DisplayRange(0.0, 1.0, 0.15) if role == "summary" else display_range(volume.array, signed)
+    limits = summary_range(volume.array) if role == "summary" else display_range(volume.array, signed)
     # A default display node would compute a histogram for a window that is not wanted; on large scans that takes long.
     display = make.scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     display.SetAndObserveColorNodeID(colours.GetID())
