@@ -23,7 +23,7 @@ PERMUTATIONS = 1000
 LEAST = 4  # subjects in each group below which no test is made
 STRIDE = 2  # after smoothing to 8 mm, every second voxel of the 2 mm grid tells all
 SEED = 7
-_BLOCK_BYTES = 48 * 2**20
+_BLOCK_BYTES = 16 * 2**20
 _FWHM_TO_SIGMA = 1 / 2.354820045
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import UserError
 
 Rows = NDArray[np.float32]
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 8 * 2**20
 
 
 class Scratch:
