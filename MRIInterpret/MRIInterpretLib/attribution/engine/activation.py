@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .calls import Call, handles
 from .operation import Operation
-from .recorder import Call, Recorder, handles
+from .recorder import Recorder
 from .tag import tag_of
 
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ..stabilise import divide
 from .affine import Affine
+from .calls import Call, handles
 from .operation import Operation
-from .recorder import Call, Recorder, handles
+from .recorder import Recorder
 from .tag import tag_of
 
 if TYPE_CHECKING:

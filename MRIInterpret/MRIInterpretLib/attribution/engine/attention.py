@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from ..stabilise import divide
+from .calls import Call, handles
 from .operation import Operation
-from .recorder import Call, Recorder, handles
+from .recorder import Recorder
 from .tag import tag_of
 from .weighted import Contraction
 

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ...errors import UserError
 from .affine import batch_norm_constants
+from .calls import Call, handles, joins
 from .convolution_layer import Convolution
 from .geometry import Geometry, through_transposed_window, through_window
 from .kernels import Window
-from .recorder import Call, Recorder, handles, joins
+from .recorder import Recorder
 from .stage import PooledConvolution, RectifiedConvolution, poolable
 from .tag import Tag, attach, tag_of
 

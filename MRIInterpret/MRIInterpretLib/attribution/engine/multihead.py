@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from .attention import Softmax, record_matrix_product
-from .recorder import Call, Recorder, handles
+from .calls import Call, handles
+from .recorder import Recorder
 from .tag import tag_of
 from .weighted import Linear
 

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .affine import Affine, FixedStatistics, batch_norm_constants
+from .calls import Call, handles
 from .convolution_layer import Convolution
 from .operation import Operation
-from .recorder import Call, Recorder, handles
+from .recorder import Recorder
 from .tag import tag_of
 from .weighted import Linear, WeightedLayer, per_channel
 

@@ -12,12 +12,13 @@ from torch.utils._pytree import tree_map
 from .activation import Activation
 from .affine import Affine, FixedStatistics
 from .arithmetic import Sum
+from .calls import Call
 from .convolution_layer import Convolution
 from .geometry import Geometry
 from .operation import Backward, Operation
 from .patches import Patch, Place
 from .pooling import MaxPooling
-from .recorder import Call, Recorder
+from .recorder import Recorder
 from .tag import Tag, attach, tag_of
 
 

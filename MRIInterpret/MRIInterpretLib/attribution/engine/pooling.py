@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..stabilise import divide
+from .calls import Call, handles
 from .geometry import Geometry, through_resize, through_window
 from .operation import Operation
-from .recorder import Call, Recorder, handles
+from .recorder import Recorder
 
 if TYPE_CHECKING:
     from ..composites import Composite

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from .aten import aten_name, translate
+from .calls import HANDLERS, JOINS, Call, function_name, without_in_place
 from .errors import UnsupportedOperation
 from .geometry import Geometry
 from .operation import Backward, Node, Operation
@@ -24,65 +23,6 @@ from .whereabouts import Whereabouts
 _ANSWERED_BY_PLACEHOLDER = frozenset({"shape", "ndim", "dtype", "device", "is_cuda", "size", "dim", "numel", "__len__"})
 #: Kinds of operations that make feature maps (pooling only thins them out).
 _FEATURES = frozenset({"convolution", "normalisation", "activation", "sum", "product"})
-#: In-place operations whose out-of-place twin has another name.
-_TWINS = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__idiv__": "div"}
-
-
-@dataclass
-class Call:
-    """One call of a torch function, with in-place spelling removed and the model's weights detached."""
-
-    name: str
-    func: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any] = field(default_factory=dict)
-
-    def get(self, position: int, name: str, default: Any = None) -> Any:
-        """The argument at ``position`` or under ``name``."""
-        if len(self.args) > position:
-            return self.args[position]
-        return self.kwargs.get(name, default)
-
-
-Handler = Callable[["Recorder", Call], Any]
-HANDLERS: dict[str, Handler] = {}
-
-
-def handles(*names: str) -> Callable[[Handler], Handler]:
-    """Register a function as the one that records the torch functions called ``names``."""
-
-    def register(handler: Handler) -> Handler:
-        for name in names:
-            HANDLERS[name] = handler
-        return handler
-
-    return register
-
-
-JOINS: dict[str, Handler] = {}
-
-
-def joins(name: str) -> Callable[[Handler], Handler]:
-    """Register a function that lets the torch function ``name`` join a pending operation, or returns None."""
-
-    def register(handler: Handler) -> Handler:
-        JOINS[name] = handler
-        return handler
-
-    return register
-
-
-def function_name(func: Callable[..., Any]) -> str:
-    """The name by which an intercepted function is looked up; a property's getter goes by the property's name."""
-    known = aten_name(func)
-    if known is not None:
-        return known
-    name = getattr(func, "__name__", type(func).__name__)
-    if name in ("__get__", "__set__"):
-        owner = getattr(func, "__self__", None)
-        prefix = "" if name == "__get__" else "set "
-        return prefix + getattr(owner, "__name__", name)
-    return name
 
 
 class Recorder(TorchFunctionMode):
@@ -249,7 +189,7 @@ class Recorder(TorchFunctionMode):
         if not any(isinstance(leaf, Tensor) and tag_of(leaf) is not None for leaf in leaves):
             return self._untracked(name, func, args, kwargs)
         target = leaves[0] if isinstance(leaves[0], Tensor) else None
-        base, changes = self._without_in_place(name, args, kwargs)
+        base, changes = without_in_place(name, args, kwargs)
         joined = JOINS.get(base)
         if joined is not None:
             output = joined(self, Call(base, func, tuple(args), kwargs))
@@ -281,29 +221,6 @@ class Recorder(TorchFunctionMode):
         if isinstance(value, Tensor) and tag_of(value) is None and value.requires_grad:
             return value.detach()
         return value
-
-    @staticmethod
-    def _without_in_place(name: str, args: Any, kwargs: Any) -> tuple[str, bool]:
-        if name in _TWINS:
-            return _TWINS[name], True
-        if name == "__setitem__":
-            return name, True
-        if name.endswith("_") and not name.endswith("__") and name not in ("requires_grad_", "retain_grad_"):
-            return name[:-1], True
-        position = {"relu": 1, "leaky_relu": 2, "elu": 2, "silu": 1, "hardtanh": 3, "relu6": 1, "selu": 1, "celu": 2}
-        position |= {
-            "dropout": 3,
-            "dropout3d": 3,
-            "dropout2d": 3,
-            "hardswish": 1,
-            "hardsigmoid": 1,
-            "mish": 1,
-            "threshold": 3,
-        }
-        in_place = kwargs.get("inplace", False)
-        if name in position and len(args) > position[name]:
-            in_place = in_place or bool(args[position[name]])
-        return name, bool(in_place)
 
     @staticmethod
     def _drop_in_place(kwargs: dict[str, Any]) -> dict[str, Any]:

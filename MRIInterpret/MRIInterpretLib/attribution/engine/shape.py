@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .calls import Call, handles
 from .geometry import Geometry, through_slice
-from .recorder import Call, Recorder, handles
+from .recorder import Recorder
 from .tag import Tag, attach, tag_of
 
 _KEEP_THE_GRID = (
