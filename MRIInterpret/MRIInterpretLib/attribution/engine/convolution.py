@@ -106,10 +106,10 @@ class Plan:
 
 
 def _plan(recorder: Recorder, layer: Convolution, x: Tensor, geometry: Geometry | None) -> Tensor:
-    return _placeholder(recorder, Plan(layer, x, geometry, recorder.where.name, recorder.where.name))
+    return _deferred(recorder, Plan(layer, x, geometry, recorder.where.name, recorder.where.name))
 
 
-def _placeholder(recorder: Recorder, plan: Plan) -> Tensor:
+def _deferred(recorder: Recorder, plan: Plan) -> Tensor:
     """A tensor of the right shape without memory (one NaN, repeated), computed when something else needs it."""
     value = plan.x.detach().new_full((1,), float("nan")).expand(plan.shape())
     tag = Tag(geometry=plan.geometry, first=False, pending=lambda: _compute(recorder, plan), plan=plan)
@@ -142,7 +142,7 @@ def _join_batch_norm(recorder: Recorder, call: Call) -> Tensor | None:
     weight, bias = (None if value is None else value.detach() for value in (call.get(3, "weight"), call.get(4, "bias")))
     scale, shift = batch_norm_constants(mean, variance, weight, bias, call.get(7, "eps", 1e-5), plan.x.dtype)
     layer = plan.layer.scaled(scale, shift)
-    return _placeholder(recorder, replace(plan, layer=layer, label=recorder.where.name))
+    return _deferred(recorder, replace(plan, layer=layer, label=recorder.where.name))
 
 
 @joins("relu")
@@ -150,7 +150,7 @@ def _join_relu(recorder: Recorder, call: Call) -> Tensor | None:
     plan = _planned(recorder, call.get(0, "input"))
     if plan is None or plan.rectified:
         return None
-    return _placeholder(recorder, replace(plan, label=recorder.where.name, rectified=True))
+    return _deferred(recorder, replace(plan, label=recorder.where.name, rectified=True))
 
 
 @joins("max_pool3d")

@@ -61,7 +61,7 @@ class Partial(Recorder):
         """The changed inputs as one tensor (boxes * N, C, *shape) that needs no memory."""
         geometry = tuple((1.0, 0.0) for _ in range(x.dim() - 2))
         self.rank = x.dim()
-        return self._placeholder(Patch(x, places, values), Tag(geometry=geometry))
+        return self._deferred(Patch(x, places, values), Tag(geometry=geometry))
 
     def record(
         self,
@@ -77,7 +77,7 @@ class Partial(Recorder):
         patches = [tag.patch if (tag := tag_of(value)) is not None else None for value in inputs]
         found = _changed(operation, patches, base) if all(patch is not None for patch in patches) else None
         if found is not None and found.is_small():
-            return self._placeholder(found, Tag(geometry=geometry, gate=gate, first=False))
+            return self._deferred(found, Tag(geometry=geometry, gate=gate, first=False))
         if found is not None:
             return attach(found.whole(), Tag(geometry=geometry, gate=gate, first=False))
         whole = [self._computed(value) for value in inputs]
@@ -105,7 +105,7 @@ class Partial(Recorder):
         finally:
             self._computing = False
 
-    def _placeholder(self, patch: Patch, tag: Tag) -> Tensor:
+    def _deferred(self, patch: Patch, tag: Tag) -> Tensor:
         shape = (patch.base.shape[0] * len(patch.places), *patch.base.shape[1:])
         tag.patch = patch
         geometry, gate, first = tag.geometry, tag.gate, tag.first

@@ -19,8 +19,8 @@ from .programs import is_program, run_program
 from .tag import Tag, attach, tag_of
 from .whereabouts import Whereabouts
 
-#: Queries that a placeholder (a tensor that is not computed yet) can answer as it is.
-_ANSWERED_BY_PLACEHOLDER = frozenset({"shape", "ndim", "dtype", "device", "is_cuda", "size", "dim", "numel", "__len__"})
+#: Queries that a deferred tensor (one that is not computed yet) can answer as it is.
+_ANSWERED_BY_DEFERRED = frozenset({"shape", "ndim", "dtype", "device", "is_cuda", "size", "dim", "numel", "__len__"})
 #: Kinds of operations that make feature maps (pooling only thins them out).
 _FEATURES = frozenset({"convolution", "normalisation", "activation", "sum", "product"})
 
@@ -184,7 +184,7 @@ class Recorder(TorchFunctionMode):
         if aten_name(func) is not None and any(tag_of(value) for value in args if isinstance(value, Tensor)):
             name, func, (args, kwargs) = translate(name, func, tuple(args), kwargs)
         leaves, structure = tree_flatten((args, kwargs))
-        if name in _ANSWERED_BY_PLACEHOLDER and len(leaves) and isinstance(leaves[0], Tensor):
+        if name in _ANSWERED_BY_DEFERRED and len(leaves) and isinstance(leaves[0], Tensor):
             return func(self.peek(leaves[0]), *args[1:], **kwargs)
         if not any(isinstance(leaf, Tensor) and tag_of(leaf) is not None for leaf in leaves):
             return self._untracked(name, func, args, kwargs)

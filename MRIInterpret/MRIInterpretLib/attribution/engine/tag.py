@@ -28,7 +28,7 @@ class Tag:
     producer
         The operation that made the tensor and its inputs, where a following normalisation may be merged into it.
     pending
-        Computes the tensor when it is first needed; until then the tensor is a placeholder without memory.
+        Computes the tensor when it is first needed; until then the tensor is deferred and takes no memory.
     replacement
         The tensor that stands for this one now, after an in-place change or once a pending one is computed.
     plan
