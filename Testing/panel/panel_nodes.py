@@ -1,10 +1,11 @@
-"""Nodes for the panel's tests."""
+"""Nodes and clicks for the panel's tests."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from MRIInterpretLib.scene.geometry import fill_volume_node
+from MRIInterpretLib.scene.views import nodes_of
 from MRIInterpretLib.volume import Volume
 
 
@@ -14,3 +15,26 @@ def add_volume(scene: Any, volume: Volume, name: str) -> Any:
     fill_volume_node(node, volume)
     node.CreateDefaultDisplayNodes()
     return node
+
+
+def pick(combo, value):
+    """Choose an item by its value, as a user does by its text."""
+    index = [combo.itemData(n) for n in range(combo.count)].index(value)
+    combo.setCurrentIndex(index)
+
+
+def items(list_widget):
+    import qt
+
+    rows = (list_widget.item(n) for n in range(list_widget.count))
+    return {item.data(qt.Qt.UserRole): item for item in rows}
+
+
+def composites(scene):
+    return nodes_of(scene, "vtkMRMLSliceCompositeNode")
+
+
+def offsets(scene):
+    return [
+        [node.GetSliceToRAS().GetElement(row, 3) for row in range(3)] for node in nodes_of(scene, "vtkMRMLSliceNode")
+    ]

@@ -1,4 +1,4 @@
-"""Small helpers for Qt widgets, written once."""
+"""Small tools for Qt widgets, written once."""
 
 from __future__ import annotations
 

@@ -1,0 +1,204 @@
+"""Every control of the section "Result", on the stand-in for Slicer's window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from MRIInterpretLib.panel import map_display
+from MRIInterpretLib.scene import views
+from panel_nodes import composites, offsets, pick
+
+
+def test_without_a_result_nothing_of_it_can_be_pressed(widget):
+    ui = widget.ui
+    for control in (ui.jumpButton, ui.saveReportButton, ui.mapList, ui.opacitySlider, ui.show3DCheckBox):
+        assert not control.enabled
+    assert "press Explain" in ui.jumpButton.toolTip
+    assert ui.predictionLabel.text == "No result yet."
+
+
+def test_the_result_shows_prediction_probabilities_and_warnings(shown, small_explanation):
+    ui = shown.ui
+    assert "AD" in ui.predictionLabel.text
+    assert small_explanation.model.banner in ui.predictionLabel.text
+    layout = ui.probabilitiesWidget.layout()
+    bars = [layout.itemAt(n).widget() for n in range(layout.count())]
+    assert [bar.format.split(":")[0] for bar in bars] == ["CN", "MCI", "AD"]
+    for bar, value in zip(bars, small_explanation.prediction.probabilities.values(), strict=True):
+        assert bar.value == round(1000 * value)
+    assert small_explanation.warnings[0] in ui.warningsLabel.text
+
+
+def test_choosing_a_map_lays_it_over_the_slices(shown, host, small_explanation):
+    nodes = shown.panel.result.result.nodes
+    for row, name in enumerate(["summary", *small_explanation.maps]):
+        shown.ui.mapList.setCurrentRow(row)
+        wanted = map_display.node_of(nodes, name)
+        assert {c.GetForegroundVolumeID() for c in composites(host.headless.scene)} == {wanted.GetID()}
+        assert shown._parameterNode.shownMap == name
+        assert map_display.rendered(nodes) == [name]
+
+
+def test_opacity_is_that_of_the_overlay(shown, host):
+    shown.ui.opacitySlider.value = 0.3
+    assert shown._parameterNode.opacity == pytest.approx(0.3)
+    assert {round(c.GetForegroundOpacity(), 3) for c in composites(host.headless.scene)} == {0.3}
+
+
+@pytest.mark.parametrize("row", [0, 1, 3])
+def test_the_threshold_hides_all_but_the_top_percent(shown, small_explanation, row):
+    ui = shown.ui
+    ui.mapList.setCurrentRow(row)
+    ui.topSlider.value = 5.0
+    key = shown.panel.result.key
+    values = small_explanation.summary.array if key == "summary" else small_explanation.maps[key].native.array
+    magnitudes = np.abs(values[values != 0])
+    threshold = float(ui.thresholdLineEdit.text)
+    assert (magnitudes >= threshold).mean() == pytest.approx(0.05, abs=0.003)
+    assert shown_share(map_display.node_of(shown.panel.result.result.nodes, key), values) == pytest.approx(
+        0.05, abs=0.012
+    )
+
+
+def shown_share(node, values):
+    """Which share of the non-zero voxels the display shows, from its threshold and its colours' opacity."""
+    display = node.GetDisplayNode()
+    table = display.GetColorNode().GetLookupTable()
+    size, low, high = table.GetNumberOfTableValues(), display.GetWindowLevelMin(), display.GetWindowLevelMax()
+    alpha = np.array([table.GetTableValue(n)[3] for n in range(size)])
+    index = np.clip((values - low) / (high - low) * size, 0, size - 1).astype(int)
+    visible = alpha[index] > 0
+    if display.GetApplyThreshold():
+        visible &= (values >= display.GetLowerThreshold()) & (values <= display.GetUpperThreshold())
+    return visible[values != 0].mean()
+
+
+def test_a_threshold_can_be_typed_in_the_maps_units(shown):
+    ui = shown.ui
+    ui.thresholdLineEdit.text = "0.5"
+    ui.thresholdLineEdit.editingFinished.emit()
+    display = shown.panel.result.result.nodes.summary.GetDisplayNode()
+    assert display.GetLowerThreshold() == pytest.approx(0.5)
+    assert 0 < ui.topSlider.value < 5
+    ui.thresholdLineEdit.text = "much"
+    ui.thresholdLineEdit.editingFinished.emit()
+    assert float(ui.thresholdLineEdit.text) == pytest.approx(0.5, rel=0.05)
+
+
+def test_one_signed_map_can_be_thresholded_without_changing_another(shown):
+    nodes = shown.panel.result.result.nodes
+    other = nodes.maps["guided_backprop"].GetDisplayNode().GetColorNode()
+    shown.ui.mapList.setCurrentRow(1)
+    shown.ui.topSlider.value = 1.0
+    assert nodes.maps["lrp"].GetDisplayNode().GetColorNode() is not other
+    assert nodes.maps["guided_backprop"].GetDisplayNode().GetColorNode() is other
+
+
+def test_3d_can_be_switched_off_and_on(shown):
+    nodes = shown.panel.result.result.nodes
+    assert map_display.rendered(nodes) == ["summary"]
+    shown.ui.show3DCheckBox.click()
+    assert map_display.rendered(nodes) == []
+    assert not nodes.surface.GetDisplayNode().GetVisibility()
+    shown.ui.show3DCheckBox.click()
+    assert map_display.rendered(nodes) == ["summary"]
+    assert nodes.surface.GetDisplayNode().GetVisibility()
+
+
+def test_jump_moves_the_slices_to_the_hottest_point(shown, host, small_explanation):
+    views.jump_to(host.headless.scene, (0, 0, 0))
+    shown.ui.mapList.setCurrentRow(2)
+    shown.ui.jumpButton.click()
+    values = np.abs(small_explanation.maps["guided_backprop"].native.array)
+    expected = (small_explanation.scan.affine @ [*np.unravel_index(values.argmax(), values.shape), 1.0])[:3]
+    for node in views.nodes_of(host.headless.scene, "vtkMRMLSliceNode"):
+        matrix = node.GetSliceToRAS()
+        normal = np.array([matrix.GetElement(row, 2) for row in range(3)])
+        origin = np.array([matrix.GetElement(row, 3) for row in range(3)])
+        assert abs(normal @ (expected - origin)) < 1e-3
+
+
+def test_selecting_a_region_moves_the_slices_and_outlines_it(shown, host):
+    import qt
+
+    table = shown.ui.regionTable
+    before = offsets(host.headless.scene)
+    rows = {table.item(n, 0).text(): n for n in range(table.rowCount)}
+    assert len(rows) == 8
+    table.selectRow(rows["ctx-lh-precuneus"])
+    atlas = shown.panel.result.result.nodes.atlas
+    assert atlas.GetDisplayNode().GetVisibility()
+    assert atlas.GetDisplayNode().GetSegmentVisibility("Region_1025")
+    assert not atlas.GetDisplayNode().GetSegmentVisibility("Region_53")
+    assert offsets(host.headless.scene) != before
+    assert table.item(rows["ctx-lh-precuneus"], 0).data(qt.Qt.UserRole)[0] == 1025
+
+
+def test_the_region_table_sorts_by_number(shown):
+    import qt
+
+    table = shown.ui.regionTable
+    assert table.item(0, 0).text() == "Right-Hippocampus"  # the densest relevance comes first
+    table.sortItems(2, qt.Qt.DescendingOrder)
+    shares = [float(table.item(n, 2).text()) for n in range(table.rowCount)]
+    assert shares == sorted(shares, reverse=True)
+    assert table.item(0, 0).text() == "Right-Hippocampus"
+
+
+def test_the_agreement_table_names_the_methods(shown, small_explanation):
+    table = shown.ui.agreementTable
+    assert table.rowCount == len(small_explanation.agreement)
+    assert {table.item(n, 0).text() for n in range(3)} == {"LRP", "Guided backpropagation"}
+
+
+def test_colours_of_unsigned_maps_can_be_changed(shown):
+    combo = shown.ui.coloursComboBox
+    assert combo.count >= 1
+    assert combo.currentText == "Inferno"
+    shown.ui.mapList.setCurrentRow(1)
+    assert shown.ui.coloursComboBox.currentText == "Blue and red, dark at zero"
+
+
+def test_the_report_is_saved(shown, host, tmp_path):
+    import qt
+
+    qt.QFileDialog.answer = str(tmp_path / "my report.html")
+    shown.ui.saveReportButton.click()
+    text = (tmp_path / "my report.html").read_text(encoding="utf-8")
+    assert "Research use only" in text
+    assert "Right-Hippocampus" in text
+    assert "Saved" in host.messages[-1]
+
+
+def test_a_result_of_a_reopened_scene_is_shown_but_its_report_cannot_be_saved(shown):
+    shown.logic.forgetResults()
+    shown.exit()
+    shown.enter()
+    assert shown.panel.result.result.explanation is None
+    assert shown.ui.regionTable.rowCount == 8
+    assert not shown.ui.saveReportButton.enabled
+    assert "run Explain again" in shown.ui.saveReportButton.toolTip
+
+
+def test_selections_survive_saving_and_reopening_the_scene(shown, host, tmp_path):
+    import slicer
+    from MRIInterpretLib.scene.mrb import pack
+
+    import MRIInterpret
+
+    shown.ui.mapList.setCurrentRow(1)
+    shown.ui.opacitySlider.value = 0.4
+    pick(shown.ui.targetComboBox, "MCI")
+    run = shown._parameterNode.resultRun
+    pack(slicer.mrmlScene, tmp_path / "saved.mrb")
+    host.new_scene()
+    host.headless.read(tmp_path / "saved.mrb")
+    again = MRIInterpret.MRIInterpretWidget()
+    again.setup()
+    parameters = again._parameterNode
+    assert (parameters.resultRun, parameters.shownMap, parameters.target) == (run, "lrp", "MCI")
+    assert parameters.opacity == pytest.approx(0.4)
+    assert parameters.inputVolume.GetName() == "phantom"
+    assert again.ui.mapList.currentRow == 1
+    assert again.ui.resultComboBox.currentText == run
+    again.cleanup()
