@@ -55,10 +55,8 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
         _DATA,
         _how(story),
         "## Results on anatomies never seen in training",
-        f"{evaluation.plain.labels.size} simulated subjects over {story.test_anatomies}; groups drawn with equal chances. "
-        "95 % intervals by bootstrap over subjects (2,000 draws within groups). *Volume alone* is the true hippocampal "
-        "share of the intracranial volume, which no scan shows directly. Intervals hold for this simulation and these "
-        "anatomies; they say nothing on patients.",
+        f"{evaluation.plain.labels.size} simulated subjects over {story.test_anatomies}; groups drawn with equal "
+        f"chances. {_INTERVALS}",
         _auc_table(evaluation),
         _single_numbers(evaluation),
         _CALIBRATION,
@@ -85,6 +83,12 @@ shares and the hippocampal fraction."""
 _CALIBRATION = """The temperature is fitted on all simulated subjects. The calibration error is measured without it: the
 subjects of each held-out anatomy are judged with the temperature that those of all other anatomies give. The floor is
 what the exact probability of the groups given the true hippocampal fraction would show on as few subjects."""
+
+_INTERVALS = (
+    "95 % intervals by bootstrap over subjects (2,000 draws within groups). *Volume alone* is the true hippocampal "
+    "share of the intracranial volume, which no scan shows directly. Intervals hold for this simulation and these "
+    "anatomies; they say nothing on patients."
+)
 
 _LIMITS = """## Known failure modes
 - It knows one disease pattern, the simulated one. Other dementias, tumours, strokes, hydrocephalus, surgery: undefined.
