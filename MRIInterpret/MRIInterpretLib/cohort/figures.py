@@ -79,7 +79,8 @@ def roc_chart(found: Performance) -> Picture:
     listed = ", ".join(f"{curve.name} {curve.area.value:.2f}" for curve in found.curves)
     return Picture(
         data, "image/svg+xml", f"ROC curves; areas: {listed}.",
-        "Each class by its probability against all others; 95 % intervals by bootstrap over subjects, 2,000 draws.",
+        "Each class by its probability against all others; 95 % intervals by bootstrap over subjects, 2,000 draws. "
+        "An area of 1 gets an interval without width: no draw can show the uncertainty of few subjects then.",
     )  # fmt: skip
 
 
