@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,19 @@ def test_storage_does_not_matter(
         assert error < 0.01, f"{name} differs by {error:.1%} of its largest value"
         mirrored = np.corrcoef(there[::-1].ravel(), there.ravel())[0, 1]
         assert mirrored < 0.98, "the reference is too symmetric to show a flip"
+
+
+def test_methods_that_the_model_distrusts_are_left_out_of_the_summary_unless_all_are(
+    scan: Volume, bundle: ModelBundle
+) -> None:
+    reasons = {"lrp": "of a test", "grad_cam": "of a test"}
+    for chosen, in_summary in ((("lrp",), ["grad_cam"]), (("lrp", "grad_cam"), ["grad_cam", "lrp"])):
+        told = {name: reasons[name] for name in chosen}
+        judged = replace(bundle, metadata=replace(bundle.metadata, distrusted=told))
+        found = _explain(scan, judged)
+        assert sorted(found.provenance["parameters"]["summary"]["weights"]) == in_summary
+        assert len([sentence for sentence in found.warnings if "of a test" in sentence]) == len(chosen)
+        assert found.summary_template.array.max() > 0.9
 
 
 def test_sides_of_the_regions_follow_the_head(reference: Explanation, scan: Volume) -> None:

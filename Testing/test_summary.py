@@ -158,8 +158,13 @@ def test_bad_maps() -> None:
         summarise({"a": np.full(SHAPE, np.nan)}, brain, GRID, labels)
     with pytest.raises(ValueError, match="shape"):
         summarise({"a": good[:-1]}, brain, GRID, labels)
-    with pytest.raises(UserError, match="No method is left"):
-        summarise({"a": np.zeros(SHAPE)}, brain, GRID, labels)
+    with pytest.raises(UserError, match="weights of the summary score are 0"):
+        summarise({"a": good}, brain, GRID, labels, weights={"a": 0.0})
+    nothing = summarise({"a": np.zeros(SHAPE)}, brain, GRID, labels)
+    assert nothing.weights == {}
+    assert "constant" in nothing.left_out["a"]
+    assert not nothing.score.array.any()
+    assert not nothing.consensus.array.any()
     with pytest.raises(UserError, match="not be negative"):
         summarise({"a": good}, brain, GRID, labels, weights={"a": -1.0})
     constant = summarise({"a": good, "flat": np.full(SHAPE, 2.0)}, brain, GRID, labels)

@@ -135,13 +135,16 @@ def explain_scan(
     template_maps = {name: map_array(found) for name, found in attributions.items()}
     judge = judge_of(trust, bundle, prepared, labels, methods, attributions, chosen_device, report)
     verdicts = judge(template_maps)
+    failing = left_out(verdicts) if verdicts else distrusted(bundle, methods=template_maps)
+    # Where every chosen method fails, leaving all of them out would leave no score: they stay, and a warning says so.
+    spared = failing if len(failing) < len(template_maps) else {}
     with step(report, "Summary score"):
         summary = summarise(
             template_maps,
             prepared.model_mask.array,
             bundle.metadata.grid,
             labels.array,
-            left_out=left_out(verdicts) if verdicts else distrusted(bundle, methods=template_maps),
+            left_out=spared,
             resolution_mm={name: resolution_mm(found, bundle.metadata.grid) for name, found in attributions.items()},
         )
     verdicts += judge({"summary": summary.score.array})
@@ -175,7 +178,7 @@ def explain_scan(
         region_table=table,
         agreement=summary.agreement,
         registration=registration,
-        warnings=_warnings(prepared, summary, maps),
+        warnings=_warnings(prepared, summary, maps, failing),
         provenance=provenance(bundle, prepared, summary, maps, explained, chosen_device, clock.seconds, mask, space),
         verdicts=tuple(verdicts),
     )
@@ -280,9 +283,16 @@ def _region_table(
     return pd.concat([native.table(in_native), template.table(in_template)], ignore_index=True)
 
 
-def _warnings(prepared: Preprocessed, summary: Summary, maps: dict[str, MethodMap]) -> tuple[str, ...]:
+def _warnings(
+    prepared: Preprocessed, summary: Summary, maps: dict[str, MethodMap], failing: dict[str, str]
+) -> tuple[str, ...]:
     sentences = [] if prepared.verdict == "good" else [prepared.sentence]
     sentences += [
         f"{maps[name].title} has no part in the summary score: {why}." for name, why in summary.left_out.items()
+    ]
+    sentences += [
+        f"{maps[name].title} is in the summary score only because every chosen method fails: {why}."
+        for name, why in failing.items()
+        if name in summary.weights
     ]
     return tuple(sentences)

@@ -79,7 +79,8 @@ def summarise(
     Raises
     ------
     UserError
-        If there is no map, a map holds NaN, or no method is left for the score.
+        If there is no map, a map holds NaN, or no weight is positive. Where every method is left out, the score is 0
+        everywhere and ``left_out`` says why.
     ValueError
         For shapes that differ, or unknown options.
     """
@@ -102,28 +103,35 @@ def summarise(
     if min(chosen.values(), default=0.0) < 0:
         raise UserError("The weights of the summary score must not be negative.")
     used = {name: weight for name, weight in chosen.items() if weight > 0}
+    if chosen and not used:
+        raise UserError("All weights of the summary score are 0: give at least one method a weight.")
     total = sum(used.values())
-    if not used:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in excluded.items()) or "all weights are 0"
-        raise UserError(f"No method is left for the summary score ({reasons}).")
     used = {name: weight / total for name, weight in used.items()}
-    stack = np.stack([ranks[name] for name in used])
-    shares = np.array(list(used.values()))[:, None]
-    if aggregation == "mean":
-        score = (stack * shares).sum(0)
-    else:
-        with np.errstate(divide="ignore"):
-            score = np.exp((np.log(stack) * shares).sum(0))
+    # Without a method (all left out, or no map with evidence) there is no score; the reasons are in ``left_out``.
+    stack = np.stack([ranks[name] for name in used]) if used else np.zeros((0, int(inside.sum())))
+    score = _aggregate(stack, np.array(list(used.values()))[:, None], aggregation)
     agreement, concordance = _agreement(ranks, np.asarray(labels)[inside])
     return Summary(
         score=_volume(np.clip(score, 0, 1), inside, grid, np.float32),
-        spread=_volume(stack.std(0), inside, grid, np.float32),
+        spread=_volume(stack.std(0) if used else score, inside, grid, np.float32),
         consensus=_volume(consensus_labels(stack), inside, grid, np.uint8),
         agreement=agreement,
         kendall_w=concordance,
         weights=used,
         left_out=excluded,
     )
+
+
+def _aggregate(ranks: NDArray[np.float64], weights: NDArray[np.float64], how: str) -> NDArray[np.float64]:
+    """Weighted mean, or weighted geometric mean, of rank maps (methods, voxels); zero without a method."""
+    if len(ranks) == 0:
+        return np.zeros(ranks.shape[1])
+    if how == "mean":
+        mean: NDArray[np.float64] = (ranks * weights).sum(0)
+        return mean
+    with np.errstate(divide="ignore"):
+        product: NDArray[np.float64] = np.exp((np.log(ranks) * weights).sum(0))
+    return product
 
 
 def rank_inside(values: Array) -> NDArray[np.float64]:
@@ -137,6 +145,8 @@ def rank_inside(values: Array) -> NDArray[np.float64]:
 def consensus_labels(ranks: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Labels from rank maps (methods, voxels): 1, 2, 3 where at least half, two thirds, all have their top 5 %."""
     methods = len(ranks)
+    if methods == 0:
+        return np.zeros(ranks.shape[1], dtype=np.uint8)
     votes = (ranks > 1 - TOP_SHARE).sum(0)
     labels = np.zeros(ranks.shape[1], dtype=np.uint8)
     labels[2 * votes >= methods] = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +58,10 @@ def write_bundle(folder: str | Path, trained: Trained, text: BundleText, card: s
     """
     folder = Path(folder)
     state = {name: tensor.detach().contiguous().cpu() for name, tensor in trained.network.state_dict().items()}
-    write_bytes(folder / "models" / "model.safetensors", save(state))
+    weights = save(state)
+    write_bytes(folder / "models" / "model.safetensors", weights)
+    # So that a damaged copy can be told from the original: `mri-interpret check` compares.
+    write_text(folder / "models" / "SHA256SUMS", f"{hashlib.sha256(weights).hexdigest()}  model.safetensors\n")
     inference = {
         "network_def": {
             "_target_": "MRIInterpretLib.models.plain_cnn.PlainCNN3d",

@@ -1,0 +1,112 @@
+"""Which methods' maps hardly depend on what a model learned: the randomisation check over simulated subjects.
+
+    python Testing/benchmarks/distrusted_methods.py --bundle BUNDLE --label-maps DIR --held-out 02,08,13,17
+    python Testing/benchmarks/distrusted_methods.py ... --write    # puts the verdict into the bundle's metadata
+
+For each subject the class that the model predicts is explained; the value of a method is the check's (the mean rank
+correlation with maps of networks whose upper layers are random). A method whose mean over the subjects reaches the
+check's threshold is distrusted: by default its maps of this model have no part in the summary score.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from MRIInterpretLib.atomic import write_text
+from MRIInterpretLib.attribution import PANEL, Explainer
+from MRIInterpretLib.models.bundle import load_bundle
+from MRIInterpretLib.simulation.anatomy import list_label_maps, read_anatomy
+from MRIInterpretLib.simulation.template_anatomy import template_anatomy
+from MRIInterpretLib.trust.checks import explain_again
+from MRIInterpretLib.trust.randomisation import THRESHOLD, check_randomisation
+from MRIInterpretLib.trust.simulated import atlas_on_model_grid, truth_subjects
+from MRIInterpretLib.trust.subject import Subject
+
+METHODS = (*PANEL, "gradient", "gradient_x_input", "hires_cam", "guided_grad_cam")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--label-maps", type=Path, help="folder; the template's anatomy if left out")
+    parser.add_argument("--held-out", default="", help="names of the label maps to use: 02,08")
+    parser.add_argument("--subjects", type=int, default=9)
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--write", action="store_true", help="put the verdict into the bundle's metadata")
+    options = parser.parse_args()
+    values = _values(options)
+    print("\n".join(_table(values)))
+    if options.write:
+        _write(options.bundle, values)
+
+
+def _values(options: argparse.Namespace) -> dict[str, list[float]]:
+    """Method to its value for each subject."""
+    names = tuple(f"_{name}" for name in options.held_out.split(",") if name)
+    paths = list_label_maps(options.label_maps) if options.label_maps else []
+    chosen = [path for path in paths if not names or path.name.split(".")[0].endswith(names)]
+    anatomies = [read_anatomy(path) for path in chosen] or [template_anatomy()]
+    bundle = load_bundle(options.bundle)
+    labels, _ = atlas_on_model_grid()
+    values: dict[str, list[float]] = {name: [] for name in METHODS}
+    for number, given in enumerate(truth_subjects(anatomies, options.subjects, options.seed)):
+        found = Explainer(bundle.network).explain(given.image, target="predicted", methods=list(METHODS))
+        subject = Subject(
+            network=bundle.network,
+            image=given.image,
+            target=found.weights[0].tolist(),
+            maps={name: one.map[0].numpy() for name, one in found.items()},
+            mask=given.mask,
+            labels=labels,
+            explain=explain_again(METHODS, given.mask, labels),
+        )
+        for verdict in check_randomisation(subject, options.seed + number):
+            if verdict.value is not None:
+                values[verdict.method].append(float(verdict.value))
+        print(f"{given.name} done", flush=True)
+    return values
+
+
+def _interval(values: list[float]) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean over subjects."""
+    rng = np.random.default_rng(0)
+    draws = rng.choice(values, (2000, len(values))).mean(1)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _table(values: dict[str, list[float]]) -> list[str]:
+    lines = [
+        "| method | similarity (95 % interval) | subjects at or above the threshold | verdict |",
+        "|---|---|---|---|",
+    ]
+    for name, found in values.items():
+        if not found:
+            lines.append(f"| {name} | | | not applicable |")
+            continue
+        low, high = _interval(found)
+        above = sum(value >= THRESHOLD for value in found)
+        verdict = "**fail**" if np.mean(found) >= THRESHOLD else "pass"
+        lines.append(
+            f"| {name} | {np.mean(found):.2f} ({low:.2f} to {high:.2f}) | {above} of {len(found)} | {verdict} |"
+        )
+    return lines
+
+
+def _write(bundle: Path, values: dict[str, list[float]]) -> None:
+    path = bundle / "configs" / "metadata.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["mri_interpret"]["distrusted_methods"] = {
+        name: f"on {len(found)} simulated subjects its map hardly changed when upper layers became random "
+        f"(mean similarity {np.mean(found):.2f}, threshold {THRESHOLD})"
+        for name, found in values.items()
+        if found and np.mean(found) >= THRESHOLD
+    }
+    write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
