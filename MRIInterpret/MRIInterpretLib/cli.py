@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -234,6 +235,10 @@ def check(as_json: Json = False) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; errors for the user are one line and exit code 2, Ctrl-C is 130."""
     warnings.filterwarnings("ignore")  # other packages' notes to their own developers
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without Unicode shows a question mark for an umlaut; the job must not fail for it.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     sys.exit(_guarded(lambda: app(args=arguments, standalone_mode=False), as_json))
 

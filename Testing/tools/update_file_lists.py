@@ -13,10 +13,15 @@ MODULE = ROOT / "MRIInterpret"
 _NOT_PACKAGED = ("Screenshots",)  # folders of Resources that are for the web page only
 
 
+def _is_made(part: str) -> bool:
+    """Whether a file or folder of this name is made by a tool (caches), and not by people."""
+    return part == "__pycache__" or part.startswith(".")
+
+
 def _files(folder: Path) -> list[Path]:
     """All files below a folder that belong to the project, sorted."""
     found = (
-        p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts and not p.name.startswith(".")
+        p for p in folder.rglob("*") if p.is_file() and not any(_is_made(part) for part in p.relative_to(ROOT).parts)
     )
     return sorted(found)
 
