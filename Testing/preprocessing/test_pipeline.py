@@ -41,9 +41,14 @@ def test_a_turned_scan_is_registered_unless_the_user_says_where_it_lies() -> Non
     assert found.registration == "affine"
     assert found.verdict == "good"
     assert np.abs(found.to_template @ placement - np.eye(4)).max() < 1.5
+    with pytest.raises(UserError, match="could not be brought into template space"):
+        preprocess(scan, MODEL, mask=mask, space="mni")
+    nearly = rotation(1, -1, 2)
+    nearly[:3, 3] = [1, 3, -3]
+    scan, mask, _ = scanned("oblique", nearly)
     overruled = preprocess(scan, MODEL, mask=mask, space="mni")
     assert overruled.registration == "none"
-    assert overruled.correlation < found.correlation
+    assert overruled.correlation < preprocess(scan, MODEL, mask=mask).correlation
     with pytest.raises(UserError, match="space 'talairach'"):
         preprocess(scan, MODEL, mask=mask, space="talairach")
 
