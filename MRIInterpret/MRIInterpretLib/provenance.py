@@ -16,7 +16,7 @@ import numpy as np
 from . import __version__
 from .explanation import MethodMap, Target
 from .models.bundle import ModelBundle
-from .preprocessing.pipeline import Preprocessed
+from .preprocessing.pipeline import REGISTRATION_SEED, Preprocessed
 from .preprocessing.template import TEMPLATE_NAME
 from .summary import Summary
 from .volume import Volume
@@ -49,7 +49,7 @@ def provenance(
         },
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu, {torch.get_num_threads()} threads",
-        "seeds": {"registration": 7},
+        "seeds": {"registration": REGISTRATION_SEED},
         "input": {
             "name": scan.name,
             "sha256_of_voxels_and_affine": prepared.scan_hash,

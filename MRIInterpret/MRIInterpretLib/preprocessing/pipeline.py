@@ -20,7 +20,7 @@ SPACES = ("auto", "native", "mni")
 # A scan that matches the template this well as it lies is taken to be in template space already.
 _ALREADY_CORRELATION = 0.90
 _ALREADY_OVERLAP = 0.93
-_SEED = 7
+REGISTRATION_SEED = 7
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,14 @@ def _transform(
     matches = as_it_lies[0] >= _ALREADY_CORRELATION and as_it_lies[1] >= _ALREADY_OVERLAP
     if space == "mni" or (space == "auto" and matches):
         return identity, "none", *as_it_lies
-    key = cache.key("affine", scan_hash, content_hash(brain.volume), TEMPLATE_NAME, _SEED)
+    key = cache.key("affine", scan_hash, content_hash(brain.volume), TEMPLATE_NAME, REGISTRATION_SEED)
     stored = cache.load(key)
     if stored is not None:
         hits.append("registration")
         correlation, overlap = stored["quality"]
         return np.asarray(stored["affine"], dtype=np.float64), "affine", float(correlation), float(overlap)
     fixed, fixed_mask = load_template(1)
-    affine = register_affine(scan, brain.volume, fixed, fixed_mask, seed=_SEED, progress=progress)
+    affine = register_affine(scan, brain.volume, fixed, fixed_mask, seed=REGISTRATION_SEED, progress=progress)
     quality = registration_quality(scan, brain.volume, affine, template, template_mask)
     cache.store(key, affine=affine, quality=np.array(quality))
     return affine, "affine", *quality
