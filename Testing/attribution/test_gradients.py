@@ -163,16 +163,36 @@ def test_guided_backpropagation_by_hand(mode: str) -> None:
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
 
 
-def test_stages_in_slabs_equal_whole_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, x = plain(), volume((23, 12, 11), samples=2)
+def _stem(pool: nn.Module, rectified: bool = True) -> nn.Module:
+    relu = [nn.ReLU()] if rectified else []
+    rest = [nn.Conv3d(4, 5, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(5, 3)]
+    return randomise(nn.Sequential(nn.Conv3d(1, 4, 5, 2, 2), nn.BatchNorm3d(4), *relu, pool, *rest))
+
+
+STAGES = {
+    "separate windows": plain,
+    "shared maxima": lambda: _stem(nn.MaxPool3d(3, 2, 1)),
+    "windows far apart, no ReLU": lambda: _stem(nn.MaxPool3d(2, 3, (0, 1, 0)), rectified=False),
+    "wide windows": lambda: _stem(nn.MaxPool3d((5, 3, 4), (1, 2, 3), (2, 0, 2))),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stages_in_slabs_equal_whole_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = STAGES[name](), volume((23, 21, 20), samples=2)
     methods = ["gradient", "guided_backprop", "lrp", LRP("epsilon"), LRP("epsilon-gamma-box", bias="redistribute")]
     wanted = Explainer(model).explain(x, 1, methods)
+    assert not torch.allclose(wanted["gradient"].map, wanted["guided_backprop"].map)
     monkeypatch.setattr(stage, "LARGE", 1)
+    whole = stage.PooledConvolution.forward
+    stages: list[tuple[int, ...]] = []
+    monkeypatch.setattr(stage.PooledConvolution, "forward", lambda self, x: stages.append(x.shape) or whole(self, x))
     for planes in (4, 16, 64):
         monkeypatch.setattr(stage, "PLANES", planes)
         found = Explainer(model).explain(x, 1, methods)
-        for name, reference in wanted.items():
-            torch.testing.assert_close(found[name].map, reference.map, rtol=1e-5, atol=1e-8, msg=f"{planes} {name}")
+        for method, reference in wanted.items():
+            torch.testing.assert_close(found[method].map, reference.map, rtol=1e-5, atol=1e-8, msg=f"{planes} {method}")
+    assert len(stages) == 3
 
 
 def test_smoothgrad_is_the_mean_of_noisy_gradients() -> None:

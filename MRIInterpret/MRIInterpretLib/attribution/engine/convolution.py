@@ -19,7 +19,7 @@ from .convolution_layer import Convolution
 from .geometry import Geometry, through_transposed_window, through_window
 from .kernels import Window
 from .recorder import Recorder
-from .stage import PooledConvolution, RectifiedConvolution, poolable
+from .stage import Pool, PooledConvolution, RectifiedConvolution, poolable
 from .tag import Tag, attach, tag_of
 
 
@@ -156,16 +156,15 @@ def _join_relu(recorder: Recorder, call: Call) -> Tensor | None:
 @joins("max_pool3d")
 def _join_max_pool(recorder: Recorder, call: Call) -> Tensor | None:
     plan = _planned(recorder, call.get(0, "input"))
-    if plan is None or not recorder.pools_in_slabs:
+    if plan is None or not recorder.pools_in_slabs or len(plan.shape()) != 5:
         return None
-    pool, stride = _tuple(call.get(1, "kernel_size"), 3), call.get(2, "stride")
-    separate = stride is None or stride == () or _tuple(stride, 3) == pool
-    plain = not any(_tuple(call.get(3, "padding", 0), 3)) and set(_tuple(call.get(4, "dilation", 1), 3)) == {1}
-    if call.get(5, "ceil_mode", False) or call.get(6, "return_indices", False) or not (separate and plain):
+    if call.get(5, "ceil_mode", False) or call.get(6, "return_indices", False):
         return None
-    size = plan.shape()[2:]
-    if not poolable(plan.layer.window, pool, size) or any(n < k for n, k in zip(size, pool, strict=True)):
+    kernel, stride = _tuple(call.get(1, "kernel_size"), 3), call.get(2, "stride")
+    stride = kernel if stride is None or stride in ((), []) else _tuple(stride, 3)
+    pool = Pool(kernel, stride, _tuple(call.get(3, "padding", 0), 3))
+    if set(_tuple(call.get(4, "dilation", 1), 3)) != {1} or not poolable(plan.layer.window, pool, plan.shape()[2:]):
         return None
     layer = PooledConvolution(plan.layer.weight, plan.layer.bias, plan.layer.window, pool, plan.rectified)
-    geometry = plan.geometry and through_window(plan.geometry, pool, pool, (0, 0, 0), (1, 1, 1))
+    geometry = plan.geometry and through_window(plan.geometry, kernel, stride, pool.padding, (1, 1, 1))
     return recorder.record(layer, plan.x, geometry=geometry, module=plan.module, label=plan.label)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +18,8 @@ from .convolution_layer import Convolution
 from .kernels import Window, convolve, convolve_back
 
 #: Feature maps of at least this many voxels are pooled slab by slab.
-LARGE = 1 << 19
-#: Output planes of the convolution that are formed at once.
+LARGE = 1 << 16
+#: Output planes of the convolution that are formed at once, but for those that windows share.
 PLANES = 16
 
 
@@ -37,8 +38,41 @@ class RectifiedConvolution(Convolution):
         return super().gradient(torch.ops.aten.threshold_backward(grad, self.rectified, 0).clamp_(min=0))
 
 
+@dataclass(frozen=True)
+class Pool:
+    """The windows of a max-pooling of volumes."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+
+    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Spatial shape of the pooled map; zero or less where no window fits."""
+        parts = zip(shape, self.kernel, self.stride, self.padding, strict=True)
+        return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in parts)
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Some planes of the pooled map, and those of the convolution's output that their windows see.
+
+    Attributes
+    ----------
+    pooled
+        Planes of the pooled map.
+    planes
+        Planes of the convolution's output.
+    missing
+        Planes of the windows that lie before and behind the convolution's output.
+    """
+
+    pooled: slice
+    planes: slice
+    missing: tuple[int, int]
+
+
 class PooledConvolution(Convolution):
-    """Convolution, then max-pooling with windows that do not overlap, with a ReLU between or not.
+    """Convolution, then max-pooling, with a ReLU between or not.
 
     With the places of the maxima fixed, the pooled values are linear in the input: the layer's outputs are the
     convolution's outputs at these places, and every LRP rule applies to them as it stands.
@@ -46,9 +80,7 @@ class PooledConvolution(Convolution):
 
     pooled = True
 
-    def __init__(
-        self, weight: Tensor, bias: Tensor | None, window: Window, pool: tuple[int, ...], rectifies: bool
-    ) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, window: Window, pool: Pool, rectifies: bool) -> None:
         super().__init__(weight, bias, window)
         self.pool = pool
         self.rectifies = rectifies
@@ -56,10 +88,13 @@ class PooledConvolution(Convolution):
     def forward(self, *inputs: Tensor) -> Tensor:
         self.input = inputs[0].detach()
         values, places = [], []
-        for slab in self._slabs(self.weight, self.bias):
-            pooled, place = F.max_pool3d(slab, self.pool, return_indices=True)
+        padding = (0, *self.pool.padding[1:])
+        for slab, planes in self._convolved(self.input, self.weight, self.bias):
+            if any(slab.missing):
+                planes = F.pad(planes, (0, 0, 0, 0, *slab.missing), value=-torch.inf)
+            pooled, place = F.max_pool3d(planes, self.pool.kernel, self.pool.stride, padding, return_indices=True)
             values.append(pooled)
-            places.append(place.to(torch.int32))
+            places.append(place.sub_(slab.missing[0] * planes[0, 0, 0].numel()).to(torch.int32))
         self.places = torch.cat(places, 2)
         output = torch.cat(values, 2)
         if self.rectifies:
@@ -69,67 +104,82 @@ class PooledConvolution(Convolution):
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         found = []
-        depth = PLANES // self.pool[0]
-        for number, slab in enumerate(self._slabs(weight, bias, x)):
-            place = self.places[:, :, number * depth : (number + 1) * depth]
-            values = slab.flatten(2).gather(2, place.flatten(2).long())
-            found.append(values.reshape(place.shape))
+        for slab, planes in self._convolved(x, weight, bias):
+            place = self.places[:, :, slab.pooled]
+            found.append(planes.flatten(2).gather(2, place.flatten(2).long()).reshape(place.shape))
         return torch.cat(found, 2)
 
     def adjoint(self, y: Tensor, weight: Tensor) -> Tensor:
-        depth, step = PLANES // self.pool[0], self.window.stride[0]
-        pad, reach = self.window.padding[0], weight.shape[2]
-        shape = list(self.input.shape)
-        total = y.new_zeros(*shape[:2], shape[2] + 2 * pad, *shape[3:])
-        for number, planes in enumerate(self._planes()):
-            part = y[:, :, number * depth : (number + 1) * depth]
-            place = self.places[:, :, number * depth : (number + 1) * depth]
-            wide = y.new_zeros(*y.shape[:2], planes * self.size[1] * self.size[2])
-            wide.scatter_(2, place.flatten(2).long(), part.flatten(2))
-            height = (planes - 1) * step + reach
-            slab = convolve_back(
-                wide.reshape(*y.shape[:2], planes, *self.size[1:]),
-                weight,
-                [*shape[:2], height, *shape[3:]],
-                self.window.with_padding((0, *self.window.padding[1:])),
-            )
-            start = number * PLANES * step
-            total[:, :, start : start + height] += slab
-        return total[:, :, pad : pad + shape[2]]
+        return self._adjoint(y, weight, clip=False)
 
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        if self.rectifies:
-            grad = torch.ops.aten.threshold_backward(grad, self.maxima, 0)
-        return super().gradient(grad)
+        return (self._adjoint(self._rectified(grad), self.weight, clip=False),)
 
     def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
-        return self.gradient(grad.clamp(min=0) if self.rectifies else grad)
+        # Windows that share a maximum: the ReLU sees the sum of their gradients.
+        return (self._adjoint(self._rectified(grad), self.weight, clip=self.rectifies),)
+
+    def _rectified(self, grad: Tensor) -> Tensor:
+        return torch.ops.aten.threshold_backward(grad, self.maxima, 0) if self.rectifies else grad
+
+    def _adjoint(self, y: Tensor, weight: Tensor, clip: bool) -> Tensor:
+        """The transposed map; ``clip`` drops what is negative between the pooling and the convolution."""
+        step, pad, reach = self.window.stride[0], self.window.padding[0], weight.shape[2]
+        shape, window = list(self.input.shape), self.window.with_padding((0, *self.window.padding[1:]))
+        total = y.new_zeros(*shape[:2], shape[2] + 2 * pad, *shape[3:])
+        for first, planes in self._scattered(y):
+            if clip:
+                planes.clamp_(min=0)
+            height = (planes.shape[2] - 1) * step + reach
+            slab = convolve_back(planes, weight, [*shape[:2], height, *shape[3:]], window)
+            total[:, :, first * step : first * step + height] += slab
+        return total[:, :, pad : pad + shape[2]]
+
+    def _scattered(self, y: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """``y`` put where the maxima were: first plane and planes of the convolution's output, each plane once."""
+        slabs, area = list(self._slabs()), self._size[1:]
+        shared = None
+        for number, slab in enumerate(slabs):
+            first, count = slab.planes.start, slab.planes.stop - slab.planes.start
+            place, part = self.places[:, :, slab.pooled], y[:, :, slab.pooled]
+            wide = y.new_zeros(*y.shape[:2], count * area[0] * area[1])
+            wide.scatter_add_(2, place.flatten(2).long(), part.flatten(2))
+            wide = wide.reshape(*y.shape[:2], count, *area)
+            if shared is not None:
+                wide[:, :, : shared.shape[2]] += shared
+            # Planes that the next slab's windows see too are its concern.
+            own = count if number + 1 == len(slabs) else min(count, slabs[number + 1].planes.start - first)
+            shared = wide[:, :, own:]
+            yield first, wide[:, :, :own]
 
     @property
-    def size(self) -> tuple[int, ...]:
+    def _size(self) -> tuple[int, ...]:
         """Spatial shape of the convolution's output, before pooling."""
         return self.window.output_shape(self.input.shape[2:], self.weight.shape[2:])
 
-    def _planes(self) -> Iterator[int]:
-        """Numbers of output planes that are formed together; planes that no window covers are left out."""
-        used = self.size[0] // self.pool[0] * self.pool[0]
-        for first in range(0, used, PLANES):
-            yield min(PLANES, used - first)
+    def _slabs(self) -> Iterator[Slab]:
+        size, depth = self._size, max(1, PLANES // self.pool.stride[0])
+        for first in range(0, count := self.pool.output_shape(size)[0], depth):
+            last = min(first + depth, count)
+            low = first * self.pool.stride[0] - self.pool.padding[0]
+            high = (last - 1) * self.pool.stride[0] - self.pool.padding[0] + self.pool.kernel[0]
+            inside = slice(max(low, 0), min(high, size[0]))
+            yield Slab(slice(first, last), inside, (inside.start - low, high - inside.stop))
 
-    def _slabs(self, weight: Tensor, bias: Tensor | None, x: Tensor | None = None) -> Iterator[Tensor]:
-        x = self.input if x is None else x
+    def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Iterator[tuple[Slab, Tensor]]:
+        """Slab by slab, the planes of the convolution's output."""
         pad, step, reach = self.window.padding[0], self.window.stride[0], weight.shape[2]
         window = self.window.with_padding((0, *self.window.padding[1:]))
-        for number, planes in enumerate(self._planes()):
-            low = number * PLANES * step - pad
-            high = low + (planes - 1) * step + reach
+        for slab in self._slabs():
+            low = slab.planes.start * step - pad
+            high = (slab.planes.stop - 1) * step - pad + reach
             piece = x[:, :, max(low, 0) : min(high, x.shape[2])]
             if low < 0 or high > x.shape[2]:
                 piece = F.pad(piece, (0, 0, 0, 0, max(-low, 0), max(high - x.shape[2], 0)))
-            yield convolve(piece, weight, bias, window)
+            yield slab, convolve(piece, weight, bias, window)
 
 
-def poolable(window: Window, pool: Sequence[int], shape: Sequence[int]) -> bool:
+def poolable(window: Window, pool: Pool, shape: Sequence[int]) -> bool:
     """Whether a convolution's output of spatial ``shape`` is worth pooling slab by slab."""
     voxels = 1
     for size in shape:
@@ -138,7 +188,7 @@ def poolable(window: Window, pool: Sequence[int], shape: Sequence[int]) -> bool:
         len(shape) == 3
         and not window.transposed
         and window.dilation[0] == 1
-        and PLANES % pool[0] == 0
+        and min(pool.output_shape(shape)) > 0
         and voxels >= LARGE
     )
 
