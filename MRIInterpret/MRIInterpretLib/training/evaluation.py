@@ -26,7 +26,7 @@ from .metrics import (
 from .samples import BankSamples
 
 COHORT = 133  # subjects of the confusion matrix: as many as in the published validation cohort that we follow
-_SEED = 2026
+EVALUATION_SEED = 2026
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,16 @@ def evaluate_bank(
     """
     folder, number = calibration
     known = score(
-        network, BankSamples(folder, number, number, _SEED, PLAIN, True), progress=progress, name="Calibrating"
+        network,
+        BankSamples(folder, number, number, EVALUATION_SEED, PLAIN, True),
+        progress=progress,
+        name="Calibrating",
     )
     folder, number = test
     scores = {
         name: score(
             network,
-            BankSamples(folder, number, number, _SEED + 1, ranges, True),
+            BankSamples(folder, number, number, EVALUATION_SEED + 1, ranges, True),
             flipped=name == "plain",
             progress=progress,
             name=f"Evaluating: {name}",
