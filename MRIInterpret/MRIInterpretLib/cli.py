@@ -176,14 +176,23 @@ def simulate(
     label_maps: Annotated[
         Path | None, typer.Option(help="Folder of FreeSurfer-style label maps; the template's anatomy if left out.")
     ] = None,
+    only: Annotated[str, typer.Option(help="Use these label maps only: 02,09.")] = "",
     whole_head: Annotated[bool, typer.Option(help="With skull and skin (needs label maps that have them).")] = False,
     healthy_twins: Annotated[bool, typer.Option(help="Also each subject's scan without the disease.")] = False,
+    in_template: Annotated[bool, typer.Option(help="Scans lie in template space and need no registration.")] = False,
 ) -> None:
     """Simulate a cohort of T1-weighted scans with controlled atrophy and its truth, voxel by voxel."""
     from .command_line.simulate import simulate_command
 
     simulate_command(
-        n=n, seed=seed, output=output, label_maps=label_maps, whole_head=whole_head, healthy_twins=healthy_twins
+        n=n,
+        seed=seed,
+        output=output,
+        label_maps=label_maps,
+        whole_head=whole_head,
+        healthy_twins=healthy_twins,
+        only=tuple(name.strip() for name in only.split(",") if name.strip()),
+        in_template=in_template,
     )
 
 

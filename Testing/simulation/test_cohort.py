@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 from MRIInterpretLib.errors import Cancelled, UserError
+from MRIInterpretLib.simulation.anatomy import FINE_GRID, choose_label_maps
 from MRIInterpretLib.simulation.command import simulate_cohort
 
 
@@ -62,6 +63,28 @@ def test_a_seed_repeats_voxel_by_voxel(cohort: Path, tmp_path: Path) -> None:
     assert first["hippocampal_fraction_per_mille"] == again["hippocampal_fraction_per_mille"]
     one, two = (np.asarray(nibabel.load(f / first["path"]).dataobj) for f in (cohort, tmp_path))
     np.testing.assert_array_equal(one, two)
+
+
+def test_in_template_space_a_scan_lies_on_the_template_s_axes(tmp_path: Path) -> None:
+    table = simulate_cohort(1, 7, tmp_path, in_template=True)
+    (row,) = _rows(tmp_path)
+    scan, effect = (nibabel.load(table.parent / row[key]) for key in ("path", "effect_map"))
+    np.testing.assert_array_equal(scan.affine, FINE_GRID.affine)
+    np.testing.assert_array_equal(effect.affine, FINE_GRID.affine)
+
+
+def test_label_maps_are_chosen_by_name(tmp_path: Path) -> None:
+    for name in ("02", "09", "102"):
+        (tmp_path / f"labels_{name}.nii.gz").write_bytes(b"")
+    assert [path.name for path in choose_label_maps(tmp_path, ("02", "labels_102"))] == [
+        "labels_02.nii.gz",
+        "labels_102.nii.gz",
+    ]
+    assert len(choose_label_maps(tmp_path, ())) == 3
+    with pytest.raises(UserError, match="no label map called '03'"):
+        choose_label_maps(tmp_path, ("02", "03"))
+    with pytest.raises(UserError, match="give their folder too"):
+        simulate_cohort(1, 7, tmp_path, only=("02",))
 
 
 @pytest.mark.parametrize(("number", "seed", "message"), [(0, 1, "1 or more"), (3, -1, "negative")])

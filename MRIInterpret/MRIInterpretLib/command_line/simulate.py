@@ -11,7 +11,15 @@ from .terminal import shown_progress
 
 
 def simulate_command(
-    *, n: int, seed: int, output: Path, label_maps: Path | None, whole_head: bool, healthy_twins: bool
+    *,
+    n: int,
+    seed: int,
+    output: Path,
+    label_maps: Path | None,
+    whole_head: bool,
+    healthy_twins: bool,
+    only: tuple[str, ...] = (),
+    in_template: bool = False,
 ) -> None:
     """Write the cohort and say where its table is."""
     from ..simulation.command import simulate_cohort
@@ -25,6 +33,8 @@ def simulate_command(
             label_maps,
             whole_head=whole_head,
             healthy_twins=healthy_twins,
+            only=only,
+            in_template=in_template,
             progress=progress,
         )
     typer.echo(f"Results: {table}")

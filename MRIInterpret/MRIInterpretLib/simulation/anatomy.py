@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,27 @@ def list_label_maps(folder: str | Path) -> list[Path]:
     if not found:
         raise UserError(f"{folder} holds no label maps: files called labels_<subject>.nii.gz are needed.")
     return found
+
+
+def is_called(path: Path, names: Iterable[str]) -> bool:
+    """Whether a label map's file is meant by one of ``names``: "labels_02", or the part after its last "_", "02"."""
+    stem = path.name.split(".")[0]
+    return any(stem == name or stem.endswith(f"_{name}") for name in names)
+
+
+def choose_label_maps(folder: str | Path, names: Sequence[str]) -> list[Path]:
+    """The label maps of a folder that ``names`` mean; all of them if there are no names.
+
+    Raises
+    ------
+    UserError
+        If a name means none.
+    """
+    found = list_label_maps(folder)
+    for name in names:
+        if not any(is_called(path, (name,)) for path in found):
+            raise UserError(f"{folder} holds no label map called '{name}'.")
+    return [path for path in found if not names or is_called(path, names)]
 
 
 def _register(labels: Volume) -> Affine:

@@ -15,7 +15,7 @@ import numpy as np
 from ..atomic import replacing, write_text
 from ..progress import ProgressCallback, silent
 from ..volume import Affine, Array
-from .anatomy import Anatomy
+from .anatomy import FINE_GRID, Anatomy
 from .atrophy import Fractions, fractions_of
 from .groups import GROUPS, Subject, draw_subject
 from .head_scan import effect_on_fine_grid, head_scan, scanner_affine
@@ -50,6 +50,7 @@ class CohortOptions:
     whole_head: bool = False
     healthy_twins: bool = False  # also each subject's scan without disease, same contrast and noise
     label_maps: bool = False
+    in_template: bool = False  # scans as they lie in template space, not in a scanner
 
 
 def write_cohort(
@@ -60,7 +61,7 @@ def write_cohort(
     options: CohortOptions | None = None,
     progress: ProgressCallback = silent,
 ) -> Path:
-    """Simulate ``number`` subjects; a subject depends on the seed and its number alone, and those there are kept.
+    """Simulate ``number`` subjects; a subject depends on the seed, its number and its anatomy alone.
 
     Returns
     -------
@@ -105,7 +106,7 @@ def _write_subject(
     brain_seed, scan_seed = (int(value) for value in rng.integers(2**31, size=2))
     name = f"sub-{index + 1:04d}"
     brain = simulate_brain(anatomy, fractions, subject, brain_seed, with_healthy=options.healthy_twins)
-    affine = scanner_affine(anatomy.scale, scan_seed)
+    affine = FINE_GRID.affine if options.in_template else scanner_affine(anatomy.scale, scan_seed)
     anat, truth = Path(name) / "anat", Path("derivatives") / "truth" / name
     scan_path, effect_path = anat / f"{name}_T1w.nii.gz", truth / f"{name}_effect.nii.gz"
     scan, _ = head_scan(brain.labels, scan_seed, whole_head=options.whole_head)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
-from .anatomy import Anatomy, list_label_maps, read_anatomy
+from .anatomy import Anatomy, choose_label_maps, read_anatomy
 from .cohort import CohortOptions, write_cohort
 from .template_anatomy import template_anatomy
 
@@ -19,6 +20,8 @@ def simulate_cohort(
     *,
     whole_head: bool = False,
     healthy_twins: bool = False,
+    only: Sequence[str] = (),
+    in_template: bool = False,
     progress: ProgressCallback = silent,
 ) -> Path:
     """Write a simulated cohort.
@@ -37,6 +40,10 @@ def simulate_cohort(
         With skull and skin instead of the brain alone.
     healthy_twins
         Also each subject's scan without the disease, same contrast and noise.
+    only
+        Names of the label maps to use ("02" for labels_02.nii.gz); all if left out.
+    in_template
+        Write the scans as they lie in template space, instead of turned and shifted in a scanner.
 
     Returns
     -------
@@ -51,16 +58,21 @@ def simulate_cohort(
         raise UserError(f"A cohort of {n} subjects cannot be simulated: ask for 1 or more.")
     if seed < 0:
         raise UserError(f"The seed {seed} is negative: seeds are whole numbers from 0.")
-    anatomies = load_anatomies(label_maps, progress)
-    return write_cohort(output, anatomies, n, seed, CohortOptions(whole_head, healthy_twins), progress)
+    anatomies = load_anatomies(label_maps, only, progress)
+    options = CohortOptions(whole_head, healthy_twins, in_template=in_template)
+    return write_cohort(output, anatomies, n, seed, options, progress)
 
 
-def load_anatomies(label_maps: str | Path | None, progress: ProgressCallback = silent) -> list[Anatomy]:
+def load_anatomies(
+    label_maps: str | Path | None, only: Sequence[str] = (), progress: ProgressCallback = silent
+) -> list[Anatomy]:
     """Label maps of a folder, registered to the template one by one; the template's own anatomy without a folder."""
     if label_maps is None:
+        if only:
+            raise UserError(f"There are no label maps to take {', '.join(only)} from: give their folder too.")
         progress("Building the template's anatomy", 0.0)
         return [template_anatomy()]
-    paths = list_label_maps(label_maps)
+    paths = choose_label_maps(label_maps, only)
     anatomies = []
     for number, path in enumerate(paths):
         progress(f"Registering {path.name}", number / len(paths))
