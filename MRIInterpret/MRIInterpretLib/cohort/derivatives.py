@@ -85,7 +85,7 @@ def write_derivatives(
         write_text(written[name], to_json(record))
     if page:
         with _DRAWING:
-            text = report_page(explanation)
+            text = report_page(explanation, in_3d=False)  # a quarter of the time of the page
         written["page"] = folder / f"{prefix}_report.html"
         write_text(written["page"], text)
     return written

@@ -23,7 +23,13 @@ from .trust_section import trust
 STEP = "Drawing the report"
 
 
-def report_page(explanation: Explanation, verdicts: Sequence[Verdict] = (), progress: ProgressCallback = silent) -> str:
+def report_page(
+    explanation: Explanation,
+    verdicts: Sequence[Verdict] = (),
+    progress: ProgressCallback = silent,
+    *,
+    in_3d: bool = True,
+) -> str:
     """The page as text.
 
     Parameters
@@ -34,6 +40,8 @@ def report_page(explanation: Explanation, verdicts: Sequence[Verdict] = (), prog
         Rows of the trust checks, if they were run.
     progress
         Told after each figure; may raise :class:`~MRIInterpretLib.errors.Cancelled`.
+    in_3d
+        Draw the picture in 3D.
     """
     figures = len(explanation.maps) + 4
     done = 0
@@ -53,7 +61,7 @@ def report_page(explanation: Explanation, verdicts: Sequence[Verdict] = (), prog
         scale = relevance_scale(method.native.array, explanation.mask.array, method.signed, method.units)
         montages[name] = map_montage(backdrop, method.native, scale, method.title, method.units, also_through=hot)
         drawn()
-    surface = _surface(explanation)
+    surface = _surface(explanation) if in_3d else None
     drawn()
     aligned = registration_montage(explanation, backdrop)
     drawn()

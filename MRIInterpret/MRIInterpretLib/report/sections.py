@@ -67,8 +67,9 @@ def warnings(explanation: Explanation) -> str:
     return f'<section class="warnings" role="alert"><h2>Before you read on</h2><ul>{items}</ul></section>'
 
 
-def summary(explanation: Explanation, montage: Picture, surface: Picture | str) -> str:
-    """The summary score in slices and in 3D; ``surface`` is a sentence where there is no 3D picture."""
+def summary(explanation: Explanation, montage: Picture, surface: Picture | str | None) -> str:
+    """The summary score in slices and in 3D; ``surface`` is a sentence where there can be no 3D picture,
+    None where none was asked for."""
     out = [method.title for name, method in explanation.maps.items() if name in _left_out(explanation)]
     count = len(explanation.maps) - len(out)
     which = f"{count} methods" if not out else f"{count} of the {len(explanation.maps)} methods"
@@ -81,8 +82,10 @@ def summary(explanation: Explanation, montage: Picture, surface: Picture | str) 
     )
     if out:
         text += f" Left out: {escape(', '.join(out))}; the warnings above say why."
-    shown = f"<p>{escape(surface)}</p>" if isinstance(surface, str) else figure(surface)
     slices = f'<h2 id="summary">Where in the brain</h2><p>{text}</p>{figure(montage, "film")}'
+    if surface is None:
+        return f'<section class="keep">{slices}</section>'
+    shown = f"<p>{escape(surface)}</p>" if isinstance(surface, str) else figure(surface)
     return f'<section class="keep">{slices}</section><section class="keep"><h3>In 3D</h3>{shown}</section>'
 
 
