@@ -9,6 +9,7 @@ from MRIInterpretLib.attribution.methods.cam import GradCam
 from MRIInterpretLib.errors import UserError
 from networks import plain, volume
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 
 class _Function(nn.Module):
@@ -205,6 +206,36 @@ def test_missing_cuda_is_said() -> None:
         pytest.skip("there is a CUDA device")
     with pytest.raises(UserError, match="CUDA"):
         Explainer(plain()).explain(volume(), 0, "gradient", device="cuda")
+
+
+@pytest.mark.parametrize(("device", "message"), [("meta", "holds no values"), ("gpu", "no device 'gpu'")])
+def test_devices_that_cannot_compute(device: str, message: str) -> None:
+    model, x = plain(), volume()
+    with pytest.raises(UserError, match=message):
+        Explainer(model).explain(x, 0, "gradient", device=device)
+    Explainer(model).explain(x, 0, "gradient")  # its weights are still there
+
+
+def test_weights_or_scans_that_were_never_loaded() -> None:
+    with torch.device("meta"):
+        empty = nn.Sequential(nn.Conv3d(1, 3, 3), nn.AdaptiveAvgPool3d(1), nn.Flatten())
+    with pytest.raises(UserError, match=r"no values for '0\.weight'.*load its weights"):
+        Explainer(empty).explain(volume().float(), 0, "gradient")
+    half = plain()
+    half[5].to("meta")
+    for device in (None, "cpu"):
+        with pytest.raises(UserError, match=r"no values for '5\.weight'"):
+            Explainer(half).explain(volume(), 0, "gradient", device=device)
+    with pytest.raises(UserError, match="input holds no values"):
+        Explainer(plain()).explain(volume().to("meta"), 0, "gradient")
+
+
+def test_model_spread_over_devices_is_refused() -> None:
+    model = plain()
+    with FakeTensorMode():  # a GPU's tensors on machines without one
+        model[9].weight = nn.Parameter(torch.empty(3, 6, device="cuda"))
+    with pytest.raises(UserError, match="spread over the devices cpu, cuda:0"):
+        Explainer(model).explain(volume(), 0, "gradient")
 
 
 def test_model_must_be_a_module() -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import MRIInterpretLib
 import pytest
 import torch
-from MRIInterpretLib.attribution import PANEL, Explainer, Method, available_methods, create_method
-from MRIInterpretLib.attribution.engine import stage
+from MRIInterpretLib.attribution import PANEL, Explainer, Method, available_methods, create_method, registry
+from MRIInterpretLib.attribution.engine import convolution_layer, kernels, stage
+from MRIInterpretLib.attribution.methods.baselines import RandomisedModel
 from MRIInterpretLib.attribution.methods.cam import GradCam
+from MRIInterpretLib.attribution.methods.gradient import SmoothGrad
 from MRIInterpretLib.attribution.methods.lrp import LRP
 from MRIInterpretLib.errors import Cancelled, UserError
 from networks import SPELLINGS, Spellings, plain, randomise, volume
@@ -180,6 +182,50 @@ def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkey
         torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize("where", ["forward", "backward"])
+@pytest.mark.parametrize("suffices", ["slabs", "the CPU"])
+def test_memory_that_runs_out_inside_a_layer(suffices: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions run out of memory like a GPU's: for large maps until slabs are used, or all until the CPU is."""
+    model, x, steps = plain(), volume((24, 26, 25)), []
+    wanted = Explainer(model).explain(x, 0, PANEL)
+    name = {"forward": "convolve", "backward": "convolve_back"}[where]
+    honest, failures = getattr(kernels, name), []
+
+    def limited(y: Tensor, *rest: object) -> Tensor:
+        on_cpu = "Out of GPU memory: on the CPU" in steps
+        if not on_cpu and (suffices == "the CPU" or y.shape[-3] > 20):
+            failures.append(y.shape)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(y, *rest)
+
+    for module in (convolution_layer, stage):
+        monkeypatch.setattr(module, name, limited)
+    before = _state(model)
+    found = Explainer(model).explain(x, 0, PANEL, progress=lambda step, _: steps.append(step))
+    told = ["Out of GPU memory: in slabs", "Out of GPU memory: on the CPU"]
+    assert [step for step in steps if step.startswith("Out of")] == told[: 1 + (suffices == "the CPU")]
+    assert len(failures) == (2 if suffices == "the CPU" else 1)
+    for method in PANEL:
+        torch.testing.assert_close(found[method].map, wanted[method].map, rtol=1e-5, atol=1e-8)
+    _assert_same(before, _state(model))
+
+
+def test_memory_that_runs_out_while_the_model_moves() -> None:
+    class Large(nn.Sequential):
+        def to(self, *args: object, **kwargs: object) -> nn.Module:
+            moves.append(str(args[0]))
+            if args[0] == torch.device("cpu:0"):  # stands for a GPU: another name than the model's own device
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().to(*args, **kwargs)
+
+    moves: list[str] = []
+    model, x = plain(), volume()
+    wanted = Explainer(model).explain(x, 0, "lrp")["lrp"]
+    found = Explainer(Large(*model)).explain(x, 0, "lrp", device="cpu:0")["lrp"]
+    assert moves == ["cpu:0", "cpu", "cpu:0", "cpu"]  # back each time, then where it is
+    assert torch.equal(found.map, wanted.map)
+
+
 def test_no_memory_is_left_behind() -> None:
     def tensors() -> int:
         return sum(isinstance(item, Tensor) for item in gc.get_objects())
@@ -251,6 +297,46 @@ def test_registry_facts() -> None:
         assert info.title
         assert info.reference
         assert info.description.endswith(".")
+
+
+def test_units_say_what_a_voxel_is_worth() -> None:
+    methods = ["lrp", "gradient_x_input", "gradient", SmoothGrad(base=LRP(), samples=1), "grad_cam", "grad_cam_pp"]
+    methods += ["lrp_grad_cam_pp", "guided_grad_cam", RandomisedModel(base=GradCam()), "intensity"]
+    maps = Explainer(plain()).explain(volume(), 0, methods)
+    units = {name: found.units for name, found in maps.items()}
+    for name in ("lrp", "gradient_x_input", "smoothgrad", "lrp_grad_cam_pp"):
+        assert units[name] == "logit"
+    assert units["gradient"] == units["guided_grad_cam"] == "logit per intensity"
+    for name in ("grad_cam", "grad_cam_pp", "randomised_model"):
+        assert "arbitrary scale" in units[name]
+    assert units["intensity"] == "intensity"
+
+
+def test_one_file_adds_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "squared.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from MRIInterpretLib.attribution.method import Method\n"
+        "@dataclass(frozen=True)\n"
+        "class Squared(Method):\n"
+        "    power: int = 2\n"
+        "    name = 'squared'\n"
+        "    title = 'Squared gradient'\n"
+        "    signed = False\n"
+        "    def compute(self, run):\n"
+        "        return (run.input_gradient() ** self.power).sum(1), {'found': True}\n"
+    )
+    monkeypatch.setattr(registry.methods, "__path__", [*registry.methods.__path__, str(tmp_path)])
+    registry._classes.cache_clear()
+    try:
+        model, x = plain(), volume()
+        maps = Explainer(model).explain(x, 0, ["gradient", "squared", create_method("squared", power=4)])
+        torch.testing.assert_close(maps["squared"].map, maps["gradient"].map ** 2)
+        torch.testing.assert_close(maps["squared(power=4)"].map, maps["gradient"].map ** 4)
+        assert maps["squared"].details["found"]
+        assert available_methods()["squared"].parameters == {"power": 2}
+    finally:
+        registry._classes.cache_clear()
+        sys.modules.pop(f"{registry.methods.__name__}.squared", None)
 
 
 def test_unknown_method_lists_those_there_are() -> None:

@@ -163,7 +163,7 @@ class Explainer:
             name=key,
             title=method.title,
             signed=method.signed,
-            units=method.units,
+            units=method.map_units,
             seconds=time.perf_counter() - started,
             peak_memory=peak_memory(place),
             details=method.parameters() | details | values,
@@ -221,6 +221,8 @@ class Explainer:
             raise TypeError(f"the input is a tensor (N, C, I, J, K), not {type(x).__name__}")
         if x.dim() < 3 or 0 in x.shape:
             raise UserError(f"The input has shape {tuple(x.shape)}; the model needs (N, C, I, J, K).")
+        if x.is_meta:
+            raise UserError("The input holds no values (it is on torch's meta device): load the scan first.")
         if not x.is_floating_point():
             raise UserError(f"The input has type {x.dtype}; give floating point intensities.")
         if not bool(torch.isfinite(x).all()):

@@ -79,6 +79,11 @@ class Method:
         """Whether the method or one of its parts needs the recorded forward pass."""
         return self.needs_graph or any(part.wants_graph for part in self.parts())
 
+    @property
+    def map_units(self) -> str:
+        """What one unit of this object's map is; a method that wraps another one has that one's."""
+        return self.units
+
     def parameters(self) -> dict[str, Any]:
         """Name to value of the parameters."""
         return {item.name: getattr(self, item.name) for item in fields(self)}

@@ -10,36 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .calls import Call, handles
-from .operation import Operation
+from .operation import Function, Operation
 from .recorder import Recorder
 from .tag import tag_of
 
 
-class Activation(Operation):
-    """A pointwise function. Its relevance rule is the identity (Bach et al. 2015, equation 56 and after)."""
-
-    kind = "activation"
+class Activation(Function):
+    """A function voxel by voxel. Its relevance rule is the identity (Bach et al. 2015, equation 56 and after)."""
 
     def __init__(self, function: Callable[[Tensor], Tensor], rectifies: bool = False) -> None:
-        super().__init__()
-        self.function = function
+        super().__init__(function)
         self.rectifies = rectifies
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        self.input = inputs[0].detach()
-        return self.function(self.input)
-
-    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        with torch.enable_grad():
-            x = self.input.detach().requires_grad_()
-            return torch.autograd.grad(self.function(x), x, grad)
 
     def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
         """At a ReLU only positive gradients pass (Springenberg et al. 2015, section 3.4)."""
         return self.gradient(grad.clamp(min=0) if self.rectifies else grad)
-
-    def relevance(self, relevance: Tensor, composite: Any) -> tuple[Tensor, ...]:
-        return (relevance,)
 
 
 class Rectifier(Activation):
@@ -124,4 +109,4 @@ def _sigmoid(recorder: Recorder, call: Call) -> Tensor:
 @handles("log_softmax")
 def _log_softmax(recorder: Recorder, call: Call) -> Tensor:
     dim = int(call.get(1, "dim"))
-    return _record(recorder, call, Activation(lambda x: F.log_softmax(x, dim)))
+    return _record(recorder, call, Function(lambda x: F.log_softmax(x, dim)))

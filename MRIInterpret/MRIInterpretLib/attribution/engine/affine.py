@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .operation import Operation
+from .operation import Operation, gradient_through
 
 if TYPE_CHECKING:
     from ..composites import Composite
@@ -56,9 +56,7 @@ class FixedStatistics(Affine):
         return self.function(self.input)
 
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        with torch.enable_grad():
-            x = self.input.detach().requires_grad_()
-            return torch.autograd.grad(self.function(x), x, grad)
+        return gradient_through(self.function, self.input, grad)
 
 
 def batch_norm_constants(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from ..stabilise import divide
 from .affine import Affine
 from .calls import Call, handles
-from .operation import Operation
+from .operation import Function, Operation
 from .recorder import Recorder
 from .tag import tag_of
 
@@ -73,28 +72,6 @@ class Product(Operation):
         rest = 1 - self.left_share
         right = None if rest == 0 else (rest * relevance).sum_to_size(self.right.shape)
         return left, right
-
-
-class Pointwise(Operation):
-    """A function of one tensor to which relevance is indifferent: it passes, the gradient is exact."""
-
-    kind = "activation"
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        self.input = inputs[0].detach()
-        return self.function(self.input)
-
-    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        with torch.enable_grad():
-            x = self.input.detach().requires_grad_()
-            return torch.autograd.grad(self.function(x), x, grad)
-
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
-        return (relevance,)
 
 
 def _constant(value: object, like: Tensor) -> Tensor:
@@ -164,7 +141,7 @@ def _divide(recorder: Recorder, call: Call) -> Tensor:
         raise recorder.unsupported(call, "it rounds")
     if not _is_tracked(right):
         return _scaled(recorder, left, 1 / _constant(right, left))
-    inverse = recorder.record(Pointwise(torch.reciprocal), right, geometry=recorder.geometry(right), gate=True)
+    inverse = recorder.record(Function(torch.reciprocal), right, geometry=recorder.geometry(right), gate=True)
     if not _is_tracked(left):
         return _scaled(recorder, inverse, left)
     # A quotient is a normalisation of its numerator: the denominator counts as a gate.
@@ -183,5 +160,5 @@ def _power(recorder: Recorder, call: Call) -> Tensor:
         exponent = call.get(1, "exponent")
         if _is_tracked(exponent):
             raise recorder.unsupported(call, "its exponent depends on the input")
-        return recorder.record(Pointwise(lambda value: value**exponent), x, geometry=recorder.geometry(x))
-    return recorder.record(Pointwise(getattr(torch, call.name)), x, geometry=recorder.geometry(x))
+        return recorder.record(Function(lambda value: value**exponent), x, geometry=recorder.geometry(x))
+    return recorder.record(Function(getattr(torch, call.name)), x, geometry=recorder.geometry(x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -71,6 +72,33 @@ class Operation:
     def relevance(self, relevance: Tensor, composite: Composite) -> Grads:
         """Relevance of the inputs, given the relevance at the output."""
         raise AssertionError(f"{type(self).__name__} has no relevance rule")
+
+
+def gradient_through(function: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
+    """The gradient at ``x``, given that at ``function(x)``, as torch finds it."""
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        return torch.autograd.grad(function(leaf), leaf, grad)
+
+
+class Function(Operation):
+    """A function of one tensor whose gradient torch finds, and through which relevance passes unchanged."""
+
+    kind = "activation"
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.input = inputs[0].detach()
+        return self.function(self.input)
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return gradient_through(self.function, self.input, grad)
+
+    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+        return (relevance,)
 
 
 class Node(torch.autograd.Function):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,33 +12,20 @@ from torch import Tensor
 from ..stabilise import divide
 from .calls import Call, handles
 from .geometry import Geometry, through_resize, through_window
-from .operation import Operation
+from .operation import Function, Operation
 from .recorder import Recorder
 
 if TYPE_CHECKING:
     from ..composites import Composite
 
 
-class LinearMap(Operation):
+class LinearMap(Function):
     """A linear function with non-negative coefficients: each input gets relevance in proportion to its part.
 
     ``R_j = sum_k x_j c_jk / z_k R_k`` with ``z = function(x)``: the epsilon rule with the function's own coefficients.
     """
 
     kind = "pooling"
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        self.input = inputs[0].detach()
-        return self.function(self.input)
-
-    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        with torch.enable_grad():
-            x = self.input.detach().requires_grad_()
-            return torch.autograd.grad(self.function(x), x, grad)
 
     def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
         z = self.function(self.input)

@@ -107,6 +107,10 @@ class RandomisedModel(Method):
     class_discriminative: ClassVar[bool] = False
     needs_graph: ClassVar[bool] = False
 
+    @property
+    def map_units(self) -> str:
+        return self.base.map_units
+
     def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
         import copy
 

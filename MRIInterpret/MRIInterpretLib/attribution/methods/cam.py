@@ -25,6 +25,8 @@ class _ClassActivationMap(Method):
 
     layers_named: tuple[str, ...] = ()
 
+    #: Interpolated over many voxels, weights averaged: neither a voxel's value nor the sum is a share of the score.
+    units: ClassVar[str] = "activation x gradient, arbitrary scale"
     signed: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -40,6 +40,10 @@ class Combination(Method):
     description: ClassVar[str] = "Any fine map, weighted by any coarse one."
     needs_graph: ClassVar[bool] = False
 
+    @property
+    def map_units(self) -> str:
+        return self.fine.map_units
+
     def parts(self) -> tuple[Method, ...]:
         return (self.fine, self.coarse)
 
@@ -67,7 +71,6 @@ class GuidedGradCam(Combination):
     title: ClassVar[str] = "Guided Grad-CAM"
     reference: ClassVar[str] = "Selvaraju et al. 2017, Grad-CAM, section 3.2"
     description: ClassVar[str] = "Fine detail within the regions of Grad-CAM."
-    units: ClassVar[str] = "logit per intensity"
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,6 @@ class GuidedGradCamPlusPlus(Combination):
     title: ClassVar[str] = "Guided Grad-CAM++"
     reference: ClassVar[str] = "Chattopadhyay et al. 2018, Grad-CAM++, section 4"
     description: ClassVar[str] = "Fine detail within the regions of Grad-CAM++."
-    units: ClassVar[str] = "logit per intensity"
 
 
 @dataclass(frozen=True)

@@ -81,12 +81,15 @@ class SmoothGrad(Method):
     title: ClassVar[str] = "SmoothGrad"
     reference: ClassVar[str] = "Smilkov et al. 2017, SmoothGrad: removing noise by adding noise, section 3"
     description: ClassVar[str] = "The gradient, averaged over noisy copies of the scan."
-    units: ClassVar[str] = "logit per intensity"
     needs_graph: ClassVar[bool] = False
 
     @property
     def needs_rules(self) -> bool:
         return self.base.needs_rules
+
+    @property
+    def map_units(self) -> str:
+        return self.base.map_units
 
     def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
         import torch

@@ -24,7 +24,12 @@ class LRP(Method):
         Which rule each layer gets: a name from :func:`composites.composites`, or a
         :class:`composites.Composite` of one's own.
     bias
-        ``"absorb"`` or ``"redistribute"``; None for what the composite says (``"absorb"`` in all named ones).
+        ``"absorb"``, the default of every named composite: as in the papers a bias keeps the share of the score that
+        it made, and the map adds up to what is left. That is no small part: between 6 and 68 % of the score is lost
+        with epsilon-plus in the convolutional networks of ``Testing/oracles/attribution_zoo.md``;
+        ``conservation_error`` in the details says how much of this one. ``"redistribute"``: that share goes to the
+        voxels too, in proportion to the size of their contributions, and the map adds up to the score. None for what
+        the composite says.
     """
 
     composite: str | Composite = "epsilon-plus"
