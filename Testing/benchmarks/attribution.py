@@ -3,7 +3,7 @@
     python Testing/benchmarks/attribution.py                          # ours alone
     peers/bin/python Testing/benchmarks/attribution.py --peers        # beside zennit, captum and MONAI
 
-Prints a Markdown table. Unit: 1 FB, one forward and backward-to-input pass of the plain model. All timings of a row are
+Prints Markdown tables. Unit: 1 FB, one forward and backward-to-input pass of the plain model. All timings of a row are
 taken in turns within one process and the fastest of each counts; memory is the peak of a process of its own. The peers
 get the same allocator and threads, and captum's LayerGradCam (MONAI's own Grad-CAM costs more).
 """
@@ -11,7 +11,6 @@ get the same allocator and threads, and captum's LayerGradCam (MONAI's own Grad-
 from __future__ import annotations
 
 import argparse
-import copy
 import os
 import platform
 import subprocess
@@ -23,12 +22,12 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1] / "MRIInterpret"), str(HERE)]
-TARGET = 1
 
 
 def plain_pass(model: object, x: object) -> None:
     """1 FB."""
     import torch
+    from attribution_networks import TARGET
 
     leaf = x.clone().requires_grad_()
     torch.autograd.grad(model(leaf)[:, TARGET].sum(), leaf)
@@ -36,6 +35,7 @@ def plain_pass(model: object, x: object) -> None:
 
 def our_panel(model: object, x: object) -> None:
     """The six maps from one recorded pass."""
+    from attribution_networks import TARGET
     from MRIInterpretLib.attribution import PANEL, Explainer
 
     Explainer(model).explain(x, TARGET, PANEL)
@@ -43,47 +43,11 @@ def our_panel(model: object, x: object) -> None:
 
 def our_gradient_map_more(model: object, x: object) -> Callable[[], object]:
     """One more gradient-type map over a graph that is there already."""
+    from attribution_networks import TARGET
     from MRIInterpretLib.attribution import Explainer
 
     run = Explainer(model)._record(x, TARGET, {})
     return lambda: run._back(run.weights, run.x, "gradient")
-
-
-def peers_panel(model: object, x: object, name: str) -> None:
-    """The six maps from the best combination of peers."""
-    import torch
-    import torch.nn.functional as F
-    from captum.attr import GuidedBackprop, LayerGradCam
-    from monai.visualize import GradCAMpp
-    from zennit.attribution import Gradient
-    from zennit.canonizers import AttributeCanonizer, CompositeCanonizer, SequentialMergeBatchNorm
-    from zennit.composites import EpsilonPlus
-    from zennit.layer import Sum
-
-    model = copy.deepcopy(model)  # MONAI leaves hooks behind, which would slow the next turn down
-
-    def block(_name: str, module: object) -> dict | None:
-        if type(module).__name__ != "BasicBlock":
-            return None
-
-        def forward(self: object, x: object) -> object:
-            y = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
-            return self.relu2(self.canonizer_sum(torch.stack([y, self.shortcut(x)], -1)))
-
-        return {"forward": forward.__get__(module), "canonizer_sum": Sum()}
-
-    layer = {"A": "features.18", "B": "blocks.7.relu2"}[name]
-    canonizer = CompositeCanonizer([SequentialMergeBatchNorm(), AttributeCanonizer(block)])
-    start = torch.zeros(1, 3)
-    start[0, TARGET] = 1.0
-    with Gradient(model=model, composite=EpsilonPlus(canonizers=[canonizer])) as attributor:
-        _, relevance = attributor(x.clone().requires_grad_(), start)
-    leaf = x.clone().requires_grad_()
-    guided = GuidedBackprop(model).attribute(leaf, target=TARGET)
-    coarse = LayerGradCam(model, model.get_submodule(layer)).attribute(leaf, target=TARGET, relu_attributions=True)
-    F.interpolate(coarse, size=x.shape[2:], mode="trilinear")
-    plus = GradCAMpp(model, target_layers=layer, postprocessing=lambda value: value)(leaf, class_idx=TARGET)
-    _ = guided * plus, relevance * plus
 
 
 def best_of(repeats: int, *works: Callable[[], object]) -> list[float]:
@@ -97,58 +61,35 @@ def best_of(repeats: int, *works: Callable[[], object]) -> list[float]:
     return best
 
 
-def peak_of(kind: str, name: str, size: str) -> str:
-    """Peak resident memory in GB of one panel, plain pass or peers' panel in a process of its own."""
-    command = [sys.executable, __file__, "--one", kind, name, size]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
-    return done.stdout.strip() if done.returncode == 0 else "failed"
+def peak_of(kind: str, name: str, size: str, threads: int) -> str:
+    """Peak resident memory in MB of one panel, plain pass or peers' panel in a process of its own."""
+    command = [sys.executable, __file__, "--threads", str(threads), "--one", kind, name, size]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=1800).stdout.strip()
 
 
 def one(kind: str, name: str, size: str) -> None:
-    """Run one kind of work once and print this process's peak memory in GB."""
-    import resource
-
+    """Run one kind of work once and print this process's peak memory in MB, and what it held before."""
     from attribution_networks import network, volume
 
-    model, x = _frozen(network(name)), volume(size)
-    if kind == "peers":
-        peers_panel(model, x, name)
+    work = {"plain": plain_pass, "ours": our_panel}.get(kind)
+    if work is None:
+        from attribution_peers import panel
+
+        work = partial(panel, name=name)
     else:
-        {"plain": plain_pass, "ours": our_panel}[kind](model, x)
-    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f}")
+        import MRIInterpretLib.attribution.explainer  # noqa: F401  what is imported counts for the plain pass too
+    model, x = network(name), volume(size)
+    before = resident("VmRSS")
+    work(model, x)
+    print(f"{resident('VmHWM')} ({before})")
 
 
-def _frozen(model: object) -> object:
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    return model
-
-
-def occlusion(name: str, peers: bool) -> list[float]:
-    """Seconds per position of a 16-voxel patch at 2 mm: ours, the plain loop, captum's."""
-    import torch
-    from attribution_networks import network, volume
-    from MRIInterpretLib.attribution import Explainer
-    from MRIInterpretLib.attribution.methods.perturbation import Occlusion
-
-    model, x = _frozen(network(name)), volume("2 mm")
-    ours = Occlusion(patch=16, stride=40, batch=12)
-    positions = len(ours.windows(tuple(x.shape[2:])))
-
-    def theirs() -> None:
-        from captum.attr import Occlusion as Theirs
-
-        Theirs(model).attribute(x, (1, 16, 16, 16), (1, 40, 40, 40), target=TARGET)
-
-    def loop() -> None:
-        with torch.no_grad():
-            for window in ours.windows(tuple(x.shape[2:])):
-                other = x.clone()
-                other[(slice(None), slice(None), *window)] = 0
-                model(other)
-
-    works = [lambda: Explainer(model).explain(x, TARGET, ours), loop, *([theirs] if peers else [])]
-    return [seconds / positions for seconds in best_of(2, *works)]
+def resident(which: str) -> int:
+    """This process's own memory in MB. (ru_maxrss will not do: a child inherits the peak of a large parent.)"""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(which):
+            return int(line.split()[1]) >> 10
+    raise SystemExit("memory is measured on Linux only")
 
 
 def main() -> None:
@@ -157,7 +98,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="measure zennit, captum and MONAI too")
     parser.add_argument("--sizes", nargs="+", default=["2 mm", "1 mm"])
     parser.add_argument("--networks", nargs="+", default=["A", "B"])
-    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=4, help="0: no times, only memory")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -167,38 +108,40 @@ def main() -> None:
     if options.one:
         one(*options.one)
         return
-    from attribution_networks import network, volume
-
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     print(
         f"torch {torch.__version__}, {platform.processor() or platform.machine()}, {options.threads} threads, float32;"
     )
     print(f"{os.cpu_count()} cores, load at the start {load:.1f} (well above 0: other work ran on the same cores).\n")
+    cases = [(name, size) for name in options.networks for size in options.sizes]
+    if options.repeats:
+        times(cases, options.repeats, options.peers)
+    kinds = ["plain", "ours", *(["peers"] if options.peers else [])]
+    print("| network, input | peak memory in MB (before the first pass): FB | panel |" + " peers |" * options.peers)
+    print("|---|" + "---|" * len(kinds))
+    for name, size in cases:
+        found = " | ".join(peak_of(kind, name, size, options.threads) for kind in kinds)
+        print(f"| {name}, {size} | {found} |", flush=True)
+
+
+def times(cases: list[tuple[str, str]], repeats: int, with_peers: bool) -> None:
+    """Print the table of times."""
+    from attribution_networks import network, volume
+
     columns = ("network, input", "FB", "panel", "panel / FB", "one more map / FB", "peers / FB", "panel / peers")
-    print(f"| {' | '.join(columns)} | memory GB: {'FB, panel, peers' if options.peers else 'FB, panel'} |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name in options.networks:
-        for size in options.sizes:
-            model, x = _frozen(network(name)), volume(size)
-            works = [partial(plain_pass, model, x), partial(our_panel, model, x), our_gradient_map_more(model, x)]
-            if options.peers:
-                works.append(partial(peers_panel, model, x, name))
-            seconds = best_of(options.repeats, *works)
-            base, panel, extra = seconds[:3]
-            peers = f"{seconds[3] / base:.2f} | {panel / seconds[3]:.2f}" if options.peers else "- | -"
-            kinds = ["plain", "ours", *(["peers"] if options.peers else [])]
-            memory = ", ".join(peak_of(kind, name, size) for kind in kinds)
-            print(
-                f"| {name}, {size} | {base:.2f} s | {panel:.2f} s | {panel / base:.2f} | {extra / base:.2f} "
-                f"| {peers} | {memory} |",
-                flush=True,
-            )
-    print("\n| occlusion at 2 mm, patch 16 | ours, s per position | plain loop | captum | captum / ours |")
-    print("|---|---|---|---|---|")
-    for name in options.networks:
-        found = occlusion(name, options.peers)
-        theirs = f"{found[2]:.3f} | {found[2] / found[0]:.1f}" if options.peers else "- | -"
-        print(f"| {name} | {found[0]:.4f} | {found[1]:.3f} | {theirs} |", flush=True)
+    print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|")
+    for name, size in cases:
+        model, x = network(name), volume(size)
+        works = [partial(plain_pass, model, x), partial(our_panel, model, x), our_gradient_map_more(model, x)]
+        if with_peers:
+            from attribution_peers import panel
+
+            works.append(partial(panel, model, x, name))
+        base, ours, extra, *rest = best_of(repeats, *works)
+        peers = f"{rest[0] / base:.2f} | {ours / rest[0]:.2f}" if rest else "- | -"
+        row = f"{base:.2f} s | {ours:.2f} s | {ours / base:.2f} | {extra / base:.2f} | {peers}"
+        print(f"| {name}, {size} | {row} |", flush=True)
+    print()
 
 
 if __name__ == "__main__":

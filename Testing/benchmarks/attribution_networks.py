@@ -77,9 +77,11 @@ def network(name: str) -> nn.Module:
             nn.init.normal_(module.bias, 0, 0.1)
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
-    return model.eval()
+    return model.eval().requires_grad_(False)
 
 
+#: The class that the benchmarks explain.
+TARGET = 1
 SHAPES = {"2 mm": (96, 112, 96), "1 mm": (182, 218, 182)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import UserError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..run import Run
+
+Box = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,12 @@ class RegionOcclusion(Method):
     fill
         ``"mean"``: the mean intensity of the brain outside the region. ``"surround"``: the mean of the voxels within
         two voxels of the region. ``"zero"``: as outside the brain.
+    batch
+        Regions that are run together.
     """
 
     fill: str = "mean"
+    batch: int = 16
 
     name: ClassVar[str] = "region_occlusion"
     title: ClassVar[str] = "Region occlusion"
@@ -105,36 +111,71 @@ class RegionOcclusion(Method):
         if tuple(run.regions.shape) != run.shape:
             raise UserError(f"The region labels have shape {tuple(run.regions.shape)}, the input {run.shape}.")
         x, labels = run.x.detach(), run.regions
+        brain = run.mask if run.mask is not None else (x != 0).any(1).any(0)
+        boxes = _boxes(labels)
         found = torch.zeros(x.shape[0], *run.shape, dtype=x.dtype, device=x.device)
-        numbers = [int(label) for label in labels.unique() if label != 0]
         drops: dict[int, list[float]] = {}
-        for number, label in enumerate(numbers):
-            run.progress(self.title, number / len(numbers))
-            region = labels == label
-            corners = region.nonzero()
-            low, high = corners.amin(0).tolist(), (corners.amax(0) + 1).tolist()
-            box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
-            inside = (slice(None), slice(None), *box)
-            values = torch.where(region[box], self._level(x, region, run.mask), x[inside])
-            drop = run.values - run.changed_values([tuple(low)], values[None])[0]
-            drops[label] = drop.tolist()
-            found += torch.where(region, drop.reshape(-1, *[1] * len(run.shape)), 0)
-        return found, {"drop_by_region": drops}
+        # Regions of like size together: a batch has one size of box.
+        order = sorted(boxes, key=lambda label: prod(part.stop - part.start for part in boxes[label]))
+        for first in range(0, len(order), self.batch):
+            run.progress(self.title, first / len(order))
+            chosen = order[first : first + self.batch]
+            levels = {label: self._level(x, brain, labels, label, boxes[label]) for label in chosen}
+            places, values = self._filled(x, labels, boxes, levels)
+            for label, value in zip(chosen, run.changed_values(places, values), strict=True):
+                drop = run.values - value
+                drops[label] = drop.tolist()
+                region = labels[boxes[label]] == label
+                found[(slice(None), *boxes[label])] += torch.where(region, drop.reshape(-1, *[1] * region.dim()), 0)
+        return found, {"drop_by_region": dict(sorted(drops.items()))}
 
-    def _level(self, x: Tensor, region: Tensor, mask: Tensor | None) -> Tensor:
+    @staticmethod
+    def _filled(
+        x: Tensor, labels: Tensor, boxes: dict[int, Box], levels: dict[int, Tensor]
+    ) -> tuple[list[tuple[int, ...]], Tensor]:
+        """Corners and contents (regions, N, C, *size) of boxes of one size, in each of which one region is filled."""
+        import torch
+
+        shape = tuple(labels.shape)
+        size = tuple(
+            max(boxes[label][axis].stop - boxes[label][axis].start for label in levels) for axis in range(len(shape))
+        )
+        places, values = [], []
+        for label, level in levels.items():
+            place = tuple(min(part.start, n - m) for part, n, m in zip(boxes[label], shape, size, strict=True))
+            box = tuple(slice(start, start + m) for start, m in zip(place, size, strict=True))
+            places.append(place)
+            values.append(torch.where(labels[box] == label, level, x[(slice(None), slice(None), *box)]))
+        return places, torch.stack(values)
+
+    def _level(self, x: Tensor, brain: Tensor, labels: Tensor, label: int, box: Box) -> Tensor:
         """What the region is filled with, (N, C, 1, ...)."""
         import torch
 
-        ones = [1] * region.dim()
         if self.fill == "zero":
-            return torch.zeros(*x.shape[:2], *ones, dtype=x.dtype, device=x.device)
-        brain = mask if mask is not None else (x != 0).any(1).any(0)
-        around = brain & ~region
+            return torch.zeros(*x.shape[:2], *[1] * labels.dim(), dtype=x.dtype, device=x.device)
         if self.fill == "surround":
-            wide = _dilated(region, 2) & around
-            around = wide if bool(wide.any()) else around
-        level = (x * around).flatten(2).sum(2) / around.sum().clamp(min=1)
-        return level.reshape(*level.shape, *ones)
+            wide = tuple(slice(max(part.start - 2, 0), part.stop + 2) for part in box)
+            region = labels[wide] == label
+            around = _dilated(region, 2) & brain[wide] & ~region
+            if bool(around.any()):
+                return _mean(x[(slice(None), slice(None), *wide)], around)
+        return _mean(x, brain & (labels != label))
+
+
+def _mean(x: Tensor, where: Tensor) -> Tensor:
+    """Mean of ``x`` (N, C, *spatial) over the voxels of ``where`` (*spatial), (N, C, 1, ...)."""
+    level = (x * where).flatten(2).sum(2) / where.sum().clamp(min=1)
+    return level.reshape(*level.shape, *[1] * where.dim())
+
+
+def _boxes(labels: Tensor) -> dict[int, Box]:
+    """The bounding box of every label but zero."""
+    from scipy.ndimage import find_objects
+
+    numbers, places = labels.unique(return_inverse=True)
+    found = find_objects((places + 1).cpu().numpy())
+    return {int(number): box for number, box in zip(numbers, found, strict=True) if number != 0}
 
 
 def _dilated(region: Tensor, voxels: int) -> Tensor:
