@@ -111,6 +111,11 @@ def cohort(
     columns: Annotated[str, typer.Option(help="Columns by role: subject=ID,group=DX,scan=T1,session=,mask=.")] = "",
     adjust: Annotated[str, typer.Option(help="Covariates to adjust the group difference for: age,sex.")] = "",
     permutations: Annotated[int, typer.Option(help="Of the group difference's test; 0 leaves it out.")] = 1000,
+    correction: Annotated[
+        str, typer.Option(help="Of that test: max (of |t| over the brain), tfce (cluster enhancement; slow).")
+    ] = "max",
+    atlas: Annotated[Path | None, typer.Option(help="Label image in MNI space instead of Desikan-Killiany.")] = None,
+    atlas_labels: Annotated[Path | None, typer.Option(help="CSV or lookup table with the atlas's names.")] = None,
     native: Annotated[bool, typer.Option(help="Write maps on each scan's own grid too.")] = True,
     pages: Annotated[bool, typer.Option(help="Write each subject's report page.")] = True,
     scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene of the group maps.")] = True,
@@ -125,6 +130,8 @@ def cohort(
     from .command_line.cohort import cohort_command, gibibytes, pairs
     from .command_line.explain import method_names
 
+    if (atlas is None) != (atlas_labels is None):
+        raise UserError("--atlas and --atlas-labels belong together: give both or neither.")
     where = Where(workers, scheduler, slurm, threads, device)
     if memory is not None:
         where = replace(where, memory=gibibytes(memory))
@@ -143,6 +150,8 @@ def cohort(
         groups=pairs(groups, "--groups"),
         adjust=tuple(name.strip() for name in adjust.split(",") if name.strip()),
         permutations=permutations,
+        correction=correction,
+        atlas=(str(atlas.resolve()), str(atlas_labels.resolve())) if atlas and atlas_labels else None,
         where=where,
     )
     if not cohort_command(table, output, options, dry_run=dry_run, scene=scene, as_json=as_json):

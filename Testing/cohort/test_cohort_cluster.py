@@ -83,6 +83,19 @@ def test_each_worker_process_gets_a_device_of_its_own(tmp_path: Path) -> None:
             worker.communicate()
 
 
+def test_workers_share_the_devices_that_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of the machine's devices, by number or by name, as Slurm gives them to a job with several."""
+    for number, given in enumerate(("3,5,7", "GPU-8a1f,GPU-0b2c,MIG-77")):
+        folder, pinned = tmp_path / str(number), []
+        for _ in range(4):
+            monkeypatch.setenv(pinning.VARIABLE, given)
+            pinned.append(pinning.pin_device(8, folder))
+            assert os.environ[pinning.VARIABLE] == pinned[-1]
+        assert pinned == [*given.split(","), ""]  # each once, and none of the others
+    monkeypatch.setenv(pinning.VARIABLE, "")
+    assert pinning.pin_device(8, tmp_path) == ""  # devices were hidden on purpose
+
+
 def test_a_device_that_was_given_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(pinning.VARIABLE, "5")
     assert pinning.pin_device(8, tmp_path) == "5"

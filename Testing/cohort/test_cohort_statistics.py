@@ -141,8 +141,8 @@ def noisy_maps(effect: float, n: int = 14) -> np.ndarray:
 def difference(maps: np.ndarray, folder: Path, inside: np.ndarray, **options: object):  # type: ignore[no-untyped-def]
     n = len(maps)
     return permutation_difference(
-        lambda i: maps[i][inside], list(range(n // 2)), list(range(n // 2, n)), inside, GRID, folder, permutations=200,
-        **options,
+        lambda i: maps[i][inside], list(range(n // 2)), list(range(n // 2, n)), inside, GRID, folder,
+        **{"permutations": 200, **options},
     )  # fmt: skip
 
 
@@ -176,6 +176,51 @@ def test_blocks_give_the_same_p_as_one_run_of_nilearn(tmp_path: Path) -> None:
     whole = permuted_ols(tested, data, age, n_perm=200, random_state=7, n_jobs=1, output_type="dict")
     assert np.allclose(found.t.array[chosen], whole["t"][0], rtol=1e-3, atol=1e-3)
     assert np.allclose(found.logp.array[chosen], whole["logp_max_t"][0], atol=0.02)
+
+
+def enhancement_of(t: np.ndarray) -> np.ndarray:
+    """TFCE (Smith & Nichols 2009) of one sign, written down: extent ** 0.5 * height ** 2 over 100 steps."""
+    found = np.zeros(t.shape)
+    for height in np.linspace(0, t.max(), 101)[1:]:
+        clusters, _ = ndimage.label(t >= height, np.ones((3, 3, 3)))
+        sizes = np.bincount(clusters.ravel())
+        found += np.where(clusters > 0, sizes[clusters] ** 0.5 * height**2, 0)
+    return found
+
+
+def test_cluster_enhancement_finds_the_difference_too(tmp_path: Path) -> None:
+    inside = np.ones(GRID.shape, bool)
+    inside[:, :, :4] = False
+    maps = noisy_maps(2.5)
+    maps[:, 10:, 10:, 10:] = 1.0  # the same in everyone: no t, and no voxel of a cluster
+    shares: list[float] = []
+    found = difference(maps, tmp_path, inside, permutations=60, correction="tfce", progress=shares.append)
+    plain = difference(maps, tmp_path, inside, permutations=60)
+    assert found.correction == "tfce"
+    assert found.enhancement is not None
+    assert np.allclose(found.t.array, plain.t.array, atol=1e-4)
+    t, enhancement = found.t.array, found.enhancement.array
+    expected = enhancement_of(np.maximum(t, 0)) + enhancement_of(np.maximum(-t, 0))
+    assert np.corrcoef(expected.ravel(), enhancement.ravel())[0, 1] > 0.99
+    significant = found.logp.array >= -np.log10(0.05)
+    assert significant.sum() == found.significant > plain.significant > 0
+    assert (enhancement[significant] >= found.threshold * (1 - 1e-6)).all()
+    assert (np.argwhere(significant) * STRIDE <= 12).all()  # the block, widened by the smoothing and its surroundings
+    assert not enhancement[8:, 8:, 8:].any()
+    assert shares[-1] == pytest.approx(1.0)
+    assert shares == sorted(shares)
+    with pytest.raises(ValueError, match="not one of max, tfce"):
+        difference(maps, tmp_path, inside, correction="fdr")
+
+
+def test_cancelling_between_permutations(tmp_path: Path) -> None:
+    def stop(fraction: float) -> None:
+        if fraction > 0.5:
+            raise Cancelled("now")
+
+    with pytest.raises(Cancelled):
+        difference(noisy_maps(1.0), tmp_path, np.ones(GRID.shape, bool), correction="tfce", progress=stop)
+    assert not list(tmp_path.iterdir())
 
 
 def test_corrected_p_counts_permutations() -> None:
@@ -261,6 +306,8 @@ def test_correlations_agree_with_scipy_and_are_corrected() -> None:
         {"age": age, "sex": ["F", "M"] * 12, "site": sites, "name": [f"n{k}" for k in range(24)], "R2_volume": volume}
     )
     long = long_table(values, ["CN"] * 24)
+    covered = rng.random((24, 6))
+    long["native_volume_mm3"] = np.repeat(covered, 2, axis=0).ravel()  # subjects x methods x regions, in this order
     table = correlations.covariate_correlations(long, people, ["age", "sex", "site", "name"])
     one = table.set_index(["method", "region", "covariate"])
     r, p = stats.spearmanr(values[known, 0, 1], [value for value in age if value is not None])
@@ -269,16 +316,25 @@ def test_correlations_agree_with_scipy_and_are_corrected() -> None:
     _, p = stats.kruskal(*[values[np.array(sites) == site, 1, 4] for site in "ABC"])
     assert one.loc["summary", "R4", "site"]["p"] == pytest.approx(p)
     assert one.loc["m0", "R2", "region volume"]["value"] == pytest.approx(-1.0)  # from the table's own column
+    assert set(table[table["covariate"] == "region volume"]["region"]) == {"R2"}  # no other region has one
+    aligned = table[table["covariate"] == "region volume by alignment"].set_index(["method", "region"])
+    r, p = stats.spearmanr(values[:, 0, 2], covered[:, 2])
+    assert (aligned.loc["m0", "R2"]["value"], aligned.loc["m0", "R2"]["p"]) == pytest.approx((r, p))
     assert "name" not in set(table["covariate"])  # words that name subjects are no covariate
     ages = table[table["covariate"] == "age"]
     assert ages["q"].to_numpy() == pytest.approx(stats.false_discovery_control(ages["p"]))
 
 
 def test_columns_of_region_volumes() -> None:
-    columns = ["age", "left_hippocampus_mm3", "Volume Right-Amygdala"]
+    columns = ["age", "left_hippocampus_mm3", "Volume Right-Amygdala", "amygdala", "lateral_ventricles_mm3", "insula"]
     assert correlations.volume_column(columns, "Left-Hippocampus") == "left_hippocampus_mm3"
     assert correlations.volume_column(columns, "Right-Amygdala") == "Volume Right-Amygdala"
     assert correlations.volume_column(columns, "Right-Hippocampus") == ""
+    # Where the table has no side, both sides' volume serves.
+    assert correlations.volume_column(columns, "Left-Amygdala") == "amygdala"
+    assert correlations.volume_column(columns, "Right-Lateral-Ventricle") == "lateral_ventricles_mm3"
+    assert correlations.volume_column(columns, "ctx-rh-insula") == "insula"
+    assert correlations.volume_column(columns, "Brain-Stem") == ""
 
 
 def test_confounds_become_columns() -> None:

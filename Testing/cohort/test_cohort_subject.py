@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import json
 import os
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +128,45 @@ def test_a_full_disk_is_told_apart_and_leaves_the_older_result(
     assert not list(explained.output.glob(".partial-*"))
 
 
+@contextlib.contextmanager
+def files_no_longer_than(size: int) -> Iterator[None]:
+    """The system refuses longer files, as a full disk or quota does, in the middle of a write."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_write_that_the_system_refuses_half_way(explained: Plan, tmp_path: Path) -> None:
+    job = replace(explained.jobs[1], output=tmp_path / "out")
+    with files_no_longer_than(100_000):
+        outcome = process.process_subject(job)
+    assert outcome.disk_full, outcome
+    assert not list(job.output.glob("sub-*"))
+    assert not list(job.output.glob(".partial-*"))
+
+
+class Cycle:
+    """Refers to itself, as figures do."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_a_subject_leaves_in_memory_is_given_back() -> None:
+    gc.disable()
+    try:
+        there = weakref.ref(Cycle())
+        assert there() is not None
+        process._release_memory()
+        assert there() is None
+    finally:
+        gc.enable()
+
+
 def test_an_unforeseen_error_is_a_sentence_too(
     explained: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -180,6 +223,8 @@ def test_one_run_at_a_time_and_leftovers_are_swept(tmp_path: Path) -> None:
         ({"target": "Healthy"}, "'Healthy'"),
         ({"model": "nobody"}, "'nobody'"),
         ({"permutations": -1}, "negative"),
+        ({"correction": "fdr"}, "'fdr' is not known: give one of max, tfce"),
+        ({"atlas": ("no-atlas.nii.gz", "no-names.csv")}, "no-atlas.nii.gz"),
         ({"groups": {"x": "Healthy"}}, "no class 'Healthy'"),
         ({"adjust": ("weight",)}, "no such covariate"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -13,17 +14,20 @@ from .bids import label
 from .regions import VALUE, value_matrix
 from .unit import Unit
 
+OWN_VOLUME, ALIGNED_VOLUME = "region volume", "region volume by alignment"
 LEAST = 8  # subjects below which no correlation is given
 Floats = NDArray[np.float64]
 
 
 def covariate_correlations(long: pd.DataFrame, units: Sequence[Unit], names: Sequence[str]) -> pd.DataFrame:
-    """Every method and region against every covariate, and against the region's own volume.
+    """Every method and region against every covariate, and against the region's volume.
 
     Numbers, and words of two kinds (such as F and M, by alphabet 0 and 1), by Spearman's rank correlation; words of
-    more kinds (such as sites) by the Kruskal-Wallis test with epsilon squared as its size. The region's volume is the
-    table's column of the region's name (also "volume_<region>" or "<region>_volume") if it has one; else the atlas
-    region's volume in the scan, which affine alignment gives: that follows the head's size, not atrophy.
+    more kinds (such as sites) by the Kruskal-Wallis test with epsilon squared as its size.
+
+    Two volumes are told apart: "region volume" is the participants table's own (see :func:`volume_column`), and
+    "region volume by alignment" is what the atlas region covers in the scan after affine alignment, which follows the
+    head's size and the alignment, not atrophy.
 
     Parameters
     ----------
@@ -46,17 +50,19 @@ def covariate_correlations(long: pd.DataFrame, units: Sequence[Unit], names: Seq
     for name, values in covariates.items():
         found = [_against(matrices[method], values, method, name) for method in methods]
         frames.append(_corrected(pd.concat(found, ignore_index=True)))
-    volumes = region_volumes(long, units)
-    found = [_paired(matrices[method], volumes, method) for method in methods]
-    frames.append(_corrected(pd.concat(found, ignore_index=True)))
+    for name, volumes in (
+        (OWN_VOLUME, region_volumes(long, units)),
+        (ALIGNED_VOLUME, value_matrix(long, methods[0], "native_volume_mm3")),
+    ):
+        found = [_paired(matrices[method], volumes, method, name) for method in methods]
+        frames.append(_corrected(pd.concat(found, ignore_index=True)))
     table = pd.concat([frame for frame in frames if not frame.empty] or frames[:1], ignore_index=True)
     return table
 
 
 def region_volumes(long: pd.DataFrame, units: Sequence[Unit]) -> pd.DataFrame:
-    """Subjects x regions, mm^3: the participants table's own where it has them, else the atlas's in the scan."""
-    method = long["method"].iloc[0]
-    volumes = value_matrix(long, method, "native_volume_mm3")
+    """Subjects x regions, mm^3, as the participants table gives them; NaN where it does not."""
+    volumes = value_matrix(long, long["method"].iloc[0], "native_volume_mm3") * np.nan
     columns = list(dict.fromkeys(name for unit in units for name in unit.subject.covariates))
     for region in volumes.columns:
         column = volume_column(columns, region)
@@ -66,11 +72,18 @@ def region_volumes(long: pd.DataFrame, units: Sequence[Unit]) -> pd.DataFrame:
 
 
 def volume_column(columns: Iterable[str], region: str) -> str:
-    """The column that holds a region's volume, "" if there is none: its name, with or without "volume" or "mm3"."""
+    """The column that holds a region's volume, "" if there is none.
+
+    It is called like the region, with or without "volume" or "mm3"; else like the region without its side
+    ("amygdala_mm3", "lateral_ventricles"), which then holds both sides' volume.
+    """
     wanted = label(region).lower()
-    for column in columns:
-        if label(column).lower().replace("volume", "").replace("mm3", "") == wanted:
-            return column
+    plain = {column: label(column).lower().replace("volume", "").replace("mm3", "") for column in columns}
+    without_side = re.sub(r"^(left|right|lh|rh)", "", label(re.sub(r"^ctx-", "", region)).lower())
+    for name in (wanted, without_side, f"{without_side}s"):
+        for column, text in plain.items():
+            if text == name:
+                return column
     return ""
 
 
@@ -106,7 +119,7 @@ def _kruskal(matrix: pd.DataFrame, data: Floats, kinds: NDArray[np.str_], method
     return _frame(matrix, method, name, "epsilon squared", sizes, chances, len(data))
 
 
-def _paired(matrix: pd.DataFrame, volumes: pd.DataFrame, method: str) -> pd.DataFrame:
+def _paired(matrix: pd.DataFrame, volumes: pd.DataFrame, method: str, name: str) -> pd.DataFrame:
     """Each region against its own volume."""
     rows = []
     for region in matrix.columns:
@@ -115,7 +128,7 @@ def _paired(matrix: pd.DataFrame, volumes: pd.DataFrame, method: str) -> pd.Data
         if there.sum() < LEAST:
             continue
         r, p = spearman(relevance[there, None], volume[there, None])
-        rows.append(_frame(matrix[[region]], method, "region volume", "spearman", r, p, int(there.sum())))
+        rows.append(_frame(matrix[[region]], method, name, "spearman", r, p, int(there.sum())))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
@@ -156,4 +169,13 @@ def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(q=q)
 
 
-__all__ = ["LEAST", "VALUE", "covariate_correlations", "region_volumes", "spearman", "volume_column"]
+__all__ = [
+    "ALIGNED_VOLUME",
+    "LEAST",
+    "OWN_VOLUME",
+    "VALUE",
+    "covariate_correlations",
+    "region_volumes",
+    "spearman",
+    "volume_column",
+]

@@ -1,8 +1,9 @@
-"""Where do two groups' maps differ? A permutation test with the maximum statistic over the brain, by nilearn.
+"""Where do two groups' maps differ? A permutation test, corrected by the maximum over the brain, by nilearn.
 
 nilearn's ``permuted_ols`` (Freedman & Lane's scheme, family-wise error by the maximum of |t|; Winkler 2014) is run on
 blocks of voxels. The same seed gives each block the same permutations, so the maximum over the whole brain in each
 permutation is the maximum over the blocks, and the p-values are those of one run over everything, with less memory.
+The maximum is of |t|, or of its threshold-free cluster enhancement (:mod:`.enhancement`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from scipy import ndimage
 
 from ..summary import COMMON_FWHM_MM
 from ..volume import Array, Grid, Volume
+from .enhancement import enhanced_difference
 from .scratch import Rows, Scratch
 
 PERMUTATIONS = 1000
+CORRECTIONS = ("max", "tfce")
 LEAST = 4  # subjects in each group below which no test is made
 STRIDE = 2  # after smoothing to 8 mm, every second voxel of the 2 mm grid tells all
 SEED = 7
@@ -36,7 +39,13 @@ class Difference:
     n: tuple[int, int]
     permutations: int
     significant: int  # voxels with corrected p <= 0.05, of the coarser grid
-    threshold: float  # |t| that corrected p = 0.05 asks for
+    threshold: float  # |t| (or enhancement) that corrected p = 0.05 asks for
+    enhancement: Volume | None = None  # of |t|, never negative; None where |t| itself was corrected
+
+    @property
+    def correction(self) -> str:
+        """One of ``CORRECTIONS``."""
+        return "max" if self.enhancement is None else "tfce"
 
 
 def coarse_grid(grid: Grid, stride: int = STRIDE) -> Grid:
@@ -55,6 +64,7 @@ def permutation_difference(
     *,
     confounds: NDArray[np.float64] | None = None,
     permutations: int = PERMUTATIONS,
+    correction: str = "max",
     block_bytes: int = _BLOCK_BYTES,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Difference:
@@ -74,9 +84,13 @@ def permutation_difference(
         (subjects of both groups in that order, columns) to adjust for; no constant column is needed.
     permutations
         How many.
+    correction
+        "max" (the maximum of |t|) or "tfce" (of the threshold-free cluster enhancement of t).
     progress
         Told the share done; may raise to cancel.
     """
+    if correction not in CORRECTIONS:
+        raise ValueError(f"correction '{correction}', not one of {', '.join(CORRECTIONS)}")
     if min(len(first), len(second)) < LEAST:
         raise ValueError(f"{len(first)} and {len(second)} subjects: at least {LEAST} in each group are needed")
     chosen = inside[::STRIDE, ::STRIDE, ::STRIDE]
@@ -87,17 +101,20 @@ def permutation_difference(
             scratch.append(_coarse(read(place), inside, grid, weight)[chosen])
             progress(0.3 * (done + 1) / len(members))
         tested = np.repeat([1.0, 0.0], [len(first), len(second)])[:, None]
-        t, highest = np.zeros(scratch.columns), np.zeros(permutations)
-        # In float64 there, with a copy or two.
-        for start, stop, block in scratch.blocks(range(len(members)), block_bytes // 4):
-            varying = np.ptp(block, axis=0) > 0
-            if varying.any():
-                values, maxima = _permuted(tested, block[:, varying], confounds, permutations)
-                t[start:stop][varying] = values
-                highest = np.maximum(highest, maxima)
-            progress(0.3 + 0.7 * stop / scratch.columns)
-    p = corrected_p(t, highest)
-    coarse = coarse_grid(grid)
+        coarse = coarse_grid(grid)
+
+        def told(fraction: float) -> None:
+            progress(0.3 + 0.7 * fraction)
+
+        if correction == "tfce":
+            data = scratch.block(0, scratch.columns, range(len(members)))
+            t, score, highest = enhanced_difference(
+                tested, data, confounds, chosen, coarse, permutations=permutations, seed=SEED, progress=told
+            )
+        else:
+            t, highest = _in_blocks(tested, scratch, confounds, permutations, block_bytes, told)
+            score = np.abs(t)
+    p = corrected_p(score, highest)
     return Difference(
         t=_volume(t, chosen, coarse, "t"),
         logp=_volume(-np.log10(p), chosen, coarse, "-log10 p"),
@@ -105,13 +122,35 @@ def permutation_difference(
         permutations=permutations,
         significant=int((p <= 0.05).sum()),
         threshold=float(np.quantile(highest, 0.95, method="higher")),
+        enhancement=_volume(score, chosen, coarse, "TFCE") if correction == "tfce" else None,
     )
 
 
-def corrected_p(t: NDArray[np.float64], highest: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Family-wise corrected p: the share of permutations whose highest |t| reaches |t|, the data's own included."""
+def _in_blocks(
+    tested: NDArray[np.float64],
+    scratch: Scratch,
+    confounds: NDArray[np.float64] | None,
+    permutations: int,
+    block_bytes: int,
+    progress: Callable[[float], None],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """t of every voxel, and the highest |t| of the brain in each permutation."""
+    t, highest = np.zeros(scratch.columns), np.zeros(permutations)
+    # In float64 there, with a copy or two.
+    for start, stop, block in scratch.blocks(range(scratch.rows), block_bytes // 4):
+        varying = np.ptp(block, axis=0) > 0
+        if varying.any():
+            values, maxima = _permuted(tested, block[:, varying], confounds, permutations)
+            t[start:stop][varying] = values
+            highest = np.maximum(highest, maxima)
+        progress(stop / scratch.columns)
+    return t, highest
+
+
+def corrected_p(score: NDArray[np.float64], highest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Family-wise corrected p: the share of permutations whose highest reaches |score|, the data's own included."""
     ordered = np.sort(highest)
-    reached = len(ordered) - np.searchsorted(ordered, np.abs(t), side="left")
+    reached = len(ordered) - np.searchsorted(ordered, np.abs(score), side="left")
     return np.asarray((1 + reached) / (1 + len(ordered)))
 
 

@@ -34,9 +34,10 @@ FOLDER = Path("group")
 def typical_group_seconds(plan: Plan) -> dict[str, float]:
     """Typical seconds of the steps, for the time left."""
     maps = len(plan.settings.methods) + 1
+    each = 0.01 if plan.options.correction == "max" else 0.5  # of a permutation
     return {
         TABLES: 3.0 + 0.05 * len(plan.cohort.subjects),
-        MAPS: maps * (8.0 + 0.1 * len(plan.cohort.subjects) + 0.01 * plan.options.permutations),
+        MAPS: maps * (8.0 + 0.1 * len(plan.cohort.subjects) + each * plan.options.permutations),
         PAGE: 4.0,
     }
 

@@ -71,12 +71,16 @@ def difference_picture(
     outline = (Outline(surviving, -np.log10(0.05), "white", 0.8),)
     rows = [(f"{first} − {second}", change, scale, outline), ("t", tested.t, t_scale, outline)]
     data, point = _rows(rows, resample(tested.t, change.grid), brain, (scale, units))
+    if tested.correction == "max":
+        how = f"maximum |t| over the brain in {tested.permutations:,} permutations; |t| ≥ {tested.threshold:.2f}"
+    else:
+        how = f"threshold-free cluster enhancement, its maximum over the brain in {tested.permutations:,} permutations"
     low = "no voxel" if tested.significant == 0 else f"{tested.significant:,} voxels of {tested.t.grid.spacing[0]:g} mm"
     caption = (
         f"Top: mean map of {first} (n = {tested.n[0]}) minus that of {second} (n = {tested.n[1]}). {scale.sentence} "
         f"Bottom: t of the same difference, maps smoothed to 8 mm; colours to ±{t_scale.limit:.1f}, below "
-        f"{t_scale.threshold:.1f} transparent. White outlines: corrected p ≤ 0.05 (family-wise, maximum |t| over the "
-        f"brain in {tested.permutations:,} permutations; |t| ≥ {tested.threshold:.2f}): {low}. {CONVENTION}"
+        f"{t_scale.threshold:.1f} transparent. White outlines: corrected p ≤ 0.05 (family-wise: {how}): {low}. "
+        f"{CONVENTION}"
     )
     where = f" Largest at {describe_point(point)}." if point is not None else ""
     return Picture(data, "image/webp", f"{about['title']}: difference {first} minus {second}.{where}", caption)

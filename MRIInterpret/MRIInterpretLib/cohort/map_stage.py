@@ -76,11 +76,10 @@ def make_maps(
         first, second = plan.contrast
         pair = f"{label(first)}-minus-{label(second)}"
         change = volumes[set_name(first), "mean"].array - volumes[set_name(second), "mean"].array
-        for name, volume in (
-            ("difference", Volume(change, grid.affine)),
-            ("t", tested.t),
-            ("logp", tested.logp),
-        ):
+        tests = {"difference": Volume(change, grid.affine), "t": tested.t, "logp": tested.logp}
+        if tested.enhancement is not None:
+            tests["tfce"] = tested.enhancement
+        for name, volume in tests.items():
             path = folder / f"{pair}_{name}.nii.gz"
             save_nifti(volume, path, space="mni", description=f"MRIInterpret {method} {first}-{second} {name}")
             files[f"{pair}_{name}"] = f"maps/{method}/{path.name}"
@@ -89,7 +88,8 @@ def make_maps(
             "permutations": tested.permutations,
             "significant_voxels": tested.significant,
             "voxel_mm": float(tested.t.grid.spacing[0]),
-            "critical_t": tested.threshold,
+            "correction": tested.correction,
+            ("critical_t" if tested.correction == "max" else "critical_tfce"): tested.threshold,
             "largest_t": float(tested.t.array.max()),
             "smallest_t": float(tested.t.array.min()),
             "adjusted_for": list(plan.options.adjust),
@@ -133,7 +133,7 @@ def _test(
     confounds = confound_matrix([units[i] for i in (*first, *second)], plan.options.adjust)
     return permutation_difference(
         read, first, second, inside, plan.grid, folder, confounds=confounds, permutations=plan.options.permutations,
-        progress=progress,
+        correction=plan.options.correction, progress=progress,
     )  # fmt: skip
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ..regions.atlas import DEFAULT_ATLAS
 from ..report.markup import definitions, escape, figure, number, table, verdict_badge
+from .correlations import ALIGNED_VOLUME, OWN_VOLUME
 
 if TYPE_CHECKING:
     from .group import GroupResults
@@ -187,9 +190,18 @@ def correlations(results: GroupResults) -> str:
     text = (
         f"<p>{len(found):,} correlations of a region's relevance (gain) with its volume and with covariates were "
         f"tested; {len(kept):,} have a false-discovery rate q of at most 0.05 (Benjamini and Hochberg, over all "
-        "methods and regions of one covariate). The strongest are listed; all are in "
-        "<code>group/correlations.csv</code>.</p>"
+        "methods and regions of one covariate). All groups are taken together, so a correlation may be the difference "
+        "between groups seen again. The strongest are listed; all are in <code>group/correlations.csv</code>.</p>"
     )
+    there = set(found["covariate"])
+    if OWN_VOLUME in there:
+        text += f"<p>“{OWN_VOLUME}”: as the participants table gives it (of both sides, where it has no side).</p>"
+    if ALIGNED_VOLUME in there:
+        text += (
+            f"<p>“{ALIGNED_VOLUME}”: what the atlas's region covers in the scan after affine alignment. It follows "
+            "the size of the head and how the scan was aligned, <b>not atrophy</b>: for that, give volumes measured by "
+            "segmentation in columns named after the regions, such as Left-Hippocampus_volume.</p>"
+        )
     top = found.sort_values("p", kind="stable").head(_SHOWN_CORRELATIONS)
     rows = [
         [
@@ -224,6 +236,7 @@ def made(results: GroupResults) -> str:
         ("Table", escape(str(plan.cohort.table))),
         ("Explained contrast", escape(settings.target)),
         ("Methods", escape(", ".join(str(about["title"]) for about in results.methods.values()))),
+        ("Atlas", escape(Path(settings.atlas[0]).name if settings.atlas else DEFAULT_ATLAS)),
         ("Mask, space", escape(f"{settings.mask}, {settings.space}")),
         ("Group difference adjusted for", escape(", ".join(plan.options.adjust) or "nothing")),
         ("Per subject", f"{mean:.1f} s on average; at most {peak / 2**30:.1f} GiB of memory in a worker"),

@@ -14,10 +14,11 @@ from ..explanation import ModelInfo
 from ..models.registry import DEFAULT_MODEL, find_model
 from ..models.targets import parse_target
 from ..preprocessing.pipeline import check_space
+from ..regions.atlas import load_atlas
 from ..volume import Grid
 from .capacity import Capacity
 from .cluster import Where, local_capacity
-from .difference import PERMUTATIONS
+from .difference import CORRECTIONS, PERMUTATIONS
 from .subjects import Job, Settings
 from .table import read_table
 from .unit import Unit, input_hash, read_unit, subject_key
@@ -46,6 +47,7 @@ class Options:
     groups: Mapping[str, str] = field(default_factory=dict)  # word in the table -> class of the model
     adjust: tuple[str, ...] = ()  # covariates that the group difference is adjusted for
     permutations: int = PERMUTATIONS  # 0: no test
+    correction: str = "max"  # one of difference.CORRECTIONS
     where: Where = field(default_factory=Where)
 
 
@@ -98,11 +100,15 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         raise UserError("--scheduler and --slurm are two places to run: give one of them.")
     if options.permutations < 0:
         raise UserError("The number of permutations must not be negative: give 0 to leave the test out.")
+    if options.correction not in CORRECTIONS:
+        raise UserError(f"The correction '{options.correction}' is not known: give one of {', '.join(CORRECTIONS)}.")
     if not options.methods:
         raise UserError("No attribution method was chosen: choose at least one.")
     check_space(options.space)
     if not (where.scheduler or where.slurm):  # elsewhere, the workers know what they have
         choose_device(where.device)
+    if options.atlas:
+        load_atlas(*options.atlas)  # what is wrong with it is told once, not by every subject
     bundle = find_model(options.model or DEFAULT_MODEL)
     classes = bundle.metadata.classes
     contrast = ("AD", "CN") if {"AD", "CN"} <= set(classes) else (classes[-1], classes[0])
