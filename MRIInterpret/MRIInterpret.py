@@ -200,7 +200,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
 
     @property
     def running(self) -> bool:
-        """Whether a worker process is at work."""
+        """Whether a worker process is at work, or its result is being put into the scene."""
         return self._runner is not None and self._runner.running
 
     def loadSample(self):
@@ -246,7 +246,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         worker = logic.start(inputVolume, mask_node=maskNode, command=command, **options)
 
         def finish(done):
-            result = logic.finish(slicer.mrmlScene, worker, done, inputVolume, replace)
+            result = yield from logic.finish(slicer.mrmlScene, worker, done, inputVolume, replace)
             self._results[result.run] = result
             return result
 
@@ -260,9 +260,9 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
 
     def results(self):
         """Names of the results in the scene, oldest first."""
-        from MRIInterpretLib.scene.nodes import runs
+        from MRIInterpretLib.scene.found import explanations
 
-        return runs(slicer.mrmlScene)
+        return explanations(slicer.mrmlScene)
 
     def result(self, run):
         """The result of that name, or None; one that came with a saved scene has nodes only."""

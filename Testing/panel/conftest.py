@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,34 @@ def wait(host: Any) -> Callable[..., None]:
             time.sleep(0.005)
 
     return until
+
+
+@pytest.fixture
+def beats(host: Any) -> Callable[[], Any]:
+    """Within ``with beats() as gaps``: what passes between turns of the event loop, in seconds of its own thread.
+
+    On a busy computer a window waits for its turn, which is not its fault; so the wall clock would tell nothing.
+    """
+
+    @contextmanager
+    def measured() -> Iterator[list[float]]:
+        import qt
+
+        gaps: list[float] = []
+        last = time.thread_time()
+
+        def beat() -> None:
+            nonlocal last
+            now = time.thread_time()
+            gaps.append(now - last)
+            last = now
+
+        timer = qt.QTimer()
+        timer.interval = 1
+        timer.connect("timeout()", beat)
+        timer.start()
+        yield gaps
+        beat()
+        timer.stop()
+
+    return measured

@@ -73,7 +73,11 @@ def test_console_worker_and_file_give_the_same(host, logic, in_worker, coarse, t
         one = volume_of(here.nodes.maps[name]).array
         np.testing.assert_array_equal(one, volume_of(there.nodes.maps[name]).array)
         scale = np.abs(one).max()
-        np.testing.assert_allclose(one, file.maps[name].native.array, atol=1e-4 * scale)
+        np.testing.assert_allclose(one, file.maps[name].native.array, atol=1e-2 * scale)
+        brain = here.explanation.mask.array > 0
+        for result in (here, there):  # in the brain the scene holds the very numbers; outside, rounded ones
+            np.testing.assert_array_equal(one[brain], result.explanation.maps[name].native.array[brain])
+        np.testing.assert_allclose(one[brain], file.maps[name].native.array[brain], atol=1e-4 * scale)
         np.testing.assert_allclose(affine_of(here.nodes.maps[name]), coarse.affine, atol=1e-4)
     assert here.probabilities == there.probabilities == pytest.approx(file.prediction.probabilities, abs=1e-5)
     assert here.explanation.target == there.explanation.target
@@ -235,41 +239,27 @@ def test_a_gpu_that_runs_out_of_memory_is_followed_by_the_cpu(monkeypatch, coars
         run_job(Job({}, device="cpu"), coarse, None)
 
 
-def test_clicking_explain_runs_to_the_result_without_blocking_the_window(host, widget, coarse, wait, monkeypatch):
-    """The whole way through the panel; the longest time between two turns of the event loop is measured."""
-    import qt
-
+def test_clicking_explain_runs_to_the_result_without_blocking_the_window(host, widget, coarse, wait, beats):
+    """The whole way through the panel, from the click to the tables and the 3D view."""
     scan = add_volume(host.headless.scene, coarse, "scan")
     parameters = widget._parameterNode
     parameters.inputVolume, parameters.methods, parameters.trust = scan, "lrp,grad_cam_pp", "off"
-    # The thread's own time: on a busy computer a window waits for its turn, which is not its fault.
-    gaps, last = [], [time.thread_time()]
-
-    def beat():
-        now = time.thread_time()
-        gaps.append(now - last[0])
-        last[0] = now
-
-    timer = qt.QTimer()
-    timer.interval = 5
-    timer.connect("timeout()", beat)
-    timer.start()
-    widget.ui.explainButton.click()
-    assert widget.logic.running
-    assert not widget.ui.explainButton.enabled
-    assert widget.ui.cancelButton.enabled
-    wait(lambda: not widget.logic.running or widget.ui.progressBar.value > 30)
-    during = max(gaps)
-    wait(lambda: not widget.logic.running)
-    timer.stop()
+    steps = []
+    with beats() as gaps:
+        widget.ui.explainButton.click()
+        assert widget.logic.running
+        assert not widget.ui.explainButton.enabled
+        assert widget.ui.cancelButton.enabled
+        wait(lambda: steps.append(widget.ui.statusLabel.text) or not widget.logic.running)
     assert widget.ui.statusLabel.text == "Done."
+    assert any(step.startswith("Putting the result into the scene") for step in steps)
     assert widget.ui.regionTable.rowCount > 50
     assert widget.ui.explainButton.enabled
     assert widget.ui.mapList.count == 3
-    assert during < 0.1, f"the window stood still for {during:.3f} s"
+    assert max(gaps) < 0.1, f"the window stood still for {max(gaps):.3f} s"
 
 
-def test_cancel_by_click_and_closing_the_scene_end_the_worker(host, widget, coarse):
+def test_cancel_by_click_and_closing_the_scene_end_the_worker(host, widget, coarse, wait):
     import slicer
 
     for how in ("click", "close", "cleanup"):
@@ -280,6 +270,7 @@ def test_cancel_by_click_and_closing_the_scene_end_the_worker(host, widget, coar
         widget.ui.explainButton.click()
         worker = widget.logic._runner._worker
         assert worker.running
+        wait(lambda worker=worker: worker._process is not None)
         if how == "click":
             widget.ui.cancelButton.click()
             assert widget.ui.statusLabel.text == "Cancelled."

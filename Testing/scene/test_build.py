@@ -10,7 +10,7 @@ from fixtures_explanation import make_explanation
 from MRIInterpretLib.errors import Cancelled
 from MRIInterpretLib.scene import build_scene, find_result, remove_result
 from MRIInterpretLib.scene.atlas import highlight, segment_id
-from MRIInterpretLib.scene.geometry import affine_of, fill_volume_node, volume_of
+from MRIInterpretLib.scene.geometry import affine_of, fill_volume_node, finished, volume_of
 from MRIInterpretLib.scene.nodes import nodes_of_run, runs
 from MRIInterpretLib.scene.tables import table_frame
 from MRIInterpretLib.scene.views import nodes_of, peak, to_world
@@ -316,13 +316,34 @@ def test_an_atlas_of_many_regions_is_removed_at_once(headless):
     from MRIInterpretLib.volume import Volume
 
     labels = np.arange(64**3).reshape(64, 64, 64) % 100 + 1
-    volume = Volume(labels.astype(np.uint16), np.eye(4))
+    volume = Volume(labels.astype(np.int16), np.eye(4))
     scan = headless.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
     fill_volume_node(scan, volume)
     regions = [Region(label, str(label), (1.0, 0.0, 0.0)) for label in range(1, 101)]
-    node = add_atlas(NodeMaker(headless.scene, "run", ""), volume, regions, "atlas", scan)
+    node = finished(add_atlas(NodeMaker(headless.scene, "run", ""), volume, regions, "atlas", scan))
     assert node.GetSegmentation().GetNumberOfSegments() == 100
     began = time.process_time()
     remove_with_dependents(headless.scene, node)
     del node
     assert time.process_time() - began < 0.1
+
+
+def test_outside_the_brain_maps_are_rounded_to_less_than_a_colour(headless, small_explanation):
+    """So that saved scenes are half as large; in the brain they are the explanation's own numbers."""
+    grid = small_explanation.scan
+    wild = np.random.default_rng(3).normal(size=grid.shape).astype(np.float32)
+    maps = {
+        name: dataclasses.replace(one, native=grid.with_array(wild if one.signed else np.abs(wild)))
+        for name, one in small_explanation.maps.items()
+    }
+    nodes = build_scene(dataclasses.replace(small_explanation, maps=maps), headless.scene)
+    brain = small_explanation.mask.array > 0
+    for name, one in maps.items():
+        found = volume_of(nodes.maps[name]).array
+        np.testing.assert_array_equal(found[brain], one.native.array[brain])
+        display = nodes.maps[name].GetDisplayNode()
+        colour = (display.GetWindowLevelMax() - display.GetWindowLevelMin()) / 255
+        error = np.abs(found - one.native.array)[~brain]
+        assert 0 < error.max() <= colour
+        assert len(np.unique(found[~brain])) < 2000
+        assert nodes.maps[name].GetImageData().GetScalarRange() == (found.min(), found.max())

@@ -1,6 +1,7 @@
 """An Explanation in a folder, so that it can pass from the worker process to Slicer. Nothing is pickled.
 
-Arrays are .npy files in Fortran order, which is VTK's, so that Slicer can map them into memory and copy them once.
+Arrays are .npy files in Fortran order, which is VTK's, so that they can be mapped into memory. What a scene shows of it
+passes on its own, see :mod:`scene.content_files`: this is for scripts and for the report.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ..errors import UserError
 from ..explanation import Explanation, MethodMap, ModelInfo, Prediction, Region, Registration, Target
+from ..scene.volume_files import Written, read_volume
 from ..trust.verdict import Verdict
-from .volume_files import read_volume, write_volume
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _VOLUMES = (
     "scan",
@@ -41,6 +44,8 @@ def _table(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _frame(record: dict[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
     frame = pd.DataFrame(record["rows"], columns=record["columns"])
     return frame.astype(dict(zip(record["columns"], record["dtypes"], strict=True)))
 
@@ -56,9 +61,13 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def write_explanation(explanation: Explanation, folder: Path) -> None:
-    """Save everything into ``folder``, which exists; the index comes last, so a folder without it is incomplete."""
-    record: dict[str, Any] = {name: write_volume(getattr(explanation, name), folder, name) for name in _VOLUMES}
+def write_explanation(explanation: Explanation, folder: Path, written: Written | None = None) -> None:
+    """Save everything into ``folder``, which exists; the index comes last, so a folder without it is incomplete.
+
+    ``written`` knows which arrays lie in the folder already.
+    """
+    written = written if written is not None else Written(folder)
+    record: dict[str, Any] = {name: written.record(getattr(explanation, name), name) for name in _VOLUMES}
     record["maps"] = [
         {
             "name": one.name,
@@ -67,8 +76,8 @@ def write_explanation(explanation: Explanation, folder: Path) -> None:
             "units": one.units,
             "seconds": one.seconds,
             "details": one.details,
-            "native": write_volume(one.native, folder, f"native_{number}"),
-            "template": write_volume(one.template, folder, f"template_{number}"),
+            "native": written.record(one.native, f"native_{number}"),
+            "template": written.record(one.template, f"template_{number}"),
         }
         for number, one in enumerate(explanation.maps.values())
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import weakref
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,14 +63,16 @@ def explain(
 
 def start(volume: Any, *, mask_node: Any = None, command: Sequence[str] | None = None, **wishes: Any) -> WorkerProcess:
     """Start the same in a worker process. Poll it; when it is done, hand it to :func:`finish`."""
-    scan, brain = scan_of(volume), mask_of(mask_node, volume)
+    scan, brain = scan_of(volume, copy=False), mask_of(mask_node, volume)
 
-    def prepare(folder: Path) -> None:
-        from .volume_files import write_volume
+    def prepare(folder: Path) -> Iterator[None]:
+        from ..scene.volume_files import write_steps
 
-        job = _job(write_volume(scan, folder, "scan"), brain is not None, **wishes)
+        record = yield from write_steps(scan, folder, "scan")
+        job = _job(record, brain is not None, **wishes)
         if brain is not None:
-            job = Job(**{**job.__dict__, "mask_volume": write_volume(brain, folder, "mask")})
+            record = yield from write_steps(brain, folder, "mask")
+            job = Job(**{**job.__dict__, "mask_volume": record})
         job.write(folder)
 
     return WorkerProcess(prepare, command)
@@ -77,39 +80,43 @@ def start(volume: Any, *, mask_node: Any = None, command: Sequence[str] | None =
 
 def finish(
     scene: Any, worker: WorkerProcess, done: messages.Done, volume: Any, replace: str = ""
-) -> MRIInterpretResult:
-    """Put a worker's result into the scene. The worker's files are deleted when the result is no longer used."""
-    import weakref
+) -> Generator[float, None, MRIInterpretResult]:
+    """Put a worker's result into the scene, in steps; it takes the place of the result that ``replace`` names.
 
-    from ..scene.surface import read_surface
+    The worker's files are deleted when the result is no longer used.
+    """
+    from functools import partial
+
+    from ..scene.build import arrange, build_steps
+    from ..scene.content_files import read_content
+    from ..scene.found import remove_steps
     from .exchange import read_explanation
-    from .worker import SURFACE
 
+    folder = Path(done.folder)
+    content = read_content(folder)
+    yield 0.01
+    nodes = yield from build_steps(content, scene, scan_node=volume)
+    arrange(scene, nodes, content)
+    removal = remove_steps(scene, replace)
     try:
-        explanation = read_explanation(Path(done.folder))
-        mesh = read_surface(Path(done.folder) / SURFACE)
-        result = show(scene, explanation, volume, replace, _keep_window_alive, mesh)
-    except BaseException:
-        worker.clean_up()
-        raise
-    result._files = worker
+        for _ in removal:
+            yield 0.99
+    finally:  # once begun, it is not left half done
+        for _ in removal:
+            pass
+    result = MRIInterpretResult(nodes, partial(read_explanation, folder), worker)
     weakref.finalize(result, worker.clean_up)
     return result
 
 
 def show(
-    scene: Any,
-    explanation: Any,
-    volume: Any,
-    replace: str = "",
-    progress: ProgressCallback = silent,
-    brain_surface: Any = None,
+    scene: Any, explanation: Any, volume: Any, replace: str = "", progress: ProgressCallback = silent
 ) -> MRIInterpretResult:
     """Add an explanation to the scene beside its scan; ``replace`` names a result that it takes the place of."""
     from ..scene.build import build_scene
     from ..scene.found import remove_result
 
-    nodes = build_scene(explanation, scene, scan_node=volume, brain_surface=brain_surface, progress=progress)
+    nodes = build_scene(explanation, scene, scan_node=volume, progress=progress)
     if replace:
         remove_result(scene, replace)
     return MRIInterpretResult(nodes, explanation)
@@ -123,13 +130,6 @@ def find(scene: Any, run: str) -> MRIInterpretResult | None:
     return MRIInterpretResult(nodes) if nodes is not None else None
 
 
-def _keep_window_alive(_step: str, _fraction: float) -> None:
-    import qt
-
-    # The window is drawn, but clicks wait: nobody closes a scene that a result is being put into.
-    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
-
-
 def _job(scan: dict[str, Any], has_mask: bool, **wishes: Any) -> Job:
     chosen = {key: value for key, value in wishes.items() if value is not None}
     if "methods" in chosen:
@@ -139,8 +139,10 @@ def _job(scan: dict[str, Any], has_mask: bool, **wishes: Any) -> Job:
     return Job(scan=scan, **chosen)
 
 
-def scan_of(node: Any) -> Volume:
+def scan_of(node: Any, copy: bool = True) -> Volume:
     """The voxels and geometry of a scan's node, in its own coordinates: results go under the same parent transform.
+
+    Without ``copy`` the voxels are the node's own; they stay valid if it goes away, but follow its changes.
 
     Raises
     ------
@@ -158,7 +160,7 @@ def scan_of(node: Any) -> Volume:
             "harden the transform, or take the volume out of it."
         )
     try:
-        return volume_of(node)
+        return volume_of(node, copy)
     except ValueError as error:
         raise UserError(f"The volume {node.GetName()} cannot be explained: {error}.") from error
 
@@ -182,11 +184,11 @@ def mask_of(node: Any, scan_node: Any) -> Volume | None:
             f"The mask {node.GetName()} and the volume {scan_node.GetName()} are not under the same transform: "
             "put both under the same one."
         )
-    scan = volume_of(scan_node)
+    scan = volume_of(scan_node, copy=False)
     if node.IsA("vtkMRMLSegmentationNode"):
         array = _segments_on_grid(node, scan)
     else:
-        labels = volume_of(node)
+        labels = volume_of(node, copy=False)
         if not labels.grid.same_as(scan.grid, 1e-3):
             raise UserError(
                 f"The mask {node.GetName()} does not lie on the voxel grid of {scan_node.GetName()}: "

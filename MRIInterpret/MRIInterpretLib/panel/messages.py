@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+BUILDING = "Putting the result into the scene"  # the one step that Slicer does itself
+
 
 @dataclass(frozen=True)
 class Progress:

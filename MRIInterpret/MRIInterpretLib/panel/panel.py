@@ -39,6 +39,7 @@ class Panel:
     def set_parameters(self, parameters: Any) -> None:
         """Use another parameter node, or none: then nothing is reacted to."""
         self.parameters = parameters
+        self.result.forget()  # another scene may have a result of the same name
         self.update()
 
     def update(self) -> None:

@@ -10,13 +10,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
+from ..errors import UserError
 from .messages import Alive, Done, Failed, Message, decode
 
 WATCHDOG_SECONDS = 120.0  # the worker gives a sign of life every two seconds; big operations may hold it up
+_PREPARE_SECONDS = 0.02  # at most so long at a time
 _OUTPUT, _LOG = "messages.jsonl", "worker.log"  # standard output and standard error
 _PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 _ALL: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
@@ -33,7 +37,8 @@ class WorkerProcess:
     Parameters
     ----------
     prepare
-        Given an empty temporary folder, writes the job into it.
+        Given an empty temporary folder, writes the job into it. If it is a generator function, each step of it should
+        take some milliseconds: :meth:`poll` then goes on with it, and starts the process when it is finished.
     command
         What to run; the folder is added. By default the worker, with Slicer's Python.
     watchdog_seconds
@@ -44,7 +49,7 @@ class WorkerProcess:
 
     def __init__(
         self,
-        prepare: Callable[[Path], object],
+        prepare: Callable[[Path], Iterator[None] | None],
         command: Sequence[str] | None = None,
         watchdog_seconds: float = WATCHDOG_SECONDS,
         now: Callable[[], float] = time.monotonic,
@@ -55,14 +60,28 @@ class WorkerProcess:
         self._last_sign = now()
         self._over = False
         self._rest = b""  # the beginning of a line whose end has not been written yet
-        try:
-            prepare(self.folder)
-            self._process = self._start(command or [python_executable(), "-m", "MRIInterpretLib.panel.worker"])
-            self._output = (self.folder / _OUTPUT).open("rb")
-        except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise
+        self._command = command or [python_executable(), "-m", "MRIInterpretLib.panel.worker"]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
         _ALL.add(self)
+        try:
+            self._preparation = prepare(self.folder) or iter(())
+            self._prepare()
+        except BaseException:
+            self.cancel()
+            raise
+
+    def _prepare(self) -> None:
+        """Go on with the preparation for a little while; at its end, start the process."""
+        end = time.perf_counter() + _PREPARE_SECONDS
+        while time.perf_counter() < end:
+            try:
+                next(self._preparation)
+            except StopIteration:
+                self._process = self._start(self._command)
+                self._output = (self.folder / _OUTPUT).open("rb")
+                self._last_sign = self._now()
+                return
 
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         paths = [str(_PACKAGE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -82,6 +101,7 @@ class WorkerProcess:
 
     def _read(self) -> list[Message]:
         """The messages that were written since the last call."""
+        assert self._output is not None
         *lines, self._rest = (self._rest + self._output.read()).split(b"\n")
         found = (decode(line.decode("utf-8", "replace")) for line in lines)
         return [message for message in found if message is not None]
@@ -98,6 +118,13 @@ class WorkerProcess:
         :meth:`clean_up`.
         """
         if self._over:
+            return []
+        if self._process is None:
+            try:
+                self._prepare()
+            except Exception as error:
+                why = error if isinstance(error, UserError) else f"The job could not be prepared ({error})."
+                return self._finish([Failed(str(why), traceback.format_exc())])
             return []
         ended = self._process.poll() is not None  # asked first: what it wrote before its end is then read below
         news: list[Message] = []
@@ -129,7 +156,7 @@ class WorkerProcess:
         return news
 
     def _why(self) -> str:
-        code = self._process.returncode
+        code = self._process.returncode if self._process is not None else None
         if code in (-9, 137):
             return (
                 "The worker was ended by the system, most likely because memory ran out: "
@@ -151,6 +178,8 @@ class WorkerProcess:
         self.clean_up()
 
     def _end_process(self) -> None:
+        if self._process is None:
+            return
         if self._process.poll() is None:
             self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,22 +15,41 @@ if TYPE_CHECKING:
     from ..scene.found import SceneNodes
 
 
-@dataclass
 class MRIInterpretResult:
     """An explanation in the scene.
 
-    Attributes
+    Parameters
     ----------
     nodes
         Its MRML nodes: ``scan``, ``summary``, ``consensus``, ``maps`` (by method), ``atlas``, ``tables``, ...
     explanation
-        The numbers: prediction, target, maps as arrays, warnings, provenance. None for a result that came with a saved
+        The numbers, or a function that reads them when they are asked for. None for a result that came with a saved
         scene, of which only the nodes are known.
+    files
+        Whatever keeps the files alive that the arrays live in.
     """
 
-    nodes: SceneNodes
-    explanation: Explanation | None = None
-    _files: Any = field(default=None, repr=False)  # keeps the files alive that the arrays live in
+    def __init__(
+        self, nodes: SceneNodes, explanation: Explanation | Callable[[], Explanation] | None = None, files: Any = None
+    ) -> None:
+        self.nodes = nodes
+        self._explanation = explanation
+        self._files = files
+
+    def __repr__(self) -> str:
+        return f"MRIInterpretResult({self.run!r})"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the numbers are known too, so that a report can be saved."""
+        return self._explanation is not None
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The numbers: prediction, target, maps as arrays, warnings, provenance."""
+        if callable(self._explanation):
+            self._explanation = self._explanation()
+        return self._explanation
 
     @property
     def run(self) -> str:
@@ -40,12 +59,10 @@ class MRIInterpretResult:
     @property
     def probabilities(self) -> dict[str, float]:
         """By class name."""
-        from ..scene.tables import table_frame
+        from ..scene.tables import columns_of_node
 
-        if self.explanation is not None:
-            return dict(self.explanation.prediction.probabilities)
-        frame = table_frame(self.nodes.tables["probabilities"])
-        return dict(zip(frame["class"], map(float, frame["probability"]), strict=True))
+        columns = columns_of_node(self.nodes.tables["probabilities"])
+        return dict(zip(columns["class"], columns["probability"], strict=True))
 
     @property
     def predicted(self) -> str:

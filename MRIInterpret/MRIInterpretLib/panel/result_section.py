@@ -54,6 +54,10 @@ class ResultSection:
         wanted = self.panel.parameters.shownMap
         return wanted if result is not None and wanted in result.nodes.maps else "summary"
 
+    def forget(self) -> None:
+        """What the tables show may be of another scene."""
+        self._drawn = ("", "")
+
     def update(self) -> None:
         runs = self.panel.logic.results()
         result = self.result
@@ -65,7 +69,7 @@ class ResultSection:
         enable(self.ui.jumpButton, missing, _("Move the slices to the voxel with the largest magnitude."))
         saved = missing or (
             _("This result came with a saved scene: run Explain again to save its report.")
-            if result and result.explanation is None
+            if result and not result.complete
             else ""
         )
         enable(self.ui.saveReportButton, saved, _("Save everything as one HTML page."))
@@ -104,7 +108,6 @@ class ResultSection:
             return
         from . import map_display
 
-        self._drawn = ("", "")
         self.update()
         map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, self.panel.parameters.opacity)
         self._apply_top()

@@ -15,17 +15,15 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from ..errors import UserError
 from ..progress import StepClock
+from . import messages
 from .messages import Alive, Done, Failed, Message, Notice, Progress, encode
 
-if TYPE_CHECKING:
-    from ..explanation import Explanation
-
 HEARTBEAT_SECONDS = 2.0
-SURFACE = "surface.vtp"
+PASSING_ON = "Passing the result on"
 _MEMORY = "The computer's memory is too small for this job: close other programs, or choose fewer methods."
 
 
@@ -52,11 +50,13 @@ def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
     """Read the job, run it, write the result into FOLDER/result."""
     send(Progress("Starting", 0.0, 0.0))
     from ..explain import TYPICAL_SECONDS
+    from ..scene.content import content_of
+    from ..scene.content_files import write_content
+    from ..scene.volume_files import Written, read_volume
     from .exchange import write_explanation
     from .job import Job, run_job
-    from .volume_files import read_volume
 
-    clock = StepClock({"Starting": 3.0, **TYPICAL_SECONDS, "Passing the result on": 2.0})
+    clock = StepClock({"Starting": 3.0, **TYPICAL_SECONDS, PASSING_ON: 4.0, messages.BUILDING: 1.0})
     clock.update("Starting", 1.0)
 
     furthest = 0.0
@@ -70,22 +70,15 @@ def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
     job = Job.read(folder / "job.json")
     mask = read_volume(job.mask_volume, folder) if job.mask_volume else None
     explanation = run_job(job, read_volume(job.scan, folder), mask, progress, lambda text: send(Notice(text)))
-    progress("Passing the result on", 0.0)
+    progress(PASSING_ON, 0.0)
     result = folder / "result"
     result.mkdir()
-    _write_surface(explanation, result)
-    write_explanation(explanation, result)
-    progress("Passing the result on", 1.0)
+    written = Written(result)
+    write_content(content_of(explanation), result, written)
+    progress(PASSING_ON, 0.7)
+    write_explanation(explanation, result, written)
+    progress(PASSING_ON, 1.0)
     send(Done(str(result)))
-
-
-def _write_surface(explanation: Explanation, folder: Path) -> None:
-    """The brain's surface takes a second or two, for which Slicer's window would stand still."""
-    try:
-        from ..scene.surface import surface, write_surface
-    except ImportError:  # a Python without VTK: Slicer makes the surface itself
-        return
-    write_surface(surface(explanation.mask), folder / SURFACE)
 
 
 def _is_memory(error: BaseException) -> bool:
@@ -94,10 +87,10 @@ def _is_memory(error: BaseException) -> bool:
 
 def _claim_standard_output() -> IO[str]:
     """Keep the real standard output for messages and send everything else, C libraries included, to standard error."""
-    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    kept = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    return messages
+    return kept
 
 
 def _sender(stream: IO[str]) -> Callable[[Message], None]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
-import numpy as np
 import slicer
 
 from ..explanation import Region
 from ..volume import Volume
-from .geometry import oriented_image
+from .geometry import oriented_image_steps
 from .nodes import NodeMaker
 
 LABEL_TAG = "MRIInterpret.Label"
+_AT_ONCE = 8  # segments added in one step: Slicer's data tree makes an item for each
 
 
-def add_atlas(make: NodeMaker, labels: Volume, regions: Sequence[Region], name: str, scan: Any) -> Any:
-    """A segmentation node with the regions that occur in ``labels``; hidden until a region is asked for.
+def add_atlas(
+    make: NodeMaker, labels: Volume, regions: Sequence[Region], name: str, scan: Any
+) -> Generator[None, None, Any]:
+    """A segmentation node with a segment for each region, in steps; hidden until a region is asked for.
 
     All segments share one label volume, because regions of an atlas do not overlap: so it stays small.
 
@@ -26,9 +28,9 @@ def add_atlas(make: NodeMaker, labels: Volume, regions: Sequence[Region], name: 
     make
         Where the node is added.
     labels
-        Integer labels on the scan's grid.
+        Labels on the scan's grid, int16 or int32.
     regions
-        Name and colour of each label.
+        Name and colour of each label that occurs.
     name
         The node's name.
     scan
@@ -36,16 +38,13 @@ def add_atlas(make: NodeMaker, labels: Volume, regions: Sequence[Region], name: 
     """
     node = make.add("vtkMRMLSegmentationNode", name, "atlas")
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetVisibility(False)
     node.SetReferenceImageGeometryParameterFromVolumeNode(scan)
     kind = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    narrow = np.int16 if labels.array.max() <= np.iinfo(np.int16).max else np.int32
-    image = oriented_image(labels.with_array(labels.array.astype(narrow)))
-    present = set(np.unique(labels.array).tolist())
+    image = yield from oriented_image_steps(labels)
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(kind)
-    for region in regions:
-        if region.label not in present:
-            continue
+    for count, region in enumerate(regions):
         segment = slicer.vtkSegment()
         segment.SetName(region.name)
         segment.SetColor(*region.colour)
@@ -53,8 +52,9 @@ def add_atlas(make: NodeMaker, labels: Volume, regions: Sequence[Region], name: 
         segment.AddRepresentation(kind, image)
         segment.SetLabelValue(region.label)
         segmentation.AddSegment(segment, segment_id(region.label))
+        if count % _AT_ONCE == _AT_ONCE - 1:
+            yield
     display = node.GetDisplayNode()
-    display.SetVisibility(False)
     display.SetVisibility2DFill(False)
     display.SetVisibility2DOutline(True)
     display.SetSliceIntersectionThickness(2)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator
+from typing import Any
 
+from ..errors import UserError
 from ..explanation import Explanation
 from ..progress import ProgressCallback, silent
 from . import charts, hierarchy, views
 from .atlas import add_atlas
 from .colours import CONSENSUS, SEQUENTIAL, SIGNED, add_colour_table
+from .content import SUMMARY, SceneContent, content_of, unique_name
 from .found import VERDICT, VERDICT_TEXT, SceneNodes
+from .geometry import finished
 from .nodes import ROLE, NodeMaker, batch, runs
-from .note import note_text
 from .tables import add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_consensus, add_legend, add_map, add_scan
 
-if TYPE_CHECKING:
-    import pandas as pd
+STEP = "Building the scene"
 
 
 def build_scene(
@@ -25,7 +27,6 @@ def build_scene(
     scene: Any,
     *,
     scan_node: Any | None = None,
-    brain_surface: Any = None,
     arrange_views: bool = True,
     progress: ProgressCallback = silent,
 ) -> SceneNodes:
@@ -39,8 +40,6 @@ def build_scene(
         vtkMRMLScene, of Slicer's window or headless.
     scan_node
         The scan, if it is in the scene already. It is not modified; all results go under its parent transform.
-    brain_surface
-        vtkPolyData of the brain's surface in the scan's RAS mm, if :func:`surface.surface` has made it already.
     arrange_views
         Whether the slice views show the summary over the scan, at its peak, and the camera looks at the head.
     progress
@@ -50,113 +49,137 @@ def build_scene(
     -------
     SceneNodes
     """
-    name = (explanation.scan.name or "scan").removesuffix(".gz").removesuffix(".nii")
-    run = _unique_run(scene, f"MRIInterpret: {name}, {explanation.target.name}")
-    make = NodeMaker(scene, run, explanation.model.banner)
-    try:
-        with batch(scene):
-            nodes = _add_nodes(explanation, make, scan_node, name, brain_surface, progress)
-            nodes.folder = hierarchy.add_folder(scene, run, [(node, node.GetAttribute(ROLE)) for node in make.made])
-    except BaseException:
-        make.remove_all()
-        raise
+    progress(STEP, 0.0)
+    content = content_of(explanation)
+    progress(STEP, 0.3)
+    with batch(scene):
+        steps = build_steps(content, scene, scan_node=scan_node)
+        nodes: SceneNodes = finished(steps, lambda fraction: progress(STEP, 0.3 + 0.69 * fraction))
     if arrange_views:
-        views.show_over_scan(scene, nodes.scan, nodes.summary)
-        views.fit_slices(scene, nodes.scan)
-        views.jump_to(scene, views.peak(nodes.summary))
-        views.aim_camera(scene, nodes.scan)
-        views.select_active(scene, nodes.scan, nodes.tables["regions"], nodes.charts["probabilities"])
-    progress("Building the scene", 1.0)
+        arrange(scene, nodes, content)
+    progress(STEP, 1.0)
     return nodes
 
 
-def _unique_run(scene: Any, wanted: str) -> str:
-    taken, run, count = set(runs(scene)), wanted, 1
-    while run in taken:
-        count += 1
-        run = f"{wanted} ({count})"
-    return run
+def build_steps(
+    content: SceneContent, scene: Any, *, scan_node: Any | None = None
+) -> Generator[float, None, SceneNodes]:
+    """The same in steps of some milliseconds each, for a window that must stay awake.
+
+    Parameters
+    ----------
+    content
+        What :func:`content.content_of` made of an explanation.
+    scene, scan_node
+        As for :func:`build_scene`.
+
+    Yields
+    ------
+    float
+        How much is done, 0 to 1. Closing the generator, or an error in it, takes away all that was added.
+
+    Raises
+    ------
+    UserError
+        If nodes that it needs were removed from the scene between two steps.
+    """
+    make = NodeMaker(scene, unique_name(content.run, runs(scene, unfinished=True)), content.banner, building=True)
+    nodes: SceneNodes = yield from whole(make, _add_nodes(content, make, scan_node), scan_node)
+    return nodes
 
 
-def _add_nodes(
-    explanation: Explanation,
-    make: NodeMaker,
-    scan_node: Any | None,
-    name: str,
-    brain_surface: Any,
-    progress: ProgressCallback,
-) -> SceneNodes:
-    step = "Building the scene"
-    progress(step, 0.0)
+def whole(
+    make: NodeMaker, steps: Generator[float | None, None, Any], needed: Any | None = None
+) -> Generator[float, None, Any]:
+    """Pass steps on, watching that nothing is taken away in between; a result that is not finished is removed."""
+    try:
+        fraction = 0.0
+        while True:
+            try:
+                fraction = next(steps) or fraction
+            except StopIteration as end:
+                result = end.value
+                break
+            yield fraction
+            if not make.all_there() or (needed is not None and not make.scene.IsNodePresent(needed)):
+                raise UserError(
+                    "The scan or parts of the result were removed from the scene while the result was put into it: "
+                    "run it again."
+                )
+        make.finish()
+    except BaseException:
+        steps.close()
+        make.remove_all()
+        raise
+    return result
+
+
+def arrange(scene: Any, nodes: SceneNodes, content: SceneContent) -> None:
+    """The slice views show the summary over the scan, at its peak, and the camera looks at the head."""
+    views.show_over_scan(scene, nodes.scan, nodes.summary)
+    views.fit_slices(scene, nodes.scan)
+    views.jump_to(scene, views.world_of(nodes.summary, content.map(SUMMARY).peak))
+    views.aim_camera(scene, nodes.scan)
+    views.select_active(scene, nodes.scan, nodes.tables["regions"], nodes.charts["probabilities"])
+
+
+def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) -> Generator[float | None, None, Any]:
+    """A step now and then tells how much is done; the others are pieces of it."""
     note = make.add("vtkMRMLTextNode", "Research use only", "note")
-    note.SetText(note_text(explanation))
-    scan = scan_node if scan_node is not None else add_scan(make, explanation.scan, explanation.mask, name)
-    signed_colours = add_colour_table(make, SIGNED)
-    sequential_colours = add_colour_table(make, SEQUENTIAL)
-    summary, limits = add_map(make, explanation.summary, "Summary score", "summary", sequential_colours, False)
-    add_legend(make, summary, "Summary score\n(0 to 1)\nresearch use only")
-    rendering = add_volume_rendering(make, summary, limits, signed=False)
-    rendering.SetVisibility(True)
-    progress(step, 0.15)
-    consensus = add_consensus(make, explanation.consensus, "Consensus", add_colour_table(make, CONSENSUS))
-    add_legend(make, consensus, "Most relevant for")
-    progress(step, 0.2)
-    maps = {}
-    for count, (method, one) in enumerate(explanation.maps.items()):
-        colours = signed_colours if one.signed else sequential_colours
-        maps[method], _ = add_map(make, one.native, one.title, "map", colours, one.signed, method)
-        add_legend(make, maps[method], f"{one.title}\n({one.units})\nresearch use only", method)
-        progress(step, 0.2 + 0.4 * (count + 1) / len(explanation.maps))
-    surface = add_surface(make, explanation.mask, "Brain surface", brain_surface)
-    progress(step, 0.8)
-    atlas = add_atlas(make, explanation.atlas_in_scan, explanation.regions, f"Atlas: {explanation.atlas_name}", scan)
-    tables, plots = _add_tables(explanation, make)
-    if explanation.verdicts:
-        from ..trust.verdict import as_table
-
-        tables["trust"] = add_table(make, as_table(explanation.verdicts), "Trust checks", "trust")
-        _mark_verdicts(explanation, {"summary": summary, **maps})
+    note.SetText(content.note)
+    yield 0.02
+    scan = scan_node
+    if scan is None:
+        scan = yield from add_scan(make, content.scan, content.scan_name, content.window)
+    yield 0.05
+    colours = {}
+    for name in (SIGNED, SEQUENTIAL, CONSENSUS):
+        colours[name] = add_colour_table(make, name)
+        yield None
     transform = scan.GetTransformNodeID()
-    for node in [summary, consensus, surface, atlas, *maps.values()]:
+    shown: dict[str, Any] = {}
+    for count, one in enumerate(content.maps):
+        node = yield from add_map(make, one, colours[SIGNED if one.signed else SEQUENTIAL], content.mask)
         node.SetAndObserveTransformNodeID(transform)
-    return SceneNodes(make.run, scan, summary, consensus, atlas, surface, rendering, note, 0, maps, tables, plots)
+        if one.verdict:
+            node.SetAttribute(VERDICT, one.verdict)
+            node.SetAttribute(VERDICT_TEXT, one.verdict_text)
+        add_legend(make, node, one.legend, one.method)
+        shown[one.key] = node
+        yield 0.1 + 0.5 * (count + 1) / len(content.maps)
+    assert content.consensus is not None and content.atlas is not None
+    summary = shown.pop(SUMMARY)
+    rendering = add_volume_rendering(make, summary, content.map(SUMMARY).limits, signed=False)
+    rendering.SetVisibility(True)
+    yield 0.62
+    consensus = yield from add_consensus(make, content.consensus, "Consensus", colours[CONSENSUS])
+    add_legend(make, consensus, "Most relevant for")
+    yield 0.66
+    surface = add_surface(make, content.surface if content.surface is not None else _surface(content), "Brain surface")
+    yield 0.7
+    atlas = yield from add_atlas(make, content.atlas, content.regions, f"Atlas: {content.atlas_name}", scan)
+    for node in (consensus, surface, atlas):
+        node.SetAndObserveTransformNodeID(transform)
+    yield 0.85
+    tables: dict[str, Any] = {}
+    plots: dict[str, Any] = {}
+    for table in content.tables:
+        tables[table.role] = add_table(make, table)
+        yield None
+    for chart in content.charts:
+        tables[chart.table.role], plots[chart.table.role] = charts.add_bar_chart(make, chart)
+        yield None
+    yield 0.9
+    folder = yield from hierarchy.add_folder(
+        make.scene, make.run, [(node, node.GetAttribute(ROLE)) for node in make.made]
+    )
+    return SceneNodes(
+        make.run, scan, summary, consensus, atlas, surface, rendering, note, folder, shown, tables, plots
+    )  # fmt: skip
 
 
-def _add_tables(explanation: Explanation, make: NodeMaker) -> tuple[dict[str, Any], dict[str, Any]]:
-    regions: pd.DataFrame = explanation.region_table
-    tables = {
-        "regions": add_table(make, regions, "Regions", "regions"),
-        "agreement": add_table(make, explanation.agreement, "Agreement of the methods", "agreement"),
-    }
-    plots = {}
-    methods = list(dict.fromkeys(regions["method"]))
-    ranked = "summary" if "summary" in methods else methods[0]
-    for role, frame, label, value, title in (
-        (
-            "probabilities",
-            charts.probabilities_frame(explanation.prediction.probabilities),
-            "class",
-            "probability",
-            "Class probabilities (research use only)",
-        ),
-        (
-            "top-regions",
-            charts.top_regions_frame(regions, ranked),
-            "region",
-            "gain",
-            "Regions where relevance is densest",
-        ),
-    ):
-        tables[role], plots[role] = charts.add_bar_chart(make, frame, label, value, title, role)
-    return tables, plots
+def _surface(content: SceneContent) -> Any:
+    from .surface import surface
 
-
-def _mark_verdicts(explanation: Explanation, nodes: dict[str, Any]) -> None:
-    """Tell each map's node what the trust checks say: it fails if one check fails."""
-    for method, node in nodes.items():
-        own = [verdict for verdict in explanation.verdicts if verdict.method == method]
-        outcomes = {verdict.verdict for verdict in own}
-        if outcomes & {"pass", "fail"}:
-            node.SetAttribute(VERDICT, "fail" if "fail" in outcomes else "pass")
-        if own:
-            node.SetAttribute(VERDICT_TEXT, "\n".join(f"{v.check}: {v.verdict}. {v.sentence}" for v in own))
+    assert content.mask is not None
+    return surface(content.mask)

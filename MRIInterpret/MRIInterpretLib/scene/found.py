@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import hierarchy
-from .nodes import METHOD, ROLE, batch, nodes_of_run, remove_with_dependents
+from .nodes import METHOD, ROLE, batch, nodes_of_run, remove_with_dependents, runs
 
-VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", or nothing if it was not checked
+VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, one sentence per line
 
 
@@ -30,6 +31,11 @@ class SceneNodes:
         default_factory=dict
     )  # "regions", "agreement", "probabilities", "top-regions", "trust"
     charts: dict[str, Any] = field(default_factory=dict)  # "probabilities", "top-regions"
+
+
+def explanations(scene: Any) -> list[str]:
+    """Names of the explanations in a scene, oldest first; cohorts and what is not complete are left out."""
+    return [run for run in runs(scene) if find_result(scene, run) is not None]
 
 
 def find_result(scene: Any, run: str) -> SceneNodes | None:
@@ -67,12 +73,19 @@ def find_result(scene: Any, run: str) -> SceneNodes | None:
 
 def remove_result(scene: Any, run: str) -> None:
     """Take a result out of the scene, folder and all."""
+    with batch(scene):
+        for _ in remove_steps(scene, run):
+            pass
+
+
+def remove_steps(scene: Any, run: str) -> Iterator[None]:
+    """The same, one node in each step."""
     nodes = nodes_of_run(scene, run)
     if not nodes:
         return
     folder = hierarchy.folder_named(scene, run)
-    with batch(scene):
-        for node in reversed(nodes):
-            remove_with_dependents(scene, node)
-        if folder is not None:
-            hierarchy.remove_folder(scene, folder)
+    for node in reversed(nodes):
+        remove_with_dependents(scene, node)
+        yield
+    if folder is not None:
+        hierarchy.remove_folder(scene, folder)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
+from vtkmodules.util.numpy_support import create_vtk_array, get_vtk_array_type, vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkDataArray, vtkInformation, vtkInformationVector
 from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
@@ -14,6 +16,7 @@ from ..volume import Affine, Array, Volume
 
 # MRML and its file formats hold these; other dtypes are widened to the next one that loses nothing.
 _DTYPES = (np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64)
+_PIECE = 2_000_000  # voxels copied in one step: some milliseconds
 
 
 def matrix(affine: Affine) -> Any:
@@ -32,27 +35,84 @@ def affine_of(node: Any) -> Affine:
 
 def image_data(array: Array) -> Any:
     """A 3D array, indexed (i, j, k), as vtkImageData of unit spacing at the origin (as MRML wants it)."""
-    if array.dtype == bool:
-        array = array.astype(np.uint8)
+    return finished(image_steps(array))
+
+
+def image_steps(array: Array, rounding: tuple[float, Array] | None = None) -> Generator[None, None, Any]:
+    """The same in steps of some milliseconds each: a generator that returns the image.
+
+    Parameters
+    ----------
+    array
+        Shape (I, J, K). VTK's first index runs fastest: an array in Fortran order is copied once, others twice.
+    rounding
+        A step to which values are rounded, and an array of the same shape: where it is positive they are not.
+    """
     dtype = next(d for d in _DTYPES if np.can_cast(array.dtype, d) or d is np.float64)
-    # VTK's first index runs fastest: Fortran order. The copy belongs to VTK, the caller's array stays its own.
-    flat = np.asarray(array, dtype=dtype).ravel(order="F")
+    flat = array.ravel(order="F")
+    # The copy belongs to VTK: the caller's array, which may lie in a file, stays its own.
+    scalars = create_vtk_array(get_vtk_array_type(dtype))
+    scalars.SetNumberOfTuples(flat.size)
+    target = vtk_to_numpy(scalars)
+    step, kept = (rounding[0], rounding[1].ravel(order="F")) if rounding is not None else (0.0, None)
+    extremes = []
+    for start in range(0, flat.size, _PIECE):
+        piece = slice(start, start + _PIECE)
+        target[piece] = flat[piece]
+        if kept is not None:
+            np.copyto(target[piece], np.rint(target[piece] / step) * step, where=kept[piece] <= 0)
+        extremes += [target[piece].min(), target[piece].max()]
+        yield
+    _remember_range(scalars, extremes)
     image = vtkImageData()
     image.SetDimensions(array.shape)
-    image.GetPointData().SetScalars(numpy_to_vtk(flat, deep=True, array_type=get_vtk_array_type(flat.dtype)))
+    image.GetPointData().SetScalars(scalars)
     return image
+
+
+def _remember_range(scalars: Any, extremes: list[Any]) -> None:
+    """Put the range where VTK keeps those that it has computed; it forgets it when the array is modified.
+
+    Else it would look for it as soon as it shows the image, which takes long on a large scan.
+    """
+    if not extremes or not np.isfinite(extremes).all():
+        return
+    known = vtkInformation()
+    known.Set(vtkDataArray.COMPONENT_RANGE(), [float(min(extremes)), float(max(extremes))], 2)
+    components = vtkInformationVector()
+    components.Append(known)
+    scalars.GetInformation().Set(vtkDataArray.PER_COMPONENT(), components)
+
+
+def finished(steps: Generator[Any, None, Any], told: Callable[[Any], None] = lambda yielded: None) -> Any:
+    """Run a generator to its end, and what it returns; it is closed if ``told`` raises."""
+    try:
+        while True:
+            try:
+                told(next(steps))
+            except StopIteration as end:
+                return end.value
+    finally:
+        steps.close()
 
 
 def fill_volume_node(node: Any, volume: Volume) -> None:
     """Give a volume node the voxels and the geometry of ``volume``."""
+    finished(fill_steps(node, volume))
+
+
+def fill_steps(node: Any, volume: Volume, rounding: tuple[float, Array] | None = None) -> Generator[None, None, None]:
+    """The same in steps, see :func:`image_steps`."""
     node.SetIJKToRASMatrix(matrix(volume.affine))
-    node.SetAndObserveImageData(image_data(volume.array))
+    image = yield from image_steps(volume.array, rounding)
+    node.SetAndObserveImageData(image)
 
 
-def volume_of(node: Any) -> Volume:
-    """The voxels (copied) and geometry of a scalar volume node, in the node's own coordinates.
+def volume_of(node: Any, copy: bool = True) -> Volume:
+    """The voxels and geometry of a scalar volume node, in the node's own coordinates.
 
-    A parent transform is not applied: what is computed from this volume goes under the same parent.
+    A parent transform is not applied: what is computed from this volume goes under the same parent. Without ``copy``
+    the voxels are a view of the node's.
 
     Raises
     ------
@@ -65,7 +125,8 @@ def volume_of(node: Any) -> Volume:
     count = image.GetNumberOfScalarComponents()
     if count > 1:
         raise ValueError(f"the volume node {node.GetName()} holds {count} values per voxel, not one")
-    return Volume(voxels(image).copy(order="K"), affine_of(node), node.GetName())
+    array = voxels(image)
+    return Volume(array.copy(order="K") if copy else array, affine_of(node), node.GetName())
 
 
 def voxels(image: Any) -> NDArray[Any]:
@@ -75,9 +136,15 @@ def voxels(image: Any) -> NDArray[Any]:
 
 def oriented_image(volume: Volume) -> Any:
     """A label volume as vtkOrientedImageData, which segmentations are made of."""
+    return finished(oriented_image_steps(volume))
+
+
+def oriented_image_steps(volume: Volume) -> Generator[None, None, Any]:
+    """The same in steps, see :func:`image_steps`."""
     import slicer
 
+    image = yield from image_steps(volume.array)
     oriented = slicer.vtkOrientedImageData()
-    oriented.ShallowCopy(image_data(volume.array))
+    oriented.ShallowCopy(image)
     oriented.SetGeometryFromImageToWorldMatrix(matrix(volume.affine))
     return oriented

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..atomic import replacing
 from ..errors import UserError
-from ..preprocessing.reading import read_volume
-from ..preprocessing.template import load_template
 from ..progress import ProgressCallback, silent
 from ..volume import Volume
 from . import charts, hierarchy, views
+from .build import STEP, whole
 from .colours import SEQUENTIAL, SIGNED, add_colour_table
+from .content import SceneContent, TableContent, brain_window, chart, columns_of, map_content, unique_name
+from .geometry import finished
 from .headless import HeadlessScene
 from .mrb import pack
 from .nodes import ROLE, NodeMaker, batch, runs
@@ -34,7 +35,6 @@ _TABLES = {
     "top_regions": "Regions most often named",
     "consistency": "Consistency",
 }
-STEP = "Building the scene"
 
 
 @dataclass
@@ -71,31 +71,25 @@ def build_group_scene(
     UserError
         If the folder holds no complete group results.
     """
-    group = Path(output) / "group"
-    record = _record(group)
-    wanted, count = f"MRIInterpret cohort: {Path(output).resolve().name}", 1
-    run = wanted
-    while run in runs(scene):
-        count += 1
-        run = f"{wanted} ({count})"
-    make = NodeMaker(scene, run, record["banner"])
-    try:
-        with batch(scene):
-            nodes = _add_nodes(make, group, record, progress)
-            nodes.folder = hierarchy.add_folder(scene, run, [(node, node.GetAttribute(ROLE)) for node in make.made])
-    except BaseException:
-        make.remove_all()
-        raise
+    content = group_content(output, lambda step, fraction: progress(step, 0.7 * fraction))
+    with batch(scene):
+        told = lambda fraction: progress(STEP, 0.7 + 0.29 * fraction)  # noqa: E731
+        nodes: GroupNodes = finished(group_steps(content, scene), told)
     if arrange_views:
-        shown = _first_shown(nodes, record)
-        views.show_over_scan(scene, nodes.template, shown)
-        views.fit_slices(scene, nodes.template)
-        views.jump_to(scene, views.peak(shown))
-        views.aim_camera(scene, nodes.template)
-        if nodes.chart is not None:
-            views.select_active(scene, nodes.template, nodes.tables["predictions"], nodes.chart)
+        arrange_group(scene, nodes)
     progress(STEP, 1.0)
     return nodes
+
+
+def arrange_group(scene: Any, nodes: GroupNodes) -> None:
+    """The slice views show the summary's difference (or mean) over the template."""
+    shown = _first_shown(nodes)
+    views.show_over_scan(scene, nodes.template, shown)
+    views.fit_slices(scene, nodes.template)
+    views.jump_to(scene, views.peak(shown))
+    views.aim_camera(scene, nodes.template)
+    if nodes.chart is not None:
+        views.select_active(scene, nodes.template, nodes.tables["predictions"], nodes.chart)
 
 
 def write_group_mrb(output: str | Path, path: str | Path, progress: ProgressCallback = silent) -> Path:
@@ -125,42 +119,98 @@ def _record(group: Path) -> dict[str, Any]:
     return record
 
 
-def _add_nodes(make: NodeMaker, group: Path, record: dict[str, Any], progress: ProgressCallback) -> GroupNodes:
+def group_content(output: str | Path, progress: ProgressCallback = silent) -> SceneContent:
+    """What a scene shows of a cohort, read from its output folder. The keys of its maps are "method/map".
+
+    Raises
+    ------
+    UserError
+        If the folder holds no complete group results.
+    """
+    import pandas as pd
+
+    from ..preprocessing.reading import read_volume
+    from ..preprocessing.template import load_template
+
+    group = Path(output) / "group"
+    record = _record(group)
     progress(STEP, 0.0)
-    note = make.add("vtkMRMLTextNode", "Research use only", "note")
-    note.SetText(_note(record))
     brain, mask = load_template(1)
-    nodes = GroupNodes(make.run, add_scan(make, brain, mask, "ICBM152 template"), note)
-    signed, sequential = add_colour_table(make, SIGNED), add_colour_table(make, SEQUENTIAL)
+    of_predicted = {
+        method: bool(found["sets"]) and not any(s.startswith("true-") for s in found["sets"])
+        for method, found in record["maps"].items()
+    }
     chosen = [
         (method, name, file)
         for method, found in record["maps"].items()
         for name, file in found["files"].items()
-        if _is_shown(name, bool(found["sets"]) and not any(s.startswith("true-") for s in found["sets"]))
+        if _is_shown(name, of_predicted[method])
     ]
+    maps = []
     for done, (method, name, file) in enumerate(chosen):
         about = record["methods"][method]
         volume = read_volume(group / file)
-        of_two_signs = bool(about["signed"]) or not name.endswith("_mean")
         title = f"{about['title']}, {_words(name, record['maps'][method])}"
-        volume = Volume(volume.array.astype(np.float32), volume.affine, title)
-        colours = signed if of_two_signs else sequential
-        is_score = method == "summary" and name.endswith("_mean")
-        node, _ = add_map(make, volume, title, "summary" if is_score else "map", colours, of_two_signs, method)
         units = "t" if name.endswith("_t") else about["units"]
-        add_legend(make, node, f"{title}\n({units})\nresearch use only", method)
-        nodes.maps[method, name] = node
-        progress(STEP, 0.9 * (done + 1) / len(chosen))
-    for name, title in _TABLES.items():
-        path = group / f"{name}.csv"
-        if path.is_file():
-            nodes.tables[name] = add_table(make, pd.read_csv(path), title, name)
+        maps.append(
+            map_content(
+                Volume(volume.array.astype(np.float32), volume.affine, title), f"{method}/{name}",
+                "summary" if method == "summary" and name.endswith("_mean") else "map",
+                title, f"{title}\n({units})\nresearch use only",
+                signed=bool(about["signed"]) or not name.endswith("_mean"), method=method,
+            )
+        )  # fmt: skip
+        progress(STEP, (done + 1) / len(chosen))
+    tables = [
+        TableContent(name, title, columns_of(pd.read_csv(group / f"{name}.csv")))
+        for name, title in _TABLES.items()
+        if (group / f"{name}.csv").is_file()
+    ]
     top = pd.read_csv(group / "top_regions.csv")
     top = top[top["group"] == "all"]
-    if not top.empty:
-        frame = pd.DataFrame({"region": top["region"].astype(str), "share of maps": top["frequency"].astype(float)})
-        title = "Regions most often among a map's five most relevant"
-        _, nodes.chart = charts.add_bar_chart(make, frame, "region", "share of maps", title, "top-regions")
+    title = "Regions most often among a map's five most relevant"
+    bars = dict(zip(top["region"].astype(str), top["frequency"].astype(float), strict=True))
+    return SceneContent(
+        run=f"MRIInterpret cohort: {Path(output).resolve().name}",
+        banner=record["banner"],
+        note=_note(record),
+        scan=brain,
+        scan_name="ICBM152 template",
+        window=brain_window(brain, mask),
+        maps=tuple(maps),
+        tables=tuple(tables),
+        charts=(chart("top-regions", title, "region", "share of maps", bars),) if bars else (),
+    )
+
+
+def group_steps(content: SceneContent, scene: Any) -> Generator[float, None, GroupNodes]:
+    """Add a cohort's content in steps, see :func:`build.build_steps`."""
+    make = NodeMaker(scene, unique_name(content.run, runs(scene, unfinished=True)), content.banner, building=True)
+    nodes: GroupNodes = yield from whole(make, _add_nodes(content, make))
+    return nodes
+
+
+def _add_nodes(content: SceneContent, make: NodeMaker) -> Generator[float | None, None, GroupNodes]:
+    note = make.add("vtkMRMLTextNode", "Research use only", "note")
+    note.SetText(content.note)
+    yield 0.02
+    scan = yield from add_scan(make, content.scan, content.scan_name, content.window)
+    nodes = GroupNodes(make.run, scan, note)
+    signed, sequential = add_colour_table(make, SIGNED), add_colour_table(make, SEQUENTIAL)
+    for done, one in enumerate(content.maps):
+        node = yield from add_map(make, one, signed if one.signed else sequential)
+        add_legend(make, node, one.legend, one.method)
+        method, _, name = one.key.partition("/")
+        nodes.maps[method, name] = node
+        yield 0.05 + 0.8 * (done + 1) / len(content.maps)
+    for table in content.tables:
+        nodes.tables[table.role] = add_table(make, table)
+        yield None
+    for one_chart in content.charts:
+        _, nodes.chart = charts.add_bar_chart(make, one_chart)
+    yield 0.9
+    pairs = [(node, node.GetAttribute(ROLE)) for node in make.made]
+    nodes.folder = yield from hierarchy.add_folder(make.scene, make.run, pairs)
     return nodes
 
 
@@ -181,7 +231,7 @@ def _words(name: str, found: dict[str, Any]) -> str:
     return f"{subset.replace('-minus-', ' minus ')}, {'t' if kind == 't' else 'difference of means'}"
 
 
-def _first_shown(nodes: GroupNodes, record: dict[str, Any]) -> Any:
+def _first_shown(nodes: GroupNodes) -> Any:
     """The summary's difference, else its mean over the last class that has one: what views start with."""
     of_summary = {name: node for (method, name), node in nodes.maps.items() if method == "summary"}
     for name, node in of_summary.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import slicer
@@ -28,8 +28,8 @@ _INNER = {  # role -> name of the folder inside the result's folder
 }
 
 
-def add_folder(scene: Any, name: str, nodes: Iterable[tuple[Any, str]]) -> int:
-    """Make a folder and move the items of ``nodes`` into it.
+def add_folder(scene: Any, name: str, nodes: Iterable[tuple[Any, str]]) -> Generator[None, None, int]:
+    """Make a folder and move the items of ``nodes`` into it, one in each step; not finished, it is removed again.
 
     Parameters
     ----------
@@ -47,23 +47,36 @@ def add_folder(scene: Any, name: str, nodes: Iterable[tuple[Any, str]]) -> int:
     """
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     folder = tree.CreateFolderItem(tree.GetSceneItemID(), name)
-    inner: dict[str, int] = {}
-    for node, role in nodes:
-        if not any(node.IsA(kind) for kind in _SHOWN):
-            continue
-        parent = folder
-        title = _INNER.get(role.removesuffix("-chart").removesuffix("-series"))
-        if title is not None:
-            if title not in inner:
-                inner[title] = tree.CreateFolderItem(folder, title)
-                tree.SetItemExpanded(inner[title], title == "Maps")
-            parent = inner[title]
-        item = tree.GetItemByDataNode(node)  # Slicer's window makes items by itself
-        if item == tree.GetInvalidItemID():
-            tree.CreateItem(parent, node)
-        else:
-            tree.SetItemParent(item, parent)
+    try:
+        inner: dict[str, int] = {}
+        for node, role in nodes:
+            if any(node.IsA(kind) for kind in _SHOWN):
+                _move(tree, node, _place(tree, folder, inner, role))
+                yield
+    except BaseException:
+        if tree.GetScene() is scene:
+            remove_folder(scene, folder)
+        raise
     return int(folder)
+
+
+def _place(tree: Any, folder: int, inner: dict[str, int], role: str) -> int:
+    """The inner folder for a role, made when it is needed first; else the folder itself."""
+    title = _INNER.get(role.removesuffix("-chart").removesuffix("-series"))
+    if title is None:
+        return folder
+    if title not in inner:
+        inner[title] = tree.CreateFolderItem(folder, title)
+        tree.SetItemExpanded(inner[title], title == "Maps")
+    return inner[title]
+
+
+def _move(tree: Any, node: Any, parent: int) -> None:
+    item = tree.GetItemByDataNode(node)  # Slicer's window makes items by itself
+    if item == tree.GetInvalidItemID():
+        tree.CreateItem(parent, node)
+    else:
+        tree.SetItemParent(item, parent)
 
 
 def remove_folder(scene: Any, folder: int) -> None:

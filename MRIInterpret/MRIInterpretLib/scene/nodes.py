@@ -9,6 +9,7 @@ from typing import Any
 ROLE = "MRIInterpret.Role"  # what a node is in a result: "summary", "map", "consensus", ...
 RUN = "MRIInterpret.Run"  # nodes of one explanation share this
 METHOD = "MRIInterpret.Method"  # the registry's name of the method, on nodes of one map
+UNFINISHED = "MRIInterpret.Unfinished"  # on the first node of a result that is still being put into the scene
 
 
 class NodeMaker:
@@ -22,9 +23,12 @@ class NodeMaker:
         Name that all nodes of this result share; unique in the scene.
     description
         Stored in each node: the research-only banner, shown by Slicer in node tooltips.
+    building
+        Whether the result is not to be listed before :meth:`finish`.
     """
 
-    def __init__(self, scene: Any, run: str, description: str) -> None:
+    def __init__(self, scene: Any, run: str, description: str, building: bool = False) -> None:
+        self._building = building
         self.scene = scene
         self.run = run
         self.description = description
@@ -41,8 +45,18 @@ class NodeMaker:
         if method:
             node.SetAttribute(METHOD, method)
         node.SetDescription(self.description)
+        if self._building and not self.made:
+            node.SetAttribute(UNFINISHED, "1")
         self.made.append(node)
         return node
+
+    def finish(self) -> None:
+        """All nodes are there: from now on the result is listed."""
+        self.made[0].RemoveAttribute(UNFINISHED)
+
+    def all_there(self) -> bool:
+        """Whether every node made so far is still in the scene."""
+        return all(self.scene.IsNodePresent(node) for node in self.made)
 
     def remove_all(self) -> None:
         """Take away every node made so far, the last one first, with the display and storage nodes that they own."""
@@ -90,14 +104,15 @@ def nodes_of_run(scene: Any, run: str) -> list[Any]:
     return [node for node in nodes if node.GetAttribute(RUN) == run]
 
 
-def runs(scene: Any) -> list[str]:
-    """The results in a scene, oldest first."""
-    found: dict[str, None] = {}
+def runs(scene: Any, unfinished: bool = False) -> list[str]:
+    """The results in a scene, oldest first; those that are still being put into it only if wanted."""
+    found: dict[str, bool] = {}
     for n in range(scene.GetNumberOfNodes()):
-        run = scene.GetNthNode(n).GetAttribute(RUN)
+        node = scene.GetNthNode(n)
+        run = node.GetAttribute(RUN)
         if run:
-            found[run] = None
-    return list(found)
+            found[run] = found.get(run, False) or bool(node.GetAttribute(UNFINISHED))
+    return [run for run, building in found.items() if unfinished or not building]
 
 
 @contextmanager

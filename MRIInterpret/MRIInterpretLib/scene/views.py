@@ -46,7 +46,12 @@ def peak(node: Any) -> Point:
     highest, lowest = int(values.argmax()), int(values.argmin())
     largest = highest if values.flat[highest] >= -float(values.flat[lowest]) else lowest
     k, j, i = np.unravel_index(largest, values.shape)
-    return (to_world(node) @ affine_of(node) @ np.array([i, j, k, 1.0]))[:3]
+    return world_of(node, (int(i), int(j), int(k)))
+
+
+def world_of(node: Any, voxel: tuple[int, int, int]) -> Point:
+    """RAS mm, in the world, of a volume node's voxel."""
+    return (to_world(node) @ affine_of(node) @ np.array([*voxel, 1.0]))[:3]
 
 
 def add_views(scene: Any) -> None:

@@ -7,10 +7,8 @@ from typing import Any
 from vtkmodules.vtkCommonDataModel import vtkPiecewiseFunction
 from vtkmodules.vtkRenderingCore import vtkColorTransferFunction
 
-from ..volume import Volume
 from .colours import SEQUENTIAL, SIGNED, DisplayRange, read_table
 from .nodes import NodeMaker
-from .surface import surface
 
 METHOD = "vtkMRMLGPURayCastVolumeRenderingDisplayNode"
 
@@ -54,10 +52,10 @@ def add_volume_rendering(make: NodeMaker, node: Any, limits: DisplayRange, signe
     return display
 
 
-def add_surface(make: NodeMaker, mask: Volume, name: str, mesh: Any = None) -> Any:
-    """The brain as a translucent model node, in 3D only; ``mesh`` is its surface, if that is known already."""
+def add_surface(make: NodeMaker, mesh: Any, name: str) -> Any:
+    """The brain as a translucent model node, in 3D only."""
     node = make.add("vtkMRMLModelNode", name, "surface")
-    node.SetAndObservePolyData(mesh if mesh is not None else surface(mask))
+    node.SetAndObservePolyData(mesh)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetColor(0.86, 0.86, 0.90)

@@ -2,71 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
-import numpy as np
 import slicer
 
 from ..volume import Volume
-from .colours import DisplayRange, display_range, summary_range
-from .geometry import fill_volume_node
+from .content import MapContent
+from .geometry import fill_steps
 from .nodes import NodeMaker
 
+Steps = Generator[None, None, Any]
 
-def add_scan(make: NodeMaker, scan: Volume, mask: Volume, name: str) -> Any:
-    """The scan in grey, its window set for the brain: bright fat and vessels would darken it."""
+
+def add_scan(make: NodeMaker, scan: Volume, name: str, window: tuple[float, float] | None) -> Steps:
+    """The scan in grey, ``window`` from black to white; in steps."""
     node = make.add("vtkMRMLScalarVolumeNode", name, "scan")
-    fill_volume_node(node, scan)
+    yield from fill_steps(node, scan)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
-    inside = scan.array[mask.array > 0]
-    if inside.size and inside.max() > inside.min():
-        low, high = np.quantile(inside, (0.001, 0.995))
+    if window is not None:
         display.SetAutoWindowLevel(0)
-        display.SetWindowLevelMinMax(float(low), float(low + 1.3 * (high - low)))
+        display.SetWindowLevelMinMax(*window)
     return node
 
 
-def add_map(
-    make: NodeMaker, volume: Volume, name: str, role: str, colours: Any, signed: bool, method: str = ""
-) -> tuple[Any, DisplayRange]:
-    """A map in raw units as a scalar volume; values near zero are transparent.
+def add_map(make: NodeMaker, one: MapContent, colours: Any, mask: Volume | None = None) -> Steps:
+    """A map in raw units as a scalar volume; values near zero are transparent. In steps.
 
     Parameters
     ----------
     make
         Where the node is added.
-    volume
-        The map on the scan's grid.
-    name
-        The node's name.
-    role
-        "map" or "summary".
+    one
+        The map.
     colours
-        The colour table node: diverging if ``signed``, else sequential.
-    signed
-        Whether the colours are centred at zero.
-    method
-        The registry's name of the method.
-
-    Returns
-    -------
-    tuple
-        The node, and what its colours are stretched over.
+        The colour table node: diverging if the map is signed, else sequential.
+    mask
+        The brain on the map's grid: what is in it is never rounded.
     """
-    node = make.add("vtkMRMLScalarVolumeNode", name, role, method)
-    limits = summary_range(volume.array) if role == "summary" else display_range(volume.array, signed)
+    node = make.add("vtkMRMLScalarVolumeNode", one.title, one.role, one.method)
     # A default display node would compute a histogram for a window that is not wanted; on large scans that takes long.
-    display = make.scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+    display = make.adopt(make.scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode"), f"{one.role}-display")
     display.SetAndObserveColorNodeID(colours.GetID())
     display.SetAutoWindowLevel(0)
-    display.SetWindowLevelMinMax(limits.lower, limits.upper)
+    display.SetWindowLevelMinMax(one.limits.lower, one.limits.upper)
     display.SetInterpolate(1)
     node.SetAndObserveDisplayNodeID(display.GetID())
-    fill_volume_node(node, volume)
-    set_threshold(node, limits.hidden_below, signed)
-    return node, limits
+    rounding = (one.step, mask.array) if one.step and mask is not None else None
+    yield from fill_steps(node, one.volume, rounding)
+    set_threshold(node, one.limits.hidden_below, one.signed)
+    return node
 
 
 def set_threshold(node: Any, threshold: float, signed: bool) -> None:
@@ -80,15 +67,15 @@ def set_threshold(node: Any, threshold: float, signed: bool) -> None:
     if signed:
         display.SetApplyThreshold(0)
         return
-    largest = float(node.GetImageData().GetScalarRange()[1])
+    largest = float(node.GetImageData().GetPointData().GetScalars().GetRange(0)[1])
     display.SetThreshold(threshold, max(largest, threshold))
     display.SetApplyThreshold(1)
 
 
-def add_consensus(make: NodeMaker, volume: Volume, name: str, colours: Any) -> Any:
-    """Labels 1, 2, 3: at least half, two thirds, all of the methods."""
+def add_consensus(make: NodeMaker, volume: Volume, name: str, colours: Any) -> Steps:
+    """Labels 1, 2, 3: at least half, two thirds, all of the methods. In steps."""
     node = make.add("vtkMRMLLabelMapVolumeNode", name, "consensus")
-    fill_volume_node(node, volume.with_array(volume.array.astype(np.uint8)))
+    yield from fill_steps(node, volume)
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetAndObserveColorNodeID(colours.GetID())
     return node
