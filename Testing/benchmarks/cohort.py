@@ -1,11 +1,11 @@
 """Time per subject at 1 and 2 workers, peak memory, and the memory of group maps at 20 and 200 subjects.
 
-    python Testing/benchmarks/cohort.py TABLE [--model NAME] [--space mni] [--mask none] [--subjects 8]
+    python Testing/benchmarks/cohort.py TABLE [--model NAME] [--space mni] [--mask none] [--subjects 6] [--native]
     python Testing/benchmarks/cohort.py --maps
 
 The first prints a Markdown table from real runs of `mri-interpret cohort` on the first subjects of TABLE, each into a
-fresh folder, with the load of the machine beside it. The second measures, each in a process of its own, the peak
-resident memory that group maps and the test of the difference need.
+fresh folder, nothing cached, group results included, with the load of the machine beside it. The second measures, each
+in a process of its own, the peak resident memory that group maps and the test of the difference need.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "MRIInterpret"))
 
 
-def time_runs(table: Path, model: str, space: str, mask: str, subjects: int) -> None:
+def time_runs(table: Path, model: str, space: str, mask: str, subjects: int, native: bool) -> None:
     """Run the command at 1 and 2 workers and print a row for each."""
     lines = table.read_text(encoding="utf-8-sig").splitlines()[: subjects + 1]
-    print("| Workers | Subjects | Wall s per subject | Work s per subject | Peak memory of a worker | Load before |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| Workers | Subjects | Wall s | Wall s per subject | CPU s per subject | Peak memory of a worker | Load before |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for workers in (1, 2):
         with tempfile.TemporaryDirectory(dir=table.parent) as folder:
             part = table.parent / f"{Path(folder).name}.tsv"
@@ -36,7 +38,8 @@ def time_runs(table: Path, model: str, space: str, mask: str, subjects: int) -> 
             command = [sys.executable, "-m", "MRIInterpretLib.cli", "cohort", str(part), "-o", folder]
             command += ["--workers", str(workers), "--space", space, "--mask", mask, "--no-cache", "--no-scene"]
             command += ["--permutations", "0", "--json", *(["--model", model] if model else [])]
-            load, start = os.getloadavg()[0], time.monotonic()
+            command += ["--native" if native else "--no-native"]
+            load, start, used = os.getloadavg()[0], time.monotonic(), _cpu_of_children()
             environment = os.environ | {"PYTHONPATH": str(ROOT / "MRIInterpret")}
             try:
                 subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
@@ -44,9 +47,16 @@ def time_runs(table: Path, model: str, space: str, mask: str, subjects: int) -> 
                 part.unlink()
             wall = time.monotonic() - start
             units = [json.loads(path.read_text()) for path in Path(folder).rglob("*_unit.json")]
-            work = sum(sum(unit["seconds"].values()) for unit in units) / len(units)
+            cpu = (_cpu_of_children() - used) / len(units)
             peak = max(unit["peak_memory_bytes"] for unit in units) / 2**30
-            print(f"| {workers} | {len(units)} | {wall / len(units):.1f} | {work:.1f} | {peak:.2f} GiB | {load:.1f} |")
+            row = [workers, len(units), f"{wall:.0f}", f"{wall / len(units):.1f}", f"{cpu:.1f}"]
+            print("|", " | ".join(map(str, [*row, f"{peak:.2f} GiB", f"{load:.1f}"])), "|", flush=True)
+
+
+def _cpu_of_children() -> float:
+    """CPU seconds of the processes that ended, with their own: the command, its scheduler and its workers."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def maps_of(subjects: int) -> None:
@@ -82,9 +92,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", type=Path, nargs="?")
     parser.add_argument("--model", default="")
-    parser.add_argument("--space", default="mni")
+    parser.add_argument("--space", default="auto")
     parser.add_argument("--mask", default="auto")
-    parser.add_argument("--subjects", type=int, default=8)
+    parser.add_argument("--subjects", type=int, default=6)
+    parser.add_argument("--native", action="store_true", help="maps on each scan's grid too")
     parser.add_argument("--maps", action="store_true")
     parser.add_argument("--maps-of", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -95,7 +106,7 @@ def main() -> None:
         for subjects in (20, 200):
             subprocess.run([sys.executable, __file__, "--maps-of", str(subjects)], check=True)
     elif options.table:
-        time_runs(options.table.resolve(), options.model, options.space, options.mask, options.subjects)
+        time_runs(options.table.resolve(), options.model, options.space, options.mask, options.subjects, options.native)
     else:
         parser.error("give a table, or --maps")
 

@@ -24,8 +24,8 @@ from .table import read_table
 from .unit import Unit, input_hash, read_unit, subject_key
 from .validation import Cohort, InvalidTable, read_cohort
 
-_MAP_BYTES = 4 * 2**20  # a map on both grids with its sidecars, compressed: about this at 1 mm
-_PAGE_BYTES = 3 * 2**20
+_MAP_BYTES = 16 * 2**20  # a map on both grids with its sidecars, compressed: about this at 1 mm
+_PAGE_BYTES = 1 * 2**20
 
 
 @dataclass(frozen=True)
