@@ -27,10 +27,9 @@ sys.path.insert(0, str(ROOT / "MRIInterpret"))
 def time_runs(table: Path, model: str, space: str, mask: str, subjects: int, native: bool) -> None:
     """Run the command at 1 and 2 workers and print a row for each."""
     lines = table.read_text(encoding="utf-8-sig").splitlines()[: subjects + 1]
-    print(
-        "| Workers | Subjects | Wall s | Wall s per subject | CPU s per subject | Peak memory of a worker | Load before |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    heads = ["Workers", "Subjects", "Wall s", "Wall s per subject", "CPU s per subject", "Peak memory of a worker"]
+    print("|", " | ".join([*heads, "Load before"]), "|")
+    print("|" + " --- |" * 7, flush=True)
     for workers in (1, 2):
         with tempfile.TemporaryDirectory(dir=table.parent) as folder:
             part = table.parent / f"{Path(folder).name}.tsv"

@@ -23,9 +23,9 @@ _SHOWN_CORRELATIONS = 40
 def subjects(results: GroupResults) -> str:
     """Every subject with its prediction, linked to its page; and those that failed."""
     classes = results.plan.cohort.classes
-    heads = [("Subject", False), ("Group", False), ("Called", False), ("Right", False)]
+    heads = [("Subject", False), ("Group", False), ("Called", False), ("Correct", False)]
     heads += [(f"p({name})", True) for name in classes]
-    heads += [(results.plan.settings.target, True), ("Alignment", False), ("Seconds", True)]
+    heads += [(f"Logit {results.plan.settings.target}", True), ("Alignment", False), ("Seconds", True)]
     rows = []
     for unit, row in zip(results.units, results.predictions.to_dict("records"), strict=True):
         known = bool(unit.subject.group)
@@ -209,7 +209,7 @@ def correlations(results: GroupResults) -> str:
             escape(row["region"]),
             escape(row["covariate"]),
             escape(row["statistic"]),
-            number(row["value"], 2),
+            f"{row['value']:.2f}".replace("-", "−"),
             str(row["n"]),
             _chance(row["p"]),
             _chance(row["q"]),
