@@ -103,6 +103,21 @@ def test_where_the_peers_are_wrong() -> None:
     assert "modified inplace" in wrong["MONAI Grad-CAM, in-place ReLU after the layer"]
 
 
+def test_where_m3d_cam_is_right_and_where_not() -> None:
+    """As stored by ``make_m3d_cam_report.py``; that we differ there is what the tests below and of spellings say."""
+    report = json.loads(FILE.with_name("m3d_cam_report.json").read_text(encoding="utf-8"))
+    guided = report["guided backpropagation"]
+    assert guided["module"]["difference to guided backpropagation"] < 1e-6
+    assert report["Grad-CAM, difference to ours"] < 1e-5
+    for spelling in ("F.relu", "method"):
+        assert guided[spelling]["difference to the plain gradient"] < 1e-6
+        assert guided[spelling]["difference to guided backpropagation"] > 0.1
+    second = report["correlation of the second call with the first"]
+    assert second["guided Grad-CAM"] < 0.75
+    assert second["Grad-CAM"] > 1 - 1e-9
+    assert report["after one map"] == {"modules left in another mode": True, "gradients of the weights lost": True}
+
+
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_where_the_peers_are_wrong_we_are_not(spelling: str) -> None:
     x = volume((16, 16, 16))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from monai.networks import nets
+from MRIInterpretLib.attribution import Attributions, Explainer, available_methods, create_method
 from torch import Tensor, nn
 
 
@@ -22,6 +23,17 @@ class EncoderWithHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.encoder(x, True)[-1].mean((2, 3, 4)))
+
+
+class VoxelwiseWithHead(nn.Module):
+    """HighResNet, which gives scores for every voxel, averaged over space."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nets.HighResNet(spatial_dims=3, in_channels=1, out_channels=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x).mean((2, 3, 4))
 
 
 def _vit() -> nn.Module:
@@ -57,6 +69,7 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], int]] = {
         lambda: nets.EfficientNetBN("efficientnet-b0", spatial_dims=3, in_channels=1, num_classes=3, pretrained=False),
         32,
     ),
+    "HighResNet, averaged": (VoxelwiseWithHead, 16),
     "Regressor": (lambda: nets.Regressor((1, 24, 24, 24), (3,), channels=(8, 16), strides=(2, 2)), 24),
     "Classifier": (lambda: nets.Classifier((1, 24, 24, 24), 3, channels=(8, 16), strides=(2, 2)), 24),
     "ViT": (_vit, 32),
@@ -72,6 +85,19 @@ def build(name: str, seed: int = 0) -> tuple[nn.Module, Tensor]:
         model = make().eval().double()
         randomise_normalisation(model)
         return model, torch.rand(1, 1, size, size, size, dtype=torch.float64)
+
+
+def every_method(model: nn.Module, x: Tensor) -> Attributions:
+    """The maps of all methods there are, the slow ones with few samples, in float32; the model stays in float32."""
+    regions = torch.zeros(x.shape[2:], dtype=torch.int64)
+    regions[2:6, 8:16, 8:16] = 1
+    quick = {
+        "smoothgrad": {"samples": 2},
+        "integrated_gradients": {"steps": 2},
+        "occlusion": {"patch": 24, "stride": 24},
+    }
+    methods = [create_method(method, **quick.get(method, {})) for method in available_methods()]
+    return Explainer(model.float()).explain(x.float(), "predicted", methods, regions=regions)
 
 
 def randomise_normalisation(model: nn.Module) -> None:

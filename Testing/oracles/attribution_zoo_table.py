@@ -2,7 +2,8 @@
 
     peers/bin/python Testing/oracles/attribution_zoo_table.py > Testing/oracles/attribution_zoo.md
 
-Ours: largest difference of the gradient to autograd's (relative, float64), relative conservation error of LRP. Peers:
+Ours: how many of our methods gave finite maps, largest difference of the gradient to autograd's (relative, float64),
+relative conservation error of LRP with every composite. Peers:
 zennit's EpsilonPlus with its BatchNorm canonizer (the correlation of its map with our epsilon-plus), captum's LRP,
 guided backpropagation that differs from the plain gradient, MONAI's Grad-CAM on the layer we choose.
 """
@@ -31,7 +32,7 @@ from torchvision.models.video import mc3_18, r3d_18  # noqa: E402
 from zennit.attribution import Gradient  # noqa: E402
 from zennit.canonizers import SequentialMergeBatchNorm  # noqa: E402
 from zennit.composites import EpsilonPlus  # noqa: E402
-from zoo import ZOO, build, randomise_normalisation  # noqa: E402
+from zoo import ZOO, build, every_method, randomise_normalisation  # noqa: E402
 
 TARGET = 1
 COMPOSITES = list(composites())
@@ -109,7 +110,9 @@ def row(name: str, model: nn.Module, x: Tensor) -> str:
         return "yes"
 
     found = [tried(zennit), tried(captum_lrp), tried(guided), tried(monai)]
-    return f"| {name} | {error:.1e} | {exact} | {' | '.join(cells)} | {' | '.join(found)} |"
+    maps = every_method(model, x).values()
+    ran = sum(bool(torch.isfinite(one.map).all()) for one in maps)
+    return f"| {name} | {ran} of {len(maps)} | {error:.1e} | {exact} | {' | '.join(cells)} | {' | '.join(found)} |"
 
 
 def main() -> None:
@@ -120,8 +123,8 @@ def main() -> None:
     print(__doc__.split("\n\n", 2)[2])
     heads = [f"{name}, biases absorbed" for name in COMPOSITES]
     peers = ["zennit LRP", "captum LRP", "captum guided", "MONAI Grad-CAM"]
-    print(f"| network | gradient | epsilon, biases redistributed | {' | '.join(heads)} | {' | '.join(peers)} |")
-    print("|" + "---|" * (3 + len(heads) + len(peers)))
+    columns = ["network", "methods that run", "gradient", "epsilon, biases redistributed", *heads, *peers]
+    print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|")
     # The large ones last.
     for name, make in sorted(networks().items(), key=lambda item: item[0].startswith(("SE-", "Eff", "r3d", "mc3"))):
         print(row(name, *make()), flush=True)
