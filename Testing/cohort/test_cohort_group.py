@@ -13,8 +13,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from full_disk import files_no_longer_than
 from MRIInterpretLib.cohort.group import write_group
 from MRIInterpretLib.cohort.group_maps import template_brain
+from MRIInterpretLib.cohort.map_stage import make_maps
 from MRIInterpretLib.cohort.planning import Plan
 from MRIInterpretLib.cohort.subjects import Outcome
 from MRIInterpretLib.errors import Cancelled, UserError
@@ -155,6 +157,31 @@ def test_cancelling_keeps_the_earlier_group_results(finished: Plan, group: Path)
         write_group(finished, finished.units(), progress=stop)
     assert (group / "group.json").read_bytes() == before
     assert not list(finished.output.glob(".partial-*"))
+
+
+def test_a_full_disk_keeps_the_earlier_group_results(finished: Plan, group: Path) -> None:
+    before = (group / "group.json").read_bytes()
+    with files_no_longer_than(10_000), pytest.raises(UserError, match="Cannot write"):
+        write_group(finished, finished.units())
+    assert (group / "group.json").read_bytes() == before
+    assert not list(finished.output.glob(".partial-*"))
+
+
+def test_the_difference_by_cluster_enhancement(finished: Plan, tmp_path: Path) -> None:
+    plan = replace(finished, options=replace(finished.options, correction="tfce", permutations=19))
+    about = {"title": "LRP", "signed": True, "units": "logit"}
+    found = make_maps(plan, plan.units(), "lrp", about, tmp_path, lambda fraction: None)
+    assert found.difference["correction"] == "tfce"
+    assert found.difference["critical_tfce"] > 0
+    assert "critical_t" not in found.difference
+    enhanced, t = (volume(tmp_path / f"AD-minus-CN_{kind}.nii.gz") for kind in ("tfce", "t"))
+    assert enhanced.min() >= 0
+    place = np.unravel_index(enhanced.argmax(), enhanced.shape)
+    affine = nib.load(tmp_path / "AD-minus-CN_tfce.nii.gz").affine
+    assert np.linalg.norm(affine[:3, :3] @ place + affine[:3, 3] - [-26, -20, -15]) < 12  # where the blob is
+    assert t[place] > 0
+    assert found.difference["significant_voxels"] == int((enhanced >= found.difference["critical_tfce"]).sum()) > 0
+    assert "threshold-free cluster enhancement" in found.pictures["difference"].caption
 
 
 def test_the_group_scene(finished: Plan, group: Path, tmp_path: Path) -> None:

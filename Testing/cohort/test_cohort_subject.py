@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gc
 import json
 import os
 import weakref
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from cohort_scans import write_cohort, write_scan
+from full_disk import files_no_longer_than
 from MRIInterpretLib.cohort import folders, process
 from MRIInterpretLib.cohort.planning import Options, Plan, make_plan
 from MRIInterpretLib.cohort.unit import read_unit
@@ -126,18 +125,6 @@ def test_a_full_disk_is_told_apart_and_leaves_the_older_result(
     assert (explained.output / "sub-01" / "sub-01_unit.json").read_bytes() == before
     assert read_unit(explained.output, subject, explained.keys[subject.name]) is not None
     assert not list(explained.output.glob(".partial-*"))
-
-
-@contextlib.contextmanager
-def files_no_longer_than(size: int) -> Iterator[None]:
-    """The system refuses longer files, as a full disk or quota does, in the middle of a write."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_write_that_the_system_refuses_half_way(explained: Plan, tmp_path: Path) -> None:
