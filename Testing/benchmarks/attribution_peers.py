@@ -51,6 +51,7 @@ def grad_cam(model: nn.Module, x: Tensor, name: str) -> Tensor:
 
 def grad_cam_pp(model: nn.Module, x: Tensor, name: str, register_backward: bool = True) -> Tensor:
     """MONAI's Grad-CAM++, not rescaled, on the input's grid."""
+    model = copy.deepcopy(model)  # MONAI leaves its hooks behind
     cam = GradCAMpp(
         model, target_layers=LAYERS[name], postprocessing=lambda value: value, register_backward=register_backward
     )
@@ -59,7 +60,6 @@ def grad_cam_pp(model: nn.Module, x: Tensor, name: str, register_backward: bool 
 
 def panel(model: nn.Module, x: Tensor, name: str) -> None:
     """The six maps from the best combination of peers."""
-    model = copy.deepcopy(model)  # MONAI leaves hooks behind, which would slow the next turn down
     fine = relevance(model, x, 1.0)
     leaf = x.clone().requires_grad_()
     guided = GuidedBackprop(model).attribute(leaf, target=TARGET)

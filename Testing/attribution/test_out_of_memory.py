@@ -1,0 +1,98 @@
+"""Memory that runs out, and memory that is given back."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+import torch
+from MRIInterpretLib.attribution import PANEL, Explainer
+from MRIInterpretLib.attribution.engine import convolution_layer, kernels, stage
+from networks import plain, volume
+from state import assert_same, state
+from torch import Tensor, nn
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, places = plain(), volume(), []
+    wanted = Explainer(model).explain(x, 0, PANEL)
+    honest = Explainer._explain
+
+    def failing(self: Explainer, *args: object) -> object:
+        places.append((args[4], stage.LARGE))
+        if len(places) <= failures:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(self, *args)
+
+    monkeypatch.setattr(Explainer, "_explain", failing)
+    steps: list[str] = []
+    large = stage.LARGE
+    found = Explainer(model).explain(x, 0, PANEL, progress=lambda step, _: steps.append(step))
+    told = ["Out of GPU memory: in slabs", "Out of GPU memory: on the CPU"]
+    assert [step for step in steps if step.startswith("Out of")] == told[:failures]
+    assert [place for place, _ in places] == [None, None, "cpu"][: failures + 1]
+    assert places[1][1] < large == stage.LARGE
+    for name in PANEL:
+        torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+@pytest.mark.parametrize("suffices", ["slabs", "the CPU"])
+def test_memory_that_runs_out_inside_a_layer(suffices: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions run out of memory like a GPU's: for large maps until slabs are used, or all until the CPU is."""
+    model, x, steps = plain(), volume((24, 26, 25)), []
+    wanted = Explainer(model).explain(x, 0, PANEL)
+    name = {"forward": "convolve", "backward": "convolve_back"}[where]
+    honest, failures = getattr(kernels, name), []
+
+    def limited(y: Tensor, *rest: object) -> Tensor:
+        on_cpu = "Out of GPU memory: on the CPU" in steps
+        if not on_cpu and (suffices == "the CPU" or y.shape[-3] > 20):
+            failures.append(y.shape)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(y, *rest)
+
+    for module in (convolution_layer, stage):
+        monkeypatch.setattr(module, name, limited)
+    before = state(model)
+    found = Explainer(model).explain(x, 0, PANEL, progress=lambda step, _: steps.append(step))
+    told = ["Out of GPU memory: in slabs", "Out of GPU memory: on the CPU"]
+    assert [step for step in steps if step.startswith("Out of")] == told[: 1 + (suffices == "the CPU")]
+    assert len(failures) == (2 if suffices == "the CPU" else 1)
+    for method in PANEL:
+        torch.testing.assert_close(found[method].map, wanted[method].map, rtol=1e-5, atol=1e-8)
+    assert_same(before, state(model))
+
+
+def test_memory_that_runs_out_while_the_model_moves() -> None:
+    class Large(nn.Sequential):
+        def to(self, *args: object, **kwargs: object) -> nn.Module:
+            moves.append(str(args[0]))
+            if args[0] == torch.device("cpu:0"):  # stands for a GPU: another name than the model's own device
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().to(*args, **kwargs)
+
+    moves: list[str] = []
+    model, x = plain(), volume()
+    wanted = Explainer(model).explain(x, 0, "lrp")["lrp"]
+    found = Explainer(Large(*model)).explain(x, 0, "lrp", device="cpu:0")["lrp"]
+    assert moves == ["cpu:0", "cpu", "cpu:0", "cpu"]  # back each time, then where it is
+    assert torch.equal(found.map, wanted.map)
+
+
+def test_no_memory_is_left_behind() -> None:
+    def tensors() -> int:
+        return sum(isinstance(item, Tensor) for item in gc.get_objects())
+
+    explainer, x = Explainer(plain()), volume()
+    methods = [*PANEL, "smoothgrad", "occlusion", "integrated_gradients"]
+    explainer.explain(x, 0, methods)
+    gc.collect()
+    before = tensors()
+    gc.disable()  # nothing may wait for the garbage collector: on a GPU that would be memory
+    try:
+        explainer.explain(x, 0, methods)
+        assert tensors() == before
+    finally:
+        gc.enable()
