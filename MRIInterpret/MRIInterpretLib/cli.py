@@ -242,6 +242,50 @@ def train(
 
 
 @app.command()
+def benchmark(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results; a run there goes on.")] = Path(
+        "mri-interpret-benchmark"
+    ),
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of an installed model, or a bundle's folder; repeat it for training seeds of one."),
+    ] = None,
+    subjects: Annotated[int, typer.Option(help="Simulated subjects; CN, MCI and AD in turn.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same subjects.")] = 20261122,
+    label_maps: Annotated[
+        Path | None, typer.Option(help="Folder of FreeSurfer-style label maps; the template's anatomy if left out.")
+    ] = None,
+    anatomies: Annotated[str, typer.Option(help="Only these label maps: 02,08. Not those of the training.")] = "",
+    methods: Annotated[str, typer.Option(help="Names separated by commas; every method if left out.")] = "",
+    target: Annotated[str, typer.Option(help="The disease's class minus the healthy one's.")] = "AD-CN",
+    checks: Annotated[
+        int, typer.Option(help="AD subjects for faithfulness; half as many for randomisation and stability.")
+    ] = 20,
+    slow: Annotated[int, typer.Option(help="AD subjects for methods that take many passes (SmoothGrad ...).")] = 5,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep simulated subjects here, for other models; in the output if left out.")
+    ] = None,
+) -> None:
+    """Compare attribution methods on simulated atrophy, whose place is known. The same call goes on after a stop."""
+    from .command_line.benchmark import benchmark_command
+    from .command_line.explain import method_names
+    from .trust.benchmark_plan import Plan
+
+    benchmark_command(
+        output,
+        model or [],
+        Plan(subjects, seed, checks, checks, checks // 2, checks // 2, slow),
+        label_maps=label_maps,
+        names=[name.strip() for name in anatomies.split(",") if name.strip()],
+        methods=method_names(methods) if methods else None,
+        target=target,
+        device=device,
+        cache=cache,
+    )
+
+
+@app.command()
 def check(as_json: Json = False) -> None:
     """Tell whether the environment is sound; each failure with its remedy."""
     from .command_line.check import check_command

@@ -1,191 +1,245 @@
-"""The benchmark: subjects whose truth fits their image, measurements of known maps, and tables that add up."""
+"""The benchmark on one small network: what is measured, what a kill loses, what the command writes."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from MRIInterpretLib.attribution.registry import create_method
+from MRIInterpretLib.command_line.benchmark import chosen_anatomies, write_results
+from MRIInterpretLib.command_line.benchmark_picture import mean_map_picture
+from MRIInterpretLib.errors import Cancelled, UserError
 from MRIInterpretLib.models.plain_cnn import PlainCNN3d
+from MRIInterpretLib.progress import silent
 from MRIInterpretLib.simulation.anatomy import MODEL_GRID
 from MRIInterpretLib.simulation.template_anatomy import template_anatomy
 from MRIInterpretLib.trust.benchmark import measure_subject
-from MRIInterpretLib.trust.benchmark_tables import (
-    biology_table,
-    correctly_classified,
-    interval_table,
-    markdown,
-    ranking,
-    result_page,
-    volume_alone,
-)
-from MRIInterpretLib.trust.simulated import (
-    TruthSubject,
-    affected_labels,
-    atlas_on_model_grid,
-    strong_effect,
-    truth_subjects,
+from MRIInterpretLib.trust.benchmark_maps import mean_maps
+from MRIInterpretLib.trust.benchmark_plan import SLOW, Detail, Plan, fast_methods, slow_methods, titles
+from MRIInterpretLib.trust.benchmark_run import Contestant, affected_structures, contestant, on_grid, run_benchmark
+from MRIInterpretLib.trust.explained import Explained, random_copy
+from MRIInterpretLib.trust.simulated import TruthSubject, atlas_on_model_grid
+from MRIInterpretLib.trust.subject_cache import SubjectStream
+from MRIInterpretLib.volume import Grid
+
+METHODS = ("gradient", "gradient_x_input", "grad_cam")
+TINY = Plan(
+    subjects=3, seed=5, faithfulness=1, random_network=1, randomisation=1, stability=1, slow_methods=1, pictured=1
 )
 
 
 @pytest.fixture(scope="module")
-def subjects() -> dict[str, TruthSubject]:
-    return {given.group: given for given in truth_subjects([template_anatomy()], 3, seed=5)}
+def stream(tmp_path_factory: pytest.TempPathFactory) -> SubjectStream:
+    return SubjectStream([template_anatomy()], 5, tmp_path_factory.mktemp("subjects"))
 
 
-def test_only_disease_has_a_truth(subjects: dict[str, TruthSubject]) -> None:
-    assert list(subjects) == ["CN", "MCI", "AD"]
-    assert not subjects["CN"].truth.any()
-    assert not subjects["CN"].effect.any()
-    for group in ("MCI", "AD"):
-        given = subjects[group]
-        assert 0.002 < given.truth.sum() / given.mask.sum() < 0.1
-        assert not (given.truth & ~given.mask).any()
-
-
-def test_image_truth_and_hippocampus_lie_on_one_grid(subjects: dict[str, TruthSubject]) -> None:
-    given = subjects["AD"]
-    assert given.image.shape == (1, 1, *MODEL_GRID.shape)
-    image = given.image[0, 0].numpy()
-    assert not image[~given.mask].any()
-    # The disease shrinks the hippocampi on average, in both halves of the brain.
-    for half in (slice(0, 48), slice(48, 96)):
-        inside = np.zeros(MODEL_GRID.shape, bool)
-        inside[half] = given.hippocampus[half]
-        assert 100 < inside.sum() < 1500
-        assert given.effect[inside].mean() < -0.05
-        assert (given.truth & inside).any()
-    # Grey matter in the hippocampus is brighter than the fluid of the ventricles that took tissue's place.
-    fluid = given.mask & (given.effect > 0.6 * given.effect[given.mask].max())
-    assert image[given.hippocampus].mean() > image[fluid].mean()
-
-
-def test_number_and_seed_decide_a_subject(subjects: dict[str, TruthSubject]) -> None:
-    (again,) = truth_subjects([template_anatomy()], 3, seed=5, first=2)
-    assert again.name == subjects["AD"].name
-    assert np.array_equal(again.image.numpy(), subjects["AD"].image.numpy())
-    assert np.array_equal(again.truth, subjects["AD"].truth)
-
-
-def test_a_strong_effect_is_relative_to_the_strongest_in_the_brain() -> None:
-    effect = np.array([-0.5, 0.21, 0.19, 0.0, 9.0], np.float32)
-    mask = np.array([1, 1, 1, 1, 0], bool)
-    assert strong_effect(effect, mask).tolist() == [True, True, False, False, False]
-    assert not strong_effect(0 * effect, mask).any()
-
-
-def test_the_affected_regions_are_found_on_both_sides() -> None:
-    labels, names = atlas_on_model_grid()
-    affected = affected_labels(names)
-    found = sorted(names[label] for label in affected)
-    assert len(affected) % 2 == 0
-    assert len(affected) >= 8
-    for part in ("Hippocampus", "Amygdala", "entorhinal", "parahippocampal"):
-        assert sum(name.endswith(part) for name in found) == 2, part
-    assert set(affected) <= set(np.unique(labels))
-
-
-@pytest.mark.slow
-def test_a_subject_is_measured_with_every_method_and_baseline(subjects: dict[str, TruthSubject]) -> None:
+@pytest.fixture(scope="module")
+def tiny() -> Contestant:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         network = PlainCNN3d(channels=(4, 4), strides=(4, 2)).eval()
     labels, names = atlas_on_model_grid()
-    rows, maps = measure_subject(
-        network, subjects["AD"], ("gradient", "lrp"), labels, affected_labels(names), MODEL_GRID, with_stability=True
+    explained = Explained(
+        network,
+        (-1.0, 0.0, 1.0),
+        MODEL_GRID,
+        labels,
+        affected_structures(names),
+        {name: create_method(name) for name in METHODS},
+        {"smoothgrad": create_method("smoothgrad", samples=2)},
+        METHODS,
     )
-    assert list(maps) == ["gradient", "lrp", "summary"]
-    table = rows.pivot_table(index="method", columns="measure", values="value")
+    metadata = SimpleNamespace(grid=MODEL_GRID, percentiles=(0.5, 99.5))
+    bundle: Any = SimpleNamespace(metadata=metadata, network=network)
+    return Contestant("tiny", bundle, explained)
+
+
+@pytest.fixture(scope="module")
+def result(
+    tiny: Contestant, stream: SubjectStream, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, pd.DataFrame, int]:
+    """A run that is stopped in its second subject and then goes on: folder, rows, subjects measured at the stop."""
+    folder = tmp_path_factory.mktemp("benchmark")
+
+    def stop(step: str, fraction: float) -> None:
+        if step.startswith("Subject 2") and fraction > 0.34:
+            raise Cancelled(step)
+
+    with pytest.raises(Cancelled):
+        run_benchmark([tiny], stream, TINY, folder, stop)
+    kept = len(list((folder / "rows").glob("*.csv")))
+    return folder, run_benchmark([tiny], stream, TINY, folder), kept
+
+
+def test_a_stop_loses_at_most_one_subject(
+    result: tuple[Path, pd.DataFrame, int], tiny: Contestant, stream: Any
+) -> None:
+    folder, rows, kept = result
+    assert kept == 1
+    assert list(rows["subject"].unique()) == ["CN 0", "MCI 1", "AD 2"]
+    fresh, _ = measure_subject(tiny.explained, stream[1], TINY.detail(1))
+    again = rows[rows["subject"] == "MCI 1"]
+    assert np.allclose(again["value"], fresh["value"], rtol=1e-4, atol=1e-6, equal_nan=True)
+    steps: list[str] = []
+    run_benchmark([tiny], stream, TINY, folder, lambda step, fraction: steps.append(step))
+    assert len(steps) == 1, "everything is there: nothing is measured again"
+
+
+def test_what_is_measured(result: tuple[Path, pd.DataFrame, int], stream: SubjectStream, tiny: Contestant) -> None:
+    _, rows, _ = result
+    ill = rows[rows["group"] == "AD"]
+    table = ill.pivot_table(index="method", columns="measure", values="value", dropna=False)
     assert table.loc["uniform", "times chance"] == pytest.approx(1)
-    assert table.loc["uniform", "hippocampal density"] == pytest.approx(1)
-    place = {"mass", "times chance", "rank", "pointing", "auprc", "recall", "hippocampal density"}
-    for name in ("gradient", "lrp"):
-        measured = set(rows[rows["method"] == name]["measure"])
-        assert measured == place | {"faithfulness", "randomised", "icc"}
-    assert set(rows[rows["method"] == "summary"]["measure"]) == place | {"faithfulness"}
-    assert table["mass"].between(0, 1).all()
-    truth = subjects["AD"].truth
-    mass = np.maximum(maps["gradient"], 0)[subjects["AD"].mask]
-    expected = np.maximum(maps["gradient"], 0)[truth].sum() / mass.sum()
-    assert table.loc["gradient", "mass"] == pytest.approx(expected, rel=1e-5)
+    assert table.loc["effect", "structures"] >= 0
+    assert {"faithfulness", "randomised", "icc", "random network, times chance"} <= set(
+        ill[ill["method"] == "gradient"]["measure"]
+    )
+    assert {"faithfulness", "icc"} <= set(ill[ill["method"] == "summary"]["measure"])
+    assert "times chance" in set(ill[ill["method"] == "smoothgrad"]["measure"])
+    given = stream[2]
+    maps, _ = tiny.explained.explain(tiny.explained.network, given.image, given.mask, tiny.explained.methods)
+    values = maps["gradient"]
+    chance = given.truth.sum() / given.mask.sum()
+    for measure, part in (
+        ("times chance", np.abs(values)),
+        ("times chance, positive part", np.maximum(values, 0)),
+        ("times chance, negative part", np.maximum(-values, 0)),
+    ):
+        expected = part[given.truth].sum() / part[given.mask].sum() / chance
+        assert table.loc["gradient", measure] == pytest.approx(expected, rel=1e-4), measure
+    # Without disease there is no truth, but there is relevance in the hippocampi.
+    well = rows[rows["group"] == "CN"]
+    assert set(well["measure"]) == {
+        "hippocampal relevance",
+        "hippocampal density",
+        "hippocampal density, positive part",
+    }
+    row = well[(well["method"] == "gradient") & (well["measure"] == "hippocampal relevance")]
+    healthy = stream[0]
+    found, _ = tiny.explained.explain(tiny.explained.network, healthy.image, healthy.mask, tiny.explained.methods)
+    inside = healthy.hippocampus & healthy.mask
+    assert row["value"].iloc[0] == pytest.approx(found["gradient"][inside].mean(), rel=1e-4)
 
 
-def _rows() -> pd.DataFrame:
-    """Two networks, 40 subjects: method "good" finds more than "poor", "gone" has no answer for some."""
-    rng = np.random.default_rng(0)
-    found = []
-    for network in range(2):
-        for number in range(40):
-            group = ("CN", "MCI", "AD")[number % 3]
-            fraction = 5.0 - 0.03 * number - 0.5 * (group == "AD")
-            common = {"subject": f"{group} {number}", "group": group, "network": network, "fraction": fraction}
-            common |= {"predicted": 2 if number % 6 == 2 else 0, "contrast": float(group == "AD")}
-            for method, mean in (("good", 6.0), ("poor", 2.0), ("gone", 4.0)):
-                value = math.nan if method == "gone" and number % 2 else mean + rng.normal(0, 1)
-                found.append({**common, "method": method, "measure": "times chance", "value": value})
-            density = 10 - 2 * fraction
-            found.append({**common, "method": "good", "measure": "hippocampal density", "value": density})
-            found.append({**common, "method": "poor", "measure": "hippocampal density", "value": 1.0})
-    return pd.DataFrame(found)
+def test_a_random_copy_has_learned_nothing(tiny: Contestant, stream: SubjectStream) -> None:
+    before = {name: value.clone() for name, value in tiny.explained.network.state_dict().items()}
+    other = random_copy(tiny.explained, stream[0].image, 3)
+    for name, value in tiny.explained.network.state_dict().items():
+        assert torch.equal(value, before[name])
+        if value.ndim > 1:
+            assert not torch.allclose(value, other.state_dict()[name])
 
 
-def test_intervals_count_subjects_not_networks() -> None:
-    rows = _rows()
-    table = interval_table(rows).set_index(["method", "measure"])
-    good = table.loc[("good", "times chance")]
-    assert good["n"] == 40
-    assert good["low"] < good["mean"] < good["high"]
-    expected = rows[(rows["method"] == "good") & (rows["measure"] == "times chance")]["value"].mean()
-    assert good["mean"] == pytest.approx(expected)
-    assert table.loc[("gone", "times chance")]["n"] == 20
+def test_other_settings_are_refused(result: tuple[Path, pd.DataFrame, int], tiny: Contestant, stream: Any) -> None:
+    folder, _, _ = result
+    with pytest.raises(UserError, match="other settings \\(subjects\\)"):
+        run_benchmark([tiny], stream, replace(TINY, subjects=6), folder)
 
 
-def test_ranks_know_their_uncertainty() -> None:
-    order = ranking(_rows(), "times chance")
-    assert list(order["method"]) == ["good", "gone", "poor"]
-    best = order.iloc[0]
-    assert (best["rank"], best["low"], best["high"]) == (1, 1, 1)
-    even = _rows()
-    even["value"] = np.random.default_rng(1).normal(size=len(even))
-    spread = ranking(even, "times chance")
-    assert (spread["high"] - spread["low"]).max() >= 1
+def test_files_and_picture(result: tuple[Path, pd.DataFrame, int], tmp_path: Path) -> None:
+    folder, rows, _ = result
+    maps = mean_maps(["tiny"], TINY.subjects, folder)
+    assert {"scan", "mask", "effect", "gradient", "summary"} <= set(maps)
+    write_results(tmp_path, rows, maps, MODEL_GRID, titles())
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "tables", "tables.md", "maps.webp"}
+    assert (tmp_path / "maps.webp").read_bytes()[:4] == b"RIFF"
+    written = pd.read_csv(tmp_path / "rows.csv")
+    assert len(written) == len(rows)
+    assert {path.stem for path in (tmp_path / "tables").iterdir()} >= {"localisation", "checks", "biology"}
+    page = (tmp_path / "tables.md").read_text(encoding="utf-8")
+    assert "Gradient x input" in page
+    lone = {name: maps[name] for name in ("scan", "mask", "effect", "gradient")}
+    assert mean_map_picture(lone, MODEL_GRID, titles()) != mean_map_picture(maps, MODEL_GRID, titles())
 
 
-def test_low_is_good_where_low_is_good() -> None:
-    rows = _rows()
-    rows["measure"] = rows["measure"].replace("times chance", "randomised")
-    assert ranking(rows, "randomised")["method"].iloc[0] == "poor"
+def test_mean_maps_are_means_of_scaled_maps(tmp_path: Path, tiny: Contestant, stream: SubjectStream) -> None:
+    from MRIInterpretLib.trust.benchmark_maps import keep_maps, maps_path
+
+    given = stream[2]
+    values = [given.image[0, 0].numpy() * scale for scale in (1.0, -3.0)]
+    for index, array in enumerate(values):
+        keep_maps(maps_path(tmp_path, "a", index), given, {"m": array})
+    found = mean_maps(["a"], 2, tmp_path)
+    assert np.allclose(found["m"], 0, atol=1e-3), "scaled to 1 each, these two cancel"
+    assert np.allclose(found["mask"], given.mask)
+    assert np.allclose(found["effect"][given.mask], np.abs(given.effect[given.mask]), atol=2e-3)
+    assert mean_maps(["b"], 2, tmp_path) == {}
 
 
-def test_biology_and_volume() -> None:
-    rows = _rows()
-    table = biology_table(rows).set_index("method")
-    assert table.loc["good", "correlation"] == pytest.approx(-1)
-    assert math.isnan(table.loc["poor", "correlation"])
-    volume, model = volume_alone(rows)
-    assert model == 1.0
-    subjects = rows.drop_duplicates("subject")
-    ill = subjects[subjects["group"] == "AD"]["fraction"].to_numpy()
-    well = subjects[subjects["group"] == "CN"]["fraction"].to_numpy()
-    assert volume == pytest.approx(np.mean([a < b for a in ill for b in well]))
+def test_subjects_come_on_the_grid_of_the_model(stream: SubjectStream) -> None:
+    grid = Grid((60, 70, 60), np.array([[3.2, 0, 0, -95.0], [0, 3.2, 0, -128], [0, 0, 3.2, -88], [0, 0, 0, 1]]))
+    bundle: Any = SimpleNamespace(metadata=SimpleNamespace(grid=grid, percentiles=(1.0, 99.0)))
+    given = stream[2]
+    found = on_grid(given, bundle)
+    assert found.image.shape == (1, 1, *grid.shape)
+    assert 0 <= float(found.image.min()) <= float(found.image.max()) <= 1
+    assert not found.image[0, 0].numpy()[~found.mask].any()
+    ratio = grid.voxel_volume / MODEL_GRID.voxel_volume
+    assert found.mask.sum() * ratio == pytest.approx(given.mask.sum(), rel=0.05)
+    assert found.hippocampus.sum() * ratio == pytest.approx(given.hippocampus.sum(), rel=0.2)
+    same: Any = SimpleNamespace(metadata=SimpleNamespace(grid=MODEL_GRID, percentiles=(0.5, 99.5)))
+    assert on_grid(given, same) is given
 
 
-def test_only_rightly_classified_patients_are_explained() -> None:
-    rows = _rows()
-    right = correctly_classified(rows)
-    assert set(right["group"]) == {"AD"}
-    assert set(right["predicted"]) == {2}
-    none = correctly_classified(rows.assign(predicted=0))
-    assert set(none["group"]) == {"AD"}
+def test_the_plan_shares_no_anatomy_between_halves() -> None:
+    plan = Plan(subjects=200)
+    halves: dict[int, set[str]] = {}
+    for index in range(200):
+        halves.setdefault(index // 3 % 4, set()).add(plan.half(index, 4))
+    assert halves == {0: {"choose"}, 1: {"report"}, 2: {"choose"}, 3: {"report"}}
+    assert {plan.half(index, 1) for index in range(6)} == {"choose", "report"}
 
 
-def test_the_page_holds_every_table() -> None:
-    page = result_page(_rows(), {"good": "Good method"})
-    assert "40 simulated subjects (14 CN, 13 MCI, 13 AD), networks: 2" in page
-    assert "| Good method | " in page
-    assert "## Ranking by times chance" in page
-    assert "| Good method | -1.00 | 40 |" in page
-    lines = markdown(interval_table(_rows())).splitlines()
-    assert len({line.count("|") for line in lines}) == 1
+def test_the_plan_gives_costly_checks_to_ill_subjects_of_both_halves() -> None:
+    plan = Plan(subjects=200, faithfulness=40, slow_methods=8)
+    details = {index: plan.detail(index, 4) for index in range(200)}
+    checked = [index for index, one in details.items() if one.faithfulness]
+    assert len(checked) == 40
+    assert all(plan.group(index) == "AD" for index in checked)
+    assert sum(plan.half(index, 4) == "choose" for index in checked) == 20
+    assert sum(one.slow_methods for one in details.values()) == 8
+    assert all(details[index] == Detail() for index in range(200) if plan.group(index) != "AD")
+    assert Plan(subjects=9, faithfulness=40).detail(2).faithfulness
+    with pytest.raises(UserError, match="at least 3"):
+        Plan(subjects=2)
+    with pytest.raises(UserError, match="not be negative"):
+        Plan(slow_methods=-1)
+
+
+def test_every_composite_takes_part_and_has_a_title() -> None:
+    fast, slow = fast_methods(), slow_methods()
+    assert create_method("lrp") in fast.values(), "whatever the default is, it is measured"
+    assert create_method("lrp_grad_cam_pp") in fast.values()
+    assert len(set(fast.values())) == len(fast)
+    assert set(slow) == set(SLOW)
+    assert slow["integrated_gradients"].parameters()["steps"] == SLOW["integrated_gradients"]["steps"]
+    assert set(titles()) >= set(fast) | set(slow) | {"summary", "edges"}
+    assert len({titles()[key] for key in fast}) == len(fast)
+    assert list(fast_methods(["grad_cam"])) == ["grad_cam"]
+
+
+def test_anatomies_are_named_by_the_ends_of_their_files(tmp_path: Path) -> None:
+    (tmp_path / "labels_02.nii.gz").write_bytes(b"")
+    with pytest.raises(UserError, match="called '99'"):
+        chosen_anatomies(tmp_path, ["02", "99"], silent)
+    with pytest.raises(UserError, match="--label-maps"):
+        chosen_anatomies(None, ["02"], silent)
+
+
+def test_a_model_without_the_classes_is_refused() -> None:
+    bundle: Any = SimpleNamespace(metadata=SimpleNamespace(classes=("sick", "well"), grid=MODEL_GRID))
+    with pytest.raises(UserError, match="AD"):
+        contestant(bundle)
+
+
+def test_a_subject_without_the_disease_has_no_localisation(tiny: Contestant, stream: SubjectStream) -> None:
+    given: TruthSubject = stream[0]
+    rows, maps = measure_subject(tiny.explained, given, Detail(), None)
+    assert "times chance" not in set(rows["measure"])
+    assert set(maps) == {*METHODS, "summary"}

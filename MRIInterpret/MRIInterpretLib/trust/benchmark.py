@@ -3,133 +3,103 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ..summary import summarise
-from ..volume import Grid
-from .checks import explain_again
-from .faithfulness_checks import check_correlation
-from .localisation import edge_detector, localise, uniform_map
-from .neutral import template_neutral
+from ..progress import ProgressCallback, silent
+from .aggregations import BY_FAITHFULNESS, weighted
+from .benchmark_checks import as_subject, faithfulness_rows, joined_maps, stability_rows
+from .benchmark_plan import ILL, Detail
+from .benchmark_rows import gain, hippocampal_rows, localisation_rows
+from .explained import Explained
 from .randomisation import upper_half_similarity
 from .simulated import TruthSubject
-from .stability import stability
-from .subject import Maps, Subject, explained_values
+from .subject import Maps, explained_values
 
 if TYPE_CHECKING:
     from torch import nn
 
-CONTRAST = (-1.0, 0.0, 1.0)  # AD - CN
+RESIDUE = "random network, "
 
 
 def measure_subject(
-    network: nn.Module,
+    explained: Explained,
     given: TruthSubject,
-    methods: Sequence[Any],
-    labels: NDArray[np.int64],
-    affected: Sequence[int],
-    grid: Grid,
+    detail: Detail,
+    untrained: nn.Module | None = None,
     *,
-    device: str | None = None,
-    with_stability: bool = False,
     seed: int = 0,
+    progress: ProgressCallback = silent,
 ) -> tuple[pd.DataFrame, Maps]:
     """All measurements of one subject.
 
     Parameters
     ----------
-    network
-        Of three classes CN, MCI, AD, in evaluation mode; the contrast AD - CN is explained.
+    explained
+        The network and the methods.
     given
         The simulated scan and its truth.
-    methods
-        Names or configured methods of the attribution room.
-    labels, affected
-        Atlas on the model's grid, and the labels that the disease changes.
-    grid
-        The model's.
-    device
-        Where to compute; where the network is if left out.
-    with_stability
-        Also explain changed copies of the scan (three more explanations).
+    detail
+        Which costly checks.
+    untrained
+        From :func:`random_copy`; its maps are localised too where ``detail`` says so.
     seed
         Of everything random.
+    progress
+        Told after each part; may raise Cancelled.
 
     Returns
     -------
     rows, maps
-        Long table: method, measure, value; and the maps by method, "summary" included.
+        Long table: method, measure, value; and the maps by key, "summary" included.
     """
     import torch
 
-    image = given.image.to(device) if device else given.image
-    network = network.to(device) if device else network
-    explain = explain_again(methods, given.mask, labels, device)
-    names = tuple(_keys(methods))
-    maps: dict[str, NDArray[np.floating]] = dict(explain(network, image, CONTRAST, names))
-    summary = summarise(maps, given.mask, grid, labels)
-    everything = {**maps, "summary": np.asarray(summary.score.array)}
-    spacing = tuple(float(size) for size in grid.spacing)
-    subject = Subject(
-        network,
-        image,
-        CONTRAST,
-        everything,
-        given.mask,
-        labels,
-        (spacing[0], spacing[1], spacing[2]),
-        explain,
-        neutral=template_neutral(given.image[0, 0].numpy(), given.mask, grid),
-    )
-    rows: list[tuple[str, str, float]] = []
-    for verdict in check_correlation(subject, seed):
-        rows.append((verdict.method, "faithfulness", verdict.value))
-    rows += [(name, "randomised", found.spearman) for name, found in upper_half_similarity(subject, seed).items()]
-    if with_stability:
-        rows += [(name, "icc", found.icc) for name, found in stability(subject).items()]
-    intensity = given.image[0, 0].numpy()
-    baselines = {
-        "uniform": uniform_map(given.mask),
-        "brightness": intensity,
-        "edges": edge_detector(intensity, given.mask),
-    }
-    for name, values in {**everything, **baselines}.items():
-        if given.truth.any():
-            rows += _localisation(name, values, given, labels, affected)
-        rows.append((name, "hippocampal density", _density(values, given)))
-    logit = float(explained_values(network, image, CONTRAST)[0])
+    network = explained.network.to(explained.device) if explained.device else explained.network
+    image = given.image.to(explained.device) if explained.device else given.image
+    name = f"Measuring {given.name}"
+    progress(name, 0.0)
+    maps, resolution = explained.explain(network, image, given.mask, explained.methods)
+    if detail.slow_methods:
+        slow, _ = explained.explain(network, image, given.mask, explained.slow)
+        maps |= slow
+    progress(name, 0.3)
+    ill = given.group == ILL
+    joined = joined_maps(explained, maps, given.mask, resolution, every_way=ill)
+    rows = localisation_rows(explained, given, maps, joined) if ill else []
+    rows += hippocampal_rows(given, maps, joined)
+    progress(name, 0.5)
+    if untrained is not None and detail.random_network:
+        random_maps, _ = explained.explain(untrained, image, given.mask, explained.methods)
+        for key, values in random_maps.items():
+            rows.append((key, RESIDUE + "times chance", gain(np.abs(values), given.mask, given.truth)))
+    progress(name, 0.6)
+    single = {key: values for key, values in maps.items() if key not in explained.slow}
+    if detail.faithfulness:
+        faithful = faithfulness_rows(explained, given, network, image, {**maps, **joined}, seed)
+        rows += faithful
+        weights = {key: value for key, _, value in faithful if math.isfinite(value)}
+        by_faithfulness = weighted(maps, given.mask, explained.grid, resolution, weights)
+        if by_faithfulness is not None:
+            rows += localisation_rows(explained, given, {}, {BY_FAITHFULNESS: by_faithfulness}, with_baselines=False)
+    progress(name, 0.7)
+    if detail.randomisation:
+        subject = as_subject(explained, given, network, image, single)
+        rows += [(key, "randomised", found.spearman) for key, found in upper_half_similarity(subject, seed).items()]
+    progress(name, 0.85)
+    if detail.stability:
+        rows += stability_rows(explained, given, network, image, {**single, **joined}, seed)
     with torch.inference_mode():
-        predicted = int(torch.argmax(network(image), dim=1))
+        logits = network(image)
+        predicted = int(torch.argmax(logits, dim=1))
     frame = pd.DataFrame(rows, columns=["method", "measure", "value"])
-    frame.insert(0, "subject", given.name)
-    frame.insert(1, "group", given.group)
-    frame["predicted"], frame["contrast"], frame["fraction"] = predicted, logit, given.fraction
-    return frame, everything
-
-
-def _keys(methods: Sequence[Any]) -> list[str]:
-    from ..attribution.registry import resolve_methods
-
-    return list(resolve_methods(list(methods)))
-
-
-def _localisation(
-    name: str, values: NDArray[Any], given: TruthSubject, labels: NDArray[np.int64], affected: Sequence[int]
-) -> list[tuple[str, str, float]]:
-    found = localise(values, given.truth, given.mask, labels, affected)
-    gain = found.mass / found.chance if found.chance > 0 else math.nan
-    measured = {**found.as_dict(), "times chance": gain}
-    return [(name, measure, value) for measure, value in measured.items() if measure != "chance"]
-
-
-def _density(values: NDArray[Any], given: TruthSubject) -> float:
-    """Positive relevance per voxel in the subject's own hippocampi over that of the whole brain."""
-    positive = np.maximum(np.asarray(values, dtype=np.float64), 0)
-    inside = given.hippocampus & given.mask
-    whole = positive[given.mask].mean()
-    return float(positive[inside].mean() / whole) if whole > 0 and inside.any() else math.nan
+    contrast = float(explained_values(network, image, explained.target)[0])
+    right = predicted == int(np.argmax(explained.target)) if len(explained.target) > 1 else contrast > 0
+    facts = {"subject": given.name, "group": given.group, "anatomy": given.anatomy, "called_ill": bool(right)}
+    for position, (key, value) in enumerate(facts.items()):
+        frame.insert(position, key, value)
+    frame["contrast"], frame["fraction"] = contrast, given.fraction
+    progress(name, 1.0)
+    return frame, {**maps, **{key: values for key, values in joined.items() if key == "summary"}}

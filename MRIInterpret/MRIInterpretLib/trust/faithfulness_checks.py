@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ SETS, GROUPS = 32, 8  # an eighth of the brain at a time; larger sets leave what
 BLOCK_MM = 16.0
 BLUR_MM = 12.0
 STEPS, RANDOM_ORDERS = 8, 4
+# On simulated subjects the true effect itself does not pass on every single one: Testing/benchmarks/README.md.
+_ONE_SCAN = " On a single scan this check is noisy; it reads better as a mean over many subjects."
 _NO_ORDER = "The map rates all parts of the brain the same, or the model's value does not change with them."
 
 
@@ -73,9 +76,17 @@ def _image(subject: Subject) -> NDArray[np.float32]:
 
 
 def check_correlation(
-    subject: Subject, seed: int = 0, progress: ProgressCallback = silent, sets: int = SETS
+    subject: Subject,
+    seed: int = 0,
+    progress: ProgressCallback = silent,
+    sets: int = SETS,
+    unsigned: Sequence[str] = ("summary",),
 ) -> list[Verdict]:
-    """One verdict per map, the summary's included, from the same few answers of the network."""
+    """One verdict per map, the summary's included, from the same few answers of the network.
+
+    Maps named in ``unsigned`` say where the evidence is, for or against the target: what they mark should move the
+    model's value in whichever direction, so they are compared with the size of the change.
+    """
     parts = blocks(subject.inside, _block_size(subject))
     taken = random_sets(parts, sets, GROUPS, np.random.default_rng(seed))
     neutral = _neutral(subject, _image(subject))
@@ -83,8 +94,9 @@ def check_correlation(
     drops = explained_values(subject.network, subject.image, subject.target)[0] - values(taken)
     verdicts = []
     for method, relevance in subject.maps.items():
-        threshold = chance_correlation(relevance, parts, taken, drops, np.random.default_rng(seed))
-        value = faithfulness_correlation(relevance, parts, taken, drops)
+        moved = np.abs(drops) if method in unsigned else drops
+        threshold = chance_correlation(relevance, parts, taken, moved, np.random.default_rng(seed))
+        value = faithfulness_correlation(relevance, parts, taken, moved)
         passed = value > threshold
         sentence = (
             f"With random eighths of the brain made neutral ({sets} times), the relevance taken out and the change of "
@@ -95,6 +107,7 @@ def check_correlation(
             if passed
             else f"not more than chance allows (up to {threshold:.2f} in 95 of 100 shuffled maps)."
         )
+        sentence += _ONE_SCAN
         if math.isnan(value):
             sentence = "The map, or the model's answer, does not change between parts of the brain."
         verdicts.append(judge(method, CORRELATION, value, threshold, passed, sentence))

@@ -34,6 +34,8 @@ class TruthSubject:
         Group and number.
     group
         CN, MCI or AD.
+    anatomy
+        Name of the base anatomy.
     image
         (1, 1, I, J, K) float32, as the network gets it.
     mask
@@ -51,6 +53,7 @@ class TruthSubject:
 
     name: str
     group: str
+    anatomy: str
     image: torch.Tensor
     mask: NDArray[np.bool_]
     effect: NDArray[np.float32]
@@ -115,6 +118,7 @@ def truth_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: int,
     return TruthSubject(
         name=f"{group} {index}",
         group=group,
+        anatomy=anatomy.name,
         image=scan.image[None],
         mask=mask,
         effect=effect,

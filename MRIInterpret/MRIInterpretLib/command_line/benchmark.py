@@ -1,0 +1,121 @@
+"""`mri-interpret benchmark`: attribution methods of a model against simulated atrophy, whose place is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..errors import UserError
+from ..progress import ProgressCallback
+from .explain import check_writable
+from .terminal import shown_progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ..simulation.anatomy import Anatomy
+    from ..trust.benchmark_plan import Plan
+    from ..volume import Grid
+
+
+def benchmark_command(
+    output: Path,
+    models: Sequence[str],
+    plan: Plan,
+    *,
+    label_maps: Path | None = None,
+    names: Sequence[str] = (),
+    methods: Sequence[str] | None = None,
+    target: str = "AD-CN",
+    device: str = "auto",
+    cache: Path | None = None,
+) -> None:
+    """Run the benchmark, or go on with it, and write its tables and picture into ``output``.
+
+    Parameters
+    ----------
+    models
+        Names of installed models or bundles' folders: training seeds of one network, or the one that is asked about.
+    label_maps, names
+        Folder of label maps, and which of them (ends of their names); the template's anatomy without a folder.
+    methods
+        Names; every method if left out.
+    cache
+        Where simulated subjects are kept; in ``output`` if left out.
+    """
+    from ..explain import choose_device
+    from ..models.registry import DEFAULT_MODEL, find_model
+    from ..trust.benchmark_maps import mean_maps
+    from ..trust.benchmark_plan import titles
+    from ..trust.benchmark_run import contestant, run_benchmark
+    from ..trust.subject_cache import SubjectStream
+
+    check_writable(output)
+    place = choose_device(device)
+    bundles = [find_model(model) for model in (models or [DEFAULT_MODEL])]
+    if len({bundle.hash for bundle in bundles}) < len(bundles):
+        raise UserError("The same model was given twice: give each training seed once.")
+    contestants = [contestant(bundle, target, methods, place) for bundle in bundles]
+    with shown_progress({}) as progress:
+        anatomies = chosen_anatomies(label_maps, names, progress)
+        stream = SubjectStream(anatomies, plan.seed, cache or output / "subjects")
+        rows = run_benchmark(contestants, stream, plan, output, progress)
+        progress("Drawing", 0.0)
+        maps = mean_maps([one.name for one in contestants], plan.subjects, output)
+        write_results(output, rows, maps, contestants[0].explained.grid, titles())
+        progress("Drawing", 1.0)
+    typer.echo(f"Results: {output / 'tables.md'}")
+
+
+def chosen_anatomies(folder: Path | None, names: Sequence[str], progress: ProgressCallback) -> list[Anatomy]:
+    """Base anatomies, in the order of their files' names.
+
+    Raises
+    ------
+    UserError
+        If there is none of a name.
+    """
+    from ..simulation.anatomy import list_label_maps, read_anatomy
+    from ..simulation.template_anatomy import template_anatomy
+
+    if folder is None:
+        if names:
+            raise UserError("--anatomies names label maps: give their folder with --label-maps.")
+        progress("Building the template's anatomy", 0.0)
+        return [template_anatomy()]
+    paths = list_label_maps(folder)
+    if names:
+        by_name = {name: [path for path in paths if path.name.split(".")[0].endswith(f"_{name}")] for name in names}
+        missing = [name for name, found in by_name.items() if not found]
+        if missing:
+            raise UserError(f"{folder} holds no label map called '{missing[0]}'.")
+        chosen = {path for found in by_name.values() for path in found}
+        paths = [path for path in paths if path in chosen]
+    anatomies = []
+    for number, path in enumerate(paths):
+        progress(f"Registering {path.name}", number / len(paths))
+        anatomies.append(read_anatomy(path))
+    return anatomies
+
+
+def write_results(
+    output: Path, rows: pd.DataFrame, maps: Mapping[str, NDArray[np.float32]], grid: Grid, titles: Mapping[str, str]
+) -> None:
+    """tables.md, one CSV per table, rows.csv with everything measured, and the picture if there are maps."""
+    from ..atomic import replacing, write_bytes, write_text
+    from ..trust.benchmark_page import result_page, result_tables
+    from .benchmark_picture import mean_map_picture
+
+    with replacing(output / "rows.csv") as aside:
+        rows.to_csv(aside, index=False, float_format="%.6g")
+    for name, table in result_tables(rows).items():
+        with replacing(output / "tables" / f"{name}.csv") as aside:
+            table.to_csv(aside, index=False, float_format="%.4g")
+    write_text(output / "tables.md", result_page(rows, titles))
+    if maps:
+        write_bytes(output / "maps.webp", mean_map_picture(maps, grid, titles))
