@@ -80,6 +80,8 @@ class MRIInterpretParameterNode:
     opacity - Of the map over the scan.
     topPercent - Share of the brain's voxels that is shown.
     show3D - Whether the map is rendered in 3D.
+    cohortTable - The participants table, or a BIDS folder.
+    cohortOutput - Folder of the cohort's results.
 
     The brain mask, a segmentation or a label volume, is the node reference "maskNode" of the same MRML node.
     """
@@ -99,6 +101,8 @@ class MRIInterpretParameterNode:
     opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.75
     topPercent: Annotated[float, WithinRange(0.1, 100.0)] = 10.0
     show3D: bool = True
+    cohortTable: str = ""
+    cohortOutput: str = ""
 
 
 class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -133,6 +137,7 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called before the module is reloaded or Slicer ends: nothing may be left running."""
         if self.logic:
             self.logic.cancel()
+            self.logic.cancelCohort()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -145,8 +150,10 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
 
     def onSceneStartClose(self, _caller, _event) -> None:
-        """A result of a scene that is gone has no place: the run ends with it."""
+        """A result of a scene that is gone has no place: the run ends with it. A cohort's results are files."""
         self.logic.cancel()
+        if self.logic.cohortBuilding:
+            self.logic.cancelCohort()
         self.setParameterNode(None)
         self.logic.releaseResults()
 
@@ -193,6 +200,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         self._runner = None
+        self._cohortRunner = None
         self._results = {}
 
     def getParameterNode(self) -> MRIInterpretParameterNode:
@@ -202,6 +210,16 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
     def running(self) -> bool:
         """Whether a worker process is at work, or its result is being put into the scene."""
         return self._runner is not None and self._runner.running
+
+    @property
+    def cohortRunning(self) -> bool:
+        """The same of a cohort."""
+        return self._cohortRunner is not None and self._cohortRunner.running
+
+    @property
+    def cohortBuilding(self) -> bool:
+        """Whether a cohort's group results are being put into the scene."""
+        return self._cohortRunner is not None and self._cohortRunner.building
 
     def loadSample(self):
         """Load the scan that ships with the module; returns its volume node."""
@@ -240,8 +258,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         """
         from MRIInterpretLib.panel import logic
 
-        if self.running:
-            raise RuntimeError("an explanation is running")
+        self._checkIdle()
         maskNode = options.pop("maskNode", None)
         worker = logic.start(inputVolume, mask_node=maskNode, command=command, **options)
 
@@ -257,6 +274,36 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         if self._runner is not None:
             self._runner.cancel()
             self._runner = None
+
+    def startCohort(self, participants, output, onProgress, onFinished, command=None, **options):
+        """Explain many scans in worker processes and compare groups; returns at once.
+
+        :param participants: table (CSV, TSV) or BIDS folder; empty to load the group results that output holds.
+        :param output: folder; participants that are complete in it are kept.
+        :param onProgress: as for startExplain.
+        :param onFinished: called with the nodes of the group results, or with None and one sentence.
+        :param options: model, methods, target, device, mask, space, workers, ...
+        """
+        from MRIInterpretLib.panel import cohort_logic
+        from MRIInterpretLib.panel.runner import Runner
+
+        self._checkIdle()
+        worker = cohort_logic.start(participants, output, command=command, **options)
+
+        def finish(done):
+            return cohort_logic.finish(slicer.mrmlScene, worker, done)
+
+        self._cohortRunner = Runner(worker, finish, onProgress, onFinished)
+
+    def cancelCohort(self) -> None:
+        """End a running cohort; participants that are complete stay in its folder."""
+        if self._cohortRunner is not None:
+            self._cohortRunner.cancel()
+            self._cohortRunner = None
+
+    def _checkIdle(self) -> None:
+        if self.running or self.cohortRunning:
+            raise RuntimeError("a job is running")
 
     def results(self):
         """Names of the results in the scene, oldest first."""

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("slicer")
 pytest.importorskip("PySide6")
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("host", "models")]
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("host", "models", "cohort")]
 
 # ruff: noqa: E402 - what follows is found by the line above
 from bundles import write_small_bundle

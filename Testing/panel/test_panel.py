@@ -183,11 +183,6 @@ def test_closing_the_scene_empties_the_panel_and_a_new_scan_can_be_chosen(shown,
     assert not shown.ui.explainButton.enabled
 
 
-def test_the_cohort_section_says_why_it_is_not_to_be_pressed(widget):
-    assert not widget.ui.runCohortButton.enabled
-    assert widget.ui.runCohortButton.toolTip == widget.ui.cohortLabel.text != ""
-
-
 def test_cleaning_up_drops_every_observer(host, widget):
     scene = host.headless.scene
     parameters = widget._parameterNode

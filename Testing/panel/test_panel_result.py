@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from MRIInterpretLib.panel import map_display
 from MRIInterpretLib.scene import views
-from panel_nodes import composites, offsets, pick
+from MRIInterpretLib.scene.colours import read_table
+from MRIInterpretLib.trust.verdict import judge, not_applicable
+from panel_nodes import composites, items, offsets, pick
 
 
 def test_without_a_result_nothing_of_it_can_be_pressed(widget):
@@ -26,7 +30,8 @@ def test_the_result_shows_prediction_probabilities_and_warnings(shown, small_exp
     assert [bar.format.split(":")[0] for bar in bars] == ["CN", "MCI", "AD"]
     for bar, value in zip(bars, small_explanation.prediction.probabilities.values(), strict=True):
         assert bar.value == round(1000 * value)
-    assert small_explanation.warnings[0] in ui.warningsLabel.text
+    assert ui.warningsTextEdit.plainText == "\n".join(small_explanation.warnings)
+    assert not ui.warningsTextEdit.isHidden()
 
 
 def test_choosing_a_map_lays_it_over_the_slices(shown, host, small_explanation):
@@ -151,12 +156,68 @@ def test_the_agreement_table_names_the_methods(shown, small_explanation):
     assert {table.item(n, 0).text() for n in range(3)} == {"LRP", "Guided backpropagation"}
 
 
-def test_colours_of_unsigned_maps_can_be_changed(shown):
-    combo = shown.ui.coloursComboBox
-    assert combo.count >= 1
-    assert combo.currentText == "Inferno"
+def test_colours_can_be_changed_in_the_slices_and_in_3d(shown):
+    nodes, combo = shown.panel.result.result.nodes, shown.ui.coloursComboBox
+    offered = {key: [title for title, _ in map_display.colour_choices(nodes, key)] for key in ("summary", "lrp")}
+    assert offered["summary"] == ["Inferno", "Magma", "Plasma", "Viridis", "Cividis"]
+    assert len(offered["lrp"]) == 3
+    for row, key in enumerate(("summary", "lrp")):
+        shown.ui.mapList.setCurrentRow(row)
+        other = nodes.maps["grad_cam_pp"].GetDisplayNode().GetColorNodeID()
+        for title, name in [*map_display.colour_choices(nodes, key)[1:], map_display.colour_choices(nodes, key)[0]]:
+            pick(combo, name)
+            assert combo.currentText == title
+            display = map_display.node_of(nodes, key).GetDisplayNode()
+            wanted = np.array([colour for _, colour in read_table(name)])
+            table = display.GetColorNode().GetLookupTable()
+            shown_colours = np.array([table.GetTableValue(n) for n in range(len(wanted))])
+            np.testing.assert_allclose(shown_colours[:, :3], wanted[:, :3], atol=0.003)
+            rendering = next(n for n in views.nodes_of(display.GetScene(), rendering_class()) if n.GetVisibility())
+            brightest = [0.0] * 3
+            rendering.GetVolumePropertyNode().GetColor().GetColor(display.GetWindowLevelMax(), brightest)
+            np.testing.assert_allclose(brightest, wanted[-1, :3], atol=0.003)
+        assert nodes.maps["grad_cam_pp"].GetDisplayNode().GetColorNodeID() == other
+
+
+def rendering_class():
+    return "vtkMRMLGPURayCastVolumeRenderingDisplayNode"
+
+
+def test_a_chosen_colour_map_keeps_the_threshold_of_a_signed_map(shown, small_explanation):
     shown.ui.mapList.setCurrentRow(1)
-    assert shown.ui.coloursComboBox.currentText == "Blue and red, dark at zero"
+    shown.ui.topSlider.value = 5.0
+    pick(shown.ui.coloursComboBox, "MRIInterpretSignedPurpleGreen")
+    node = shown.panel.result.result.nodes.maps["lrp"]
+    values = small_explanation.maps["lrp"].native.array
+    assert shown_share(node, values) == pytest.approx(0.05, abs=0.012)
+    shown.ui.mapList.setCurrentRow(0)
+    shown.ui.mapList.setCurrentRow(1)
+    assert shown.ui.coloursComboBox.currentText == "Purple and green, dark at zero"
+
+
+def test_each_verdict_has_an_icon_of_its_own_and_what_was_not_checked_has_none(widget, host, scan, small_explanation):
+    import slicer
+    from MRIInterpretLib.panel import logic
+
+    verdicts = (
+        judge("lrp", "randomisation", 0.1, 0.5, True, "It depends on the weights."),
+        not_applicable("lrp", "conservation", "It does not conserve."),
+        judge("guided_backprop", "randomisation", 0.9, 0.5, False, "It hardly depends on the weights."),
+        judge("guided_backprop", "faithfulness", 0.9, 0.5, True, "It finds what matters."),
+        not_applicable("grad_cam_pp", "conservation", "It does not conserve."),
+    )
+    checked = dataclasses.replace(small_explanation, verdicts=verdicts)
+    logic.show(slicer.mrmlScene, checked, scan)
+    widget._parameterNode.inputVolume = scan
+    widget.panel.update()
+    entries = items(widget.ui.mapList)
+    pictures = {
+        name: item.icon().pixmap(16, 16).toImage() for name, item in entries.items() if not item.icon().isNull()
+    }
+    assert set(pictures) == {"lrp", "guided_backprop", "grad_cam_pp"}
+    assert pictures["lrp"] != pictures["guided_backprop"] != pictures["grad_cam_pp"] != pictures["lrp"]
+    assert entries["summary"].toolTip().startswith("Not checked")
+    assert "It hardly depends" in entries["guided_backprop"].toolTip()
 
 
 def test_the_report_is_saved(shown, host, tmp_path):

@@ -3,6 +3,8 @@
 Over a grey scan, dark must mean little and bright must mean much, on both sides of zero. So the sequential table is
 matplotlib's inferno (CC0) without its black beginning, and the diverging one is drawn in CIELAB: from a dark centre,
 lightness rises linearly and equally on both sides, over blue to pale blue below zero, over red to pale orange above.
+Others are offered for readers who are used to them: matplotlib's viridis, cividis, magma and plasma (CC0), purple and
+green in place of blue and red, and blue and red with a light centre, as figures on white paper have it.
 
 Run it as ``python Testing/tools/make_colour_tables.py``; a test compares what it would write with what ships.
 """
@@ -51,10 +53,12 @@ def srgb_to_lab(rgb: Colours) -> Colours:
     return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
 
 
-def _arm(hue_from: float, hue_to: float, peak: float, steps: int) -> Colours:
-    """Dark grey to a light colour, (steps, 3) in CIELAB; chroma rises at first and stays inside sRGB."""
+def _arm(
+    hue_from: float, hue_to: float, peak: float, steps: int, lightness_from: float = 14.0, lightness_to: float = 82.0
+) -> Colours:
+    """Grey to a colour, dark to light unless told otherwise, (steps, 3) in CIELAB; chroma stays inside sRGB."""
     t = np.linspace(0, 1, steps)
-    lightness = 14 + 68 * t
+    lightness = lightness_from + (lightness_to - lightness_from) * t
     hue = np.radians(hue_from + (hue_to - hue_from) * t)
     chroma = peak * np.sin(np.pi * 0.8 * t) ** 0.9
     direction = np.stack([np.cos(hue), np.sin(hue)], axis=1)
@@ -67,19 +71,33 @@ def _arm(hue_from: float, hue_to: float, peak: float, steps: int) -> Colours:
     return np.column_stack([lightness, direction * low[:, None]])
 
 
+_HALF = SIZE // 2 + 1
+
+
+def _joined(below: Colours, above: Colours) -> Colours:
+    return lab_to_srgb(np.vstack([below[:0:-1], above])).clip(0, 1)
+
+
 def diverging() -> Colours:
     """Blue below zero, red above, dark at zero; (SIZE, 3) sRGB."""
-    half = SIZE // 2 + 1
-    below, above = _arm(285.0, 245.0, 47.0, half), _arm(25.0, 70.0, 68.0, half)
-    lab = np.vstack([below[:0:-1], above])
-    return lab_to_srgb(lab).clip(0, 1)
+    return _joined(_arm(285.0, 245.0, 47.0, _HALF), _arm(25.0, 70.0, 68.0, _HALF))
 
 
-def sequential() -> Colours:
-    """Inferno from a quarter of its length upwards; (SIZE, 3) sRGB."""
+def purple_green() -> Colours:
+    """Purple below zero, green above, dark at zero; (SIZE, 3) sRGB."""
+    return _joined(_arm(318.0, 308.0, 60.0, _HALF), _arm(150.0, 120.0, 60.0, _HALF))
+
+
+def light_centre() -> Colours:
+    """Blue below zero, red above, light at zero; (SIZE, 3) sRGB."""
+    return _joined(_arm(265.0, 285.0, 60.0, _HALF, 95.0, 32.0), _arm(50.0, 32.0, 70.0, _HALF, 95.0, 32.0))
+
+
+def sequential(name: str = "inferno", start: float = 0.22) -> Colours:
+    """matplotlib's, from a part of its length upwards, where it starts too dark for a scan; (SIZE, 3) sRGB."""
     from matplotlib import colormaps
 
-    return np.asarray(colormaps["inferno"].resampled(SIZE * 4)(np.linspace(0.22, 1.0, SIZE)))[:, :3]
+    return np.asarray(colormaps[name].resampled(SIZE * 4)(np.linspace(start, 1.0, SIZE)))[:, :3]
 
 
 def table(title: str, names: list[str], colours: Colours, alpha: NDArray[np.float64]) -> str:
@@ -97,19 +115,25 @@ def tables() -> dict[str, str]:
     signed = np.linspace(-1, 1, SIZE)
     unsigned = np.linspace(0, 1, SIZE)
     steps = sequential()[[90, 165, 235]]
+
+    def with_sign(colours: Colours) -> str:
+        title = "Relevance with a sign, centred at zero; near zero transparent"
+        names = [f"{100 * v:+.1f}%" for v in signed]
+        return table(title, names, colours, (np.abs(signed) >= HIDDEN).astype(float))
+
+    def without_sign(colours: Colours) -> str:
+        title = "Relevance without a sign; a display threshold hides low values"
+        return table(title, [f"{100 * v:.1f}%" for v in unsigned], colours, np.ones(SIZE))
+
     return {
-        "MRIInterpretSigned.ctbl": table(
-            "Relevance with a sign, centred at zero; near zero transparent",
-            [f"{100 * v:+.1f}%" for v in signed],
-            diverging(),
-            (np.abs(signed) >= HIDDEN).astype(float),
-        ),
-        "MRIInterpretSequential.ctbl": table(
-            "Relevance without a sign; a display threshold hides low values",
-            [f"{100 * v:.1f}%" for v in unsigned],
-            sequential(),
-            np.ones(SIZE),
-        ),
+        "MRIInterpretSigned.ctbl": with_sign(diverging()),
+        "MRIInterpretSignedPurpleGreen.ctbl": with_sign(purple_green()),
+        "MRIInterpretSignedLight.ctbl": with_sign(light_centre()),
+        "MRIInterpretSequential.ctbl": without_sign(sequential()),
+        "MRIInterpretViridis.ctbl": without_sign(sequential("viridis", 0.0)),
+        "MRIInterpretCividis.ctbl": without_sign(sequential("cividis", 0.0)),
+        "MRIInterpretMagma.ctbl": without_sign(sequential("magma")),
+        "MRIInterpretPlasma.ctbl": without_sign(sequential("plasma", 0.0)),
         "MRIInterpretConsensus.ctbl": table(
             "Voxels that are among the most relevant ones of several methods",
             ["fewer_than_half", "half_of_the_methods", "two_thirds_of_the_methods", "all_methods"],

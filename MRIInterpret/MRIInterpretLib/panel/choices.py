@@ -80,6 +80,19 @@ def job_wishes(parameters: Any, takes: Mapping[str, Sequence[str]]) -> dict[str,
     }
 
 
+def cohort_wishes(parameters: Any, methods: Sequence[str]) -> dict[str, Any]:
+    """The cohort's options from the panel's parameter node; its own default target, if none was chosen."""
+    mask, space = SCAN_KINDS.get(parameters.scanKind, SCAN_KINDS["auto"])
+    return {
+        "model": parameters.model,
+        "methods": list(methods),
+        "target": "" if parameters.target == "predicted" else parameters.target,
+        "device": parameters.device,
+        "mask": mask,
+        "space": space,
+    }
+
+
 def method_list(text: str) -> list[str]:
     """Names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]

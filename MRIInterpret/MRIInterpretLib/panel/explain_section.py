@@ -98,6 +98,8 @@ class ExplainSection:
     def _missing(self) -> str:
         if self.panel.logic.running:
             return _("An explanation is running.")
+        if self.panel.logic.cohortRunning:
+            return _("A cohort is running.")
         if not self.panel.parameters.inputVolume:
             return _("Choose a volume, or load the sample.")
         return self.panel.model.problem

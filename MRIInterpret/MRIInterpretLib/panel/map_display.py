@@ -6,17 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..scene import views, volumes
-from ..scene.colours import HIDDEN, SEQUENTIAL, SIGNED, DisplayRange, add_colour_table
+from ..scene import hierarchy, views, volumes
+from ..scene.colours import (
+    HIDDEN,
+    SEQUENTIAL,
+    SIGNED,
+    TABLE,
+    WITH_SIGN,
+    WITHOUT_SIGN,
+    DisplayRange,
+    add_colour_table,
+    fill_colour_table,
+)
 from ..scene.nodes import METHOD, ROLE, RUN, NodeMaker, nodes_of_run
-from ..scene.volume_rendering import add_volume_rendering
+from ..scene.volume_rendering import add_volume_rendering, transfer_functions
 
 if TYPE_CHECKING:
     from ..scene.found import SceneNodes
 
 SUMMARY = "summary"
-# Perceptually uniform tables that come with Slicer, for maps without a sign.
-OTHER_COLOURS = ("Viridis", "Plasma", "Magma", "Cividis")
 _SAMPLE = 200_000
 
 
@@ -79,41 +87,76 @@ def set_threshold(nodes: SceneNodes, key: str, value: float) -> None:
 
 def _own_table(nodes: SceneNodes, key: str) -> Any:
     """The diverging table of one map, whose transparent band can be set without changing other maps."""
-    scene = nodes.summary.GetScene()
-    for node in nodes_of_run(scene, nodes.run):
-        if node.GetAttribute(ROLE) == "colours" and node.GetAttribute(METHOD) == key:
+    for node in _colour_nodes(nodes):
+        if node.GetAttribute(METHOD) == key:
             return node
-    make = NodeMaker(scene, nodes.run, nodes.summary.GetDescription() or "")
-    table = add_colour_table(make, SIGNED, hidden=HIDDEN, title=f"{node_of(nodes, key).GetName()} colours")
+    title = f"{node_of(nodes, key).GetName()} colours"
+    table = _add_table(nodes, colours_of(nodes, key), title)
     table.SetAttribute(METHOD, key)
     return table
 
 
-def colour_choices(scene: Any, nodes: SceneNodes, key: str) -> list[tuple[str, Any]]:
-    """Titles and colour nodes that suit a map; the first is the one it is made with."""
+def _colour_nodes(nodes: SceneNodes) -> list[Any]:
+    return [n for n in nodes_of_run(nodes.summary.GetScene(), nodes.run) if n.GetAttribute(ROLE) == "colours"]
+
+
+def _add_table(nodes: SceneNodes, name: str, title: str = "") -> Any:
+    scene = nodes.summary.GetScene()
+    node = add_colour_table(NodeMaker(scene, nodes.run, nodes.summary.GetDescription() or ""), name, title)
+    hierarchy.add_later(scene, nodes.run, node, "colours")
+    return node
+
+
+def colour_choices(nodes: SceneNodes, key: str) -> list[tuple[str, str]]:
+    """Titles and names of the colour tables that suit a map; the first is the one it is made with."""
+    offered = WITH_SIGN if is_signed(node_of(nodes, key)) else WITHOUT_SIGN
+    return [(title, name) for name, title in offered.items()]
+
+
+def colours_of(nodes: SceneNodes, key: str) -> str:
+    """Name of the colour table that a map is shown with."""
+    node = node_of(nodes, key)
+    colours = node.GetDisplayNode().GetColorNode()
+    name = colours.GetAttribute(TABLE) if colours is not None else None
+    return str(name or (SIGNED if is_signed(node) else SEQUENTIAL))
+
+
+def set_colours(nodes: SceneNodes, key: str, name: str) -> None:
+    """Show a map with another of the shipped colour tables, in the slices and in 3D."""
     node = node_of(nodes, key)
     signed = is_signed(node)
-    wanted = f"Relevance ({'signed' if signed else 'sequential'})"
-    own = [n for n in nodes_of_run(scene, nodes.run) if (n.GetName() or "").startswith(wanted)]
-    if not own:
-        own = [add_colour_table(NodeMaker(scene, nodes.run, ""), SIGNED if signed else SEQUENTIAL)]
-    title = "Blue and red, dark at zero" if signed else "Inferno"
-    others = [] if signed else [(name, scene.GetFirstNodeByName(name)) for name in OTHER_COLOURS]
-    return [(title, own[0]), *((name, colour) for name, colour in others if colour is not None)]
+    if signed:
+        table = _own_table(nodes, key)
+        fill_colour_table(table, name)
+    else:
+        known = [n for n in _colour_nodes(nodes) if n.GetAttribute(TABLE) == name and not n.GetAttribute(METHOD)]
+        table = known[0] if known else _add_table(nodes, name)
+    node.GetDisplayNode().SetAndObserveColorNodeID(table.GetID())
+    rendering = _renderings(nodes).get(key)
+    if rendering is not None:
+        rendering.GetVolumePropertyNode().SetColor(transfer_functions(_limits(node), signed, name)[1])
+
+
+def _limits(node: Any) -> DisplayRange:
+    display = node.GetDisplayNode()
+    lower, upper = float(display.GetWindowLevelMin()), float(display.GetWindowLevelMax())
+    return DisplayRange(lower, upper, max(lower, HIDDEN * upper))
+
+
+def _renderings(nodes: SceneNodes) -> dict[str, Any]:
+    found = nodes_of_run(nodes.summary.GetScene(), nodes.run)
+    return {n.GetAttribute(METHOD) or SUMMARY: n for n in found if is_rendering(n)}
 
 
 def show_in_3d(nodes: SceneNodes, key: str, wanted: bool) -> None:
     """Render one map of the result in the 3D views, inside the brain's surface; or none."""
     scene = nodes.summary.GetScene()
-    renderings = {n.GetAttribute(METHOD) or SUMMARY: n for n in nodes_of_run(scene, nodes.run) if is_rendering(n)}
+    renderings = _renderings(nodes)
     if wanted and key not in renderings:
         node = node_of(nodes, key)
-        display = node.GetDisplayNode()
-        upper = float(display.GetWindowLevelMax())
-        lower = float(display.GetWindowLevelMin())
-        limits = DisplayRange(lower, upper, max(lower, HIDDEN * upper))
         make = NodeMaker(scene, nodes.run, nodes.summary.GetDescription() or "")
-        renderings[key] = add_volume_rendering(make, node, limits, is_signed(node), key)
+        table = colours_of(nodes, key)
+        renderings[key] = add_volume_rendering(make, node, _limits(node), is_signed(node), key, table)
     for name, rendering in renderings.items():
         rendering.SetVisibility(wanted and name == key)
     nodes.surface.GetDisplayNode().SetVisibility(wanted)
@@ -126,8 +169,7 @@ def is_rendering(node: Any) -> bool:
 
 def rendered(nodes: SceneNodes) -> list[str]:
     """Which maps are rendered in 3D."""
-    found = nodes_of_run(nodes.summary.GetScene(), nodes.run)
-    return [n.GetAttribute(METHOD) or SUMMARY for n in found if is_rendering(n) and n.GetVisibility()]
+    return [key for key, node in _renderings(nodes).items() if node.GetVisibility()]
 
 
 def jump_to_hottest(scene: Any, nodes: SceneNodes, key: str) -> None:

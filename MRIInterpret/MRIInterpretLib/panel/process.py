@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import UserError
+from .family import APART, end_family
 from .messages import Alive, Done, Failed, Message, decode
 
 WATCHDOG_SECONDS = 120.0  # the worker gives a sign of life every two seconds; big operations may hold it up
@@ -86,7 +87,6 @@ class WorkerProcess:
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         paths = [str(_PACKAGE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
-        hidden = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}  # type: ignore[attr-defined]
         # Files rather than pipes: they never fill up, and reading them needs no thread (Slicer lets few of them run).
         with (self.folder / _OUTPUT).open("wb") as output, (self.folder / _LOG).open("wb") as log:
             return subprocess.Popen(
@@ -96,7 +96,7 @@ class WorkerProcess:
                 stderr=log,
                 cwd=self.folder,
                 env=environment,
-                **hidden,
+                **APART,
             )
 
     def _read(self) -> list[Message]:
@@ -180,10 +180,7 @@ class WorkerProcess:
     def _end_process(self) -> None:
         if self._process is None:
             return
-        if self._process.poll() is None:
-            self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=5)
+        end_family(self._process)
         for stream in (self._process.stdin, self._output):
             if stream is not None:
                 with contextlib.suppress(OSError, ValueError):

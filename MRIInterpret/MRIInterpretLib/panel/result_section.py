@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from .panel import Panel
     from .result import MRIInterpretResult
 
-_VERDICT_ICONS = {"pass": "SP_DialogApplyButton", "fail": "SP_MessageBoxWarning"}
+_VERDICT_ICONS = {
+    "pass": "SP_DialogApplyButton",
+    "fail": "SP_MessageBoxWarning",
+    "not applicable": "SP_MessageBoxQuestion",
+}
 
 
 class ResultSection:
@@ -90,15 +94,16 @@ class ResultSection:
         result_tables.show_regions(self.ui.regionTable, result.nodes, self.key)
         result_tables.show_agreement(self.ui.agreementTable, result.nodes)
         self._magnitudes = map_display.Magnitudes(map_display.node_of(result.nodes, self.key))
-        offered = map_display.colour_choices(slicer.mrmlScene, result.nodes, self.key)
-        current = map_display.node_of(result.nodes, self.key).GetDisplayNode().GetColorNodeID()
-        fill_combo(self.ui.coloursComboBox, [(title, node.GetID()) for title, node in offered], current)
+        offered = map_display.colour_choices(result.nodes, self.key)
+        fill_combo(self.ui.coloursComboBox, offered, map_display.colours_of(result.nodes, self.key))
         with quiet(self.ui.topSlider):
             self.ui.topSlider.value = self.panel.parameters.topPercent
         self._show_threshold()
 
     def _icon(self, verdict: str) -> Any:
-        name = _VERDICT_ICONS.get(verdict, "SP_MessageBoxQuestion")
+        name = _VERDICT_ICONS.get(verdict)
+        if name is None:  # not checked: nothing is claimed
+            return qt.QIcon()
         return slicer.app.style().standardIcon(getattr(qt.QStyle, name))
 
     def show(self) -> None:
@@ -168,8 +173,7 @@ class ResultSection:
         if result is not None:
             from . import map_display
 
-            display = map_display.node_of(result.nodes, self.key).GetDisplayNode()
-            display.SetAndObserveColorNodeID(chosen(self.ui.coloursComboBox))
+            map_display.set_colours(result.nodes, self.key, chosen(self.ui.coloursComboBox))
             self._apply_top()
 
     def on_show_3d(self, wanted: bool) -> None:

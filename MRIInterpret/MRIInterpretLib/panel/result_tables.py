@@ -9,6 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..scene.found import VERDICT, VERDICT_TEXT
+from ..scene.nodes import ROLE, RUN, runs
 from .widgets import fill_table, quiet
 
 _REGION_COLUMNS = (
@@ -31,7 +32,7 @@ def rows_of(node: Any) -> list[dict[str, Any]]:
 def clear(ui: Any) -> None:
     """No result: empty lists and tables."""
     ui.predictionLabel.text = _("No result yet.")
-    ui.warningsLabel.text = ""
+    _warn(ui, [])
     with quiet(ui.mapList, ui.thresholdLineEdit, ui.coloursComboBox):
         ui.mapList.clear()
         ui.thresholdLineEdit.text = ""
@@ -47,8 +48,14 @@ def show_prediction(ui: Any, nodes: Any) -> None:
     predicted = max(odds, key=lambda pair: pair[1])[0]
     lines = nodes.note.GetText().splitlines()
     ui.predictionLabel.text = _("The model says {predicted}. {banner}").format(predicted=predicted, banner=lines[0])
-    ui.warningsLabel.text = "\n".join(line[2:] for line in lines if line.startswith("- "))
+    _warn(ui, [line[2:] for line in lines if line.startswith("- ")])
     _bars(ui.probabilitiesWidget, odds)
+
+
+def _warn(ui: Any, sentences: list[str]) -> None:
+    """A box that scrolls: a label beside other widgets is cut off where it needs more lines than Qt had reckoned."""
+    ui.warningsTextEdit.plainText = "\n".join(sentences)
+    ui.warningsTextEdit.visible = bool(sentences)
 
 
 def _bars(widget: Any, odds: list[tuple[str, float]]) -> None:
@@ -74,7 +81,7 @@ def show_maps(maps: Any, nodes: Any, key: str, icon: Callable[[str], Any]) -> No
         for row, (name, node) in enumerate(entries):
             item = qt.QListWidgetItem(node.GetName())
             item.setData(qt.Qt.UserRole, name)
-            item.setToolTip(node.GetAttribute(VERDICT_TEXT) or _("Not checked."))
+            item.setToolTip(node.GetAttribute(VERDICT_TEXT) or _("Not checked: trust checks were off."))
             item.setIcon(icon(node.GetAttribute(VERDICT) or ""))
             maps.addItem(item)
             if name == key:
@@ -108,3 +115,37 @@ def show_agreement(table: Any, nodes: Any) -> None:
         for row in rows_of(nodes.tables["agreement"])
     ]
     fill_table(table, heads, body)
+
+
+def show_confusion(ui: Any, scene: Any) -> None:
+    """The newest cohort's confusion matrix, true classes in rows, and how well the model did."""
+    found = _of_newest_cohort(scene)
+    ui.confusionTable.setVisible("confusion" in found)
+    ui.cohortResultLabel.setVisible(bool(found))
+    ui.cohortResultLabel.text = found["confusion"].GetAttribute(RUN) if "confusion" in found else ""
+    if "confusion" not in found:
+        return
+    rows = rows_of(found["confusion"])
+    classes = list(dict.fromkeys(row["true"] for row in rows))
+    counts = {(row["true"], row["predicted"]): int(row["count"]) for row in rows}
+    heads = [_("True class"), *(_("called {name}").format(name=name) for name in classes)]
+    fill_table(ui.confusionTable, heads, [[true, *(counts[true, other] for other in classes)] for true in classes])
+    lines = [ui.cohortResultLabel.text]
+    for row in rows_of(found["performance"]) if "performance" in found else []:
+        if row["measure"] == "balanced accuracy":
+            lines.append(
+                _("Balanced accuracy {value:.2f}, 95 % interval {low:.2f} to {high:.2f}, {n:.0f} participants").format(
+                    value=float(row["value"]), low=float(row["low"]), high=float(row["high"]), n=float(row["n"])
+                )
+            )
+    ui.cohortResultLabel.text = "\n".join(lines)
+
+
+def _of_newest_cohort(scene: Any) -> dict[str, Any]:
+    """The tables of the newest cohort in the scene, by role."""
+    tables = [
+        scene.GetNthNodeByClass(n, "vtkMRMLTableNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLTableNode"))
+    ]
+    cohorts = [node.GetAttribute(RUN) for node in tables if node.GetAttribute(ROLE) == "predictions"]
+    newest = next((run for run in reversed(runs(scene)) if run in cohorts), None)
+    return {node.GetAttribute(ROLE): node for node in tables if newest and node.GetAttribute(RUN) == newest}

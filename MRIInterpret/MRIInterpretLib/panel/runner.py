@@ -58,6 +58,11 @@ class Runner:
         """Whether it is not over yet: the worker is at work, or its result is being put into the scene."""
         return self._on_finished is not None
 
+    @property
+    def building(self) -> bool:
+        """Whether the result is being put into the scene."""
+        return self.running and self._building is not None
+
     def step(self) -> None:
         """Take what is new, or go on with the result for a moment."""
         if self._building is not None:

@@ -20,6 +20,7 @@ from typing import IO
 from ..errors import UserError
 from ..progress import StepClock
 from . import messages
+from .family import end_own_group
 from .messages import Alive, Done, Failed, Message, Notice, Progress, encode
 
 HEARTBEAT_SECONDS = 2.0
@@ -27,19 +28,19 @@ PASSING_ON = "Passing the result on"
 _MEMORY = "The computer's memory is too small for this job: close other programs, or choose fewer methods."
 
 
-def main(folder: Path) -> int:
-    """Carry out the job in ``folder``; 0 if the result is written, else 1."""
+def main(folder: Path, work: Callable[[Path, Callable[[Message], None]], None] | None = None) -> int:
+    """Carry out the job in ``folder`` (an explanation, or what ``work`` does); 0 if the result is written, else 1."""
     send = _sender(_claim_standard_output())
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     threading.Thread(target=_heartbeat, args=(send,), daemon=True).start()
     try:
-        carry_out(folder, send)
+        (work or carry_out)(folder, send)
     except UserError as error:
         send(Failed(str(error), traceback.format_exc()))
     except MemoryError:
         send(Failed(_MEMORY, traceback.format_exc()))
     except Exception as error:
-        sentence = _MEMORY if _is_memory(error) else f"The explanation failed ({type(error).__name__}: {error})."
+        sentence = _MEMORY if _is_memory(error) else f"The job failed ({type(error).__name__}: {error})."
         send(Failed(" ".join(sentence.split()), traceback.format_exc()))
     else:
         return 0
@@ -114,6 +115,7 @@ def _end_with_parent(folder: Path) -> None:
     while sys.stdin.buffer.read(4096):
         pass
     shutil.rmtree(folder, ignore_errors=True)
+    end_own_group()
     os._exit(3)
 
 

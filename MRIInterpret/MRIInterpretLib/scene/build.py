@@ -147,7 +147,8 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
         add_legend(make, node, one.legend, one.method)
         shown[one.key] = node
         yield 0.1 + 0.5 * (count + 1) / len(content.maps)
-    assert content.consensus is not None and content.atlas is not None
+    assert content.consensus is not None
+    assert content.atlas is not None
     summary = shown.pop(SUMMARY)
     rendering = add_volume_rendering(make, summary, content.map(SUMMARY).limits, signed=False)
     rendering.SetVisibility(True)

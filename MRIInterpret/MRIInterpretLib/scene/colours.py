@@ -14,6 +14,21 @@ from .nodes import NodeMaker
 SIGNED, SEQUENTIAL, CONSENSUS = "MRIInterpretSigned", "MRIInterpretSequential", "MRIInterpretConsensus"
 HIDDEN = 0.15  # magnitudes within this share of the range around zero are transparent
 
+TABLE = "MRIInterpret.ColourTable"  # on a colour node: the shipped table that it was made from
+
+# Shipped tables to choose from, with what they are called; all perceptually uniform, none a rainbow.
+WITHOUT_SIGN = {
+    SEQUENTIAL: "Inferno",
+    "MRIInterpretMagma": "Magma",
+    "MRIInterpretPlasma": "Plasma",
+    "MRIInterpretViridis": "Viridis",
+    "MRIInterpretCividis": "Cividis",
+}
+WITH_SIGN = {
+    SIGNED: "Blue and red, dark at zero",
+    "MRIInterpretSignedPurpleGreen": "Purple and green, dark at zero",
+    "MRIInterpretSignedLight": "Blue and red, light at zero",
+}
 _TITLES = {
     SIGNED: "Relevance (signed)",
     SEQUENTIAL: "Relevance (sequential)",
@@ -72,7 +87,7 @@ def read_table(name: str) -> list[tuple[str, tuple[float, float, float, float]]]
     return rows
 
 
-def add_colour_table(make: NodeMaker, name: str, hidden: float | None = None, title: str = "") -> Any:
+def add_colour_table(make: NodeMaker, name: str, title: str = "") -> Any:
     """A vtkMRMLColorTableNode with a shipped table.
 
     Parameters
@@ -80,20 +95,23 @@ def add_colour_table(make: NodeMaker, name: str, hidden: float | None = None, ti
     make
         Where the node is added.
     name
-        One of SIGNED, SEQUENTIAL, CONSENSUS.
-    hidden
-        For SIGNED: share of the range around zero that is transparent, if not the table's own.
+        SIGNED, SEQUENTIAL, CONSENSUS, or another of WITHOUT_SIGN and WITH_SIGN.
     title
         The node's name, if not the table's usual one.
     """
-    node = make.add("vtkMRMLColorTableNode", title or _TITLES[name], "colours")
+    usual = _TITLES.get(name) or f"Relevance ({(WITHOUT_SIGN | WITH_SIGN)[name]})"
+    node = make.add("vtkMRMLColorTableNode", title or usual, "colours")
     node.SetTypeToUser()
     node.SetHideFromEditors(0)
+    fill_colour_table(node, name)
+    return node
+
+
+def fill_colour_table(node: Any, name: str) -> None:
+    """Give a colour node the colours of a shipped table."""
     rows = read_table(name)
     node.SetNumberOfColors(len(rows))
-    for index, (label, (red, green, blue, alpha)) in enumerate(rows):
-        if hidden is not None:
-            alpha = float(abs(2 * index / (len(rows) - 1) - 1) >= hidden)
-        node.SetColor(index, label, red, green, blue, alpha)
+    for index, (label, colour) in enumerate(rows):
+        node.SetColor(index, label, *colour)
     node.GetLookupTable().SetRange(0, len(rows) - 1)
-    return node
+    node.SetAttribute(TABLE, name)

@@ -212,7 +212,7 @@ def _tables(explanation: Explanation) -> tuple[tuple[TableContent, ...], tuple[C
 
 def chart(role: str, title: str, label: str, value: str, bars: Mapping[str, float]) -> ChartContent:
     """A bar chart of named values."""
-    columns: dict[str, list[Any]] = {label: [str(name) for name in bars], value: [float(height) for height in bars.values()]}
+    columns: dict[str, list[Any]] = {label: [str(name) for name in bars], value: list(map(float, bars.values()))}
     return ChartContent(TableContent(role, title, columns), label, value)
 
 

@@ -66,9 +66,20 @@ def _place(tree: Any, folder: int, inner: dict[str, int], role: str) -> int:
     if title is None:
         return folder
     if title not in inner:
-        inner[title] = tree.CreateFolderItem(folder, title)
-        tree.SetItemExpanded(inner[title], title == "Maps")
+        found = tree.GetItemChildWithName(folder, title)
+        if found == tree.GetInvalidItemID():
+            found = tree.CreateFolderItem(folder, title)
+            tree.SetItemExpanded(found, title == "Maps")
+        inner[title] = found
     return inner[title]
+
+
+def add_later(scene: Any, name: str, node: Any, role: str) -> None:
+    """Move a node that was made after its result into the result's folder."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    folder = folder_named(scene, name)
+    if folder is not None:
+        _move(tree, node, _place(tree, folder, {}, role))
 
 
 def _move(tree: Any, node: Any, parent: int) -> None:

@@ -13,15 +13,18 @@ from .nodes import NodeMaker
 METHOD = "vtkMRMLGPURayCastVolumeRenderingDisplayNode"
 
 
-def transfer_functions(limits: DisplayRange, signed: bool) -> tuple[Any, Any]:
-    """Scalar opacity and colours for a map: clear below the hidden magnitudes, then denser, never quite opaque."""
+def transfer_functions(limits: DisplayRange, signed: bool, table: str = "") -> tuple[Any, Any]:
+    """Scalar opacity and colours for a map: clear below the hidden magnitudes, then denser, never quite opaque.
+
+    ``table`` is a shipped colour table, if not the usual one.
+    """
     opacity, colours = vtkPiecewiseFunction(), vtkColorTransferFunction()
     start = limits.hidden_below + 0.15 * (limits.upper - limits.hidden_below)
     steps = ((0.0, 0.0), (start, 0.0), (0.5 * (start + limits.upper), 0.25), (limits.upper, 0.7))
     for sign in (-1, 1) if signed else (1,):
         for value, amount in steps:
             opacity.AddPoint(sign * value, amount)
-    rows = read_table(SIGNED if signed else SEQUENTIAL)
+    rows = read_table(table or (SIGNED if signed else SEQUENTIAL))
     for index in range(0, len(rows), 2):  # the tables have an odd number of colours: both ends are met
         share = index / (len(rows) - 1)
         red, green, blue, _ = rows[index][1]
@@ -29,7 +32,9 @@ def transfer_functions(limits: DisplayRange, signed: bool) -> tuple[Any, Any]:
     return opacity, colours
 
 
-def add_volume_rendering(make: NodeMaker, node: Any, limits: DisplayRange, signed: bool, method: str = "") -> Any:
+def add_volume_rendering(
+    make: NodeMaker, node: Any, limits: DisplayRange, signed: bool, method: str = "", table: str = ""
+) -> Any:
     """A volume-rendering display for a map's node, switched off.
 
     Returns
@@ -37,7 +42,7 @@ def add_volume_rendering(make: NodeMaker, node: Any, limits: DisplayRange, signe
     vtkMRMLVolumeRenderingDisplayNode
         Its volume property node is named "MRIInterpret relevance" and is the preset made for relevance.
     """
-    opacity, colours = transfer_functions(limits, signed)
+    opacity, colours = transfer_functions(limits, signed, table)
     properties = make.add("vtkMRMLVolumePropertyNode", f"{node.GetName()} relevance in 3D", "volume-property", method)
     properties.SetScalarOpacity(opacity)
     properties.SetColor(colours)

@@ -126,22 +126,36 @@ class ctkPathLineEdit(_Widget):
 
 
 class ctkDirectoryButton(_Widget):
-    """A button that shows and changes a folder."""
+    """A button that shows and changes a folder; a text of its own is shown instead of the folder."""
 
     directoryChanged = Signal(str)
+    directorySelected = Signal(str)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
+        self._directory, self._text = ".", ""
         self._button = QtWidgets.QPushButton(".", self)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._button)
 
-    def _set(self, folder: str) -> None:
-        self._button.setText(folder)
-        self.directoryChanged.emit(folder)
+    def choose(self, folder: str) -> None:
+        """What a user does in the dialog."""
+        self._set_directory(folder)
+        self.directorySelected.emit(folder)
 
-    directory = Property(str, lambda self: self._button.text(), _set)
+    def _set_directory(self, folder: str) -> None:
+        changed, self._directory = folder != self._directory, folder
+        self._button.setText(self._text or folder)
+        if changed:
+            self.directoryChanged.emit(folder)
+
+    def _set_text(self, text: str) -> None:
+        self._text = text
+        self._button.setText(text or self._directory)
+
+    directory = Property(str, lambda self: self._directory, _set_directory)
+    text = Property(str, lambda self: self._text, _set_text)
 
 
 CLASSES = {

@@ -1,0 +1,46 @@
+"""What is asked of the cohort job, as plain values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..cohort.planning import Options
+
+
+@dataclass(frozen=True)
+class CohortJob:
+    """One run of a cohort, or, without ``participants``, a look at the group results of an output folder.
+
+    ``options`` are fields of :class:`cohort.planning.Options`; ``workers`` and ``device`` say where the work is done.
+    """
+
+    participants: str
+    output: str
+    device: str = "auto"
+    workers: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> Path:
+        """Save as job.json."""
+        path = folder / "job.json"
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> CohortJob:
+        """The job of a job.json."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+    def planning(self) -> Options:
+        """The options as the planning takes them; what JSON made lists of are tuples again."""
+        from ..cohort.cluster import Where
+        from ..cohort.planning import Options
+
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()
+        }
+        return Options(**given, where=Where(workers=self.workers, device=self.device))

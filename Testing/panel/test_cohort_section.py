@@ -1,0 +1,223 @@
+"""The section "Cohort" on the stand-in for Slicer's window, with real worker processes behind it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cohort_scans import write_cohort
+from MRIInterpretLib.errors import UserError
+from MRIInterpretLib.panel import choices
+from MRIInterpretLib.panel.messages import Notice, Progress
+from MRIInterpretLib.scene.nodes import runs
+from panel_nodes import composites
+from test_building import ids
+from test_process import is_alive
+from written_cohort import write_finished_cohort
+
+FINISHED = {"methods": ["lrp", "grad_cam"], "mask": "none", "space": "mni", "native": False, "permutations": 60}
+QUICK = {"methods": ["grad_cam"], "mask": "none", "space": "mni", "native": False, "pages": False, "cache": False}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A cohort of 11 participants that are complete, without group results."""
+    from bundles import write_small_bundle
+
+    folder = tmp_path_factory.mktemp("cohort")
+    return write_finished_cohort(folder, write_small_bundle(folder / "bundle"))
+
+
+@pytest.fixture
+def chosen(widget, finished, monkeypatch):
+    """The finished cohort's table and output folder, chosen in the panel."""
+    wishes = {**FINISHED, "model": str(finished.options.model), "device": "cpu"}
+    monkeypatch.setattr(choices, "cohort_wishes", lambda _parameters, _methods: wishes)
+    widget.ui.participantsPathLineEdit.currentPath = str(finished.cohort.table)
+    widget.ui.cohortOutputButton.choose(str(finished.output))
+    return widget
+
+
+def test_what_is_missing_is_said(widget, tmp_path):
+    ui = widget.ui
+    assert not ui.runCohortButton.enabled
+    assert "Choose a participants table" in ui.runCohortButton.toolTip
+    ui.participantsPathLineEdit.currentPath = str(tmp_path / "participants.tsv")
+    assert "Choose an output folder" in ui.runCohortButton.toolTip
+    assert ui.cohortOutputButton.text == "Choose a folder..."
+    ui.cohortOutputButton.choose(str(tmp_path))
+    assert ui.runCohortButton.enabled
+    assert ui.runCohortButton.text == "Run"
+    assert ui.cohortOutputButton.text == ""
+    assert not ui.showCohortButton.enabled
+    assert "holds no group results" in ui.showCohortButton.toolTip
+    assert not ui.cancelCohortButton.enabled
+    ui.runCohortButton.click()
+    assert "does not exist" in ui.cohortLabel.text
+    assert not widget.logic.cohortRunning
+
+
+def test_the_choices_are_kept_in_the_scene(widget, tmp_path):
+    widget.ui.participantsPathLineEdit.currentPath = "somewhere.tsv"
+    widget.ui.cohortOutputButton.choose(str(tmp_path))
+    widget.exit()
+    widget.ui.participantsPathLineEdit.currentPath = "elsewhere.tsv"
+    widget.enter()
+    assert widget.ui.participantsPathLineEdit.currentPath == "somewhere.tsv"
+    assert widget._parameterNode.cohortOutput == str(tmp_path)
+
+
+def test_the_panels_choices_become_the_cohorts(widget):
+    parameters = widget._parameterNode
+    parameters.scanKind, parameters.target, parameters.device = "mni", "predicted", "cpu"
+    wishes = choices.cohort_wishes(parameters, ["lrp"])
+    assert wishes == {
+        "model": "small", "methods": ["lrp"], "target": "", "device": "cpu", "mask": "auto", "space": "mni"
+    }  # fmt: skip
+
+
+def test_a_cohort_runs_to_its_confusion_matrix_and_group_maps(host, chosen, wait, beats):
+    """All participants are complete here, so it is the group results that are made, in the worker."""
+    ui, scene = chosen.ui, host.headless.scene
+    assert ui.runCohortButton.text == "Run"
+    steps = []
+    with beats() as gaps:
+        ui.runCohortButton.click()
+        assert chosen.logic.cohortRunning
+        assert ui.cancelCohortButton.enabled
+        assert not ui.explainButton.enabled
+        assert "cohort is running" in ui.explainButton.toolTip
+        wait(lambda: steps.append(ui.cohortLabel.text) or not chosen.logic.cohortRunning, 240)
+    assert ui.cohortLabel.text.startswith("Done."), ui.cohortLabel.text
+    assert "11 complete before" in ui.cohortLabel.text
+    assert any(step.startswith("Group maps") for step in steps)
+    assert max(gaps) < 0.1, f"the window stood still for {max(gaps):.3f} s"
+    table = ui.confusionTable
+    cells = [[table.item(row, column).text() for column in range(4)] for row in range(3)]
+    assert cells == [["CN", "4", "0", "1"], ["MCI", "0", "1", "0"], ["AD", "1", "0", "4"]]
+    assert "Balanced accuracy 0.87" in ui.cohortResultLabel.text
+    (run,) = runs(scene)
+    assert run.startswith("MRIInterpret cohort")
+    shown = scene.GetNodeByID(composites(scene)[0].GetForegroundVolumeID())
+    assert shown.GetName() == "Summary score, AD minus CN, difference of means"
+    assert chosen.logic.results() == []  # it is no explanation
+    assert not list(
+        Path(chosen.logic._cohortRunner._worker.folder.parent).glob(chosen.logic._cohortRunner._worker.folder.name)
+    )
+    # The same results once more, from the folder.
+    assert ui.runCohortButton.text == "Resume"
+    assert ui.showCohortButton.enabled
+    before = len(ids(scene))
+    ui.showCohortButton.click()
+    wait(lambda: not chosen.logic.cohortRunning, 240)
+    assert len(runs(scene)) == 2
+    assert len(ids(scene)) > before
+
+
+def test_a_table_with_mistakes_is_said_in_the_panel(widget, tmp_path, wait):
+    table = tmp_path / "participants.tsv"
+    table.write_text("participant_id\tgroup\tpath\nS1\tAD\tmissing.nii.gz\n")
+    widget.ui.participantsPathLineEdit.currentPath = str(table)
+    widget.ui.cohortOutputButton.choose(str(tmp_path / "out"))
+    widget.ui.runCohortButton.click()
+    wait(lambda: not widget.logic.cohortRunning, 120)
+    assert "missing.nii.gz" in widget.ui.cohortLabel.text
+    assert "Traceback" not in widget.ui.cohortLabel.text
+    assert widget.ui.runCohortButton.enabled
+
+
+def test_a_participant_goes_through_a_dask_worker_into_the_scene(host, widget, tmp_path, wait):
+    """Nothing is complete here: the worker process starts dask, and dask a worker process of its own."""
+    table = write_cohort(tmp_path, ["AD"])
+    wishes = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
+    told, finished = [], []
+    widget.logic.startCohort(
+        str(table), str(tmp_path / "out"), told.append, lambda *outcome: finished.append(outcome), **wishes
+    )
+    wait(lambda: finished, 500)
+    ((nodes, sentence),) = finished
+    assert sentence == ""
+    assert ("grad_cam", "true-AD_mean") in nodes.maps
+    assert any("1 of 1 subjects done" in message.step for message in told if isinstance(message, Progress))
+    notices = [message.text for message in told if isinstance(message, Notice)]
+    assert any("1 participants explained" in text for text in notices)
+    overall = [message.overall for message in told if isinstance(message, Progress)]
+    assert max(overall) <= 1.0
+
+
+def test_cancel_ends_the_worker_with_all_that_it_started(widget, tmp_path, wait):
+    script = (
+        "import subprocess, sys, time; from pathlib import Path; "
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
+        "Path(sys.argv[1], 'pid').write_text(f'{p.pid};'); time.sleep(60)"
+    )
+    outcome = []
+    widget.logic.startCohort(
+        str(tmp_path), str(tmp_path / "out"), print, lambda *told: outcome.append(told),
+        command=[sys.executable, "-c", script],
+    )  # fmt: skip
+    widget.panel.update()
+    worker = widget.logic._cohortRunner._worker
+    note = worker.folder / "pid"
+    wait(lambda: note.is_file() and note.read_text().endswith(";"))
+    pids = [worker._process.pid, int(note.read_text()[:-1])]
+    assert all(map(is_alive, pids))
+    widget.ui.cancelCohortButton.click()
+    assert outcome == [(None, "Cancelled.")]
+    assert not widget.logic.cohortRunning
+    wait(lambda: not any(map(is_alive, pids)), 10)
+    assert not worker.folder.exists()
+
+
+def test_no_process_of_a_cohort_outlives_slicer(tmp_path):
+    """Slicer is killed; its worker ends with the workers that it started."""
+    import subprocess
+
+    grandchild = "import time; time.sleep(60)"
+    guard = (
+        "import subprocess, sys, threading, time; from pathlib import Path; "
+        "from MRIInterpretLib.panel.worker import _end_with_parent; "
+        f"p = subprocess.Popen([sys.executable, '-c', {grandchild!r}]); "
+        "Path(sys.argv[1], 'pid').write_text(str(p.pid)); "
+        "threading.Thread(target=_end_with_parent, args=(Path(sys.argv[1]),), daemon=True).start(); time.sleep(60)"
+    )
+    slicer = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            "import sys, time\n"
+            "from MRIInterpretLib.panel.process import WorkerProcess\n"
+            f"p = WorkerProcess(lambda f: None, [sys.executable, '-c', {guard!r}])\n"
+            "while not (p.folder / 'pid').is_file() or not (p.folder / 'pid').read_text(): time.sleep(0.05)\n"
+            "print(p._process.pid, (p.folder / 'pid').read_text(), flush=True)\n"
+            "time.sleep(60)\n",
+        ],
+        stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "MRIInterpret")},
+    )  # fmt: skip
+    pids = [int(pid) for pid in slicer.stdout.readline().split()]
+    assert len(pids) == 2
+    slicer.kill()
+    slicer.wait(timeout=30)
+    end = time.monotonic() + 10
+    while any(map(is_alive, pids)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(is_alive, pids))
+
+
+def test_starting_two_jobs_at_once_is_a_mistake(widget, tmp_path):
+    logic = widget.logic
+    logic.startCohort(
+        str(tmp_path),
+        str(tmp_path / "out"),
+        print,
+        print,
+        command=[sys.executable, "-c", "import time; time.sleep(60)"],
+    )
+    with pytest.raises(RuntimeError, match="is running"):
+        logic.startCohort(str(tmp_path), str(tmp_path / "out"), print, print)
+    logic.cancelCohort()
+    with pytest.raises(UserError, match="No output folder"):
+        logic.startCohort(str(tmp_path), "", print, print)

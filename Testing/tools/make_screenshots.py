@@ -1,0 +1,118 @@
+"""Take the pictures of the panel and of the scene in Resources/Screenshots, on the stand-in for Slicer's window.
+
+Run it as ``python Testing/tools/make_screenshots.py [FOLDER]`` after the panel, the scene or the bundled model changed, and
+look at what it made. It explains the sample with the bundled model, then shows a small cohort that is made by formula.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+TESTING = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTING / name) for name in ("", "host", "models", "cohort")]
+sys.path.insert(0, str(TESTING.parent / "MRIInterpret"))
+
+# ruff: noqa: E402 - what follows is found by the lines above
+from standin import install
+
+host = install()
+
+import MRIInterpret
+import qt
+from bundles import write_small_bundle
+from MRIInterpretLib.panel import choices, environment
+from MRIInterpretLib.scene.pictures import four_up, save_png
+from written_cohort import write_finished_cohort
+
+VIEW = (450, 450)
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Let the window live until something is true."""
+    while not condition():
+        host.qt_application.processEvents()
+        time.sleep(0.02)
+
+
+class Camera:
+    """Takes pictures of widgets."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def shoot(self, name: str, widget: Any) -> None:
+        for _ in range(5):
+            host.qt_application.processEvents()
+        widget.grab().save(str(self.folder / f"{name}.png"))
+
+
+def explain(widget: Any, camera: Camera) -> None:
+    """The sections before, during and after a run."""
+    ui, parameters = widget.ui, widget._parameterNode
+    ui.loadSampleButton.click()
+    parameters.trust, parameters.device = "fast", "cpu"
+    for section in ("scan", "model", "explain"):
+        camera.shoot(f"panel_{section}", getattr(ui, f"{section}CollapsibleButton"))
+    ui.explainButton.click()
+    wait(lambda: ui.progressBar.value > 40 or not widget.logic.running)
+    camera.shoot("panel_running", ui.explainCollapsibleButton)
+    wait(lambda: not widget.logic.running)
+    if ui.statusLabel.text[:4] != "Done":
+        raise SystemExit(ui.statusLabel.text)
+    camera.shoot("panel", widget.parent)
+    camera.shoot("panel_result", ui.resultCollapsibleButton)
+    save_png(four_up(host.headless, VIEW), camera.folder / "scene.png")
+    ui.mapList.setCurrentRow(1)
+    ui.regionTable.selectRow(0)
+    camera.shoot("panel_region", ui.resultCollapsibleButton)
+    save_png(four_up(host.headless, VIEW), camera.folder / "scene_region.png")
+
+
+def cohort(widget: Any, camera: Camera) -> None:
+    """A cohort made by formula: its confusion matrix and its group maps."""
+    ui = widget.ui
+    with tempfile.TemporaryDirectory() as folder:
+        plan = write_finished_cohort(Path(folder), write_small_bundle(Path(folder) / "bundle"))
+        wishes = {
+            "model": str(plan.options.model), "methods": ["lrp", "grad_cam"], "mask": "none", "space": "mni",
+            "native": False, "permutations": 60, "device": "cpu",
+        }  # fmt: skip
+        choices.cohort_wishes = lambda _parameters, _methods: wishes
+        ui.participantsPathLineEdit.currentPath = str(plan.cohort.table)
+        ui.cohortOutputButton.choose(str(plan.output))
+        ui.cohortCollapsibleButton.collapsed = False
+        ui.runCohortButton.click()
+        wait(lambda: ui.cohortProgressBar.value > 30 or not widget.logic.cohortRunning)
+        camera.shoot("panel_cohort_running", ui.cohortCollapsibleButton)
+        wait(lambda: not widget.logic.cohortRunning)
+        # The folder of this run is of no interest to a reader.
+        ui.cohortLabel.text = ui.cohortLabel.text.replace(str(plan.output), "out")
+        ui.participantsPathLineEdit.blockSignals(True)
+        ui.participantsPathLineEdit.currentPath = "study/participants.tsv"
+        ui.cohortOutputButton.directory = "study/out"
+        camera.shoot("panel_cohort", ui.cohortCollapsibleButton)
+        save_png(four_up(host.headless, VIEW), camera.folder / "scene_cohort.png")
+
+
+def main(folder: Path) -> None:
+    environment.ensure = lambda _requirements: None
+    qt.QFileDialog.answer = ""
+    widget = MRIInterpret.MRIInterpretWidget()
+    widget.setup()
+    widget.parent.resize(440, 1900)
+    widget.parent.show()
+    camera = Camera(folder)
+    try:
+        explain(widget, camera)
+        cohort(widget, camera)
+    finally:
+        widget.cleanup()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else TESTING.parent / "Resources" / "Screenshots")
