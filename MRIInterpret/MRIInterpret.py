@@ -35,11 +35,13 @@ class MRIInterpret(ScriptedLoadableModule):
             "Shows which parts of a T1-weighted brain MRI made a 3D convolutional network call it cognitively normal, "
             "mild cognitive impairment or Alzheimer's disease, by several attribution methods, with the evidence for "
             "believing them. Research use only, not for diagnosis. Nothing leaves this computer. "
-            'See the <a href="https://github.com/MRIInterpret/MRIInterpret">tutorial</a>.'
+            "The tutorial is on the extension's page, which the Extensions Manager opens."
         )
         self.parent.acknowledgementText = _(
             "The sample scan is the Colin 27 Average Brain, Stereotaxic Registration Model, copyright (C) 1993-2009 "
-            "Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological Institute, McGill University."
+            "Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological Institute, McGill University. "
+            "This work grows from a capstone project at Columbia University on interpreting 3D CNNs of brain MRI, by "
+            "Kennedy, Shi and Cha."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
 

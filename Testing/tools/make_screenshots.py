@@ -22,12 +22,13 @@ from standin import install
 
 host = install()
 
-import MRIInterpret
 import qt
 from bundles import write_small_bundle
 from MRIInterpretLib.panel import choices, environment
 from MRIInterpretLib.scene.pictures import four_up, save_png
 from written_cohort import write_finished_cohort
+
+import MRIInterpret
 
 VIEW = (450, 450)
 

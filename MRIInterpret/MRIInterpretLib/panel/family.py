@@ -10,9 +10,9 @@ import sys
 from typing import Any
 
 # A group of its own for the child: what it starts belongs to the group.
-APART: dict[str, Any] = (
-    {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {"start_new_session": True}
-)
+APART: dict[str, Any] = {"start_new_session": True}
+if sys.platform == "win32":
+    APART = {"creationflags": subprocess.CREATE_NO_WINDOW}
 
 
 def end_family(process: subprocess.Popen[bytes]) -> None:
