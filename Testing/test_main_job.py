@@ -51,7 +51,9 @@ def record(folder: Path) -> dict[str, object]:
 
 def test_every_file_is_there_and_nothing_else(record: dict[str, object], folder: Path) -> None:
     found = {str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*") if path.is_file()}
-    maps = {f"{kind}/{name}.nii.gz" for kind in ("maps", "template") for name in (*PANEL, "summary", "consensus")}
+    maps = {
+        f"{kind}/{name}.nii.gz" for kind in ("maps", "template") for name in (*PANEL, "summary", "consensus", "spread")
+    }
     tables = {
         "prediction.json",
         "regions.csv",
@@ -65,7 +67,7 @@ def test_every_file_is_there_and_nothing_else(record: dict[str, object], folder:
 
 def test_maps_lie_on_the_scans_grid(record: dict[str, object], folder: Path) -> None:
     scan = nib.load(SAMPLE)
-    for name in (*PANEL, "summary", "consensus"):
+    for name in (*PANEL, "summary", "consensus", "spread"):
         image = nib.load(folder / "out" / "maps" / f"{name}.nii.gz")
         assert image.shape == scan.shape
         assert np.allclose(image.affine, scan.affine)
@@ -80,6 +82,8 @@ def test_maps_lie_on_the_scans_grid(record: dict[str, object], folder: Path) -> 
     consensus = np.asarray(nib.load(folder / "out" / "maps" / "consensus.nii.gz").dataobj)
     assert set(np.unique(consensus)) <= {0, 1, 2, 3}
     assert (consensus > 0).sum() > 100
+    spread = np.asarray(nib.load(folder / "out" / "maps" / "spread.nii.gz").dataobj)
+    assert 0.01 < spread.max() <= 0.5
 
 
 def test_progress_knows_every_step(record: dict[str, object]) -> None:

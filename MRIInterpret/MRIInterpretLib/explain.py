@@ -181,6 +181,8 @@ def explain_scan(
         warnings=_warnings(prepared, summary, maps, failing),
         provenance=provenance(bundle, prepared, summary, maps, explained, chosen_device, clock.seconds, mask, space),
         verdicts=tuple(verdicts),
+        spread=on_scan["spread"],
+        spread_template=summary.spread,
     )
 
 
@@ -254,12 +256,13 @@ def _to_scan(
     on_scan = {
         "summary": to_scan_grid(summary.score, scan.grid, affine),
         "consensus": to_scan_grid(summary.consensus, scan.grid, affine, order=0),
+        "spread": to_scan_grid(summary.spread, scan.grid, affine),
         "atlas": to_scan_grid(atlas.volume, scan.grid, affine, order=0),
         "template": to_scan_grid(brain, scan.grid, affine),
     }
     # The score is a statement about the brain: interpolation must not carry it over the brain's edge.
     inside = np.asarray(prepared.mask.volume.array) > 0
-    for key in ("summary", "consensus"):
+    for key in ("summary", "consensus", "spread"):
         on_scan[key] = on_scan[key].with_array(np.where(inside, on_scan[key].array, 0).astype(on_scan[key].array.dtype))
     on_scan = {key: Volume(value.array, value.affine, key) for key, value in on_scan.items()}
     progress(name, 1.0)

@@ -106,3 +106,6 @@ class Explanation:
     warnings: tuple[str, ...]  # sentences that every output must show
     provenance: dict[str, Any]  # JSON-serialisable
     verdicts: tuple[Verdict, ...] = ()  # of the trust checks, if they were run
+    # How far the methods in the summary disagree: standard deviation of their ranks in the brain, 0 to 0.5.
+    spread: Volume | None = None  # on the scan's grid
+    spread_template: Volume | None = None  # on the model's grid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -36,6 +37,13 @@ def test_maps_are_raw_and_on_the_scans_grid(saved: Saved) -> None:
         assert template.get_sform(coded=True)[1] == 4
     consensus = nibabel.load(saved.files["maps/consensus"])
     np.testing.assert_array_equal(np.asarray(consensus.dataobj), saved.explanation.consensus.array)
+
+
+def test_the_spread_is_written_where_there_is_one(small_explanation: Explanation, tmp_path: Path) -> None:
+    spread = small_explanation.summary.with_array(0.25 * small_explanation.summary.array)
+    files = save_explanation(replace(small_explanation, spread=spread), tmp_path)
+    assert "template/spread" not in files
+    np.testing.assert_array_equal(np.asarray(nibabel.load(files["maps/spread"]).dataobj), spread.array)
 
 
 def test_tables_come_back_as_they_were(saved: Saved) -> None:

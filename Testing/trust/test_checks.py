@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import torch
 from MRIInterpretLib.attribution import Explainer
+from MRIInterpretLib.attribution import moved as moving
 from MRIInterpretLib.attribution.methods.lrp import LRP
-from MRIInterpretLib.errors import Cancelled
+from MRIInterpretLib.errors import Cancelled, UserError
 from MRIInterpretLib.trust.checks import CHECKS, LEVELS, check_subject, left_out, run_checks
 from MRIInterpretLib.trust.subject import Subject
 from MRIInterpretLib.trust.verdict import Verdict, as_table, judge, not_applicable
@@ -128,6 +129,49 @@ def test_wrong_settings_are_refused() -> None:
         Subject(network, image(), TARGET, maps, np.zeros(SHAPE), atlas())
     with pytest.raises(ValueError, match="must be"):
         Subject(network, image()[0], TARGET, maps, brain(), atlas())
+
+
+def test_every_forward_pass_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is moved once, for all checks; the GPU's own test is below."""
+    network = small_cnn()
+    maps, _ = _maps(network, ("gradient",))
+    moved: list[object] = []
+    real = moving.Moved
+
+    class Noted(real):  # type: ignore[misc, valid-type]
+        def __enter__(self) -> torch.device:
+            moved.append(self.place)
+            return super().__enter__()
+
+    monkeypatch.setattr(moving, "Moved", Noted)
+    rows = _run("fast", network, maps, device="cpu")
+    assert moved == [torch.device("cpu")]
+    assert rows == _run("fast", network, maps)
+    with pytest.raises(UserError, match="no device 'gpu'"):
+        _run("fast", network, maps, device="gpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_checks_on_a_gpu_agree_and_bring_the_network_back() -> None:
+    network = small_cnn()
+    maps, _ = _maps(network)
+    seen = set()
+    hook = network[0].register_forward_pre_hook(lambda module, given: seen.add(given[0].device.type))
+    there = _run("full", network, maps, device="cuda")
+    hook.remove()
+    assert seen == {"cuda"}
+    assert next(network.parameters()).device.type == "cpu"
+    here = _run("full", network, maps, device="cpu")
+    for a, b in zip(there, here, strict=True):
+        assert (a.method, a.check) == (b.method, b.check)
+        assert a.value == pytest.approx(b.value, abs=0.02, nan_ok=True)
+
+
+def test_one_map_alone_and_none_at_all() -> None:
+    network = small_cnn()
+    maps, details = _maps(network, ("gradient",))
+    assert {row.method for row in _run("full", network, maps, details=details)} == {"gradient"}
+    assert _run("full", network, {}) == []
 
 
 def test_cancelling_stops_at_once_and_restores_the_network() -> None:

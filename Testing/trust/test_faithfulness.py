@@ -192,6 +192,28 @@ def test_verdicts_on_curves_and_correlation() -> None:
     assert "later" in verdicts["opposite", "deletion (blocks)"].sentence
 
 
+def test_maps_without_signs_are_asked_how_far_the_value_moves() -> None:
+    """A network that looks at one block, which speaks against the class: its size marks what moves the value."""
+    weights = np.zeros((3, *SHAPE), np.float32)
+    weights[2, 3:6, 4:7, 2:5] = -1.0
+    subject, _ = linear_subject()
+    network = type(subject.network)(weights)  # type: ignore[call-arg]
+    x = subject.image[0, 0].numpy()
+    size = np.abs(weights[2] * x)
+    subject, _ = linear_subject(network=network, neutral=np.zeros(SHAPE, np.float32), maps={"summary": size})
+    parts = blocks(brain(), 2)
+    assert gains(subject, parts, "deletion").methods["summary"] < 0, "taking it out raises the value"
+    for kind in ("deletion", "insertion"):
+        found = gains(subject, parts, kind, unsigned=True)
+        assert found.methods["summary"] > found.threshold
+    (signed,) = check_correlation(subject, unsigned=())
+    (unsigned,) = check_correlation(subject)
+    assert signed.value < 0 < unsigned.value
+    assert unsigned.value == pytest.approx(-signed.value, abs=1e-6), "every part moves the value one way here"
+    assert {row.verdict for row in check_curves(subject) if "blocks" in row.check} == {"pass"}
+    assert "many subjects" in unsigned.sentence
+
+
 def test_a_model_that_does_not_care_is_not_judged() -> None:
     subject, _ = linear_subject()
     network = type(subject.network)(np.zeros((3, *SHAPE), np.float32))  # type: ignore[call-arg]

@@ -116,7 +116,7 @@ def _tables(plan: Plan, units: Sequence[Unit], failures: Sequence[Outcome]) -> G
     long = regions.long_table(units)
     chosen = regions.selection(long)
     methods = dict(units[0].record["methods"])
-    methods["summary"] = {"title": "Summary score", "signed": False, "units": "mean rank, 0 to 1"}
+    methods["summary"] = {"title": "Summary score", "signed": False, "units": "0 to 1"}
     return GroupResults(
         plan,
         units,

@@ -41,8 +41,8 @@ def save_explanation(
     Returns
     -------
     dict
-        Path by name: "maps/<method>", "maps/summary", "maps/consensus", "template/<method>", "template/summary",
-        "template/consensus", "prediction", "regions", "agreement", "provenance", "report" and perhaps "trust".
+        Path by name: "maps/<method>", "maps/summary", "maps/consensus", "maps/spread" (disagreement of the methods),
+        the same under "template/", "prediction", "regions", "agreement", "provenance", "report" and perhaps "trust".
 
     Raises
     ------
@@ -81,6 +81,11 @@ def _save_maps(explanation: Explanation, output: Path, progress: ProgressCallbac
         ("template/summary", explanation.summary_template, "mni", False, "MRIInterpret summary score 0..1"),
         ("template/consensus", explanation.consensus_template, "mni", True, "MRIInterpret consensus labels"),
     ]
+    about = "MRIInterpret spread of the methods' ranks"
+    if explanation.spread is not None:
+        jobs.append(("maps/spread", explanation.spread, native, False, about))
+    if explanation.spread_template is not None:
+        jobs.append(("template/spread", explanation.spread_template, "mni", False, about))
     written = {}
     progress(STEP, 0.0)
     for done, (name, volume, space, labels, about) in enumerate(jobs, start=1):

@@ -74,11 +74,11 @@ def summary(explanation: Explanation, montage: Picture, surface: Picture | str |
     count = len(explanation.maps) - len(out)
     which = f"{count} methods" if not out else f"{count} of the {len(explanation.maps)} methods"
     text = (
-        f"The summary score joins {which} below into one value per voxel, from 0 to 1: high where the methods rank the "
-        "voxel high. White outlines enclose the voxels that at least two thirds of them count among their top ones "
+        f"The summary score joins {which} below into one value per voxel, from 0 to 1 (the highest in this brain): how "
+        "much of the methods' evidence, for or against the target, lies there. White outlines enclose the voxels that at least two thirds of them count among their top ones "
         "(the consensus volume)."
         if count > 1
-        else "With a single method, the summary score is the rank of its values inside the brain, from 0 to 1."
+        else "With a single method, the summary score is the size of its values, scaled to a highest value of 1."
     )
     if out:
         text += f" Left out: {escape(', '.join(out))}; the warnings above say why."

@@ -63,7 +63,7 @@ def display_range(values: Array, signed: bool, quantile: float = 0.999) -> Displ
 
 
 def summary_range(values: Array) -> DisplayRange:
-    """The summary is a rank in the brain, so its colours cover the brain's top fifth, and the rest is transparent.
+    """The summary's colours cover the brain's top fifth, and the rest is transparent.
 
     Parameters
     ----------

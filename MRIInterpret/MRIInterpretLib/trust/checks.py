@@ -107,7 +107,7 @@ def run_checks(
     truth, affected
         For simulated subjects: where the image was changed, and in which regions.
     device
-        Where maps are made again; where the model is if left out.
+        Where the network is asked and maps are made again; where the model is if left out. It is moved back.
     grid
         The model's grid in template space. With it, the template takes the place of what is taken out of the brain;
         without it, the blurred brain.
@@ -126,22 +126,26 @@ def run_checks(
     ValueError
         If the level is unknown or shapes differ.
     """
+    from ..attribution.moved import Moved
+
     again = methods if methods is not None else [name for name in maps if name != "summary"]
-    subject = Subject(
-        network=explainer.model,
-        image=image,
-        target=target,
-        maps=maps,
-        mask=mask,
-        labels=labels,
-        spacing=spacing,
-        explain=explain_again(again, mask, labels, device),
-        details=details or {},
-        truth=truth,
-        affected=affected,
-        neutral=None if grid is None else template_neutral(image[0, 0].detach().cpu().numpy(), mask, grid),
-    )
-    return check_subject(level, subject, seed, progress)
+    # Checks ask the network far more often than the explanation did: they must not be left on the CPU.
+    with Moved(explainer.model, device) as place:
+        subject = Subject(
+            network=explainer.model,
+            image=image.to(place),
+            target=target,
+            maps=maps,
+            mask=mask,
+            labels=labels,
+            spacing=spacing,
+            explain=explain_again(again, mask, labels, device),
+            details=details or {},
+            truth=truth,
+            affected=affected,
+            neutral=None if grid is None else template_neutral(image[0, 0].detach().cpu().numpy(), mask, grid),
+        )
+        return check_subject(level, subject, seed, progress)
 
 
 def check_subject(level: str, subject: Subject, seed: int = 0, progress: ProgressCallback = silent) -> list[Verdict]:

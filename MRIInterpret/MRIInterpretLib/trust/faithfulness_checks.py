@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..progress import ProgressCallback, silent
+from ..summary import DEFAULT_PART
 from ..volume import Array
 from .faithfulness import (
+    Curve,
     chance_correlation,
     deletion_curve,
     faithfulness_correlation,
@@ -33,6 +35,7 @@ SETS, GROUPS = 32, 8  # an eighth of the brain at a time; larger sets leave what
 BLOCK_MM = 16.0
 BLUR_MM = 12.0
 STEPS, RANDOM_ORDERS = 8, 4
+UNSIGNED = ("summary",) if DEFAULT_PART == "absolute" else ()
 # On simulated subjects the true effect itself does not pass on every single one: Testing/benchmarks/README.md.
 _ONE_SCAN = " On a single scan this check is noisy; it reads better as a mean over many subjects."
 _NO_ORDER = "The map rates all parts of the brain the same, or the model's value does not change with them."
@@ -80,7 +83,7 @@ def check_correlation(
     seed: int = 0,
     progress: ProgressCallback = silent,
     sets: int = SETS,
-    unsigned: Sequence[str] = ("summary",),
+    unsigned: Sequence[str] = UNSIGNED,
 ) -> list[Verdict]:
     """One verdict per map, the summary's included, from the same few answers of the network.
 
@@ -121,6 +124,7 @@ def gains(
     seed: int = 0,
     progress: ProgressCallback = silent,
     fill: str = "neutral",
+    unsigned: bool = False,
 ) -> Gains:
     """Areas of deletion or insertion curves against random orders and the order by brightness.
 
@@ -137,6 +141,9 @@ def gains(
     fill
         What takes the place of parts: "neutral" (the subject's neutral brain, or the blurred one) or "road" (noisy
         linear imputation, slower).
+    unsigned
+        The maps say where the evidence is, for or against the target: a good order makes the value change fast,
+        whichever way.
     """
     if fill not in ("neutral", "road"):
         raise ValueError(f"fill must be neutral or road, not {fill!r}")
@@ -148,15 +155,16 @@ def gains(
     neutral = impute if fill == "road" else _neutral(subject, image)
     values = perturbed_values(subject.network, subject.image, subject.target, parts, neutral, progress=progress)
     make = deletion_curve if kind == DELETION else insertion_curve
-    sign = (
-        -1.0 if kind == DELETION else 1.0
-    )  # a good order has a small area under deletion, a large one under insertion
+    # A good order has a small area under deletion, a large one under insertion, and a large one of changes.
+    sign = -1.0 if kind == DELETION and not unsigned else 1.0
     rng = np.random.default_rng(seed)
     count = int(parts.max(initial=0))
     seen: list[float] = []
 
     def area(order: NDArray[np.intp]) -> float:
         curve = make(order, parts, values, STEPS)
+        if unsigned:
+            curve = Curve(curve.share, np.abs(curve.value - curve.value[0]))
         seen.extend(curve.value.tolist())
         return curve.area()
 
@@ -180,8 +188,25 @@ def gains(
     return Gains({name: gain(one, mean) for name, one in areas.items()}, gain(bright, mean), chance)
 
 
-def check_curves(subject: Subject, seed: int = 0, progress: ProgressCallback = silent) -> list[Verdict]:
-    """For each map: deletion by blocks, deletion by atlas regions, insertion by blocks."""
+def check_curves(
+    subject: Subject, seed: int = 0, progress: ProgressCallback = silent, unsigned: Sequence[str] = UNSIGNED
+) -> list[Verdict]:
+    """For each map: deletion by blocks, deletion by atlas regions, insertion by blocks.
+
+    Of maps named in ``unsigned`` it is asked how fast the model's value changes in whichever direction.
+    """
+    kinds = [
+        (False, {name: values for name, values in subject.maps.items() if name not in unsigned}),
+        (True, {name: values for name, values in subject.maps.items() if name in unsigned}),
+    ]
+    verdicts: list[Verdict] = []
+    for is_unsigned, maps in kinds:
+        if maps:
+            verdicts += _curves(replace(subject, maps=maps), seed, progress, is_unsigned)
+    return verdicts
+
+
+def _curves(subject: Subject, seed: int, progress: ProgressCallback, unsigned: bool) -> list[Verdict]:
     size = _block_size(subject)
     by_block = blocks(subject.inside, size)
     by_region = regions(subject.labels, subject.inside, size)
@@ -194,7 +219,7 @@ def check_curves(subject: Subject, seed: int = 0, progress: ProgressCallback = s
         if int(parts.max(initial=0)) < 2:
             verdicts += [not_applicable(name, check, "The brain is one part.") for name in subject.maps]
             continue
-        found = gains(subject, parts, kind, seed, progress)
+        found = gains(subject, parts, kind, seed, progress, unsigned=unsigned)
         verdicts += [_verdict(name, check, value, found, kind, what) for name, value in found.methods.items()]
     return verdicts
 
