@@ -1,4 +1,4 @@
-"""The study: `mri-interpret benchmark` with the settings whose tables lie in ground_truth/. See README.md in this folder.
+"""The study: `mri-interpret benchmark` with the settings whose tables lie in ground_truth/. See README.md here.
 
     python Testing/benchmarks/ground_truth.py SEED1 SEED2 SEED3 --label-maps DIR -o results
 

@@ -75,8 +75,8 @@ def summary(explanation: Explanation, montage: Picture, surface: Picture | str |
     which = f"{count} methods" if not out else f"{count} of the {len(explanation.maps)} methods"
     text = (
         f"The summary score joins {which} below into one value per voxel, from 0 to 1 (the highest in this brain): how "
-        "much of the methods' evidence, for or against the target, lies there. White outlines enclose the voxels that at least two thirds of them count among their top ones "
-        "(the consensus volume)."
+        "much of the methods' evidence, for or against the target, lies there. White outlines enclose the voxels that "
+        "at least two thirds of them count among their top ones (the consensus volume)."
         if count > 1
         else "With a single method, the summary score is the size of its values, scaled to a highest value of 1."
     )
