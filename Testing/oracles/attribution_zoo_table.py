@@ -10,6 +10,7 @@ guided backpropagation that differs from the plain gradient, MONAI's Grad-CAM on
 
 from __future__ import annotations
 
+import copy
 import sys
 import warnings
 from collections.abc import Callable
@@ -109,8 +110,9 @@ def row(name: str, model: nn.Module, x: Tensor) -> str:
         GradCAM(plain, target_layers=f"model.{layer}")(leaf, class_idx=TARGET)
         return "yes"
 
+    # Before the peers' turn: after an error captum's hooks stay in the model and change what it computes.
+    maps = every_method(copy.deepcopy(model), x).values()
     found = [tried(zennit), tried(captum_lrp), tried(guided), tried(monai)]
-    maps = every_method(model, x).values()
     ran = sum(bool(torch.isfinite(one.map).all()) for one in maps)
     return f"| {name} | {ran} of {len(maps)} | {error:.1e} | {exact} | {' | '.join(cells)} | {' | '.join(found)} |"
 

@@ -14,6 +14,7 @@ from .tag import Tag, attach, tag_of
 
 _KEEP_THE_GRID = (
     *("clone", "contiguous", "to", "float", "double", "type_as", "type", "cuda", "cpu", "positive", "__pos__", "alias"),
+    "as_tensor",
     *("masked_fill", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"),
     *("feature_dropout", "native_channel_shuffle", "channel_shuffle", "tril", "triu", "requires_grad_", "retain_grad"),
 )
@@ -68,7 +69,7 @@ _MOVE = (
 @handles(*_KEEP_THE_GRID)
 def _keep(recorder: Recorder, call: Call) -> Any:
     x = call.args[0] if call.args else call.kwargs["input"]
-    if call.name in ("to", "type", "type_as") and isinstance(x, Tensor):
+    if call.name in ("to", "type", "type_as", "as_tensor") and isinstance(x, Tensor):
         # A network of lower precision is recorded in the precision of the input; casts to less are left out.
         output = call.func(*call.args, **call.kwargs)
         if not output.dtype.is_floating_point or output.dtype.itemsize < x.dtype.itemsize:
