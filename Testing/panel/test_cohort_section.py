@@ -221,3 +221,22 @@ def test_starting_two_jobs_at_once_is_a_mistake(widget, tmp_path):
     logic.cancelCohort()
     with pytest.raises(UserError, match="No output folder"):
         logic.startCohort(str(tmp_path), "", print, print)
+
+
+def test_what_a_cohort_needs_besides_is_asked_for_when_it_is_started(widget, tmp_path, monkeypatch):
+    asked = []
+
+    def refuse(requirements):
+        asked.append(Path(requirements))
+        if "cohort" in asked[-1].name:
+            raise UserError("Explain needs Python packages that were not installed.")
+
+    monkeypatch.setattr("MRIInterpretLib.panel.environment.ensure", refuse)
+    widget.ui.participantsPathLineEdit.currentPath = str(tmp_path)
+    widget.ui.cohortOutputButton.choose(str(tmp_path / "out"))
+    assert asked == []
+    widget.ui.runCohortButton.click()
+    assert [path.name for path in asked] == ["requirements.txt", "requirements-cohort.txt"]
+    assert all(path.is_file() for path in asked)
+    assert "not installed" in widget.ui.cohortLabel.text
+    assert not widget.logic.cohortRunning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -101,7 +102,8 @@ class CohortSection:
         self._notices.clear()
         output = self.panel.parameters.cohortOutput
         try:
-            environment.ensure(self.panel.requirements)
+            for name in ("requirements.txt", "requirements-cohort.txt"):
+                environment.ensure(Path(self.panel.requirements).with_name(name))
             self.panel.logic.startCohort(participants, output, self.on_progress, self.on_finished, **wishes)
         except UserError as error:
             self._over(str(error))
