@@ -51,7 +51,7 @@ def test_what_is_missing_is_said(widget, tmp_path):
     ui.cohortOutputButton.choose(str(tmp_path))
     assert ui.runCohortButton.enabled
     assert ui.runCohortButton.text == "Run"
-    assert ui.cohortOutputButton.text == ""
+    assert ui.cohortOutputButton.text == str(tmp_path)
     assert not ui.showCohortButton.enabled
     assert "holds no group results" in ui.showCohortButton.toolTip
     assert not ui.cancelCohortButton.enabled

@@ -48,7 +48,7 @@ def in_worker(logic, wait):
     def run(node, **wishes):
         finished, progress = [], []
         logic.startExplain(node, progress.append, lambda *outcome: finished.append(outcome), **(WISHES | wishes))
-        wait(lambda: finished)
+        wait(lambda: finished, 300)
         return *finished[0], progress
 
     return run
@@ -75,8 +75,9 @@ def test_console_worker_and_file_give_the_same(host, logic, in_worker, coarse, t
         scale = np.abs(one).max()
         np.testing.assert_allclose(one, file.maps[name].native.array, atol=1e-2 * scale)
         brain = here.explanation.mask.array > 0
-        for result in (here, there):  # in the brain the scene holds the very numbers; outside, rounded ones
-            np.testing.assert_array_equal(one[brain], result.explanation.maps[name].native.array[brain])
+        # In the brain the scene holds the very numbers; outside, rounded ones.
+        np.testing.assert_array_equal(one[brain], here.explanation.maps[name].native.array[brain])
+        np.testing.assert_array_equal(one[brain], there.explanation.maps[name].native.array[brain])
         np.testing.assert_allclose(one[brain], file.maps[name].native.array[brain], atol=1e-4 * scale)
         np.testing.assert_allclose(affine_of(here.nodes.maps[name]), coarse.affine, atol=1e-4)
     assert here.probabilities == there.probabilities == pytest.approx(file.prediction.probabilities, abs=1e-5)
@@ -250,7 +251,7 @@ def test_clicking_explain_runs_to_the_result_without_blocking_the_window(host, w
         assert widget.logic.running
         assert not widget.ui.explainButton.enabled
         assert widget.ui.cancelButton.enabled
-        wait(lambda: steps.append(widget.ui.statusLabel.text) or not widget.logic.running)
+        wait(lambda: steps.append(widget.ui.statusLabel.text) or not widget.logic.running, 300)
     assert widget.ui.statusLabel.text == "Done."
     assert any(step.startswith("Putting the result into the scene") for step in steps)
     assert widget.ui.regionTable.rowCount > 50

@@ -110,6 +110,25 @@ def test_3d_can_be_switched_off_and_on(shown):
     assert nodes.surface.GetDisplayNode().GetVisibility()
 
 
+def test_only_one_result_is_seen_in_3d(shown, host, scan, small_explanation):
+    import slicer
+    from MRIInterpretLib.panel import logic
+    from MRIInterpretLib.scene.atlas import highlight
+
+    first = shown.panel.result.result.nodes
+    highlight(first.atlas, 53)
+    second = logic.show(slicer.mrmlScene, small_explanation, scan).nodes
+    for mine, other in ((second, first), (first, second)):
+        assert map_display.rendered(mine) == ["summary"]
+        assert map_display.rendered(other) == []
+        assert mine.surface.GetDisplayNode().GetVisibility()
+        assert not other.surface.GetDisplayNode().GetVisibility()
+        assert not other.atlas.GetDisplayNode().GetVisibility()
+        shown.panel.update()
+        pick(shown.ui.resultComboBox, first.run)
+        shown.panel.result.show()
+
+
 def test_jump_moves_the_slices_to_the_hottest_point(shown, host, small_explanation):
     views.jump_to(host.headless.scene, (0, 0, 0))
     shown.ui.mapList.setCurrentRow(2)

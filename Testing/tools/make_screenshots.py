@@ -1,11 +1,12 @@
 """Take the pictures of the panel and of the scene in Resources/Screenshots, on the stand-in for Slicer's window.
 
-Run it as ``python Testing/tools/make_screenshots.py [FOLDER]`` after the panel, the scene or the bundled model changed, and
-look at what it made. It explains the sample with the bundled model, then shows a small cohort that is made by formula.
+Run ``python Testing/tools/make_screenshots.py [FOLDER [PART]]`` after the panel, the scene or the bundled model changed,
+and look at what it made. It explains the sample with the bundled model, then shows a cohort that is made by formula.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -70,7 +71,8 @@ def explain(widget: Any, camera: Camera) -> None:
     save_png(four_up(host.headless, VIEW), camera.folder / "scene.png")
     ui.mapList.setCurrentRow(1)
     ui.regionTable.selectRow(0)
-    camera.shoot("panel_region", ui.resultCollapsibleButton)
+    for _ in range(5):
+        host.qt_application.processEvents()
     save_png(four_up(host.headless, VIEW), camera.folder / "scene_region.png")
 
 
@@ -78,29 +80,27 @@ def cohort(widget: Any, camera: Camera) -> None:
     """A cohort made by formula: its confusion matrix and its group maps."""
     ui = widget.ui
     with tempfile.TemporaryDirectory() as folder:
-        plan = write_finished_cohort(Path(folder), write_small_bundle(Path(folder) / "bundle"))
+        plan = write_finished_cohort(Path(folder) / "study", write_small_bundle(Path(folder) / "bundle"))
         wishes = {
             "model": str(plan.options.model), "methods": ["lrp", "grad_cam"], "mask": "none", "space": "mni",
             "native": False, "permutations": 60, "device": "cpu",
         }  # fmt: skip
         choices.cohort_wishes = lambda _parameters, _methods: wishes
-        ui.participantsPathLineEdit.currentPath = str(plan.cohort.table)
-        ui.cohortOutputButton.choose(str(plan.output))
+        os.chdir(folder)
+        ui.participantsPathLineEdit.currentPath = f"study/{plan.cohort.table.name}"
+        ui.cohortOutputButton.choose(f"study/{plan.output.name}")
         ui.cohortCollapsibleButton.collapsed = False
         ui.runCohortButton.click()
         wait(lambda: ui.cohortProgressBar.value > 30 or not widget.logic.cohortRunning)
         camera.shoot("panel_cohort_running", ui.cohortCollapsibleButton)
         wait(lambda: not widget.logic.cohortRunning)
-        # The folder of this run is of no interest to a reader.
-        ui.cohortLabel.text = ui.cohortLabel.text.replace(str(plan.output), "out")
-        ui.participantsPathLineEdit.blockSignals(True)
-        ui.participantsPathLineEdit.currentPath = "study/participants.tsv"
-        ui.cohortOutputButton.directory = "study/out"
+        ui.cohortLabel.text = ui.cohortLabel.text.replace(f"{folder}{os.sep}", "")  # of no interest to a reader
         camera.shoot("panel_cohort", ui.cohortCollapsibleButton)
         save_png(four_up(host.headless, VIEW), camera.folder / "scene_cohort.png")
+        os.chdir(TESTING)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, only: str = "") -> None:
     environment.ensure = lambda _requirements: None
     qt.QFileDialog.answer = ""
     widget = MRIInterpret.MRIInterpretWidget()
@@ -109,11 +109,12 @@ def main(folder: Path) -> None:
     widget.parent.show()
     camera = Camera(folder)
     try:
-        explain(widget, camera)
-        cohort(widget, camera)
+        for part in (explain, cohort):
+            if part.__name__ in (only or part.__name__):
+                part(widget, camera)
     finally:
         widget.cleanup()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else TESTING.parent / "Resources" / "Screenshots")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else TESTING.parent / "Resources" / "Screenshots", *sys.argv[2:3])

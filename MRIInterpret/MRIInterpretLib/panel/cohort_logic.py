@@ -31,12 +31,15 @@ def start(
     UserError
         If the table or the output folder cannot be what they should be.
     """
-    if participants and not Path(participants).exists():
+    if participants and not Path(participants).expanduser().exists():
         raise UserError(f"{participants} does not exist: choose a participants table, or a BIDS folder that holds one.")
     if not output:
         raise UserError("No output folder is chosen: choose where the results of the cohort go.")
     if not participants and not has_results(output):
         raise UserError(f"{output} holds no group results: run the cohort first.")
+    # The worker runs in a folder of its own: relative paths would mean something else there.
+    participants = str(Path(participants).expanduser().absolute()) if participants else ""
+    output = str(Path(output).expanduser().absolute())
     job = CohortJob(participants, output, device, workers, {k: v for k, v in options.items() if v is not None})
 
     def prepare(folder: Path) -> None:
@@ -54,6 +57,7 @@ def finish(scene: Any, worker: WorkerProcess, done: messages.Done) -> Generator[
         content = read_content(Path(done.folder))
         yield 0.01
         nodes: GroupNodes = yield from group_steps(content, scene)
+        del content  # Windows does not delete files that are mapped into memory
         arrange_group(scene, nodes)
     finally:
         worker.clean_up()

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from ..errors import UserError
 from . import choices, cohort_logic, environment, messages
 from .result_tables import show_confusion
-from .widgets import enable
+from .widgets import enable, quiet
 
 if TYPE_CHECKING:
     from .panel import Panel
@@ -39,9 +39,10 @@ class CohortSection:
         parameters, ui = self.panel.parameters, self.ui
         if ui.participantsPathLineEdit.currentPath != parameters.cohortTable:
             ui.participantsPathLineEdit.currentPath = parameters.cohortTable
-        if parameters.cohortOutput:
-            ui.cohortOutputButton.directory = parameters.cohortOutput
-        ui.cohortOutputButton.text = "" if parameters.cohortOutput else self._output_text
+        with quiet(ui.cohortOutputButton):  # it tells of every change, also of those that no user made
+            if parameters.cohortOutput:
+                ui.cohortOutputButton.directory = parameters.cohortOutput
+            ui.cohortOutputButton.text = parameters.cohortOutput or self._output_text
         running = self.panel.logic.cohortRunning
         again = cohort_logic.has_begun(parameters.cohortOutput)
         ui.runCohortButton.text = _("Resume") if again else _("Run")

@@ -111,9 +111,11 @@ class ResultSection:
         result = self.result
         if result is None:
             return
+        from ..scene.found import hide_others
         from . import map_display
 
         self.update()
+        hide_others(slicer.mrmlScene, result.run)
         map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, self.panel.parameters.opacity)
         self._apply_top()
         map_display.show_in_3d(result.nodes, self.key, self.panel.parameters.show3D)

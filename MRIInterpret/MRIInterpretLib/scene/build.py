@@ -12,7 +12,7 @@ from . import charts, hierarchy, views
 from .atlas import add_atlas
 from .colours import CONSENSUS, SEQUENTIAL, SIGNED, add_colour_table
 from .content import SUMMARY, SceneContent, content_of, unique_name
-from .found import VERDICT, VERDICT_TEXT, SceneNodes
+from .found import VERDICT, VERDICT_TEXT, SceneNodes, hide_others
 from .geometry import finished
 from .nodes import ROLE, NodeMaker, batch, runs
 from .tables import add_table
@@ -116,6 +116,7 @@ def whole(
 
 def arrange(scene: Any, nodes: SceneNodes, content: SceneContent) -> None:
     """The slice views show the summary over the scan, at its peak, and the camera looks at the head."""
+    hide_others(scene, nodes.run)
     views.show_over_scan(scene, nodes.scan, nodes.summary)
     views.fit_slices(scene, nodes.scan)
     views.jump_to(scene, views.world_of(nodes.summary, content.map(SUMMARY).peak))

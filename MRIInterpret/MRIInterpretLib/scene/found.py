@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import hierarchy
-from .nodes import METHOD, ROLE, batch, nodes_of_run, remove_with_dependents, runs
+from .nodes import METHOD, ROLE, RUN, batch, nodes_of_run, remove_with_dependents, runs
 
 VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, one sentence per line
@@ -69,6 +69,18 @@ def find_result(scene: Any, run: str) -> SceneNodes | None:
         },
         {role: by_role[f"{role}-chart"] for role in ("probabilities", "top-regions") if f"{role}-chart" in by_role},
     )
+
+
+def hide_others(scene: Any, run: str) -> None:
+    """Take what other results show in 3D, and outlines of their regions, off the views: two brains would overlap."""
+    for index in range(scene.GetNumberOfNodes()):
+        node = scene.GetNthNode(index)
+        role = node.GetAttribute(ROLE)
+        if role not in ("volume-rendering", "surface", "atlas") or node.GetAttribute(RUN) == run:
+            continue
+        display = node if role == "volume-rendering" else node.GetDisplayNode()
+        if display is not None and display.GetVisibility():
+            display.SetVisibility(False)
 
 
 def remove_result(scene: Any, run: str) -> None:

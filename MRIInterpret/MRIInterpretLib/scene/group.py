@@ -20,6 +20,7 @@ from . import charts, hierarchy, views
 from .build import STEP, whole
 from .colours import SEQUENTIAL, SIGNED, add_colour_table
 from .content import SceneContent, TableContent, brain_window, chart, columns_of, map_content, unique_name
+from .found import hide_others
 from .geometry import finished
 from .headless import HeadlessScene
 from .mrb import pack
@@ -84,6 +85,7 @@ def build_group_scene(
 def arrange_group(scene: Any, nodes: GroupNodes) -> None:
     """The slice views show the summary's difference (or mean) over the template."""
     shown = _first_shown(nodes)
+    hide_others(scene, nodes.run)
     views.show_over_scan(scene, nodes.template, shown)
     views.fit_slices(scene, nodes.template)
     views.jump_to(scene, views.peak(shown))
@@ -156,7 +158,7 @@ def group_content(output: str | Path, progress: ProgressCallback = silent) -> Sc
             map_content(
                 Volume(volume.array.astype(np.float32), volume.affine, title), f"{method}/{name}",
                 "summary" if method == "summary" and name.endswith("_mean") else "map",
-                title, f"{title}\n({units})\nresearch use only",
+                title, f"{_lines(title)}\n({units})\nresearch use only",
                 signed=bool(about["signed"]) or not name.endswith("_mean"), method=method,
             )
         )  # fmt: skip
@@ -220,6 +222,11 @@ def _is_shown(name: str, only_predicted: bool) -> bool:
         return True
     kind = "predicted-" if only_predicted else "true-"
     return name.startswith(kind) and name.endswith("_mean") and "_predicted-" not in name
+
+
+def _lines(title: str) -> str:
+    """A legend has little room beside a slice: a line for each part."""
+    return title.replace(", ", "\n")
 
 
 def _words(name: str, found: dict[str, Any]) -> str:

@@ -126,14 +126,14 @@ class ctkPathLineEdit(_Widget):
 
 
 class ctkDirectoryButton(_Widget):
-    """A button that shows and changes a folder; a text of its own is shown instead of the folder."""
+    """A button that shows and changes a folder; a text of its own, be it empty, is shown instead of the folder."""
 
     directoryChanged = Signal(str)
     directorySelected = Signal(str)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._directory, self._text = ".", ""
+        self._directory, self._text = ".", None
         self._button = QtWidgets.QPushButton(".", self)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -142,20 +142,20 @@ class ctkDirectoryButton(_Widget):
     def choose(self, folder: str) -> None:
         """What a user does in the dialog."""
         self._set_directory(folder)
-        self.directorySelected.emit(folder)
 
     def _set_directory(self, folder: str) -> None:
         changed, self._directory = folder != self._directory, folder
-        self._button.setText(self._text or folder)
+        self._button.setText(folder if self._text is None else self._text)
+        self.directorySelected.emit(folder)  # like the real one, whoever set it
         if changed:
             self.directoryChanged.emit(folder)
 
     def _set_text(self, text: str) -> None:
         self._text = text
-        self._button.setText(text or self._directory)
+        self._button.setText(text)
 
     directory = Property(str, lambda self: self._directory, _set_directory)
-    text = Property(str, lambda self: self._text, _set_text)
+    text = Property(str, lambda self: self._text or "", _set_text)
 
 
 CLASSES = {
