@@ -1,6 +1,6 @@
 """Take the pictures of the panel and of the scene in Resources/Screenshots, on the stand-in for Slicer's window.
 
-Run ``python Testing/tools/make_screenshots.py [FOLDER [PART]]`` after the panel, the scene or the bundled model changed,
+Run ``python Testing/tools/make_screenshots.py [FOLDER [PART]]`` when the panel, the scene or the bundled model changed,
 and look at what it made. It explains the sample with the bundled model, then shows a cohort that is made by formula.
 """
 

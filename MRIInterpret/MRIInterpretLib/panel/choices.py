@@ -14,10 +14,12 @@ SCAN_KINDS = {
 }
 FAST = ("guided_backprop", "grad_cam", "grad_cam_pp")
 CUSTOM = "custom"
+# Yardsticks, which explain nothing of the model: listed last, and no part of "All".
+BASELINES = ("random", "intensity", "edges", "randomised_model")
 # Named here, because the module that defines them needs PyTorch; a test compares.
 COMPOSITES = (
-    "epsilon-plus",
     "epsilon-plus-flat",
+    "epsilon-plus",
     "epsilon-alpha1beta0",
     "epsilon-alpha2beta1",
     "epsilon-alpha2beta1-flat",
@@ -32,7 +34,7 @@ def presets(panel: Sequence[str], known: Sequence[str]) -> dict[str, tuple[str, 
     return {
         "panel": tuple(name for name in panel if name in known),
         "fast": tuple(name for name in FAST if name in known),
-        "all": tuple(known),
+        "all": tuple(name for name in known if name not in BASELINES),
     }
 
 

@@ -44,7 +44,8 @@ class ExplainSection:
         self._list_methods()
 
     def _list_methods(self) -> None:
-        order = [*self._panel_methods, *(name for name in self._known if name not in self._panel_methods)]
+        others = [name for name in self._known if name not in self._panel_methods]
+        order = [*self._panel_methods, *sorted(others, key=lambda name: name in choices.BASELINES)]
         with quiet(self.ui.methodsList):
             for name in order:
                 info = self._known[name]
