@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +135,9 @@ def explain_scan(
     template_maps = {name: map_array(found) for name, found in attributions.items()}
     judge = judge_of(trust, bundle, prepared, labels, methods, attributions, chosen_device, report)
     verdicts = judge(template_maps)
-    failing = left_out(verdicts) if verdicts else distrusted(bundle, methods=template_maps)
+    failing = left_out(verdicts) if verdicts else reasons(bundle.metadata.distrusted, template_maps)
+    # What only simulated subjects can tell is not asked again on this scan.
+    failing |= reasons(bundle.metadata.poorly_localised, template_maps)
     # Where every chosen method fails, leaving all of them out would leave no score: they stay, and a warning says so.
     spared = failing if len(failing) < len(template_maps) else {}
     with step(report, "Summary score"):
@@ -204,9 +206,10 @@ def choose_device(device: str) -> str:
     return "cuda" if available and device != "cpu" else "cpu"
 
 
-def distrusted(bundle: ModelBundle, methods: Iterable[str]) -> dict[str, str]:
-    """Methods that failed the randomisation check when the model was judged, as its metadata says, with the reason."""
-    return {name: reason for name, reason in bundle.metadata.distrusted.items() if name in set(methods)}
+def reasons(judged: Mapping[str, str], methods: Iterable[str]) -> dict[str, str]:
+    """Those of the methods that failed when the model was judged, as its metadata says, with the reason."""
+    chosen = set(methods)
+    return {name: reason for name, reason in judged.items() if name in chosen}
 
 
 def model_info(bundle: ModelBundle) -> ModelInfo:

@@ -146,7 +146,7 @@ def test_files_and_picture(result: tuple[Path, pd.DataFrame, int], tmp_path: Pat
     folder, rows, _ = result
     maps = mean_maps(["tiny"], TINY.subjects, folder)
     assert {"scan", "mask", "effect", "gradient", "summary"} <= set(maps)
-    write_results(tmp_path, rows, maps, MODEL_GRID, titles())
+    write_results(tmp_path, rows, maps, MODEL_GRID, TINY.pictured)
     assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "tables", "tables.md", "maps.webp"}
     assert (tmp_path / "maps.webp").read_bytes()[:4] == b"RIFF"
     written = pd.read_csv(tmp_path / "rows.csv")

@@ -51,7 +51,6 @@ def benchmark_command(
     from ..explain import choose_device
     from ..models.registry import DEFAULT_MODEL, find_model
     from ..trust.benchmark_maps import mean_maps
-    from ..trust.benchmark_plan import titles
     from ..trust.benchmark_run import contestant, run_benchmark
     from ..trust.subject_cache import SubjectStream
 
@@ -67,7 +66,7 @@ def benchmark_command(
         rows = run_benchmark(contestants, stream, plan, output, progress)
         progress("Drawing", 0.0)
         maps = mean_maps([one.name for one in contestants], plan.subjects, output)
-        write_results(output, rows, maps, contestants[0].explained.grid, titles())
+        write_results(output, rows, maps, contestants[0].explained.grid, plan.pictured)
         progress("Drawing", 1.0)
     typer.echo(f"Results: {output / 'tables.md'}")
 
@@ -104,11 +103,12 @@ def chosen_anatomies(folder: Path | None, names: Sequence[str], progress: Progre
 
 
 def write_results(
-    output: Path, rows: pd.DataFrame, maps: Mapping[str, NDArray[np.float32]], grid: Grid, titles: Mapping[str, str]
+    output: Path, rows: pd.DataFrame, maps: Mapping[str, NDArray[np.float32]], grid: Grid, pictured: int
 ) -> None:
     """tables.md, one CSV per table, rows.csv with everything measured, and the picture if there are maps."""
     from ..atomic import replacing, write_bytes, write_text
     from ..trust.benchmark_page import result_page, result_tables
+    from ..trust.benchmark_plan import titles
     from .benchmark_picture import mean_map_picture
 
     with replacing(output / "rows.csv") as aside:
@@ -116,6 +116,8 @@ def write_results(
     for name, table in result_tables(rows).items():
         with replacing(output / "tables" / f"{name}.csv") as aside:
             table.to_csv(aside, index=False, float_format="%.4g")
-    write_text(output / "tables.md", result_page(rows, titles))
+    write_text(output / "tables.md", result_page(rows, titles()))
     if maps:
-        write_bytes(output / "maps.webp", mean_map_picture(maps, grid, titles))
+        ill = rows[rows["group"] == "AD"]["subject"].nunique()
+        note = f"Means over up to {min(ill, pictured)} AD subjects, networks: {rows['network'].nunique()}."
+        write_bytes(output / "maps.webp", mean_map_picture(maps, grid, titles(), note))

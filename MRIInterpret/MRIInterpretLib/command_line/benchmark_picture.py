@@ -25,7 +25,9 @@ _SIDE, _LABEL, _BAR = 1.72, 2.3, 0.55  # inches: a slice, the titles, the colour
 _HEAD = 0.42
 
 
-def mean_map_picture(maps: Mapping[str, NDArray[np.float32]], grid: Grid, titles: Mapping[str, str]) -> bytes:
+def mean_map_picture(
+    maps: Mapping[str, NDArray[np.float32]], grid: Grid, titles: Mapping[str, str], note: str = ""
+) -> bytes:
     """WebP: methods as rows, slices as columns.
 
     Parameters
@@ -37,6 +39,8 @@ def mean_map_picture(maps: Mapping[str, NDArray[np.float32]], grid: Grid, titles
         Theirs.
     titles
         Methods' titles by key.
+    note
+        What the means are of.
     """
     mask = np.asarray(maps["mask"] > 0.5)
     scan = Volume(maps["scan"], grid.affine)
@@ -44,7 +48,7 @@ def mean_map_picture(maps: Mapping[str, NDArray[np.float32]], grid: Grid, titles
     names = ["effect", *(name for name in maps if name not in ("scan", "mask", "effect"))]
     width, height = _LABEL + len(SLICES) * _SIDE + _BAR + 0.35, _HEAD + len(names) * _SIDE
     with new_figure(width, height, FILM) as figure:
-        figure.text(0.01, 1 - 0.18 / height, CONVENTION, color="white", fontsize=8, va="center")
+        figure.text(0.01, 1 - 0.18 / height, f"{note} {CONVENTION}".strip(), color="white", fontsize=8, va="center")
         for row, name in enumerate(names):
             values = np.where(mask, maps[name], 0)
             scale = _scale(name, values, mask)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,10 @@ class Metadata:
     percentiles: tuple[float, float]  # of the intensity normalisation
     temperature: float  # probabilities are softmax(logits / temperature)
     metrics: dict[str, Any]  # name -> {"value", "ci95": [low, high], "n"}
-    distrusted: dict[str, str]  # method -> why its maps of this model have no part in the summary score
+    # Method -> why its maps of this model have no part in the summary score: they hardly depend on what it learned ...
+    distrusted: dict[str, str]
+    # ... or do not find what was changed in simulated subjects.
+    poorly_localised: dict[str, str] = field(default_factory=dict)
 
 
 def read_metadata(bundle: Path) -> Metadata:
@@ -70,6 +73,7 @@ def read_metadata(bundle: Path) -> Metadata:
         temperature=temperature,
         metrics=dict(own.get("metrics", {})),
         distrusted={str(name): str(reason) for name, reason in own.get("distrusted_methods", {}).items()},
+        poorly_localised={str(name): str(reason) for name, reason in own.get("poorly_localised_methods", {}).items()},
     )
 
 

@@ -48,15 +48,15 @@ def mean_maps(networks: Sequence[str], subjects: int, folder: Path) -> dict[str,
         Of the benchmark.
     """
     sums: dict[str, NDArray[np.float64]] = {}
-    count = 0
+    counts: dict[str, int] = {}  # slow methods have fewer
     for name in networks:
         for stored in _stored_maps(folder, name, subjects):
             if sums and stored["mask"].shape != sums["mask"].shape:
                 break
-            count += 1
             for key, values in stored.items():
                 sums[key] = sums.get(key, 0.0) + values
-    return {name: (values / count).astype(np.float32) for name, values in sums.items()}
+                counts[key] = counts.get(key, 0) + 1
+    return {name: (values / counts[name]).astype(np.float32) for name, values in sums.items()}
 
 
 def _stored_maps(folder: Path, name: str, subjects: int) -> Iterator[dict[str, NDArray[np.float64]]]:

@@ -179,21 +179,24 @@ def bootstrap_interval(
 
 
 def check_localisation(subject: Subject, threshold: float = THRESHOLD) -> list[Verdict]:
-    """One verdict per map: relevance mass accuracy in multiples of chance; only where the truth is known."""
+    """One verdict per map: relevance mass accuracy in multiples of chance; only where the truth is known.
+
+    Of the maps' absolute values: what shrank but is still there can rightly speak against the disease.
+    """
     if subject.truth is None:
         return []
     image = subject.image[0, 0].detach().cpu().numpy()
     edges = localise(edge_detector(image, subject.inside), subject.truth, subject.inside)
     verdicts = []
     for method, relevance in subject.maps.items():
-        found = localise(relevance, subject.truth, subject.inside, subject.labels, subject.affected)
+        found = localise(np.abs(relevance), subject.truth, subject.inside, subject.labels, subject.affected)
         if math.isnan(found.mass):
-            verdicts.append(not_applicable(method, CHECK, "The map has no positive relevance, or nothing was changed."))
+            verdicts.append(not_applicable(method, CHECK, "The map has no relevance, or nothing was changed."))
             continue
         value = found.mass / found.chance
         bar = max(threshold, edges.mass / edges.chance if edges.chance else 0.0)
         sentence = (
-            f"{found.mass:.1%} of the positive relevance lies where this simulated brain was changed, {value:.1f} "
+            f"{found.mass:.1%} of the relevance lies where this simulated brain was changed, {value:.1f} "
             f"times chance; an edge detector reaches {edges.mass / edges.chance:.1f} times."
         )
         verdicts.append(judge(method, CHECK, value, bar, value > bar, sentence))
