@@ -154,6 +154,8 @@ def group_content(output: str | Path, progress: ProgressCallback = silent) -> Sc
         volume = read_volume(group / file)
         title = f"{about['title']}, {_words(name, record['maps'][method])}"
         units = "t" if name.endswith("_t") else about["units"]
+        if method == "summary" and name.endswith("_difference"):
+            units = "-1 to 1"  # of two ranks from 0 to 1
         maps.append(
             map_content(
                 Volume(volume.array.astype(np.float32), volume.affine, title), f"{method}/{name}",
