@@ -1,11 +1,14 @@
-"""Which methods' maps hardly depend on what a model learned: the randomisation check over simulated subjects.
+"""Which methods have no part in a model's default summary score: the randomisation check over simulated subjects.
 
     python Testing/benchmarks/distrusted_methods.py --bundle BUNDLE --label-maps DIR --held-out 02,08,13,17
     python Testing/benchmarks/distrusted_methods.py ... --write    # puts the verdict into the bundle's metadata
+    python Testing/benchmarks/distrusted_methods.py ... --rows results/rows.csv --write    # and that on localisation
 
 For each subject the class that the model predicts is explained; the value of a method is the check's (the mean rank
 correlation with maps of networks whose upper layers are random). A method whose mean over the subjects reaches the
-check's threshold is distrusted: by default its maps of this model have no part in the summary score.
+check's threshold is distrusted: by default its maps of this model have no part in the summary score. So it is for
+methods whose maps do not find what was changed in simulated subjects (the localisation check, on the mean over the
+choosing half of the AD subjects of a benchmark that this model took part in: ``--rows``).
 """
 
 from __future__ import annotations
@@ -15,17 +18,21 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from MRIInterpretLib.atomic import write_text
-from MRIInterpretLib.attribution import PANEL, Explainer
+from MRIInterpretLib.attribution import PANEL, Explainer, create_method
 from MRIInterpretLib.models.bundle import load_bundle
 from MRIInterpretLib.simulation.anatomy import list_label_maps, read_anatomy
 from MRIInterpretLib.simulation.template_anatomy import template_anatomy
+from MRIInterpretLib.trust.benchmark_plan import fast_methods
+from MRIInterpretLib.trust.benchmark_tables import correctly_classified
 from MRIInterpretLib.trust.checks import explain_again
+from MRIInterpretLib.trust.localisation import THRESHOLD as LOCALISATION_THRESHOLD
 from MRIInterpretLib.trust.randomisation import THRESHOLD, check_randomisation
 from MRIInterpretLib.trust.simulated import atlas_on_model_grid, truth_subjects
 from MRIInterpretLib.trust.subject import Subject
 
-METHODS = (*PANEL, "gradient", "gradient_x_input", "hires_cam", "guided_grad_cam")
+METHODS = tuple(dict.fromkeys((*PANEL, "gradient", "gradient_x_input", "hires_cam", "guided_grad_cam")))
 
 
 def main() -> None:
@@ -35,12 +42,41 @@ def main() -> None:
     parser.add_argument("--held-out", default="", help="names of the label maps to use: 02,08")
     parser.add_argument("--subjects", type=int, default=9)
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--rows", type=Path, help="rows.csv of a benchmark of this bundle: adds the localisation check")
     parser.add_argument("--write", action="store_true", help="put the verdict into the bundle's metadata")
     options = parser.parse_args()
     values = _values(options)
     print("\n".join(_table(values)))
+    poor: dict[str, str] = {}
+    if options.rows:
+        gains, bar = localisation(options.rows, load_bundle(options.bundle).hash[:8])
+        print("\n".join(_gain_table(gains, bar)))
+        poor = {
+            name: f"on simulated subjects its map lies where the brain was changed {gain:.1f} times as often as by "
+            f"chance ({bar:.1f} are needed)"
+            for name, gain in gains.items()
+            if gain < bar
+        }
     if options.write:
-        _write(options.bundle, values)
+        _write(options.bundle, values, poor if options.rows else None)
+
+
+def localisation(rows: Path, network: str) -> tuple[dict[str, float], float]:
+    """Times chance of each method (registry name), mean over the choosing half's AD subjects that this network calls
+    AD, and what the localisation check asks for: 2, or more if an edge detector reaches more."""
+    table = pd.read_csv(rows)
+    own = correctly_classified(table[(table["network"] == network) & (table["half"] == "choose")])
+    means = own[own["measure"] == "times chance"].groupby("method")["value"].mean()
+    keys = {method: key for key, method in fast_methods().items()}
+    found = {name: float(means[keys[create_method(name)]]) for name in METHODS}
+    return found, max(LOCALISATION_THRESHOLD, float(means["edges"]))
+
+
+def _gain_table(gains: dict[str, float], bar: float) -> list[str]:
+    lines = ["", f"| method | times chance (needed: {bar:.1f}) | verdict |", "|---|---|---|"]
+    return lines + [
+        f"| {name} | {gain:.2f} | {'pass' if gain >= bar else '**fail**'} |" for name, gain in gains.items()
+    ]
 
 
 def _values(options: argparse.Namespace) -> dict[str, list[float]]:
@@ -96,7 +132,7 @@ def _table(values: dict[str, list[float]]) -> list[str]:
     return lines
 
 
-def _write(bundle: Path, values: dict[str, list[float]]) -> None:
+def _write(bundle: Path, values: dict[str, list[float]], poor: dict[str, str] | None) -> None:
     path = bundle / "configs" / "metadata.json"
     record = json.loads(path.read_text(encoding="utf-8"))
     record["mri_interpret"]["distrusted_methods"] = {
@@ -105,6 +141,8 @@ def _write(bundle: Path, values: dict[str, list[float]]) -> None:
         for name, found in values.items()
         if found and np.mean(found) >= THRESHOLD
     }
+    if poor is not None:
+        record["mri_interpret"]["poorly_localised_methods"] = poor
     write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 

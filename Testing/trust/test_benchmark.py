@@ -20,7 +20,7 @@ from MRIInterpretLib.progress import silent
 from MRIInterpretLib.simulation.anatomy import MODEL_GRID
 from MRIInterpretLib.simulation.template_anatomy import template_anatomy
 from MRIInterpretLib.trust.benchmark import measure_subject
-from MRIInterpretLib.trust.benchmark_maps import mean_maps
+from MRIInterpretLib.trust.benchmark_maps import keep_maps, maps_path, mean_maps, training_agreement
 from MRIInterpretLib.trust.benchmark_plan import SLOW, Detail, Plan, fast_methods, slow_methods, titles
 from MRIInterpretLib.trust.benchmark_run import Contestant, affected_structures, contestant, on_grid, run_benchmark
 from MRIInterpretLib.trust.explained import Explained, random_copy
@@ -159,8 +159,6 @@ def test_files_and_picture(result: tuple[Path, pd.DataFrame, int], tmp_path: Pat
 
 
 def test_mean_maps_are_means_of_scaled_maps(tmp_path: Path, tiny: Contestant, stream: SubjectStream) -> None:
-    from MRIInterpretLib.trust.benchmark_maps import keep_maps, maps_path
-
     given = stream[2]
     values = [given.image[0, 0].numpy() * scale for scale in (1.0, -3.0)]
     for index, array in enumerate(values):
@@ -170,6 +168,23 @@ def test_mean_maps_are_means_of_scaled_maps(tmp_path: Path, tiny: Contestant, st
     assert np.allclose(found["mask"], given.mask)
     assert np.allclose(found["effect"][given.mask], np.abs(given.effect[given.mask]), atol=2e-3)
     assert mean_maps(["b"], 2, tmp_path) == {}
+
+
+def test_other_trainings_are_compared_subject_by_subject(
+    tmp_path: Path, tiny: Contestant, stream: SubjectStream
+) -> None:
+    given, labels = stream[2], tiny.explained.labels
+    rng = np.random.default_rng(0)
+    base = given.image[0, 0].numpy()
+    for name in ("a", "b"):
+        unlike = rng.uniform(size=base.shape).astype(np.float32)
+        keep_maps(maps_path(tmp_path, name, 2), given, {"same": base, "unlike": unlike})
+    table = training_agreement(["a", "b"], 3, tmp_path, labels).set_index(["method", "measure"])["value"]
+    assert table["same", "trainings: icc"] == pytest.approx(1, abs=1e-6)
+    assert table["same", "trainings: spearman"] == pytest.approx(1, abs=1e-6)
+    assert abs(table["unlike", "trainings: spearman"]) < 0.02
+    assert training_agreement(["a"], 3, tmp_path, labels).empty
+    assert training_agreement(["a", "c"], 3, tmp_path, labels).empty
 
 
 def test_subjects_come_on_the_grid_of_the_model(stream: SubjectStream) -> None:

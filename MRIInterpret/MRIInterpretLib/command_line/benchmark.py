@@ -50,7 +50,7 @@ def benchmark_command(
     """
     from ..explain import choose_device
     from ..models.registry import DEFAULT_MODEL, find_model
-    from ..trust.benchmark_maps import mean_maps
+    from ..trust.benchmark_maps import mean_maps, training_agreement
     from ..trust.benchmark_run import contestant, run_benchmark
     from ..trust.subject_cache import SubjectStream
 
@@ -65,8 +65,10 @@ def benchmark_command(
         stream = SubjectStream(anatomies, plan.seed, cache or output / "subjects")
         rows = run_benchmark(contestants, stream, plan, output, progress)
         progress("Drawing", 0.0)
-        maps = mean_maps([one.name for one in contestants], plan.subjects, output)
-        write_results(output, rows, maps, contestants[0].explained.grid, plan.pictured)
+        names, explained = [one.name for one in contestants], contestants[0].explained
+        maps = mean_maps(names, plan.subjects, output)
+        trainings = training_agreement(names, plan.subjects, output, explained.labels)
+        write_results(output, rows, maps, explained.grid, plan.pictured, trainings)
         progress("Drawing", 1.0)
     typer.echo(f"Results: {output / 'tables.md'}")
 
@@ -103,20 +105,29 @@ def chosen_anatomies(folder: Path | None, names: Sequence[str], progress: Progre
 
 
 def write_results(
-    output: Path, rows: pd.DataFrame, maps: Mapping[str, NDArray[np.float32]], grid: Grid, pictured: int
+    output: Path,
+    rows: pd.DataFrame,
+    maps: Mapping[str, NDArray[np.float32]],
+    grid: Grid,
+    pictured: int,
+    trainings: pd.DataFrame | None = None,
 ) -> None:
     """tables.md, one CSV per table, rows.csv with everything measured, and the picture if there are maps."""
     from ..atomic import replacing, write_bytes, write_text
     from ..trust.benchmark_page import result_page, result_tables
     from ..trust.benchmark_plan import titles
+    from ..trust.benchmark_tables import interval_table
     from .benchmark_picture import mean_map_picture
 
     with replacing(output / "rows.csv") as aside:
         rows.to_csv(aside, index=False, float_format="%.6g")
-    for name, table in result_tables(rows).items():
+    tables = result_tables(rows)
+    if trainings is not None and len(trainings):
+        tables["trainings"] = interval_table(trainings)
+    for name, table in tables.items():
         with replacing(output / "tables" / f"{name}.csv") as aside:
             table.to_csv(aside, index=False, float_format="%.4g")
-    write_text(output / "tables.md", result_page(rows, titles()))
+    write_text(output / "tables.md", result_page(rows, titles(), trainings))
     if maps:
         ill = rows[rows["group"] == "AD"]["subject"].nunique()
         note = f"Means over up to {min(ill, pictured)} AD subjects, networks: {rows['network'].nunique()}."

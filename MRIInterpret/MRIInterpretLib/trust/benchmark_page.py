@@ -72,7 +72,7 @@ def aggregation_table(rows: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values("times chance mean, choose", ascending=False).reset_index(names="method")
 
 
-def result_page(rows: pd.DataFrame, titles: Mapping[str, str]) -> str:
+def result_page(rows: pd.DataFrame, titles: Mapping[str, str], trainings: pd.DataFrame | None = None) -> str:
     """All tables as Markdown.
 
     Parameters
@@ -81,6 +81,8 @@ def result_page(rows: pd.DataFrame, titles: Mapping[str, str]) -> str:
         From :func:`.benchmark_run.run_benchmark`.
     titles
         Methods' titles by key.
+    trainings
+        From :func:`.benchmark_maps.training_agreement`, if there are several networks.
     """
     tables = result_tables(rows)
     subjects, right = rows.drop_duplicates("subject"), correctly_classified(rows)
@@ -108,6 +110,7 @@ def result_page(rows: pd.DataFrame, titles: Mapping[str, str]) -> str:
         markdown(local, TARGET, titles, single),
         f"## Checks\n\nAll AD subjects that were checked. A method passes the randomisation check below {THRESHOLD}.",
         markdown(tables["checks"], CHECKS, titles, single),
+        *_trainings(trainings, titles),
         "## Ways to join maps\n\nBeside single methods, ordered by the choosing half. Times chance of absolute values.",
         _ways(tables["aggregations"], titles),
     ]
@@ -120,6 +123,16 @@ def result_page(rows: pd.DataFrame, titles: Mapping[str, str]) -> str:
     )
     parts.append(_biology_lines(tables["biology"], titles))
     return "\n\n".join(parts) + "\n"
+
+
+def _trainings(trainings: pd.DataFrame | None, titles: Mapping[str, str]) -> list[str]:
+    if trainings is None or trainings.empty:
+        return []
+    return [
+        f"## The same subject, another training\n\n{trainings['subject'].nunique()} AD subjects: ICC of the region "
+        "profiles over the networks, and rank correlation of the maps (mean over pairs of networks).",
+        markdown(interval_table(trainings), ("trainings: icc", "trainings: spearman"), titles),
+    ]
 
 
 def markdown(
