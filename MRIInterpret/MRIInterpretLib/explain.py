@@ -147,6 +147,7 @@ def explain_scan(
             bundle.metadata.grid,
             labels.array,
             left_out=spared,
+            weights=bundle.metadata.summary_weights,
             resolution_mm={name: resolution_mm(found, bundle.metadata.grid) for name, found in attributions.items()},
         )
     verdicts += judge({"summary": summary.score.array})

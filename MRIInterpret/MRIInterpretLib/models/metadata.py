@@ -33,6 +33,7 @@ class Metadata:
     distrusted: dict[str, str]
     # ... or do not find what was changed in simulated subjects.
     poorly_localised: dict[str, str] = field(default_factory=dict)
+    summary_weights: dict[str, float] = field(default_factory=dict)  # method -> its weight in the score, 1 for others
 
 
 def read_metadata(bundle: Path) -> Metadata:
@@ -73,6 +74,7 @@ def read_metadata(bundle: Path) -> Metadata:
         temperature=temperature,
         metrics=dict(own.get("metrics", {})),
         distrusted={str(name): str(reason) for name, reason in own.get("distrusted_methods", {}).items()},
+        summary_weights={str(name): float(weight) for name, weight in own.get("summary_weights", {}).items()},
         poorly_localised={str(name): str(reason) for name, reason in own.get("poorly_localised_methods", {}).items()},
     )
 

@@ -37,7 +37,9 @@ def joined_maps(
     joined = aggregate(maps, mask, explained.grid, resolution) if every_way else {}
     usual = {key: maps[key] for key in explained.usual if key in maps}
     if usual:
-        found = summarise(usual, mask, explained.grid, explained.labels, resolution_mm=resolution)
+        found = summarise(
+            usual, mask, explained.grid, explained.labels, weights=explained.weights, resolution_mm=resolution
+        )
         joined["summary"] = np.asarray(found.score.array)
     return joined
 

@@ -73,7 +73,7 @@ def training_agreement(networks: Sequence[str], subjects: int, folder: Path, lab
     """
     rows: list[tuple[str, str, str, str, float]] = []
     for index in range(subjects if len(networks) > 1 else 0):
-        found = [_read_maps(maps_path(folder, name, index)) for name in networks]
+        found = [read_maps(maps_path(folder, name, index)) for name in networks]
         maps = [one for one in found if one is not None and one["mask"].shape == labels.shape]
         if len(maps) < len(networks):
             continue
@@ -91,12 +91,13 @@ def training_agreement(networks: Sequence[str], subjects: int, folder: Path, lab
 
 def _stored_maps(folder: Path, name: str, subjects: int) -> Iterator[dict[str, NDArray[np.float64]]]:
     for index in range(subjects):
-        found = _read_maps(maps_path(folder, name, index))
+        found = read_maps(maps_path(folder, name, index))
         if found is not None:
             yield found
 
 
-def _read_maps(path: Path) -> dict[str, NDArray[np.float64]] | None:
+def read_maps(path: Path) -> dict[str, NDArray[np.float64]] | None:
+    """One subject's maps, (I, J, K), with "scan", "mask" and "effect", as :func:`keep_maps` kept them."""
     if not path.exists():
         return None
     with np.load(path) as stored:

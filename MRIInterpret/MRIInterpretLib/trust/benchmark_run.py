@@ -78,6 +78,7 @@ def contestant(
         methods=fast,
         slow=slow,
         usual=usual_methods(bundle, fast),
+        weights=usual_weights(bundle, fast),
         device=device,
     )
     return Contestant(bundle.hash[:8], bundle, explained)
@@ -91,6 +92,15 @@ def usual_methods(bundle: ModelBundle, methods: Mapping[str, Method]) -> list[st
     out = {**bundle.metadata.distrusted, **bundle.metadata.poorly_localised}
     chosen = [name for name in PANEL if name not in out] or list(PANEL)
     return [keys[method] for method in map(create_method, chosen) if method in keys]
+
+
+def usual_weights(bundle: ModelBundle, methods: Mapping[str, Method]) -> dict[str, float]:
+    """The bundle's weights of the summary score, by the methods' keys in the benchmark."""
+    from ..attribution.registry import create_method
+
+    keys = {method: key for key, method in methods.items()}
+    found = {create_method(name): weight for name, weight in bundle.metadata.summary_weights.items()}
+    return {keys[method]: weight for method, weight in found.items() if method in keys}
 
 
 def affected_structures(names: Mapping[int, str]) -> dict[str, tuple[int, ...]]:

@@ -39,6 +39,8 @@ class Explained:
         Configured methods by key; the slow ones are for a few subjects only.
     usual
         Keys of the methods that the product's summary score joins for this model.
+    weights
+        Theirs by key, 1 for others.
     device
         Where to compute; where the network is if None.
     """
@@ -51,6 +53,7 @@ class Explained:
     methods: Mapping[str, Method]
     slow: Mapping[str, Method] = field(default_factory=dict)
     usual: Sequence[str] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
     device: str | None = None
 
     @property
