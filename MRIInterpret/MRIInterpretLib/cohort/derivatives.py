@@ -120,7 +120,11 @@ def _maps(explanation: Explanation, space: str) -> list[tuple[str, Volume, dict[
         (
             "summary",
             score,
-            {"Description": "Summary score over all methods", "Units": "share of the highest value in the brain, 0 to 1", **scan},
+            {
+                "Description": "Summary score over all methods",
+                "Units": "share of the highest value in the brain, 0 to 1",
+                **scan,
+            },
         ),
         ("consensus", consensus, {"Description": "Voxels in the top 5 % of several methods", "Levels": labels, **scan}),
     ]

@@ -33,7 +33,7 @@ def keep_maps(path: Path, given: TruthSubject, maps: Mapping[str, NDArray[np.flo
         "effect": given.effect[given.mask].astype(np.float16),
     }
     with replacing(path) as aside:
-        np.savez(aside, **arrays, **scaled)
+        np.savez(aside, **(arrays | scaled))
 
 
 def mean_maps(networks: Sequence[str], subjects: int, folder: Path) -> dict[str, NDArray[np.float32]]:
