@@ -26,6 +26,7 @@ from captum.attr import GuidedBackprop, IntegratedGradients, Saliency  # noqa: E
 from MRIInterpretLib.attribution import Explainer  # noqa: E402
 from MRIInterpretLib.attribution.methods.cam import GradCam, GradCamPlusPlus  # noqa: E402
 from MRIInterpretLib.attribution.methods.gradient import IntegratedGradients as OurIntegratedGradients  # noqa: E402
+from MRIInterpretLib.attribution.methods.lrp import LRP  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 
@@ -62,7 +63,7 @@ def rows(name: str, steps: int) -> list[str]:
     leaf, shape = x.clone().requires_grad_(), tuple(x.shape[2:])
     layer = peers.LAYERS[name]
     integrated = OurIntegratedGradients(steps=steps)
-    methods = ["gradient", "guided_backprop", "lrp", integrated]
+    methods = ["gradient", "guided_backprop", LRP(composite="epsilon-plus"), integrated]
     cams = {"paper": GradCamPlusPlus(layer), "MONAI": GradCamPlusPlus(layer, denominator="pointwise")}
     maps = Explainer(model).explain(x, TARGET, [*methods, GradCam(layer), *cams.values()])
     run = Explainer(model)._record(x, TARGET, {"cam": GradCam(layer)})
