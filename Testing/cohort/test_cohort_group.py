@@ -86,7 +86,8 @@ def test_regions_name_it_too(group: Path) -> None:
     own = found.loc[("lrp", "Left-Hippocampus", "region volume")]
     assert own["value"] < -0.7  # where the table says that the hippocampus is small, relevance is high
     assert own["q"] < 0.05
-    assert set(found.reset_index()["covariate"]) == {"age", "sex", "Left-Hippocampus", "region volume"}
+    volumes = {"region volume", "region volume by alignment"}
+    assert set(found.reset_index()["covariate"]) == {"age", "sex", "Left-Hippocampus", *volumes}
     means = pd.read_csv(group / "region_means.csv").set_index(["method", "region", "group"])["mean"]
     assert means["lrp", "Left-Hippocampus", "AD"] > 1.5 * means["lrp", "Left-Hippocampus", "CN"]
     wide = pd.read_csv(group / "regions_wide.csv")
