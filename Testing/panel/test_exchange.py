@@ -48,7 +48,8 @@ def judged(small_explanation: Explanation) -> Explanation:
         Verdict("lrp", "conservation", 0.01, 0.05, "pass", "It adds up."),
         Verdict("summary", "randomisation", math.nan, math.nan, "not applicable", "No network of its own."),
     )
-    return dataclasses.replace(small_explanation, verdicts=verdicts)
+    one = next(iter(small_explanation.maps.values()))
+    return dataclasses.replace(small_explanation, verdicts=verdicts, spread=one.native, spread_template=one.template)
 
 
 def test_everything_comes_back(judged, tmp_path):

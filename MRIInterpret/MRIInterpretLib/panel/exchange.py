@@ -32,6 +32,7 @@ _VOLUMES = (
     "template_in_scan",
     "atlas_in_scan",
 )
+_VOLUMES_IF_THERE = ("spread", "spread_template")
 _INDEX = "explanation.json"
 
 
@@ -68,6 +69,9 @@ def write_explanation(explanation: Explanation, folder: Path, written: Written |
     """
     written = written if written is not None else Written(folder)
     record: dict[str, Any] = {name: written.record(getattr(explanation, name), name) for name in _VOLUMES}
+    for name in _VOLUMES_IF_THERE:
+        volume = getattr(explanation, name)
+        record[name] = None if volume is None else written.record(volume, name)
     record["maps"] = [
         {
             "name": one.name,
@@ -115,6 +119,8 @@ def read_explanation(folder: Path) -> Explanation:
         model = record.pop("model")
         model["classes"] = tuple(model["classes"])
         volumes: dict[str, Any] = {name: read_volume(record[name], folder) for name in _VOLUMES}
+        for name in _VOLUMES_IF_THERE:
+            volumes[name] = None if record[name] is None else read_volume(record[name], folder)
         return Explanation(
             **volumes,
             maps=maps,
