@@ -137,7 +137,7 @@ def explain_scan(
     verdicts = judge(template_maps)
     failing = left_out(verdicts) if verdicts else reasons(bundle.metadata.distrusted, template_maps)
     # What only simulated subjects can tell is not asked again on this scan.
-    failing |= reasons(bundle.metadata.poorly_localised, template_maps)
+    failing = reasons(bundle.metadata.poorly_localised, template_maps) | failing
     # Where every chosen method fails, leaving all of them out would leave no score: they stay, and a warning says so.
     spared = failing if len(failing) < len(template_maps) else {}
     with step(report, "Summary score"):
