@@ -117,7 +117,8 @@ def test_a_scheduler_without_workers_is_a_sentence(tmp_path: Path) -> None:
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as cluster:
-        where = Where(scheduler=cluster.scheduler_address, patience=1.0)
+        # Long enough to connect on a busy machine: patience is for connecting and for workers alike.
+        where = Where(scheduler=cluster.scheduler_address, patience=5.0)
         with pytest.raises(UserError, match="No worker of tcp"), open_client(where, None, tmp_path):
             pass
 
