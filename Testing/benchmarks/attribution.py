@@ -36,9 +36,14 @@ def plain_pass(model: object, x: object) -> None:
 def our_panel(model: object, x: object) -> None:
     """The six maps from one recorded pass."""
     from attribution_networks import TARGET
-    from MRIInterpretLib.attribution import PANEL, Explainer
+    from MRIInterpretLib.attribution import Explainer
+    from MRIInterpretLib.attribution.methods.combined import LrpGradCamPlusPlus
+    from MRIInterpretLib.attribution.methods.lrp import LRP
 
-    Explainer(model).explain(x, TARGET, PANEL)
+    # The composite that the peers have, whatever the default is.
+    relevance = LRP(composite="epsilon-plus")
+    methods = ["guided_backprop", "grad_cam", "grad_cam_pp", "guided_grad_cam_pp"]
+    Explainer(model).explain(x, TARGET, [relevance, *methods, LrpGradCamPlusPlus(fine=relevance)])
 
 
 def our_gradient_map_more(model: object, x: object) -> Callable[[], object]:

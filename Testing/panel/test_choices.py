@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from MRIInterpretLib.attribution.composites import composites
-from MRIInterpretLib.attribution.registry import PANEL, available_methods, create_method
+from MRIInterpretLib.attribution.registry import PANEL, SEED_PANEL, available_methods, create_method
 from MRIInterpretLib.models.targets import parse_target
 from MRIInterpretLib.panel import choices
 from MRIInterpretLib.preprocessing.pipeline import SPACES
@@ -20,6 +20,7 @@ def test_every_composite_is_offered_and_the_default_comes_first():
 def test_presets_name_methods_that_exist():
     offered = choices.presets(PANEL, list(available_methods()))
     assert offered["panel"] == tuple(PANEL)
+    assert offered["seed"] == SEED_PANEL
     baselines = {name for name in available_methods() if type(create_method(name)).__module__.endswith("baselines")}
     assert baselines == set(choices.BASELINES)
     assert set(offered["all"]) == set(available_methods()) - baselines

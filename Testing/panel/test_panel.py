@@ -110,7 +110,7 @@ def test_presets_tick_methods_and_ticking_makes_it_custom(widget):
     import qt
 
     ui = widget.ui
-    for preset in ("fast", "all", "panel"):
+    for preset in ("fast", "all", "seed", "panel"):
         pick(ui.presetComboBox, preset)
         ticked = {name for name, item in items(ui.methodsList).items() if item.checkState() == qt.Qt.Checked}
         assert ticked == set(method_list(widget._parameterNode.methods))

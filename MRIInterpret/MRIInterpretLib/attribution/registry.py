@@ -12,9 +12,11 @@ from ..errors import UserError
 from . import methods
 from .method import Method, MethodInfo
 
-#: The methods of the panel, in the order shown. The gradient is there because of what the benchmark found:
+#: The six methods of the study that this grows from, in the order shown.
+SEED_PANEL = ("lrp", "guided_backprop", "grad_cam", "grad_cam_pp", "guided_grad_cam_pp", "lrp_grad_cam_pp")
+#: The methods that run by default. The gradient is there because of what the benchmark found:
 #: Testing/benchmarks/README.md.
-PANEL = ("lrp", "guided_backprop", "grad_cam", "grad_cam_pp", "guided_grad_cam_pp", "lrp_grad_cam_pp", "gradient")
+PANEL = (*SEED_PANEL, "gradient")
 
 
 @cache

@@ -58,7 +58,7 @@ class ExplainSection:
 
     @property
     def methods(self) -> list[str]:
-        """The chosen methods; the seed panel if none were ever chosen."""
+        """The chosen methods; the default panel if none were ever chosen."""
         chosen_methods = choices.method_list(self.panel.parameters.methods)
         return [name for name in chosen_methods if name in self._known] or list(self._panel_methods)
 
@@ -66,7 +66,8 @@ class ExplainSection:
         parameters, ui = self.panel.parameters, self.ui
         targets = [(self._target_title(target), target) for target in choices.targets(self.panel.model.classes)]
         fill_combo(ui.targetComboBox, targets, parameters.target)
-        titles = {"panel": _("Seed panel"), "fast": _("Fast"), "all": _("All"), choices.CUSTOM: _("Custom")}
+        titles = {"panel": _("Default"), "seed": _("Seed panel"), "fast": _("Fast"), "all": _("All")}
+        titles[choices.CUSTOM] = _("Custom")
         preset = choices.preset_of(self.methods, self._presets)
         fill_combo(ui.presetComboBox, [(title, name) for name, title in titles.items()], preset)
         fill_combo(ui.compositeComboBox, [(name, name) for name in choices.COMPOSITES], parameters.composite)
