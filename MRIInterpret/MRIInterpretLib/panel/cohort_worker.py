@@ -20,6 +20,7 @@ _READING = "Reading the table"
 def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
     """Read the job, run it, write what the scene shows into FOLDER/result."""
     send(Progress(_READING, 0.0, 0.0))
+    from ..cohort.runner import STEP
     from ..scene.content_files import write_content
     from ..scene.group import group_content
     from .cohort_job import CohortJob
@@ -30,7 +31,7 @@ def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
 
     def progress(step: str, fraction: float) -> None:
         clock.update(step, fraction)
-        text = f"{step}: {counts}" if counts and step == _steps()[0] else step
+        text = f"{step}: {counts}" if counts and step == STEP else step
         send(Progress(text, fraction, clock.overall(), clock.seconds_left()))
 
     def on_subject(tally: Any) -> None:
@@ -66,12 +67,6 @@ def _run(
     failed = f", {len(result.failures)} failed: see failures.tsv" if result.failures else ""
     before = f", {result.skipped} complete before" if result.skipped else ""
     send(Notice(f"{result.done} participants explained{before}{failed}. Report: {plan.output / 'report.html'}"))
-
-
-def _steps() -> tuple[str]:
-    from ..cohort.runner import STEP
-
-    return (STEP,)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from ..atomic import replacing, write_bytes
 from ..errors import UserError
 from ..models.bundle import load_bundle
 from ..progress import ProgressCallback, silent
-from ..simulation.anatomy import Anatomy, is_called, list_label_maps, read_anatomy
+from ..simulation.anatomy import Anatomy, choose_label_maps, list_label_maps, read_anatomy
 from ..simulation.fill_bank import bank_items, fill_bank
 from ..simulation.template_anatomy import template_anatomy
 from .bundle_writer import BundleText, Trained, write_bundle
@@ -210,12 +210,11 @@ def _split(
     """Anatomies to train and to test on; a subject is never on both sides."""
     if simulation.label_maps is None:
         return [template_anatomy()], [template_anatomy()]
-    paths = [p for p in list_label_maps(simulation.label_maps) if not is_called(p, simulation.left_out)]
-    for name in (*simulation.held_out, *simulation.left_out):
-        if not any(is_called(path, (name,)) for path in list_label_maps(simulation.label_maps)):
-            raise UserError(f"{simulation.label_maps} holds no label map called '{name}'.")
-    testing = [path for path in paths if is_called(path, simulation.held_out)]
-    training = [path for path in paths if not is_called(path, simulation.held_out)]
+    folder = simulation.label_maps
+    unused = choose_label_maps(folder, simulation.left_out) if simulation.left_out else []
+    held_out = choose_label_maps(folder, simulation.held_out) if simulation.held_out else []
+    testing = [path for path in held_out if path not in unused]
+    training = [path for path in list_label_maps(folder) if path not in (*unused, *held_out)]
     if not training or not testing:
         raise UserError(
             f"Of the label maps in {simulation.label_maps}, {len(training)} are left for training and {len(testing)} "
