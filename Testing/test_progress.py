@@ -33,10 +33,23 @@ def test_the_clock_estimates_by_how_fast_the_steps_went() -> None:
 def test_without_typical_durations_the_clock_goes_by_the_reports() -> None:
     time = [0.0]
     clock = StepClock({}, now=lambda: time[0])
+    clock.update("Subject 0 of 12", 0.0)
+    assert clock.seconds_left() is None
     time[0] = 30.0
     clock.update("Subject 3 of 12", 0.25)
     assert clock.overall() == 0.25
     assert clock.seconds_left() == pytest.approx(90.0)
+
+
+def test_what_was_done_before_a_resumed_run_does_not_count_as_fast() -> None:
+    time = [0.0]
+    clock = StepClock({}, now=lambda: time[0])
+    time[0] = 5.0
+    clock.update("scan 60 of 120", 0.5)
+    assert clock.seconds_left() is None
+    time[0] = 25.0
+    clock.update("scan 72 of 120", 0.6)
+    assert clock.seconds_left() == pytest.approx(80.0)
 
 
 def test_cancelling_stops_at_the_next_report() -> None:

@@ -54,6 +54,7 @@ class StepClock:
         self._start = self._last = now()
         self._current = ""
         self._fraction = 0.0
+        self._first: tuple[float, float] | None = None
         self.seconds: dict[str, float] = {}
 
     def update(self, step: str, fraction: float) -> None:
@@ -64,6 +65,8 @@ class StepClock:
         self._last = now
         self._current = step if fraction < 1 else ""
         self._fraction = fraction
+        if self._first is None:
+            self._first = now, fraction
 
     def overall(self) -> float:
         """How much of the whole is done, 0 to 1, by typical durations; without any, what the last report said."""
@@ -78,8 +81,12 @@ class StepClock:
         return min(1.0, done / sum(self._typical.values()))
 
     def seconds_left(self) -> float | None:
-        """Estimated seconds to the end; None before there is anything to go by."""
-        done = self.overall()
-        if done <= 0.02:
+        """Estimated seconds to the end; None before there is anything to go by.
+
+        Without typical durations only what was done since the first report counts: resumed work begins in the middle.
+        """
+        begun, before = self._first if self._first is not None and not self._typical else (self._start, 0.0)
+        done = self.overall() - before
+        if done <= 0.02 * (1 - before):
             return None
-        return (self._now() - self._start) * (1 - done) / done
+        return (self._now() - begun) * (1 - before - done) / done

@@ -188,6 +188,15 @@ def test_this_environment_is_sound(run: Run) -> None:
     assert {finding["what"] for finding in findings} == set(check_module.CHECKS)
 
 
+def test_a_log_gets_a_line_per_hundredth_of_numbered_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_progress({}) as progress:
+        for number in range(1001):
+            progress(f"scan {number} of 1000", number / 1000)
+    lines = capsys.readouterr().err.splitlines()
+    assert 95 <= len(lines) <= 102
+    assert lines[0].endswith("scan 0 of 1000")
+
+
 def test_progress_names_each_step_once_and_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
     with shown_progress({"A": 1.0, "B": 1.0}) as progress:
         for step in ("A", "B"):

@@ -12,7 +12,8 @@ import torch
 from MRIInterpretLib.errors import Cancelled, UserError
 from MRIInterpretLib.models.plain_cnn import PlainCNN3d
 from MRIInterpretLib.training import checkpoint as checkpoint_module
-from MRIInterpretLib.training.fit import FitSettings, fit, identity_of, validate
+from MRIInterpretLib.training.checkpoint import save_checkpoint
+from MRIInterpretLib.training.fit import FitSettings, fit, identity_of, settings_to_go_on, validate
 from MRIInterpretLib.training.heads import TrainingHeads
 from MRIInterpretLib.training.log import TrainingLog
 
@@ -62,10 +63,10 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     assert (tmp_path / "cut" / "curve.png").stat().st_size > 1000
 
 
-def test_progress_tells_the_time_left(small_network: PlainCNN3d, blobs: Any, tmp_path: Path) -> None:
+def test_progress_begins_where_the_training_stands(small_network: PlainCNN3d, blobs: Any, tmp_path: Path) -> None:
     seen: list[tuple[str, float]] = []
     _fit(small_network, blobs, tmp_path, progress=lambda step, fraction: seen.append((step, fraction)))
-    assert all("left" in step for step, _ in seen)
+    assert seen[0] == ("Training, scan 0 of 96", 0.0)
     assert seen[-1][1] == 1.0
 
 
@@ -135,3 +136,12 @@ def test_cropping_ends_at_a_whole_batch() -> None:
     settings = FitSettings(samples=103, seed=0, batch=4, margin=8, whole_from=0.5)
     assert settings.margin_at(47) == 8
     assert settings.margin_at(48) == 0
+
+
+def test_more_samples_do_not_go_back_to_cropped_scans(small_network: PlainCNN3d, blobs: Any, tmp_path: Path) -> None:
+    identity = {"data": "blobs"}
+    cropped = FitSettings(samples=96, seed=0, margin=8)
+    assert settings_to_go_on(cropped, tmp_path, identity).margin_at(0) == 8  # nothing there yet
+    for margin, expected in ((8, 8), (0, 0)):
+        save_checkpoint(tmp_path / "checkpoint.pt", {"margin": margin, "seen": 48}, identity)
+        assert settings_to_go_on(replace(cropped, samples=960), tmp_path, identity).margin_at(48) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,11 +53,16 @@ def _bar(clock: StepClock) -> Iterator[ProgressCallback]:
 
 def _lines(clock: StepClock) -> ProgressCallback:
     begun: set[str] = set()
+    said = 0.0
 
     def callback(step: str, fraction: float) -> None:
+        nonlocal said
         clock.update(step, fraction)
-        if step not in begun:
-            begun.add(step)
+        # Steps that differ by a number only ("scan 8 of 12000") are told at each hundredth of the whole.
+        kind = re.sub(r"\d+", "", step)
+        if kind not in begun or (step not in begun and clock.overall() >= said + 0.01):
+            begun.update((kind, step))
+            said = clock.overall()
             left = time_left(clock.seconds_left())
             print(f"[{clock.overall():4.0%}] {step}" + (f" ({left})" if left else ""), file=sys.stderr, flush=True)
 

@@ -21,7 +21,7 @@ from ..simulation.template_anatomy import template_anatomy
 from .bundle_writer import BundleText, Trained, write_bundle
 from .card import FIRST_LINE, TrainingStory, reliability_picture, write_card
 from .evaluation import Evaluation, evaluate_bank, metrics_of
-from .fit import FitSettings, fit, identity_of
+from .fit import FitSettings, fit, identity_of, settings_to_go_on
 from .samples import BankSamples
 from .start import start_network
 
@@ -104,6 +104,8 @@ def train(
     network, fine_tune = start_network(init, settings.seed)
     begun = min(simulation.first_brains or simulation.brains, simulation.brains)
     settings = replace(settings, margin=settings.margin or _MARGIN)
+    identity = identity_of(network, settings, f"{len(training)} anatomies, {simulation.brains} brains")
+    settings = settings_to_go_on(settings, work / "fit", identity)
     _fill(work, "train", training, begun, progress)
     filler = None
     if begun < simulation.brains:
@@ -111,7 +113,6 @@ def train(
             target=_fill, args=(work, "train", training, simulation.brains), daemon=True
         )
         filler.start()
-    data = f"{len(training)} anatomies, {simulation.brains} brains"
     try:
         network = fit(
             network,
@@ -126,7 +127,7 @@ def train(
             BankSamples(work / "val", simulation.validation_brains, simulation.validation_brains, 99, in_order=True),
             settings,
             work / "fit",
-            identity=identity_of(network, settings, data),
+            identity=identity,
             fine_tune=fine_tune,
             progress=progress,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ def fit(
     fine_tune
         Start from the network's own classifier instead of a fresh one.
     progress
-        Told the sample number, loss and time left.
+        Told the sample number.
 
     Raises
     ------
@@ -138,6 +138,8 @@ def fit(
     begun = time.perf_counter() - spent
     sums: dict[str, float] = {}
     steps = 0
+    # Said before the first step, so that a clock knows how much was done before this run.
+    progress(f"Training, scan {seen} of {settings.samples}", min(1.0, seen / settings.samples))
     # When more samples are asked for than a finished training saw, it simply goes on with the new schedule.
     for batch in _loader(train, settings, seen):
         if seen >= settings.samples or (settings.patience and waited >= settings.patience):
@@ -155,8 +157,7 @@ def fit(
         for name, value in parts.items():
             sums[name] = sums.get(name, 0.0) + value
         spent = time.perf_counter() - begun
-        left = spent / seen * (settings.samples - seen)
-        progress(f"Training, scan {seen} of {settings.samples}, {_duration(left)} left", seen / settings.samples)
+        progress(f"Training, scan {seen} of {settings.samples}", seen / settings.samples)
         if seen % settings.every < len(batch["image"]) or seen >= settings.samples:
             found = validate(average, validation, settings, margin)
             log.add(
@@ -273,9 +274,18 @@ def _several(samples: Samples, settings: FitSettings, number: int = 24) -> Tenso
     return torch.stack([samples[index]["image"] for index in range(count)]).to(settings.device)
 
 
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(int(seconds), 3600)
-    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
+def settings_to_go_on(settings: FitSettings, folder: Path, identity: dict[str, Any]) -> FitSettings:
+    """Settings without a margin if the checkpoint in ``folder`` has already left the cropped part behind.
+
+    More samples than before move the end of that part, but statistics that fit whole images do not fit cropped ones.
+
+    Raises
+    ------
+    UserError
+        If the checkpoint is damaged or of another training.
+    """
+    state = load_checkpoint(folder / "checkpoint.pt", identity)
+    return replace(settings, margin=0) if state is not None and state["margin"] == 0 else settings
 
 
 def identity_of(network: PlainCNN3d, settings: FitSettings, data: str) -> dict[str, Any]:
