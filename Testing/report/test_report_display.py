@@ -15,10 +15,11 @@ from MRIInterpretLib.report.display import (
     choose_slices,
     cut,
     hottest,
+    outermost_points,
     pixel_of,
     scan_window,
 )
-from MRIInterpretLib.report.montage import Backdrop, describe_point, draw_slice
+from MRIInterpretLib.report.montage import Backdrop, Frame, describe_point, draw_slice, whole_film
 from MRIInterpretLib.volume import Grid, Volume
 
 SHAPE = (50, 46, 42)
@@ -71,15 +72,16 @@ def test_the_marker_is_drawn_on_the_side_that_carries_its_letter(
     relevance = Volume(_field(grid, MARKER, 7.0), grid.affine)
     scale = relevance_scale(relevance.array, mask.array, signed=True, units="logit")
     with new_figure(3, 3) as figure:
-        axes = figure.add_axes((0, 0, 1, 1))
+        axes = whole_film(figure)
 
         def overlay(which: Plane, position: float) -> np.ndarray:
             return scale.rgba(cut(relevance, which, position, backdrop.box))
 
-        draw_slice(axes, backdrop, plane, float(MARKER[AXIS[plane]]), overlay, (), False)
+        draw_slice(axes, Frame(0.5, 2.5, 2, 2), backdrop, plane, float(MARKER[AXIS[plane]]), overlay, (), False)
         colours = np.asarray(axes.images[1].get_array())
         opaque = np.argwhere(colours[..., 3] > 0.5)
-        marker = axes.transData.transform((opaque[:, 1].mean(), opaque[:, 0].mean()))[0]
+        left, right, _, _ = axes.images[1].get_extent()
+        marker = axes.transData.transform((left + opaque[:, 1].mean() / colours.shape[1] * (right - left), 1.5))[0]
         letters = {text.get_text(): text.get_transform().transform(text.get_position())[0] for text in axes.texts}
     middle = (letters[toward] + letters[away]) / 2
     assert abs(letters[toward] - letters[away]) > 100
@@ -94,6 +96,15 @@ def test_axial_rows_run_from_anterior_to_posterior_and_coronal_ones_from_superio
     top, bottom = pixel_of("coronal", np.array([0, 0, 30.0]), box), pixel_of("coronal", np.array([0, 0, -30.0]), box)
     assert front[1] < back[1]
     assert top[1] < bottom[1]
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_the_ends_of_lines_span_the_same_box_as_all_voxels(name: str) -> None:
+    _, mask = _head(GRIDS[name])
+    every = np.argwhere(mask.array > 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+    few = outermost_points(mask)
+    assert len(few) < len(every) / 4
+    np.testing.assert_allclose([few.min(axis=0), few.max(axis=0)], [every.min(axis=0), every.max(axis=0)])
 
 
 @pytest.mark.parametrize("name", GRIDS)

@@ -12,7 +12,7 @@ from ..preprocessing.template import load_template
 from ..report.canvas import FILM, Picture, as_webp, new_figure
 from ..report.colours import ColourScale, relevance_scale
 from ..report.display import AXIS, CONVENTION, Plane, as_float, cut, hottest
-from ..report.montage import Backdrop, Outline, describe_point, draw_bar, draw_slice
+from ..report.montage import Backdrop, Frame, Outline, describe_point, draw_bar, draw_slice, whole_film
 from ..volume import Volume, resample
 from .difference import Difference
 
@@ -129,6 +129,7 @@ def _rows(
     tall = (_WIDTH - _LABEL - _BAR - _GAP * (len(slices) + 1)) / sum(widths)
     height = len(rows) * (tall + _GAP) + _GAP
     with new_figure(_WIDTH, height, FILM) as figure:
+        film = whole_film(figure)
         top = height - _GAP
         for label, volume, scale, outlines in rows:
             values = as_float(volume)
@@ -140,8 +141,8 @@ def _rows(
             text = label.replace(" (", "\n(")
             figure.text(0.06 / _WIDTH, (top - tall / 2) / height, text, color="#e9eef5", fontsize=8.5, va="center")
             for (plane, position, hot), wide in zip(slices, widths, strict=True):
-                axes = figure.add_axes((left / _WIDTH, (top - tall) / height, wide * tall / _WIDTH, tall / height))
-                draw_slice(axes, backdrop, plane, position, overlay, outlines, hot)
+                frame = Frame(left, top, wide * tall, tall)
+                draw_slice(film, frame, backdrop, plane, position, overlay, outlines, hot)
                 left += wide * tall + _GAP
             top -= tall + _GAP
         draw_bar(figure, (_WIDTH - _BAR + 0.12) / _WIDTH, _BAR / _WIDTH, *bar)

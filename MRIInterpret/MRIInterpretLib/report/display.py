@@ -58,18 +58,25 @@ class Box:
         return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
 
 
-def world_points(mask: Volume) -> Floats:
-    """World coordinates (RAS mm) of the mask's voxel centres, shape (n, 3)."""
-    index = np.argwhere(mask.array > 0)
+def outermost_points(mask: Volume) -> Floats:
+    """World coordinates (RAS mm) of the mask's first and last voxel in every line along k, shape (n, 3).
+
+    A linear function is largest at the end of a line: these hold the corners of any box around the mask.
+    """
+    inside = mask.array > 0
+    i, j = np.nonzero(inside.any(axis=2))
+    lines = inside[i, j]
+    ends = (lines.argmax(axis=1), lines.shape[1] - 1 - lines[:, ::-1].argmax(axis=1))
+    index = np.concatenate([np.stack([i, j, k], axis=1) for k in ends])
     return np.asarray(index @ mask.affine[:3, :3].T + mask.affine[:3, 3])
 
 
 def brain_box(mask: Volume, margin: float = 0.06) -> Box:
     """The box around the brain, with a margin as a part of its largest side; about 1 mm per pixel for a human brain."""
     if np.any(mask.array > 0):
-        points = world_points(mask)
+        points = outermost_points(mask)
     else:  # no brain was found: show the whole volume
-        points = world_points(mask.with_array(np.ones(mask.shape, dtype=np.uint8)))
+        points = outermost_points(mask.with_array(np.ones(mask.shape, dtype=np.uint8)))
     low, high = points.min(axis=0), points.max(axis=0)
     side = float(max((high - low).max(), 1e-3))
     pad = margin * side

@@ -140,21 +140,57 @@ def _strips(
     heights = [cell * size[plane][1] / size[plane][0] for plane in PLANES]
     height = sum(heights) + gap * (len(PLANES) + 1)
     with new_figure(width, height, FILM) as figure:
+        film = whole_film(figure)
         top = height - gap
         for plane, tall in zip(PLANES, heights, strict=True):
             slices = choose_slices(plane, backdrop.box, hot, columns)
             for column, position in enumerate(slices.positions):
-                left = gap + column * (cell + gap)
-                axes = figure.add_axes((left / width, (top - tall) / height, cell / width, tall / height))
-                draw_slice(axes, backdrop, plane, position, overlay, outlines, position in slices.hot)
+                frame = Frame(gap + column * (cell + gap), top, cell, tall)
+                draw_slice(film, frame, backdrop, plane, position, overlay, outlines, position in slices.hot)
             top -= tall + gap
         if bar:
             draw_bar(figure, (width - bar_width + 0.12) / width, bar_width / width, *bar)
         return as_webp(figure, _DPI)
 
 
+def whole_film(figure: Figure) -> Axes:
+    """Axes over the whole figure, in inches from its lower left: one for all slices, since axes are slow to make."""
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, figure.get_figwidth()), ylim=(0, figure.get_figheight()))
+    axes.autoscale(False)
+    return axes
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a slice lies on the film, in inches."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def at(self, across: float, up: float) -> tuple[float, float]:
+        """The place at these shares of width and height."""
+        return self.left + across * self.width, self.top - (1 - up) * self.height
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom, top."""
+        return self.left, self.left + self.width, self.top - self.height, self.top
+
+    def pixel_centres(self, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+        """Positions of the columns and rows of a picture that fills the frame."""
+        rows, columns = shape
+        across = (np.arange(columns) + 0.5) / columns
+        down = (np.arange(rows) + 0.5) / rows
+        return self.left + across * self.width, self.top - down * self.height
+
+
 def draw_slice(
-    axes: Axes,
+    film: Axes,
+    frame: Frame,
     backdrop: Backdrop,
     plane: Plane,
     position: float,
@@ -162,34 +198,32 @@ def draw_slice(
     outlines: tuple[Outline, ...],
     is_hot: bool,
 ) -> None:
-    """One slice of the scan with its overlay, outlines, and letters for side and position."""
+    """One slice of the scan with its overlay, outlines, and letters for side and position, into a frame of the film."""
     from matplotlib.patheffects import withStroke
 
-    axes.set_axis_off()
     low, high = backdrop.window
-    picture = cut(backdrop.scan, plane, position, backdrop.box)
-    axes.imshow(picture, cmap="gray", vmin=low, vmax=high, interpolation="bilinear", aspect="auto")
+    place: dict[str, Any] = {"extent": frame.extent, "interpolation": "bilinear", "aspect": "auto"}
+    film.imshow(cut(backdrop.scan, plane, position, backdrop.box), cmap="gray", vmin=low, vmax=high, **place)
     if overlay is not None:
-        axes.imshow(overlay(plane, position), interpolation="bilinear", aspect="auto")
+        film.imshow(overlay(plane, position), **place)
     for outline in outlines:
         shape = cut(outline.volume, plane, position, backdrop.box)
         if shape.min() < outline.level < shape.max():
-            axes.contour(
-                shape, [outline.level], colors=[outline.colour], linewidths=outline.width, linestyles=outline.style
-            )
+            look: dict[str, Any] = {"linewidths": outline.width, "linestyles": outline.style}
+            film.contour(*frame.pixel_centres(shape.shape), shape, [outline.level], colors=[outline.colour], **look)
     # A dark rim keeps letters readable where they lie on the skull.
     rim = [withStroke(linewidth=2.2, foreground=FILM)]
-    write: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 8, "color": "#f2f5f9", "path_effects": rim}
+    write: dict[str, Any] = {"fontsize": 8, "color": "#f2f5f9", "path_effects": rim}
     first, last = EDGES[plane]
-    axes.text(0.03, 0.5, first, ha="left", va="center", fontweight="bold", **write)
-    axes.text(0.97, 0.5, last, ha="right", va="center", fontweight="bold", **write)
+    film.text(*frame.at(0.03, 0.5), first, ha="left", va="center", fontweight="bold", **write)
+    film.text(*frame.at(0.97, 0.5), last, ha="right", va="center", fontweight="bold", **write)
     positive, negative = _DIRECTIONS[plane]
     letter = positive if position >= 0 else negative
     text = f"{letter} {abs(position):.0f}"
     if is_hot:
         write = {**write, "color": "#ffd166"}
         text = "▲ " + text
-    axes.text(0.03, 0.97, text, ha="left", va="top", **write)
+    film.text(*frame.at(0.03, 0.97), text, ha="left", va="top", **write)
 
 
 def draw_bar(figure: Figure, left: float, width: float, scale: ColourScale, units: str) -> None:

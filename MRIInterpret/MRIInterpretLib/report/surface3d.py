@@ -228,6 +228,7 @@ def _grab(vtk: Any, window: Any) -> NDArray[np.uint8]:
     grab.SetInput(window)
     grab.SetInputBufferTypeToRGB()
     grab.ReadFrontBufferOff()
+    grab.ShouldRerenderOff()  # the frame is drawn already
     grab.Update()
     image = grab.GetOutput()
     columns, rows, _ = image.GetDimensions()
