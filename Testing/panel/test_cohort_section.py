@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from cohort_scans import write_cohort
+from MRIInterpretLib.cohort.folders import PARTIAL
 from MRIInterpretLib.errors import UserError
 from MRIInterpretLib.panel import choices
 from MRIInterpretLib.panel.messages import Notice, Progress
@@ -146,6 +148,36 @@ def test_a_participant_goes_through_a_dask_worker_into_the_scene(host, widget, t
     assert any("1 participants explained" in text for text in notices)
     overall = [message.overall for message in told if isinstance(message, Progress)]
     assert max(overall) <= 1.0
+
+
+def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
+    """Cancel in the midst of real work: dask and its worker end within a second, what is complete stays."""
+    table, output = write_cohort(tmp_path, ["AD", "CN", "AD"]), tmp_path / "out"
+    wishes = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
+    told, finished = [], []
+    widget.logic.startCohort(str(table), str(output), told.append, lambda *outcome: finished.append(outcome), **wishes)
+    worker = psutil.Process(widget.logic._cohortRunner._worker._process.pid)
+    wait(lambda: any("1 of 3 subjects done" in message.step for message in told if isinstance(message, Progress)), 400)
+    family = [worker, *worker.children(recursive=True)]
+    assert len(family) > 2
+    began = time.perf_counter()
+    widget.logic.cancelCohort()
+    assert time.perf_counter() - began < 1
+    assert finished == [(None, "Cancelled.")]
+    wait(lambda: not any(map(is_alive, [process.pid for process in family])), 10)
+    done = sorted(path.name for path in output.glob("sub-*") if path.is_dir())
+    assert "sub-01" in done
+
+    told.clear()
+    widget.logic.startCohort(str(table), str(output), told.append, lambda *outcome: finished.append(outcome), **wishes)
+    wait(lambda: len(finished) == 2, 400)
+    nodes, sentence = finished[1]
+    assert sentence == ""
+    assert ("grad_cam", "true-AD_mean") in nodes.maps
+    notices = " ".join(message.text for message in told if isinstance(message, Notice))
+    assert f"{len(done)} complete before" in notices
+    assert f"{3 - len(done)} participants explained" in notices
+    assert not list(output.glob(f"{PARTIAL}*"))  # what the killed worker had begun is swept up
 
 
 def test_cancel_ends_the_worker_with_all_that_it_started(widget, tmp_path, wait):
