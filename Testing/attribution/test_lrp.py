@@ -203,6 +203,19 @@ def test_rules_by_layer_name_and_first_layer() -> None:
     assert not torch.equal(flat_first, uniform)
 
 
+def test_the_flat_rule_on_the_foreground_leaves_the_background_alone() -> None:
+    model, x = plain(), volume().clamp(min=0.1)
+    everywhere, foreground = (composite_named(f"epsilon-plus-flat{end}") for end in ("", "-foreground"))
+    torch.testing.assert_close(_relevance(model, x, foreground), _relevance(model, x, everywhere))
+    brain = torch.zeros_like(x)
+    brain[..., 2:-2, 2:-2, 2:-2] = 1
+    x = x * brain
+    spilt, kept = _relevance(model, x, everywhere), _relevance(model, x, foreground)
+    assert bool((spilt[brain == 0] != 0).any())
+    assert not bool(kept[brain == 0].any())
+    assert bool((kept[brain == 1] != 0).all())
+
+
 def test_unknown_composite_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match="epsilon-plus"):
         Explainer(plain()).explain(volume(), 0, LRP("EpsilonPlus"))

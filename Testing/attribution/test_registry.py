@@ -40,7 +40,7 @@ def test_registry_facts() -> None:
     names += "guided_grad_cam guided_grad_cam_pp lrp lrp_grad_cam_pp combination occlusion region_occlusion "
     names += "random intensity edges randomised_model"
     assert set(found) == set(names.split())
-    assert found["lrp"].parameters == {"composite": "epsilon-plus-flat", "bias": None}
+    assert found["lrp"].parameters == {"composite": "epsilon-plus-flat-foreground", "bias": None}
     assert found["lrp"].conserving
     assert not found["guided_backprop"].class_discriminative
     for info in found.values():

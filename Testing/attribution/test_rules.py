@@ -9,7 +9,19 @@ from MRIInterpretLib.attribution.composites import Composite
 from MRIInterpretLib.attribution.engine.convolution import Convolution
 from MRIInterpretLib.attribution.engine.kernels import Window
 from MRIInterpretLib.attribution.engine.weighted import Linear, WeightedLayer
-from MRIInterpretLib.attribution.rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
+from MRIInterpretLib.attribution.rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    FlatForeground,
+    Gamma,
+    Pass,
+    Rule,
+    WSquare,
+    ZBox,
+    Zero,
+    ZPlus,
+)
 
 RULES: dict[str, Rule] = {
     "epsilon": Epsilon(epsilon=0.1),
@@ -19,6 +31,7 @@ RULES: dict[str, Rule] = {
     "alpha2-beta1": AlphaBeta(2.0, 1.0, epsilon=1e-3),
     "alpha1-beta0": AlphaBeta(1.0, 0.0, epsilon=1e-3),
     "flat": Flat(epsilon=0.0),
+    "flat, foreground": FlatForeground(epsilon=0.0),
     "w-square": WSquare(epsilon=0.0),
     "z-box": ZBox(-0.5, 2.0, epsilon=1e-3),
 }
@@ -87,6 +100,7 @@ def _replica(
             "alpha2-beta1": [(2.0, up, up, max(b, 0)), (-1.0, down, -down, min(b, 0))],
             "alpha1-beta0": [(1.0, up, up, max(b, 0))],
             "flat": [(1.0, n * 1.0, n * 1.0, 0.0)],
+            "flat, foreground": [(1.0, n * (x != 0), n * (x != 0), 0.0)],
             "w-square": [(1.0, w**2, w**2, 0.0)],
         }
         if name == "gamma":

@@ -9,6 +9,7 @@ The same call goes on after a stop; with several processes, give each its own bu
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from MRIInterpretLib.command_line.benchmark import benchmark_command
@@ -33,12 +34,13 @@ def main() -> None:
     parser.add_argument("--label-maps", type=Path, required=True, help="folder with the held-out label maps")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--cache", type=Path, help="where simulated subjects are kept")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the subjects; another one gives fresh subjects")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     options = parser.parse_args()
     benchmark_command(
         options.output,
         options.bundles,
-        STUDY,
+        replace(STUDY, seed=options.seed),
         label_maps=options.label_maps,
         names=HELD_OUT,
         device=options.device,

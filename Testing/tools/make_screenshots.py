@@ -1,7 +1,8 @@
 """Take the pictures of the panel and of the scene in Resources/Screenshots, on the stand-in for Slicer's window.
 
-Run ``python Testing/tools/make_screenshots.py [FOLDER [PART]]`` when the panel, the scene or the bundled model changed,
-and look at what it made. It explains the sample with the bundled model, then shows a cohort that is made by formula.
+Run ``python Testing/tools/make_screenshots.py [FOLDER [PART [STUDY]]]`` when the panel, the scene or the bundled model
+changed, and look at what it made. It explains the sample with the bundled model (PART "explain"), then shows a cohort
+(PART "cohort"): the finished one in the folder STUDY, or one that is made by formula.
 """
 
 from __future__ import annotations
@@ -76,31 +77,41 @@ def explain(widget: Any, camera: Camera) -> None:
     save_png(four_up(host.headless, VIEW), camera.folder / "scene_region.png")
 
 
-def cohort(widget: Any, camera: Camera) -> None:
-    """A cohort made by formula: its confusion matrix and its group maps."""
+def cohort(widget: Any, camera: Camera, study: Path | None = None) -> None:
+    """A finished cohort's results made once more: its confusion matrix and its group maps.
+
+    ``study`` holds participants.tsv and, in out/, what ``mri-interpret cohort --no-native`` made of it; left out, a
+    small cohort is made by formula.
+    """
     ui = widget.ui
     with tempfile.TemporaryDirectory() as folder:
-        plan = write_finished_cohort(Path(folder) / "study", write_small_bundle(Path(folder) / "bundle"))
-        wishes = {
-            "model": str(plan.options.model), "methods": ["lrp", "grad_cam"], "mask": "none", "space": "mni",
-            "native": False, "permutations": 60, "device": "cpu",
-        }  # fmt: skip
-        choices.cohort_wishes = lambda _parameters, _methods: wishes
-        os.chdir(folder)
-        ui.participantsPathLineEdit.currentPath = f"study/{plan.cohort.table.name}"
-        ui.cohortOutputButton.choose(f"study/{plan.output.name}")
+        if study is None:
+            plan = write_finished_cohort(Path(folder) / "study", write_small_bundle(Path(folder) / "bundle"))
+            study, table, output = Path(folder) / "study", plan.cohort.table, plan.output
+            wishes = {
+                "model": str(plan.options.model), "methods": ["lrp", "grad_cam"], "mask": "none", "space": "mni",
+                "native": False, "permutations": 60, "device": "cpu",
+            }  # fmt: skip
+            choices.cohort_wishes = lambda _parameters, _methods: wishes
+        else:
+            table, output = study / "participants.tsv", study / "out"
+            asked = choices.cohort_wishes
+            choices.cohort_wishes = lambda parameters, methods: {**asked(parameters, methods), "native": False}
+        os.chdir(study.parent)
+        ui.participantsPathLineEdit.currentPath = f"{study.name}/{table.name}"
+        ui.cohortOutputButton.choose(f"{study.name}/{output.name}")
         ui.cohortCollapsibleButton.collapsed = False
         ui.runCohortButton.click()
         wait(lambda: ui.cohortProgressBar.value > 30 or not widget.logic.cohortRunning)
         camera.shoot("panel_cohort_running", ui.cohortCollapsibleButton)
         wait(lambda: not widget.logic.cohortRunning)
-        ui.cohortLabel.text = ui.cohortLabel.text.replace(f"{folder}{os.sep}", "")  # of no interest to a reader
+        ui.cohortLabel.text = ui.cohortLabel.text.replace(f"{study.parent}{os.sep}", "")  # of no interest to a reader
         camera.shoot("panel_cohort", ui.cohortCollapsibleButton)
         save_png(four_up(host.headless, VIEW), camera.folder / "scene_cohort.png")
         os.chdir(TESTING)
 
 
-def main(folder: Path, only: str = "") -> None:
+def main(folder: Path, only: str = "", study: str = "") -> None:
     environment.ensure = lambda _requirements: None
     qt.QFileDialog.answer = ""
     widget = MRIInterpret.MRIInterpretWidget()
@@ -109,12 +120,13 @@ def main(folder: Path, only: str = "") -> None:
     widget.parent.show()
     camera = Camera(folder)
     try:
-        for part in (explain, cohort):
-            if part.__name__ in (only or part.__name__):
-                part(widget, camera)
+        if only in ("", "explain"):
+            explain(widget, camera)
+        if only in ("", "cohort"):
+            cohort(widget, camera, Path(study).resolve() if study else None)
     finally:
         widget.cleanup()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else TESTING.parent / "Resources" / "Screenshots", *sys.argv[2:3])
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else TESTING.parent / "Resources" / "Screenshots", *sys.argv[2:4])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from .engine.operation import Operation
-from .rules import DEFAULT_EPSILON, AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus
+from .rules import DEFAULT_EPSILON, AlphaBeta, Epsilon, Flat, FlatForeground, Gamma, Pass, Rule, ZBox, Zero, ZPlus
 
 KINDS = ("convolution", "dense", "normalisation")
 BIASES = ("absorb", "redistribute")
@@ -75,15 +75,17 @@ def composites() -> dict[str, Composite]:
     """The composites by name.
 
     ``zero`` and ``epsilon`` use one rule throughout; the others use epsilon for dense layers and z+, alpha-beta or
-    gamma for convolutions; ``-flat`` and ``-box`` name the rule of the input layer. ``epsilon-gamma-box``
-    assumes inputs between 0 and 1. Sources: Montavon et al. 2019, section 10.3; Kohlbrenner et al. 2020, "Towards best
-    practice in explaining neural network decisions with LRP".
+    gamma for convolutions; ``-flat``, ``-flat-foreground`` and ``-box`` name the rule of the input layer.
+    ``epsilon-gamma-box`` assumes inputs between 0 and 1; ``-flat-foreground`` takes zeros for background. Sources:
+    Montavon et al. 2019, section 10.3; Kohlbrenner et al. 2020, "Towards best practice in explaining neural network
+    decisions with LRP".
     """
     found = [
         replace(_plain("zero", Zero(), Zero()), epsilon=0.0),
         _plain("epsilon", Epsilon(), Epsilon()),
         _plain("epsilon-plus", Epsilon(), ZPlus()),
         _plain("epsilon-plus-flat", Epsilon(), ZPlus(), Flat()),
+        _plain("epsilon-plus-flat-foreground", Epsilon(), ZPlus(), FlatForeground()),
         _plain("epsilon-alpha1beta0", Epsilon(), AlphaBeta(1.0, 0.0)),
         _plain("epsilon-alpha2beta1", Epsilon(), AlphaBeta(2.0, 1.0)),
         _plain("epsilon-alpha2beta1-flat", Epsilon(), AlphaBeta(2.0, 1.0), Flat()),

@@ -234,6 +234,21 @@ class Flat(Rule):
 
 
 @dataclass(frozen=True)
+class FlatForeground(Rule):
+    """The flat rule over the inputs that are not exactly zero: all of them in a receptive field get the same.
+
+    Our variant of :class:`Flat` for inputs that are mostly background. The flat rule hands relevance to every voxel of
+    a window that touches the brain, so a quarter and more of it ends in the empty space of a skull-stripped scan. The
+    weights play no part here either, so what makes the flat rule depend on the upper layers alone is kept. A window of
+    zeros only has nobody to hand its relevance to: it is lost, or spread over all where biases are redistributed.
+    """
+
+    def groups(self, layer: WeightedLayer) -> list[Group]:
+        foreground = (layer.input != 0).to(layer.input.dtype)
+        return [Group([(foreground, torch.ones_like(layer.weight))])]
+
+
+@dataclass(frozen=True)
 class WSquare(Rule):
     """The w-square rule (Montavon et al. 2017, equation 12): in proportion to ``w_jk ** 2``, whatever the input."""
 

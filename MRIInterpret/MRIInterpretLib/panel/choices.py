@@ -20,6 +20,7 @@ CUSTOM = "custom"
 BASELINES = ("random", "intensity", "edges", "randomised_model")
 # Named here, because the module that defines them needs PyTorch; a test compares.
 COMPOSITES = (
+    "epsilon-plus-flat-foreground",
     "epsilon-plus-flat",
     "epsilon-plus",
     "epsilon-alpha1beta0",

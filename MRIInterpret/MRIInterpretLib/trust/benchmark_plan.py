@@ -25,6 +25,7 @@ COMPOSITES = (
     "epsilon",
     "epsilon-plus",
     "epsilon-plus-flat",
+    "epsilon-plus-flat-foreground",
     "epsilon-alpha2beta1-flat",
     "epsilon-gamma-box",
 )
@@ -147,9 +148,9 @@ def fast_methods(names: Sequence[str] = FAST) -> dict[str, Method]:
         found = {**composites, **found}
         if usual not in composites.values():  # a default that is not among them is measured too
             found["lrp"] = usual
-    if "lrp_grad_cam_pp" in found and "lrp epsilon-plus-flat" in found:
+    if "lrp_grad_cam_pp" in found and "lrp epsilon-plus" in found:
         found["lrp_grad_cam_pp"] = LrpGradCamPlusPlus(fine=LRP(composite="epsilon-plus"))
-        found["lrp_grad_cam_pp flat"] = LrpGradCamPlusPlus(fine=LRP(composite="epsilon-plus-flat"))
+        found["lrp_grad_cam_pp flat"] = LrpGradCamPlusPlus(fine=LRP(composite="epsilon-plus-flat-foreground"))
     return found
 
 
@@ -168,7 +169,7 @@ def titles() -> dict[str, str]:
     found |= {lrp_key(name): f"LRP ({name})" for name in COMPOSITES}
     found |= {
         "lrp_grad_cam_pp": "LRP (epsilon-plus) x Grad-CAM++",
-        "lrp_grad_cam_pp flat": "LRP (epsilon-plus-flat) x Grad-CAM++",
+        "lrp_grad_cam_pp flat": "LRP (epsilon-plus-flat-foreground) x Grad-CAM++",
         "uniform": "*every voxel the same*",
         "brightness": "*brightness of the scan*",
         "edges": "*edges of the scan*",

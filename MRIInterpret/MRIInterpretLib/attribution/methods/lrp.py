@@ -32,7 +32,7 @@ class LRP(Method):
         the composite says.
     """
 
-    composite: str | Composite = "epsilon-plus-flat"
+    composite: str | Composite = "epsilon-plus-flat-foreground"
     bias: str | None = None
 
     name: ClassVar[str] = "lrp"
