@@ -217,6 +217,7 @@ def train(
     held_out: Annotated[str, typer.Option(help="Label maps that only serve for testing: 02,09.")] = "",
     left_out: Annotated[str, typer.Option(help="Label maps that are not used at all.")] = "",
     brains: Annotated[int, typer.Option(help="Simulated brains in the training bank.")] = 900,
+    test_brains: Annotated[int, typer.Option(help="Simulated brains over the held-out label maps to test on.")] = 399,
     samples: Annotated[int, typer.Option(help="Scans to train on in all.")] = 12000,
     every: Annotated[int, typer.Option(help="Scans between validations and checkpoints.")] = 1500,
     patience: Annotated[int, typer.Option(help="Stop after so many validations without improvement; 0: never.")] = 0,
@@ -233,7 +234,7 @@ def train(
     """Train the bundled network, on simulated atrophy or on your own scans. The same call goes on after a stop."""
     from .command_line.train import evaluate_command, settings_of, simulated, train_command
 
-    simulation = simulated(label_maps, held_out, left_out, brains)
+    simulation = simulated(label_maps, held_out, left_out, brains, test_brains)
     if evaluate_only:
         evaluate_command(output, simulation, work)
         return

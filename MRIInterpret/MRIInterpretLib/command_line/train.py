@@ -35,15 +35,26 @@ def settings_of(samples: int, seed: int, every: int, patience: int, device: str)
     return FitSettings(samples=samples, seed=seed, every=every, patience=patience, device=choose_device(device))
 
 
-def simulated(label_maps: Path | None, held_out: str, left_out: str, brains: int) -> SimulatedTraining:
-    """What to simulate; names of label maps are separated by commas."""
+def simulated(
+    label_maps: Path | None, held_out: str, left_out: str, brains: int, test_brains: int
+) -> SimulatedTraining:
+    """What to simulate; names of label maps are separated by commas.
+
+    Raises
+    ------
+    UserError
+        If there are no brains to train or to test on.
+    """
     from ..training.command import SimulatedTraining
 
+    if brains < 1 or test_brains < 1:
+        raise UserError("--brains and --test-brains must be 1 or more.")
     return SimulatedTraining(
         label_maps=label_maps,
         held_out=_names(held_out),
         left_out=_names(left_out),
         brains=brains,
+        test_brains=test_brains,
     )
 
 
