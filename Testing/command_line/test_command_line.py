@@ -83,6 +83,13 @@ def test_wrong_arguments(run: Run, scan: Path, tmp_path: Path, arguments: list[s
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and "out" in path.parts]
 
 
+@pytest.mark.parametrize("option", ["--brains", "--test-brains", "--samples", "--every"])
+def test_training_on_nothing(run: Run, option: str) -> None:
+    code, _, err = run("train", "-o", "model", option, "0")
+    assert code == 2
+    _is_one_sentence(err, option, "1 or more")
+
+
 def test_an_unknown_option_is_explained(run: Run) -> None:
     code, _, err = run("explain", "--sampel")
     assert code == 2
