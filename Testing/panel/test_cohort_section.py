@@ -15,6 +15,7 @@ from MRIInterpretLib.errors import UserError
 from MRIInterpretLib.panel import choices
 from MRIInterpretLib.panel.messages import Notice, Progress
 from MRIInterpretLib.scene.nodes import runs
+from MRIInterpretLib.scene.views import nodes_of
 from panel_nodes import composites
 from test_building import ids
 from test_process import is_alive
@@ -105,6 +106,11 @@ def test_a_cohort_runs_to_its_confusion_matrix_and_group_maps(host, chosen, wait
     assert run.startswith("MRIInterpret cohort")
     shown = scene.GetNodeByID(composites(scene)[0].GetForegroundVolumeID())
     assert shown.GetName() == "Summary score, AD minus CN, difference of means"
+    rendered = [node for node in nodes_of(scene, "vtkMRMLVolumeRenderingDisplayNode") if node.GetVisibility()]
+    assert [node.GetVolumeNodeID() for node in rendered] == [shown.GetID()]
+    (brain,) = [node for node in nodes_of(scene, "vtkMRMLModelNode") if node.GetName() == "Brain surface"]
+    assert brain.GetDisplayNode().GetVisibility()
+    assert brain.GetPolyData().GetNumberOfPolys() > 1000
     assert chosen.logic.results() == []  # it is no explanation
     assert not list(
         Path(chosen.logic._cohortRunner._worker.folder.parent).glob(chosen.logic._cohortRunner._worker.folder.name)

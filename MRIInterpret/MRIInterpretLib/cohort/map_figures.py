@@ -61,7 +61,8 @@ def difference_picture(
     change: Volume, tested: Difference, brain: Volume, about: Mapping[str, Any], first: str, second: str
 ) -> Picture:
     """The difference of two groups' mean maps, and t, with the voxels that survive correction outlined."""
-    units = str(about["units"])
+    # A difference of scores from 0 to 1 is not one from 0 to 1.
+    units = "score" if about["title"] == "Summary score" else str(about["units"])
     scale = relevance_scale(change.array, brain.array, True, units)
     t_scale = ColourScale(max(float(np.abs(tested.t.array).max()), 1e-6), 2.0, True, "")
     if t_scale.limit <= 2.0:

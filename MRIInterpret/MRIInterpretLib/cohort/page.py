@@ -78,7 +78,7 @@ def _page(results: GroupResults, parts: Sequence[tuple[str, str, str]]) -> str:
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     count = "1 subject" if len(results.units) == 1 else f"{len(results.units)} subjects"
-    title = f"{plan.cohort.table.parent.name}/{plan.cohort.table.name}: {count}"
+    title = f"{plan.cohort.table.resolve().parent.name}/{plan.cohort.table.name}: {count}"
     body = "\n".join(_section(*part) for part in parts)
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _DIRECTIONS: dict[Plane, tuple[str, str]] = {"axial": ("S", "I"), "coronal": ("A", "P"), "sagittal": ("R", "L")}
 _DPI = 130
 _COLUMNS = 7
+_BAR_POINTS = 7.5  # of the colour bar's units
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,10 @@ def draw_slice(
 
 def draw_bar(figure: Figure, left: float, width: float, scale: ColourScale, units: str) -> None:
     """The colour bar: the map's colours as they look over mid-grey tissue, so transparency shows too."""
-    axes = figure.add_axes((left, 0.2, 0.22 * width, 0.6))
+    lines = wrap(units, 14)
+    written = (len(lines) * 1.2 * _BAR_POINTS / 72 + 0.08) / figure.get_figheight()
+    bottom = max(0.2, written + 0.03)
+    axes = figure.add_axes((left, bottom, 0.22 * width, min(0.6, 0.96 - bottom)))
     values = np.linspace(scale.low, scale.limit, 256)
     rgba = scale.rgba(values)
     alpha = rgba[:, 3:]
@@ -241,7 +245,7 @@ def draw_bar(figure: Figure, left: float, width: float, scale: ColourScale, unit
     axes.tick_params(colors="#e9eef5", labelsize=8, length=2)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    figure.text(left, 0.17, "\n".join(wrap(units, 14)), color="#e9eef5", fontsize=7.5, va="top", ha="left")
+    figure.text(left, bottom - 0.03, "\n".join(lines), color="#e9eef5", fontsize=_BAR_POINTS, va="top", ha="left")
 
 
 def _number(value: float) -> str:

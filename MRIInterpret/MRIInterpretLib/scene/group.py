@@ -25,7 +25,9 @@ from .geometry import finished
 from .headless import HeadlessScene
 from .mrb import pack
 from .nodes import ROLE, NodeMaker, batch, runs
+from .surface import surface
 from .tables import add_table
+from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_legend, add_map, add_scan
 
 # What tables the scene holds: file in the group folder -> title.
@@ -184,6 +186,7 @@ def group_content(output: str | Path, progress: ProgressCallback = silent) -> Sc
         maps=tuple(maps),
         tables=tuple(tables),
         charts=(chart("top-regions", title, "region", "share of maps", bars),) if bars else (),
+        surface=surface(mask),
     )
 
 
@@ -204,9 +207,15 @@ def _add_nodes(content: SceneContent, make: NodeMaker) -> Generator[float | None
     for done, one in enumerate(content.maps):
         node = yield from add_map(make, one, signed if one.signed else sequential)
         add_legend(make, node, one.legend, one.method)
-        method, _, name = one.key.partition("/")
-        nodes.maps[method, name] = node
-        yield 0.05 + 0.8 * (done + 1) / len(content.maps)
+        nodes.maps[_pair(one.key)] = node
+        yield 0.05 + 0.75 * (done + 1) / len(content.maps)
+    first = _first_shown(nodes)
+    shown = next(one for one in content.maps if nodes.maps[_pair(one.key)] is first)
+    add_volume_rendering(make, first, shown.limits, shown.signed).SetVisibility(True)
+    yield 0.82
+    if content.surface is not None:
+        add_surface(make, content.surface, "Brain surface")
+    yield 0.85
     for table in content.tables:
         nodes.tables[table.role] = add_table(make, table)
         yield None
@@ -216,6 +225,11 @@ def _add_nodes(content: SceneContent, make: NodeMaker) -> Generator[float | None
     pairs = [(node, node.GetAttribute(ROLE)) for node in make.made]
     nodes.folder = yield from hierarchy.add_folder(make.scene, make.run, pairs)
     return nodes
+
+
+def _pair(key: str) -> tuple[str, str]:
+    method, _, name = key.partition("/")
+    return method, name
 
 
 def _is_shown(name: str, only_predicted: bool) -> bool:
