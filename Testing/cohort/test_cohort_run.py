@@ -20,7 +20,9 @@ import pandas as pd
 import psutil
 import pytest
 from cohort_scans import write_cohort
+from MRIInterpretLib.attribution import available_methods
 from MRIInterpretLib.cohort import process
+from MRIInterpretLib.cohort import unit as unit_module
 from MRIInterpretLib.cohort.cluster import Where
 from MRIInterpretLib.cohort.planning import Options, Plan, make_plan
 from MRIInterpretLib.cohort.run import run_cohort
@@ -83,6 +85,25 @@ def test_a_rerun_computes_nothing(undisturbed: Plan, four: Path) -> None:
     result = run_cohort(plan)
     assert (result.done, result.skipped) == (0, 4)
     assert fingerprint(plan) == before
+
+
+def test_what_a_result_depends_on_makes_it_new(
+    undisturbed: Plan, four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model's metadata (calibration, methods left out) and a method's defaults are part of a subject's key."""
+    model = shutil.copytree(undisturbed.options.model, tmp_path / "model")
+    options = replace(undisturbed.options, model=str(model))
+    assert make_plan(four, undisturbed.output, options).jobs == ()
+    known = available_methods()
+    changed = replace(known["grad_cam"], parameters={**known["grad_cam"].parameters, "layer": "another default"})
+    with monkeypatch.context() as patch:
+        patch.setattr(unit_module, "available_methods", lambda: {**known, "grad_cam": changed})
+        assert len(make_plan(four, undisturbed.output, options).jobs) == 4
+    metadata = model / "configs" / "metadata.json"
+    record = json.loads(metadata.read_text())
+    record["mri_interpret"]["temperature"] += 1.0
+    metadata.write_text(json.dumps(record))
+    assert len(make_plan(four, undisturbed.output, options).jobs) == 4
 
 
 def test_an_existing_scheduler(undisturbed: Plan, four: Path, tmp_path: Path, options: Options) -> None:

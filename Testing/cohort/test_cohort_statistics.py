@@ -258,6 +258,10 @@ def test_selection_and_the_regions_most_named() -> None:
     assert (
         chosen.set_index(["method", "group", "region"])["n"]["all methods", "all", "R9"] == 8
     )  # 4 subjects, 2 methods
+    without = regions.selection(long, ["m1"]).set_index(["method", "group", "region"])
+    assert without["n"]["all methods", "all", "R9"] == 4
+    assert without["frequency"]["m1", "all", "R9"] == one["m1", "all", "R9"]  # shown all the same
+    assert regions.selection(long, ["m0", "m1"]).equals(chosen)  # with none left all are counted
     named = regions.most_named(chosen)
     assert set(named[named["group"] == "AD"]["region"]) == {"R0", "R9", "R8", "R7", "R6"}
     assert "R0" not in set(named[named["group"] == "CN"]["region"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,9 @@ def _write_unit(plan: Plan, subject: Subject, place: int, statistics: RegionStat
     files["regions"] = write_tsv(pd.concat([table, table.assign(space="native")]), folder / "regions.tsv")
     files["page"] = folder / f"{subject.name}_report.html"
     files["page"].write_text("<!DOCTYPE html><title>a subject</title>")
+    files["provenance"] = folder / f"{subject.name}_provenance.json"
+    summary = {"weights": {"lrp": 1.0}, "left_out": {"grad_cam": "it does not find what was changed"}}
+    files["provenance"].write_text(json.dumps({"parameters": {"summary": summary}}))
     predicted = WRONG.get(place, subject.group)
     sure = 0.5 + 0.03 * place
     probabilities = {name: sure if name == predicted else (1 - sure) / 2 for name in plan.cohort.classes}

@@ -129,7 +129,7 @@ def selection_chart(chosen: pd.DataFrame, titles: dict[str, str], most: int = 16
                     ink = "white" if value > 0.6 else INK
                     axes.text(column, row, f"{value:.0%}", ha="center", va="center", fontsize=7.5, color=ink)
         axes.set_yticks(range(len(names)), names, fontsize=8.5)
-        labels = [titles.get(name, "All methods together") for name in methods]
+        labels = [titles.get(name, "Methods counted") for name in methods]
         axes.set_xticks(range(len(methods)), labels, rotation=28, ha="left", rotation_mode="anchor", fontsize=8)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,7 @@ class GroupResults:
     consistent: pd.DataFrame
     correlations: pd.DataFrame
     methods: dict[str, dict[str, Any]]  # name -> title, signed, units; "summary" included
+    left_out: tuple[str, ...] = ()  # methods without a part in the summary score
     maps: dict[str, MapResults] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
 
@@ -114,7 +116,8 @@ def _tables(plan: Plan, units: Sequence[Unit], failures: Sequence[Outcome]) -> G
     classes = plan.cohort.classes
     predictions = predictions_table(units, classes)
     long = regions.long_table(units)
-    chosen = regions.selection(long)
+    left_out = _left_out(units)
+    chosen = regions.selection(long, left_out)
     methods = dict(units[0].record["methods"])
     methods["summary"] = {"title": "Summary score", "signed": False, "units": "0 to 1"}
     return GroupResults(
@@ -130,7 +133,17 @@ def _tables(plan: Plan, units: Sequence[Unit], failures: Sequence[Outcome]) -> G
         regions.consistency(long),
         covariate_correlations(long, units, plan.cohort.covariates),
         methods,
+        left_out,
     )
+
+
+def _left_out(units: Sequence[Unit]) -> tuple[str, ...]:
+    """Methods that have no part in the summary score of any subject: the model's metadata says so."""
+    found: list[set[str]] = []
+    for unit in units:
+        record = json.loads(unit.file("provenance").read_text(encoding="utf-8"))
+        found.append(set(record["parameters"]["summary"]["left_out"]))
+    return tuple(name for name in units[0].record["methods"] if all(name in out for out in found))
 
 
 def _write_tables(results: GroupResults, folder: Path) -> None:

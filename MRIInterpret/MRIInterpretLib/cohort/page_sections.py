@@ -126,9 +126,12 @@ def regions(results: GroupResults) -> str:
             own = results.named[(results.named["group"] == group) & (results.named["place"] == place)]
             cells.append("" if own.empty else f"{escape(own['region'].iloc[0])} ({own['frequency'].iloc[0]:.0%})")
         rows.append(cells)
+    out = ", ".join(escape(str(results.methods[name]["title"])) for name in results.left_out)
     text = (
         "<p>For each group the five regions most often among the five most relevant ones of a map, over all its "
-        "subjects and methods, with how often.</p>"
+        "subjects and methods, with how often."
+        + (f" Not counted, because they have no part in the summary score: {out}." if out else "")
+        + "</p>"
     )
     body = text + table(heads, rows) + figure(results.pictures["selection"])
     if "means" in results.pictures:

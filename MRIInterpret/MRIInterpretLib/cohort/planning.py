@@ -124,10 +124,11 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     _check_adjustment(options.adjust, cohort)
     mask = options.mask if options.mask in ("auto", "none") else str(Path(options.mask).expanduser().resolve())
     settings = Settings(options.methods, target, mask, options.space, options.atlas, options.native, options.pages)
+    model = (bundle.hash, input_hash(bundle.path / "configs" / "metadata.json"))
     keys, jobs, complete = {}, [], []
     for subject in cohort.subjects:
         scan_hash = input_hash(subject.scan)
-        key = keys[subject.name] = subject_key(scan_hash, subject, settings, bundle.hash)
+        key = keys[subject.name] = subject_key(scan_hash, subject, settings, model)
         unit = None if options.force else read_unit(output, subject, key)
         if unit is not None:
             complete.append(unit)

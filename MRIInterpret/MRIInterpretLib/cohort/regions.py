@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -65,15 +65,19 @@ def value_matrix(long: pd.DataFrame, method: str, value: str = VALUE) -> pd.Data
     return matrix.loc[list(dict.fromkeys(rows["subject"])), list(dict.fromkeys(rows["region"]))]
 
 
-def selection(long: pd.DataFrame, top: int = TOP, value: str = VALUE) -> pd.DataFrame:
+def selection(long: pd.DataFrame, left_out: Collection[str] = (), top: int = TOP, value: str = VALUE) -> pd.DataFrame:
     """How often a region is among a map's ``top``: method, group, region, times, n, frequency.
 
-    The group "all" holds every subject; the method "all methods" counts each method's map of each subject (the summary
-    score, which is made from them, is not counted again).
+    The group "all" holds every subject; the method "all methods" counts each method's map of each subject but those of
+    methods that are ``left_out`` of the summary score (if that leaves any; the score itself, which is made from the
+    others, is not counted again).
     """
     rank = long.groupby(["subject", "method"], sort=False)[value].rank(ascending=False, method="first")
     rows = long[["subject", "method", "group", "region"]].assign(chosen=(rank <= top).astype(int))
-    methods = rows[rows["method"] != "summary"].assign(method="all methods")
+    counted = [name for name in rows["method"].unique() if name not in ("summary", *left_out)]
+    methods = rows[rows["method"].isin(counted) if counted else rows["method"] != "summary"].assign(
+        method="all methods"
+    )
     rows = pd.concat([methods, rows])
     rows = pd.concat([rows.assign(group="all"), rows[rows["group"].notna()]])
     grouped = rows.groupby(["method", "group", "region"], sort=False)["chosen"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..atomic import write_text
+from ..attribution.registry import available_methods
 from ..models.bundle import file_hash
 from ..report.jsonable import to_json
 from .subjects import Settings, Subject
@@ -46,17 +47,29 @@ def input_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def subject_key(scan_hash: str, subject: Subject, settings: Settings, model_hash: str) -> str:
-    """Hash of the scan, its mask, the model's weights and the settings: equal keys mean equal results."""
+def subject_key(scan_hash: str, subject: Subject, settings: Settings, model: Sequence[str]) -> str:
+    """Hash of the scan, its mask, the model, the settings and the methods' defaults: equal keys mean equal results.
+
+    Parameters
+    ----------
+    scan_hash
+        From :func:`input_hash`.
+    subject, settings
+        Who and how.
+    model
+        Hashes of its weights and of its metadata, which says how classes are called, how intensities are scaled, and
+        which methods the summary score leaves out.
+    """
     files = [path for path in (*(settings.atlas or ()), *_mask_files(subject, settings)) if path]
     parts = {
         "format": FORMAT,
         "scan": scan_hash,
-        "model": model_hash,
+        "model": list(model),
         "settings": asdict(settings),
+        "parameters": {name: info.parameters for name, info in available_methods().items() if name in settings.methods},
         "files": [input_hash(Path(path)) for path in files],
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _mask_files(subject: Subject, settings: Settings) -> list[str]:
