@@ -13,6 +13,7 @@ from MRIInterpretLib.preprocessing.brain_mask import find_brain_mask
 from MRIInterpretLib.preprocessing.reading import read_scan
 from MRIInterpretLib.resources import resource
 from MRIInterpretLib.volume import Grid, Volume, resample
+from scipy import ndimage
 
 
 def _dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -20,12 +21,39 @@ def _dice(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("background", [0.0, -3.0])
-def test_a_stripped_scan_is_recognised_whatever_its_background(background: float) -> None:
+def test_a_scan_taken_as_stripped_keeps_its_outline_whatever_its_background(background: float) -> None:
     scan, mask, _ = scanned("LPS")
     scan = scan.with_array(np.where(mask.array > 0, scan.array, background).astype(np.float32))
-    found = find_brain_mask(scan)
-    assert found.method == "already stripped"
-    assert _dice(found.volume.array > 0, mask.array > 0) > 0.99
+    found = find_brain_mask(scan, "none")
+    assert found.method == "as stripped"
+    assert _dice(found.volume.array > 0, mask.array > 0) > 0.98
+
+
+def test_narrow_gaps_in_a_stripped_scan_are_brain_and_wide_ones_are_not() -> None:
+    shape, affine = (80, 90, 70), np.diag([2.0, 2.0, 2.0, 1.0])
+    ball = np.linalg.norm((np.indices(shape).T - [40, 45, 35]) * 2.0, axis=-1).T < 62
+    image = np.where(ball, 100.0 + np.arange(shape[2]), 0.0).astype(np.float32)
+    image[:, 45:48, 50:] = 0  # an emptied sulcus, 6 mm wide, open to the outside
+    image[30:50, 20:35, 50:] = 0  # a resection, 40 by 30 mm
+    image[38:42, 43:47, 20:30] = 0  # a dark ventricle
+    found = find_brain_mask(Volume(image, affine), "none").volume.array > 0
+    assert found[45, 46, 55]
+    assert not found[40, 27, 62]
+    assert found[40, 45, 25]
+    assert not found[~ball].any()
+
+
+def test_how_closely_a_scan_was_stripped_hardly_matters() -> None:
+    sample = read_scan(resource("SampleData", "colin27_T1.nii.gz"))
+    affine = sample.affine @ np.diag([2.0, 2.0, 2.0, 1.0])
+    head = resample(sample, Grid((91, 109, 91), affine))
+    whole = find_brain_mask(head).volume.array > 0
+    tight = ndimage.binary_erosion(whole) & (head.array > 0.5 * np.median(head.array[whole]))  # without rim and CSF
+    stripped = head.with_array(np.where(tight, head.array, 0).astype(np.float32))
+    found = find_brain_mask(stripped).volume.array > 0
+    assert tight.sum() < 0.9 * whole.sum()
+    assert abs(found.sum() / whole.sum() - 1) < 0.05
+    assert _dice(found, whole) > 0.95
 
 
 def test_the_brain_is_found_in_a_whole_head() -> None:

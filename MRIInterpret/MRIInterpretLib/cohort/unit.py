@@ -15,7 +15,7 @@ from ..models.bundle import file_hash
 from ..report.jsonable import to_json
 from .subjects import Settings, Subject
 
-FORMAT = 1  # raise when a subject's files come out otherwise for the same input
+FORMAT = 2  # raise when a subject's files come out otherwise for the same input
 _LOGS = "logs"
 
 

@@ -1,4 +1,4 @@
-"""Where the brain is: found by deepbet, given by the user, or read off a scan that is already skull-stripped."""
+"""Where the brain is: found by deepbet, given by the user, or what has signal in a scan that is said to be stripped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..volume import Array, Volume
 from .reading import read_volume
 
 BRAIN_ML = (500.0, 2600.0)  # from severe atrophy to the largest brains on record, with room for a generous mask
-STRIPPED_SHARE = 0.03  # of the voxels with signal, how many may lie off the brain in a scan that counts as stripped
+_CLOSING_MM = 4.0  # sulci up to twice as wide, emptied by skull-stripping, count as brain again
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,23 @@ class BrainMask:
     """A brain mask and how it came about."""
 
     volume: Volume  # uint8 0/1 on the scan's grid
-    method: str  # "deepbet", "given", "already stripped"
+    method: str  # "deepbet", "given", "as stripped"
 
 
 def find_brain_mask(scan: Volume, mask: str | Path | Volume = "auto", device: str = "cpu") -> BrainMask:
     """The brain mask of a scan.
+
+    Found in a stripped scan as in a whole head: the mask's width sets the dark end of the intensity scale, and how
+    closely somebody stripped a scan must not. (Two stripped copies of Colin27 got AD probabilities of 0.18 and 0.36 in
+    their own outlines; so they get 0.13 and 0.11, and the whole head 0.13.)
 
     Parameters
     ----------
     scan
         Shape (I, J, K).
     mask
-        "auto" (deepbet, unless the scan is already stripped), "none" (the scan is taken as stripped), a file, or a
-        Volume on the scan's grid, where above 0 counts as brain.
+        "auto" (deepbet), "none" (the scan is stripped, and what has signal is brain, with the narrow gaps in it), a
+        file, or a Volume on the scan's grid, where above 0 counts as brain.
     device
         "cpu", or "cuda" to let deepbet use the GPU.
 
@@ -47,13 +51,10 @@ def find_brain_mask(scan: Volume, mask: str | Path | Volume = "auto", device: st
     if isinstance(mask, Volume):
         return BrainMask(_given(scan, mask), "given")
     if str(mask) == "none":
-        return BrainMask(_checked(scan, _foreground(scan.array)), "already stripped")
+        return BrainMask(_checked(scan, _foreground(scan)), "as stripped")
     if str(mask) != "auto":
         return BrainMask(_given(scan, read_volume(mask)), "given")
-    found = _deepbet(scan, device)
-    if _is_stripped(scan.array, found):
-        return BrainMask(_checked(scan, _foreground(scan.array)), "already stripped")
-    return BrainMask(_checked(scan, found), "deepbet")
+    return BrainMask(_checked(scan, _deepbet(scan, device)), "deepbet")
 
 
 def _given(scan: Volume, mask: Volume) -> Volume:
@@ -114,18 +115,22 @@ def _signal(array: Array) -> NDArray[np.bool_]:
     return np.abs(array - background) > 0.02 * scale
 
 
-def _is_stripped(array: Array, brain: NDArray[np.bool_]) -> bool:
-    """Whether next to nothing but brain has signal; two voxels of margin for masks that were cut more generously."""
-    signal = _signal(array)
-    off_brain = signal & ~ndimage.binary_dilation(brain, iterations=2)
-    return bool(off_brain.sum() < STRIPPED_SHARE * max(1, signal.sum()))
-
-
-def _foreground(array: Array) -> NDArray[np.bool_]:
-    """Largest connected part with signal, holes (dark ventricles) filled."""
-    labels, count = ndimage.label(_signal(array))
+def _foreground(scan: Volume) -> NDArray[np.bool_]:
+    """Largest connected part with signal, closed by some millimetres, holes (dark ventricles) filled."""
+    labels, count = ndimage.label(_signal(scan.array))
     if count == 0:
-        return np.zeros(array.shape, dtype=bool)
+        return np.zeros(scan.shape, dtype=bool)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    return ndimage.binary_fill_holes(labels == sizes.argmax())
+    largest = labels == sizes.argmax()
+    box = ndimage.find_objects(largest.astype(np.uint8))[0]
+    spacing = scan.grid.spacing
+    # Room for the closing on every side, in voxels of each axis.
+    room = [int(np.ceil(_CLOSING_MM / size)) + 1 for size in spacing]
+    part = np.pad(largest[box], [(size, size) for size in room])
+    grown = ndimage.distance_transform_edt(~part, sampling=spacing) <= _CLOSING_MM
+    closed = ndimage.distance_transform_edt(grown, sampling=spacing) > _CLOSING_MM
+    inner = tuple(slice(size, -size) for size in room)
+    result = np.zeros(scan.shape, dtype=bool)
+    result[box] = closed[inner] | largest[box]
+    return np.asarray(ndimage.binary_fill_holes(result))

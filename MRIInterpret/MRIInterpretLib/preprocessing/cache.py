@@ -18,7 +18,7 @@ from ..volume import Array, Volume
 
 ENVIRONMENT_VARIABLE = "MRI_INTERPRET_CACHE"
 MAX_ENTRIES = 500
-_FORMAT = "1"  # raise when masks or transforms come out otherwise for the same input
+_FORMAT = "2"  # raise when masks or transforms come out otherwise for the same input
 
 
 def content_hash(volume: Volume) -> str:
