@@ -22,7 +22,7 @@ import pandas as pd
 from MRIInterpretLib.atomic import write_text
 from MRIInterpretLib.attribution import PANEL, Explainer, create_method
 from MRIInterpretLib.models.bundle import load_bundle
-from MRIInterpretLib.simulation.anatomy import list_label_maps, read_anatomy
+from MRIInterpretLib.simulation.anatomy import choose_label_maps, read_anatomy
 from MRIInterpretLib.simulation.template_anatomy import template_anatomy
 from MRIInterpretLib.trust.benchmark_plan import fast_methods
 from MRIInterpretLib.trust.benchmark_tables import correctly_classified
@@ -81,9 +81,8 @@ def _gain_table(gains: dict[str, float], bar: float) -> list[str]:
 
 def _values(options: argparse.Namespace) -> dict[str, list[float]]:
     """Method to its value for each subject."""
-    names = tuple(f"_{name}" for name in options.held_out.split(",") if name)
-    paths = list_label_maps(options.label_maps) if options.label_maps else []
-    chosen = [path for path in paths if not names or path.name.split(".")[0].endswith(names)]
+    names = [name for name in options.held_out.split(",") if name]
+    chosen = choose_label_maps(options.label_maps, names) if options.label_maps else []
     anatomies = [read_anatomy(path) for path in chosen] or [template_anatomy()]
     bundle = load_bundle(options.bundle)
     labels, _ = atlas_on_model_grid()

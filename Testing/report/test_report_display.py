@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fixtures_explanation import oblique_affine
 from MRIInterpretLib.report.canvas import new_figure
-from MRIInterpretLib.report.colours import relevance_scale
+from MRIInterpretLib.report.colours import ColourScale, relevance_scale
 from MRIInterpretLib.report.display import (
     AXIS,
     PLANES,
@@ -19,7 +19,7 @@ from MRIInterpretLib.report.display import (
     pixel_of,
     scan_window,
 )
-from MRIInterpretLib.report.montage import Backdrop, Frame, describe_point, draw_slice, whole_film
+from MRIInterpretLib.report.montage import Backdrop, Frame, describe_point, draw_bar, draw_slice, whole_film
 from MRIInterpretLib.volume import Grid, Volume
 
 SHAPE = (50, 46, 42)
@@ -96,6 +96,19 @@ def test_axial_rows_run_from_anterior_to_posterior_and_coronal_ones_from_superio
     top, bottom = pixel_of("coronal", np.array([0, 0, 30.0]), box), pixel_of("coronal", np.array([0, 0, -30.0]), box)
     assert front[1] < back[1]
     assert top[1] < bottom[1]
+
+
+@pytest.mark.parametrize("height", [1.6, 2.2, 6.0])
+def test_a_colour_bars_units_stay_in_the_picture(height: float) -> None:
+    with new_figure(11, height) as figure:
+        draw_bar(figure, 0.9, 0.09, ColourScale(1.0, 0.1, True, ""), "activation x gradient, arbitrary scale")
+        (units,) = figure.texts
+        assert units.get_text().count("\n") == 3
+        low, high = units.get_window_extent().y0, units.get_window_extent().y1
+        bar = figure.axes[0].get_window_extent()
+    assert low >= 0
+    assert high <= bar.y0
+    assert bar.height > 0.3 * height * figure.dpi
 
 
 @pytest.mark.parametrize("name", GRIDS)

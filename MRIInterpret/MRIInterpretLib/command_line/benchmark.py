@@ -81,7 +81,7 @@ def chosen_anatomies(folder: Path | None, names: Sequence[str], progress: Progre
     UserError
         If there is none of a name.
     """
-    from ..simulation.anatomy import list_label_maps, read_anatomy
+    from ..simulation.anatomy import choose_label_maps, read_anatomy
     from ..simulation.template_anatomy import template_anatomy
 
     if folder is None:
@@ -89,14 +89,7 @@ def chosen_anatomies(folder: Path | None, names: Sequence[str], progress: Progre
             raise UserError("--anatomies names label maps: give their folder with --label-maps.")
         progress("Building the template's anatomy", 0.0)
         return [template_anatomy()]
-    paths = list_label_maps(folder)
-    if names:
-        by_name = {name: [path for path in paths if path.name.split(".")[0].endswith(f"_{name}")] for name in names}
-        missing = [name for name, found in by_name.items() if not found]
-        if missing:
-            raise UserError(f"{folder} holds no label map called '{missing[0]}'.")
-        chosen = {path for found in by_name.values() for path in found}
-        paths = [path for path in paths if path in chosen]
+    paths = choose_label_maps(folder, names)
     anatomies = []
     for number, path in enumerate(paths):
         progress(f"Registering {path.name}", number / len(paths))

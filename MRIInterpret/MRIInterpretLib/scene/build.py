@@ -157,7 +157,7 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
     consensus = yield from add_consensus(make, content.consensus, "Consensus", colours[CONSENSUS])
     add_legend(make, consensus, "Most relevant for")
     yield 0.66
-    surface = add_surface(make, content.surface if content.surface is not None else _surface(content), "Brain surface")
+    surface = add_surface(make, content.brain_surface(), "Brain surface")
     yield 0.7
     atlas = yield from add_atlas(make, content.atlas, content.regions, f"Atlas: {content.atlas_name}", scan)
     for node in (consensus, surface, atlas):
@@ -178,10 +178,3 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
     return SceneNodes(
         make.run, scan, summary, consensus, atlas, surface, rendering, note, folder, shown, tables, plots
     )  # fmt: skip
-
-
-def _surface(content: SceneContent) -> Any:
-    from .surface import surface
-
-    assert content.mask is not None
-    return surface(content.mask)

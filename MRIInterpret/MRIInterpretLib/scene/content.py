@@ -80,6 +80,14 @@ class SceneContent:
     atlas_name: str = ""
     regions: tuple[Region, ...] = ()  # those that occur in the atlas
 
+    def brain_surface(self) -> Any:
+        """vtkPolyData of the brain's surface, made from the mask if it is not there; None without either."""
+        if self.surface is None and self.mask is not None:
+            from .surface import surface
+
+            return surface(self.mask)
+        return self.surface
+
     def map(self, key: str) -> MapContent:
         """The map of that key."""
         return next(one for one in self.maps if one.key == key)

@@ -45,17 +45,13 @@ def write_content(content: SceneContent, folder: Path, written: Written | None =
 
 
 def _write_surface(content: SceneContent, folder: Path) -> None:
-    if content.mask is None and content.surface is None:
-        return
     try:
-        from .surface import surface, write_surface
+        from .surface import write_surface
     except ImportError:  # a Python without VTK: Slicer makes the surface itself
         return
-    mesh = content.surface
-    if mesh is None:
-        assert content.mask is not None
-        mesh = surface(content.mask)
-    write_surface(mesh, folder / _SURFACE)
+    mesh = content.brain_surface()
+    if mesh is not None:
+        write_surface(mesh, folder / _SURFACE)
 
 
 def read_content(folder: Path) -> SceneContent:
