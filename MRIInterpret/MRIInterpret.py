@@ -1,6 +1,6 @@
 """MRIInterpret for 3D Slicer: why a 3D CNN decided what it decided about a brain MRI, and whether to believe it.
 
-This file only meets Slicer's conventions; the work is done by MRIInterpretLib. Nothing heavy is imported here.
+This file only meets Slicer's conventions; the work is done by mri_interpret. Nothing heavy is imported here.
 """
 
 import os
@@ -49,7 +49,7 @@ class MRIInterpret(ScriptedLoadableModule):
 def registerSampleData():
     """Add the scan that ships with the module to the Sample Data module."""
     import SampleData
-    from MRIInterpretLib.panel.sample import SAMPLE_NAME, sample_path, sample_sha256
+    from mri_interpret.panel.sample import SAMPLE_NAME, sample_path, sample_sha256
 
     icons = os.path.join(os.path.dirname(__file__), "Resources", "Icons")
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
@@ -108,7 +108,7 @@ class MRIInterpretParameterNode:
 
 
 class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: its sections live in MRIInterpretLib.panel."""
+    """The panel: its sections live in mri_interpret.panel."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -121,7 +121,7 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
-        from MRIInterpretLib.panel.panel import Panel
+        from mri_interpret.panel.panel import Panel
 
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/MRIInterpret.ui"))
         self.layout.addWidget(uiWidget)
@@ -197,7 +197,7 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class MRIInterpretLogic(ScriptedLoadableModuleLogic):
-    """All that the panel does, for scripts: see MRIInterpretLib.panel.logic."""
+    """All that the panel does, for scripts: see mri_interpret.panel.logic."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
@@ -225,7 +225,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
 
     def loadSample(self):
         """Load the scan that ships with the module; returns its volume node."""
-        from MRIInterpretLib.panel.sample import load_sample
+        from mri_interpret.panel.sample import load_sample
 
         return load_sample()
 
@@ -241,7 +241,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         :param options: maskNode, space ("auto", "native", "mni"), mask ("auto", "none"), parameters, progress.
         :return: MRIInterpretResult with nodes and numbers.
         """
-        from MRIInterpretLib.panel import logic
+        from mri_interpret.panel import logic
 
         maskNode, progress = options.pop("maskNode", None), options.pop("progress", logic.silent)
         result = logic.explain(
@@ -258,7 +258,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         :param onFinished: called with the result, or with None and one sentence.
         :param options: as for explain.
         """
-        from MRIInterpretLib.panel import logic
+        from mri_interpret.panel import logic
 
         self._checkIdle()
         maskNode = options.pop("maskNode", None)
@@ -286,8 +286,8 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         :param onFinished: called with the nodes of the group results, or with None and one sentence.
         :param options: model, methods, target, device, mask, space, workers, ...
         """
-        from MRIInterpretLib.panel import cohort_logic
-        from MRIInterpretLib.panel.runner import Runner
+        from mri_interpret.panel import cohort_logic
+        from mri_interpret.panel.runner import Runner
 
         self._checkIdle()
         worker = cohort_logic.start(participants, output, command=command, **options)
@@ -309,13 +309,13 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
 
     def results(self):
         """Names of the results in the scene, oldest first."""
-        from MRIInterpretLib.scene.found import explanations
+        from mri_interpret.scene.found import explanations
 
         return explanations(slicer.mrmlScene)
 
     def result(self, run):
         """The result of that name, or None; one that came with a saved scene has nodes only."""
-        from MRIInterpretLib.panel.logic import find
+        from mri_interpret.panel.logic import find
 
         if run not in self._results or not find(slicer.mrmlScene, run):
             self._results[run] = find(slicer.mrmlScene, run)
@@ -323,7 +323,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
 
     def releaseResults(self) -> None:
         """The scene is about to be closed: make that fast."""
-        from MRIInterpretLib.scene.nodes import release_all
+        from mri_interpret.scene.nodes import release_all
 
         release_all(slicer.mrmlScene)
 
@@ -339,7 +339,7 @@ class MRIInterpretTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
-        from MRIInterpretLib.panel import selftest
+        from mri_interpret.panel import selftest
 
         for check in selftest.CHECKS:
             self.setUp()

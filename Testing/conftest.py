@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fixtures_explanation import make_explanation
-from MRIInterpretLib.explanation import Explanation
+from mri_interpret.explanation.explanation import Explanation
+
+from Testing.fixtures_explanation import make_explanation
 
 
 @pytest.fixture(scope="session")

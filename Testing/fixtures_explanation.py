@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from MRIInterpretLib.explanation import (
+from mri_interpret.explanation.explanation import (
     Explanation,
     MethodMap,
     ModelInfo,
@@ -20,7 +20,7 @@ from MRIInterpretLib.explanation import (
     Registration,
     Target,
 )
-from MRIInterpretLib.volume import Affine, Grid, Volume
+from mri_interpret.images.volume import Affine, Grid, Volume
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]  # (..., 3), RAS mm in template space

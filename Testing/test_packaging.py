@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import struct
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "Testing" / "tools"))
-import update_file_lists as lists  # noqa: E402 - found by the line above
+from Testing.tools import update_file_lists as lists  # noqa: E402 - found by the line above
 
 INDEX = (
     "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.2.json#"
@@ -54,7 +52,7 @@ def test_the_tool_writes_what_the_test_wants():
 def test_the_module_and_its_resources_are_among_the_files():
     wanted = lists.wanted()
     assert "MRIInterpret.py" in wanted["MODULE_PYTHON_SCRIPTS"]
-    assert "MRIInterpretLib/panel/worker.py" in wanted["MODULE_PYTHON_SCRIPTS"]
+    assert "mri_interpret/worker/worker.py" in wanted["MODULE_PYTHON_SCRIPTS"]
     for name in ("Resources/UI/MRIInterpret.ui", "Resources/Icons/MRIInterpret.png", "Resources/requirements.txt"):
         assert name in wanted["MODULE_PYTHON_RESOURCES"]
     assert "Resources/ColorTables/MRIInterpretSigned.ctbl" in wanted["MODULE_DATA"]

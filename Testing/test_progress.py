@@ -6,9 +6,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from MRIInterpretLib.atomic import replacing, write_text
-from MRIInterpretLib.errors import Cancelled, UserError
-from MRIInterpretLib.progress import StepClock, cancellable, silent
+from mri_interpret.atomic import replacing, write_text
+from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.progress import StepClock, cancellable, silent
 
 
 def test_the_clock_estimates_by_how_fast_the_steps_went() -> None:

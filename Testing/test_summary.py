@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.summary import AGGREGATIONS, consensus_labels, kendall_w, rank_inside, summarise
-from MRIInterpretLib.volume import Grid
+from mri_interpret.errors import UserError
+from mri_interpret.images.volume import Grid
+from mri_interpret.summary import AGGREGATIONS, consensus_labels, kendall_w, rank_inside, summarise
 from scipy import stats
 
 SHAPE = (14, 15, 13)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from MRIInterpretLib.attribution import PANEL, Explainer, UnsupportedOperation
-from MRIInterpretLib.attribution.methods.cam import GradCam
-from MRIInterpretLib.errors import UserError
-from networks import plain, volume
+from mri_interpret.attribution import PANEL, Explainer, UnsupportedOperation
+from mri_interpret.attribution.methods.cam import GradCam
+from mri_interpret.errors import UserError
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+
+from Testing.attribution.networks import plain, volume
 
 
 class _Function(nn.Module):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from MRIInterpretLib.attribution import Explainer
-from MRIInterpretLib.attribution.engine.geometry import covering, identity, interpolation_matrix, to_input_grid
-from MRIInterpretLib.attribution.methods.cam import GradCam, GradCamPlusPlus, HiResCam
-from networks import plain, volume
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.engine.geometry import covering, identity, interpolation_matrix, to_input_grid
+from mri_interpret.attribution.methods.cam import GradCam, GradCamPlusPlus, HiResCam
 from torch import Tensor, nn
+
+from Testing.attribution.networks import plain, volume
 
 
 def _features(model: nn.Sequential, x: Tensor, target: int, last: int = 6) -> tuple[Tensor, Tensor]:
@@ -175,7 +176,7 @@ def test_covering_geometry_is_what_interpolate_does() -> None:
 
 
 def test_last_layer_pooled_on_the_fly_is_still_found_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    from MRIInterpretLib.attribution.engine import stage
+    from mri_interpret.attribution.engine import stage
 
     model = nn.Sequential(nn.Conv3d(1, 3, 3), nn.ReLU(), nn.MaxPool3d(2), nn.AdaptiveAvgPool3d(1), nn.Flatten())
     x = volume((9, 9, 9)).float()

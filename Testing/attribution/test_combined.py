@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from MRIInterpretLib.attribution import Explainer
-from MRIInterpretLib.attribution.methods.cam import HiResCam
-from MRIInterpretLib.attribution.methods.combined import Combination
-from MRIInterpretLib.attribution.methods.gradient import Gradient
-from networks import plain, volume
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.methods.cam import HiResCam
+from mri_interpret.attribution.methods.combined import Combination
+from mri_interpret.attribution.methods.gradient import Gradient
+
+from Testing.attribution.networks import plain, volume
 
 
 def test_combinations_are_products() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from MRIInterpretLib.attribution import PANEL, Explainer, Method, available_methods
-from MRIInterpretLib.attribution.methods.cam import GradCam
-from MRIInterpretLib.errors import Cancelled
-from networks import SPELLINGS, Spellings, plain, randomise, volume
-from state import assert_same, state
+from mri_interpret.attribution import PANEL, Explainer, Method, available_methods
+from mri_interpret.attribution.methods.cam import GradCam
+from mri_interpret.errors import Cancelled
 from torch import Tensor, nn
+
+from Testing.attribution.networks import SPELLINGS, Spellings, plain, randomise, volume
+from Testing.attribution.state import assert_same, state
 
 
 def test_every_method_gives_a_map_on_the_input_grid() -> None:

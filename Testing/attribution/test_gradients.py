@@ -7,12 +7,13 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from MRIInterpretLib.attribution import Explainer
-from MRIInterpretLib.attribution.engine import stage
-from MRIInterpretLib.attribution.methods.gradient import IntegratedGradients, SmoothGrad
-from MRIInterpretLib.attribution.methods.lrp import LRP
-from networks import plain, randomise, volume
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.engine import stage
+from mri_interpret.attribution.methods.gradient import IntegratedGradients, SmoothGrad
+from mri_interpret.attribution.methods.lrp import LRP
 from torch import Tensor, nn
+
+from Testing.attribution.networks import plain, randomise, volume
 
 
 class Rest(nn.Module):

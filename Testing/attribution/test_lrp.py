@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from MRIInterpretLib.attribution import Explainer
-from MRIInterpretLib.attribution.composites import Composite, composite_named, composites
-from MRIInterpretLib.attribution.methods.lrp import LRP
-from MRIInterpretLib.attribution.rules import Epsilon, Flat, Pass, ZPlus
-from networks import plain, randomise, volume
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.composites import Composite, composite_named, composites
+from mri_interpret.attribution.methods.lrp import LRP
+from mri_interpret.attribution.rules import Epsilon, Flat, Pass, ZPlus
 from torch import Tensor, nn
+
+from Testing.attribution.networks import plain, randomise, volume
 
 
 def _relevance(model: nn.Module, x: Tensor, composite: Composite, target: int = 0) -> Tensor:

@@ -6,11 +6,12 @@ import gc
 
 import pytest
 import torch
-from MRIInterpretLib.attribution import PANEL, Explainer
-from MRIInterpretLib.attribution.engine import convolution_layer, kernels, stage
-from networks import plain, volume
-from state import assert_same, state
+from mri_interpret.attribution import PANEL, Explainer
+from mri_interpret.attribution.engine import convolution_layer, kernels, stage
 from torch import Tensor, nn
+
+from Testing.attribution.networks import plain, volume
+from Testing.attribution.state import assert_same, state
 
 
 @pytest.mark.parametrize("failures", [1, 2])

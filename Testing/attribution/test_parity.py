@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from MRIInterpretLib.attribution import Explainer
-from MRIInterpretLib.attribution.methods.cam import GradCam, GradCamPlusPlus
-from MRIInterpretLib.attribution.methods.gradient import IntegratedGradients
-from MRIInterpretLib.attribution.methods.lrp import LRP
-from MRIInterpretLib.attribution.methods.perturbation import Occlusion
-from networks import SPELLINGS, Spellings, oracle_plain, oracle_residual, randomise, volume
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.methods.cam import GradCam, GradCamPlusPlus
+from mri_interpret.attribution.methods.gradient import IntegratedGradients
+from mri_interpret.attribution.methods.lrp import LRP
+from mri_interpret.attribution.methods.perturbation import Occlusion
 from safetensors import safe_open
 from torch import Tensor, nn
+
+from Testing.attribution.networks import SPELLINGS, Spellings, oracle_plain, oracle_residual, randomise, volume
 
 FILE = Path(__file__).parents[1] / "oracles" / "attribution_references.safetensors"
 NETWORKS = {"plain": (oracle_plain, "features.8"), "residual": (oracle_residual, "block2.relu2")}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from MRIInterpretLib.attribution import Explainer, create_method
-from MRIInterpretLib.attribution.engine.partial import filled_boxes
-from MRIInterpretLib.attribution.methods.baselines import RandomisedModel, RandomMap
-from MRIInterpretLib.attribution.methods.lrp import LRP
-from MRIInterpretLib.attribution.methods.perturbation import Occlusion
-from networks import plain, randomise, volume
+from mri_interpret.attribution import Explainer, create_method
+from mri_interpret.attribution.engine.partial import filled_boxes
+from mri_interpret.attribution.methods.baselines import RandomisedModel, RandomMap
+from mri_interpret.attribution.methods.lrp import LRP
+from mri_interpret.attribution.methods.perturbation import Occlusion
 from torch import Tensor, nn
+
+from Testing.attribution.networks import plain, randomise, volume
 
 
 def test_occlusion_equals_a_loop() -> None:

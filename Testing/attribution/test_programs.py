@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from MRIInterpretLib.attribution import PANEL, Explainer
-from MRIInterpretLib.attribution.methods.cam import GradCam
-from MRIInterpretLib.attribution.methods.perturbation import Occlusion
-from networks import Spellings, oracle_plain, oracle_residual, randomise, volume
+from mri_interpret.attribution import PANEL, Explainer
+from mri_interpret.attribution.methods.cam import GradCam
+from mri_interpret.attribution.methods.perturbation import Occlusion
 from torch import Tensor, nn
+
+from Testing.attribution.networks import Spellings, oracle_plain, oracle_residual, randomise, volume
 
 METHODS = [*PANEL, "gradient", "hires_cam", Occlusion(patch=8, stride=8)]
 

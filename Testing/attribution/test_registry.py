@@ -6,16 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import MRIInterpretLib
+import mri_interpret
 import pytest
 import torch
-from MRIInterpretLib.attribution import PANEL, Explainer, available_methods, create_method, registry
-from MRIInterpretLib.attribution.methods.baselines import RandomisedModel
-from MRIInterpretLib.attribution.methods.cam import GradCam
-from MRIInterpretLib.attribution.methods.gradient import SmoothGrad
-from MRIInterpretLib.attribution.methods.lrp import LRP
-from MRIInterpretLib.errors import UserError
-from networks import plain, volume
+from mri_interpret.attribution import PANEL, Explainer, available_methods, create_method, registry
+from mri_interpret.attribution.methods.baselines import RandomisedModel
+from mri_interpret.attribution.methods.cam import GradCam
+from mri_interpret.attribution.methods.gradient import SmoothGrad
+from mri_interpret.attribution.methods.lrp import LRP
+from mri_interpret.errors import UserError
+
+from Testing.attribution.networks import plain, volume
 
 
 def test_methods_of_one_name_get_separate_keys() -> None:
@@ -27,9 +28,9 @@ def test_methods_of_one_name_get_separate_keys() -> None:
 
 
 def test_listing_the_methods_loads_no_torch() -> None:
-    code = "import sys; from MRIInterpretLib.attribution import available_methods as a; a(); "
+    code = "import sys; from mri_interpret.attribution import available_methods as a; a(); "
     code += "sys.exit('torch' in sys.modules)"
-    root = str(Path(MRIInterpretLib.__file__).parents[1])
+    root = str(Path(mri_interpret.__file__).parents[1])
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, timeout=60)
 
 
@@ -65,7 +66,7 @@ def test_units_say_what_a_voxel_is_worth() -> None:
 def test_one_file_adds_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "squared.py").write_text(
         "from dataclasses import dataclass\n"
-        "from MRIInterpretLib.attribution.method import Method\n"
+        "from mri_interpret.attribution.method import Method\n"
         "@dataclass(frozen=True)\n"
         "class Squared(Method):\n"
         "    power: int = 2\n"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from MRIInterpretLib.attribution.composites import Composite
-from MRIInterpretLib.attribution.engine.convolution import Convolution
-from MRIInterpretLib.attribution.engine.kernels import Window
-from MRIInterpretLib.attribution.engine.weighted import Linear, WeightedLayer
-from MRIInterpretLib.attribution.rules import (
+from mri_interpret.attribution.composites import Composite
+from mri_interpret.attribution.engine.convolution import Convolution
+from mri_interpret.attribution.engine.kernels import Window
+from mri_interpret.attribution.engine.weighted import Linear, WeightedLayer
+from mri_interpret.attribution.rules import (
     AlphaBeta,
     Epsilon,
     Flat,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from MRIInterpretLib.attribution import Explainer, available_methods
-from MRIInterpretLib.attribution.methods.lrp import LRP
-from zoo import ZOO, build, every_method
+from mri_interpret.attribution import Explainer, available_methods
+from mri_interpret.attribution.methods.lrp import LRP
+
+from Testing.attribution.zoo import ZOO, build, every_method
 
 #: Networks of ReLUs, sums, gates and poolings only, where relevance can be conserved to the last digit.
 RELU_ONLY = (

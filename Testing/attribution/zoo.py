@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from monai.networks import nets
-from MRIInterpretLib.attribution import Attributions, Explainer, available_methods, create_method
+from mri_interpret.attribution import Attributions, Explainer, available_methods, create_method
 from torch import Tensor, nn
 
 

@@ -21,13 +21,13 @@ from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1] / "MRIInterpret"), str(HERE)]
 
 
 def plain_pass(model: object, x: object) -> None:
     """1 FB."""
     import torch
-    from attribution_networks import TARGET
+
+    from Testing.benchmarks.attribution_networks import TARGET
 
     leaf = x.clone().requires_grad_()
     torch.autograd.grad(model(leaf)[:, TARGET].sum(), leaf)
@@ -35,10 +35,11 @@ def plain_pass(model: object, x: object) -> None:
 
 def our_panel(model: object, x: object) -> None:
     """The six maps from one recorded pass."""
-    from attribution_networks import TARGET
-    from MRIInterpretLib.attribution import Explainer
-    from MRIInterpretLib.attribution.methods.combined import LrpGradCamPlusPlus
-    from MRIInterpretLib.attribution.methods.lrp import LRP
+    from mri_interpret.attribution import Explainer
+    from mri_interpret.attribution.methods.combined import LrpGradCamPlusPlus
+    from mri_interpret.attribution.methods.lrp import LRP
+
+    from Testing.benchmarks.attribution_networks import TARGET
 
     # The composite that the peers have, whatever the default is.
     relevance = LRP(composite="epsilon-plus")
@@ -48,8 +49,9 @@ def our_panel(model: object, x: object) -> None:
 
 def our_gradient_map_more(model: object, x: object) -> Callable[[], object]:
     """One more gradient-type map over a graph that is there already."""
-    from attribution_networks import TARGET
-    from MRIInterpretLib.attribution import Explainer
+    from mri_interpret.attribution import Explainer
+
+    from Testing.benchmarks.attribution_networks import TARGET
 
     run = Explainer(model)._record(x, TARGET, {})
     return lambda: run._back(run.weights, run.x, "gradient")
@@ -74,15 +76,15 @@ def peak_of(kind: str, name: str, size: str, threads: int) -> str:
 
 def one(kind: str, name: str, size: str) -> None:
     """Run one kind of work once and print this process's peak memory in MB, and what it held before."""
-    from attribution_networks import network, volume
+    from Testing.benchmarks.attribution_networks import network, volume
 
     work = {"plain": plain_pass, "ours": our_panel}.get(kind)
     if work is None:
-        from attribution_peers import panel
+        from Testing.benchmarks.attribution_peers import panel
 
         work = partial(panel, name=name)
     else:
-        import MRIInterpretLib.attribution.explainer  # noqa: F401  what is imported counts for the plain pass too
+        import mri_interpret.attribution.explainer  # noqa: F401  what is imported counts for the plain pass too
     model, x = network(name), volume(size)
     before = resident("VmRSS")
     work(model, x)
@@ -131,7 +133,7 @@ def main() -> None:
 
 def times(cases: list[tuple[str, str]], repeats: int, with_peers: bool) -> None:
     """Print the table of times."""
-    from attribution_networks import network, volume
+    from Testing.benchmarks.attribution_networks import network, volume
 
     columns = ("network, input", "FB", "panel", "panel / FB", "one more map / FB", "peers / FB", "panel / peers")
     print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|")
@@ -139,7 +141,7 @@ def times(cases: list[tuple[str, str]], repeats: int, with_peers: bool) -> None:
         model, x = network(name), volume(size)
         works = [partial(plain_pass, model, x), partial(our_panel, model, x), our_gradient_map_more(model, x)]
         if with_peers:
-            from attribution_peers import panel
+            from Testing.benchmarks.attribution_peers import panel
 
             works.append(partial(panel, model, x, name))
         base, ours, extra, *rest = best_of(repeats, *works)

@@ -11,23 +11,22 @@ formulas are, and on the input's grid, where our place and a stretched grid diff
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1] / "MRIInterpret"), str(HERE)]
 
-import attribution_peers as peers  # noqa: E402
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
-from attribution_networks import TARGET, network, volume  # noqa: E402
 from captum.attr import GuidedBackprop, IntegratedGradients, Saliency  # noqa: E402
-from MRIInterpretLib.attribution import Explainer  # noqa: E402
-from MRIInterpretLib.attribution.methods.cam import GradCam, GradCamPlusPlus  # noqa: E402
-from MRIInterpretLib.attribution.methods.gradient import IntegratedGradients as OurIntegratedGradients  # noqa: E402
-from MRIInterpretLib.attribution.methods.lrp import LRP  # noqa: E402
+from mri_interpret.attribution import Explainer  # noqa: E402
+from mri_interpret.attribution.methods.cam import GradCam, GradCamPlusPlus  # noqa: E402
+from mri_interpret.attribution.methods.gradient import IntegratedGradients as OurIntegratedGradients  # noqa: E402
+from mri_interpret.attribution.methods.lrp import LRP  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
+
+from Testing.benchmarks import attribution_peers as peers  # noqa: E402
+from Testing.benchmarks.attribution_networks import TARGET, network, volume  # noqa: E402
 
 
 def compared(ours: Tensor, theirs: Tensor) -> str:

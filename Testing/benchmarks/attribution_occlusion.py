@@ -11,22 +11,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1] / "MRIInterpret"), str(HERE)]
 
 import torch  # noqa: E402
-from attribution_networks import TARGET, network, volume  # noqa: E402
 from captum.attr import FeatureAblation  # noqa: E402
 from captum.attr import Occlusion as CaptumOcclusion  # noqa: E402
 from monai.visualize import OcclusionSensitivity  # noqa: E402
-from MRIInterpretLib.attribution import Explainer  # noqa: E402
-from MRIInterpretLib.attribution.methods.perturbation import Occlusion, RegionOcclusion  # noqa: E402
+from mri_interpret.attribution import Explainer  # noqa: E402
+from mri_interpret.attribution.methods.perturbation import Occlusion, RegionOcclusion  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
+
+from Testing.benchmarks.attribution_networks import TARGET, network, volume  # noqa: E402
 
 
 class Counted(nn.Module):

@@ -9,7 +9,6 @@ import copy
 
 import torch
 import torch.nn.functional as F
-from attribution_networks import TARGET
 from captum.attr import GuidedBackprop, LayerGradCam
 from monai.visualize import GradCAMpp
 from torch import Tensor, nn
@@ -17,6 +16,8 @@ from zennit.attribution import Gradient
 from zennit.canonizers import AttributeCanonizer, CompositeCanonizer, SequentialMergeBatchNorm
 from zennit.composites import EpsilonPlus
 from zennit.layer import Sum
+
+from Testing.benchmarks.attribution_networks import TARGET
 
 #: The last layer with spatial axes, before pooling.
 LAYERS = {"A": "features.18", "B": "blocks.7.relu2"}

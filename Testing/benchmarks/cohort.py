@@ -21,7 +21,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "MRIInterpret"))
 
 
 def time_runs(table: Path, model: str, space: str, mask: str, subjects: int, native: bool) -> None:
@@ -34,7 +33,7 @@ def time_runs(table: Path, model: str, space: str, mask: str, subjects: int, nat
         with tempfile.TemporaryDirectory(dir=table.parent) as folder:
             part = table.parent / f"{Path(folder).name}.tsv"
             part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            command = [sys.executable, "-m", "MRIInterpretLib.cli", "cohort", str(part), "-o", folder]
+            command = [sys.executable, "-m", "mri_interpret", "cohort", str(part), "-o", folder]
             command += ["--workers", str(workers), "--space", space, "--mask", mask, "--no-cache", "--no-scene"]
             command += ["--permutations", "0", "--json", *(["--model", model] if model else [])]
             command += ["--native" if native else "--no-native"]
@@ -61,9 +60,9 @@ def _cpu_of_children() -> float:
 def maps_of(subjects: int) -> None:
     """Group maps and difference of random maps on the model's grid; prints the growth of peak memory in MiB."""
     import numpy as np
-    from MRIInterpretLib.cohort.difference import permutation_difference
-    from MRIInterpretLib.cohort.group_maps import group_maps, memberships
-    from MRIInterpretLib.volume import Grid
+    from mri_interpret.cohort.difference import permutation_difference
+    from mri_interpret.cohort.group_maps import group_maps, memberships
+    from mri_interpret.images.volume import Grid
     from nilearn.mass_univariate import permuted_ols
 
     grid = Grid((96, 112, 96), np.diag([2.0, 2, 2, 1]))

@@ -19,18 +19,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from MRIInterpretLib.atomic import write_text
-from MRIInterpretLib.attribution import PANEL, Explainer, create_method
-from MRIInterpretLib.models.bundle import load_bundle
-from MRIInterpretLib.simulation.anatomy import choose_label_maps, read_anatomy
-from MRIInterpretLib.simulation.template_anatomy import template_anatomy
-from MRIInterpretLib.trust.benchmark_plan import fast_methods
-from MRIInterpretLib.trust.benchmark_tables import correctly_classified
-from MRIInterpretLib.trust.checks import explain_again
-from MRIInterpretLib.trust.localisation import THRESHOLD as LOCALISATION_THRESHOLD
-from MRIInterpretLib.trust.randomisation import THRESHOLD, check_randomisation
-from MRIInterpretLib.trust.simulated import atlas_on_model_grid, truth_subjects
-from MRIInterpretLib.trust.subject import Subject
+from mri_interpret.atomic import write_text
+from mri_interpret.attribution import PANEL, Explainer, create_method
+from mri_interpret.benchmark.plan import fast_methods
+from mri_interpret.benchmark.simulated_subjects import atlas_on_model_grid, truth_subjects
+from mri_interpret.benchmark.tables import correctly_classified
+from mri_interpret.checks.localisation import THRESHOLD as LOCALISATION_THRESHOLD
+from mri_interpret.checks.randomisation import THRESHOLD, check_randomisation
+from mri_interpret.checks.run_checks import explain_again
+from mri_interpret.checks.subject import Subject
+from mri_interpret.models.bundle import load_bundle
+from mri_interpret.simulation.anatomy import choose_label_maps, read_anatomy
+from mri_interpret.simulation.template_anatomy import template_anatomy
 
 METHODS = tuple(dict.fromkeys((*PANEL, "gradient", "gradient_x_input", "hires_cam", "guided_grad_cam")))
 

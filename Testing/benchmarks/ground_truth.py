@@ -12,8 +12,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from MRIInterpretLib.command_line.benchmark import benchmark_command
-from MRIInterpretLib.trust.benchmark_plan import SEED, Plan
+from mri_interpret.benchmark.plan import SEED, Plan
+from mri_interpret.command_line.benchmark import benchmark_command
 
 HELD_OUT = ("02", "08", "13", "17")
 STUDY = Plan(

@@ -30,7 +30,7 @@ def measured(arguments: list[str], cache: Path) -> tuple[float, float, str]:
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "MRIInterpretLib.cli", *arguments],
+            [sys.executable, "-m", "mri_interpret", *arguments],
             env=environment,
             stdout=output,
             stderr=subprocess.DEVNULL,

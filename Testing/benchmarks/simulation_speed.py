@@ -17,17 +17,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from MRIInterpretLib.models.plain_cnn import PlainCNN3d
-from MRIInterpretLib.simulation.acquisition import acquire
-from MRIInterpretLib.simulation.atrophy import fractions_of
-from MRIInterpretLib.simulation.bank import load_item, pack, save_item
-from MRIInterpretLib.simulation.groups import draw_subject
-from MRIInterpretLib.simulation.head_scan import head_scan
-from MRIInterpretLib.simulation.subject import simulate_brain
-from MRIInterpretLib.simulation.template_anatomy import template_anatomy
-from MRIInterpretLib.training.fit import FitSettings, _step
-from MRIInterpretLib.training.heads import LossWeights, TrainingHeads
-from MRIInterpretLib.training.samples import labels_of
+from mri_interpret.models.plain_cnn import PlainCNN3d
+from mri_interpret.simulation.acquisition import acquire
+from mri_interpret.simulation.atrophy import fractions_of
+from mri_interpret.simulation.bank import load_item, pack, save_item
+from mri_interpret.simulation.groups import draw_subject
+from mri_interpret.simulation.head_scan import head_scan
+from mri_interpret.simulation.subject import simulate_brain
+from mri_interpret.simulation.template_anatomy import template_anatomy
+from mri_interpret.training.fit import FitSettings, _step
+from mri_interpret.training.heads import LossWeights, TrainingHeads
+from mri_interpret.training.samples import labels_of
 
 SCANS_PER_BRAIN = 12000 / 900  # of the bundled network's training
 

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from MRIInterpretLib.atomic import write_text
-from MRIInterpretLib.models.bundle import load_bundle
-from MRIInterpretLib.summary import Preparation, join_densities
-from MRIInterpretLib.trust.benchmark_maps import read_maps
-from MRIInterpretLib.trust.benchmark_plan import fast_methods
-from MRIInterpretLib.trust.benchmark_run import usual_methods
-from MRIInterpretLib.trust.benchmark_tables import correctly_classified
-from MRIInterpretLib.trust.localisation import bootstrap_interval
-from MRIInterpretLib.trust.simulated import strong_effect
-from MRIInterpretLib.volume import Grid
+from mri_interpret.atomic import write_text
+from mri_interpret.benchmark.kept_maps import read_maps
+from mri_interpret.benchmark.plan import fast_methods
+from mri_interpret.benchmark.run import usual_methods
+from mri_interpret.benchmark.simulated_subjects import strong_effect
+from mri_interpret.benchmark.tables import correctly_classified
+from mri_interpret.checks.localisation import bootstrap_interval
+from mri_interpret.images.volume import Grid
+from mri_interpret.models.bundle import load_bundle
+from mri_interpret.summary import Preparation, join_densities
 
 WEIGHTS = range(1, 11)
 

@@ -9,23 +9,21 @@ anatomies (val) and held-out ones (test). Prints a Markdown table; its last colu
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1] / "MRIInterpret"))
 
 
 def numbers_of(bundle: Path, work: Path, brains: tuple[int, int], real: list[Path]) -> dict[str, tuple[float, str]]:
     """Row name to (value, text with its interval) of one network."""
-    from MRIInterpretLib.models.bundle import load_bundle
-    from MRIInterpretLib.preprocessing.pipeline import preprocess
-    from MRIInterpretLib.preprocessing.reading import read_scan
-    from MRIInterpretLib.simulation.anatomy import MODEL_GRID
-    from MRIInterpretLib.training.conditions import PLAIN, score
-    from MRIInterpretLib.training.evaluation import EVALUATION_SEED, assess
-    from MRIInterpretLib.training.metrics import softmax
-    from MRIInterpretLib.training.samples import BankSamples
+    from mri_interpret.images.reading import read_scan
+    from mri_interpret.metrics.classification import softmax
+    from mri_interpret.models.bundle import load_bundle
+    from mri_interpret.preprocessing.pipeline import preprocess
+    from mri_interpret.simulation.anatomy import MODEL_GRID
+    from mri_interpret.training.conditions import PLAIN, score
+    from mri_interpret.training.evaluation import EVALUATION_SEED, assess
+    from mri_interpret.training.samples import BankSamples
 
     network = load_bundle(bundle).network.eval()
     known = score(network, BankSamples(work / "val", brains[0], brains[0], EVALUATION_SEED, PLAIN, True))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from MRIInterpretLib.preprocessing.template import load_template
+from mri_interpret.preprocessing.template import load_template
 from scipy import ndimage
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from mri_interpret.cohort.cluster import Where
+from mri_interpret.cohort.planning import Options, Plan
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-
-from bundles import write_small_bundle
-from cohort_scans import write_cohort
-from MRIInterpretLib.cohort.cluster import Where
-from MRIInterpretLib.cohort.planning import Options, Plan
-from written_cohort import write_finished_cohort
+from Testing.cohort.cohort_scans import write_cohort
+from Testing.cohort.written_cohort import write_finished_cohort
+from Testing.models.bundles import write_small_bundle
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from MRIInterpretLib.cohort import pinning
-from MRIInterpretLib.cohort.capacity import RESERVED_BYTES, free_memory, plan_workers
-from MRIInterpretLib.cohort.cluster import Where, open_client, slurm_options
-from MRIInterpretLib.cohort.subjects import Outcome
-from MRIInterpretLib.cohort.tally import Tally
-from MRIInterpretLib.errors import UserError
+from mri_interpret.cohort import pinning
+from mri_interpret.cohort.capacity import RESERVED_BYTES, free_memory, plan_workers
+from mri_interpret.cohort.cluster import Where, open_client, slurm_options
+from mri_interpret.cohort.subjects import Outcome
+from mri_interpret.cohort.tally import Tally
+from mri_interpret.errors import UserError
 
 GIB = 2**30
 
@@ -51,7 +51,7 @@ def test_too_little_memory_and_no_worker() -> None:
 _PIN = """
 import os, sys, time
 from pathlib import Path
-from MRIInterpretLib.cohort import pinning
+from mri_interpret.cohort import pinning
 os.environ.pop(pinning.VARIABLE, None)
 print("device", pinning.pin_device(2, Path(sys.argv[1])), flush=True)
 time.sleep(60)

@@ -13,14 +13,15 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from full_disk import files_no_longer_than
-from MRIInterpretLib.cohort.group import write_group
-from MRIInterpretLib.cohort.group_maps import template_brain
-from MRIInterpretLib.cohort.map_stage import make_maps
-from MRIInterpretLib.cohort.planning import Plan
-from MRIInterpretLib.cohort.subjects import Outcome
-from MRIInterpretLib.errors import Cancelled, UserError
-from written_cohort import GROUPS, METHODS, STRENGTH, WRONG, map_of
+from mri_interpret.cohort.group import write_group
+from mri_interpret.cohort.group_maps import template_brain
+from mri_interpret.cohort.map_stage import make_maps
+from mri_interpret.cohort.planning import Plan
+from mri_interpret.cohort.subjects import Outcome
+from mri_interpret.errors import Cancelled, UserError
+
+from Testing.cohort.full_disk import files_no_longer_than
+from Testing.cohort.written_cohort import GROUPS, METHODS, STRENGTH, WRONG, map_of
 
 
 @pytest.fixture(scope="module")
@@ -187,11 +188,11 @@ def test_the_difference_by_cluster_enhancement(finished: Plan, tmp_path: Path) -
 
 def test_the_group_scene(finished: Plan, group: Path, tmp_path: Path) -> None:
     pytest.importorskip("slicer")
-    from MRIInterpretLib.scene.geometry import volume_of
-    from MRIInterpretLib.scene.group import build_group_scene, write_group_mrb
-    from MRIInterpretLib.scene.headless import HeadlessScene
-    from MRIInterpretLib.scene.tables import table_frame
-    from MRIInterpretLib.scene.views import add_views
+    from mri_interpret.scene.geometry import volume_of
+    from mri_interpret.scene.group import build_group_scene, write_group_mrb
+    from mri_interpret.scene.headless import HeadlessScene
+    from mri_interpret.scene.tables import table_frame
+    from mri_interpret.scene.views import add_views
 
     with HeadlessScene() as headless:
         add_views(headless.scene)
@@ -219,7 +220,7 @@ def test_the_group_scene(finished: Plan, group: Path, tmp_path: Path) -> None:
 
 
 def test_words_of_the_command_line() -> None:
-    from MRIInterpretLib.command_line.cohort import gibibytes, pairs
+    from mri_interpret.command_line.cohort import gibibytes, pairs
 
     assert pairs("Control=CN, Patient=AD", "--groups") == {"Control": "CN", "Patient": "AD"}
     assert gibibytes(1.5) == 1.5 * 2**30

@@ -19,15 +19,16 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from cohort_scans import write_cohort
-from MRIInterpretLib.attribution import available_methods
-from MRIInterpretLib.cohort import process
-from MRIInterpretLib.cohort import unit as unit_module
-from MRIInterpretLib.cohort.cluster import Where
-from MRIInterpretLib.cohort.planning import Options, Plan, make_plan
-from MRIInterpretLib.cohort.run import run_cohort
-from MRIInterpretLib.cohort.subjects import Job, Outcome
-from MRIInterpretLib.errors import Cancelled, UserError
+from mri_interpret.attribution import available_methods
+from mri_interpret.cohort import process
+from mri_interpret.cohort import unit as unit_module
+from mri_interpret.cohort.cluster import Where
+from mri_interpret.cohort.planning import Options, Plan, make_plan
+from mri_interpret.cohort.run import run_cohort
+from mri_interpret.cohort.subjects import Job, Outcome
+from mri_interpret.errors import Cancelled, UserError
+
+from Testing.cohort.cohort_scans import write_cohort
 
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def command(tmp_path: Path, bundle: Path) -> list[str]:
     nib.save(nib.Nifti1Image(np.zeros(image.shape, np.float32), image.affine), path)
     options = ["--model", str(bundle), "--methods", "grad_cam", "--mask", "none", "--space", "mni", "--no-native"]
     options += ["--no-pages", "--no-cache", "--device", "cpu", "--workers", "1", "--memory", "1", "--permutations", "0"]
-    module = [sys.executable, "-m", "MRIInterpretLib.cli"]
+    module = [sys.executable, "-m", "mri_interpret"]
     return [*module, "cohort", str(table), "-o", str(tmp_path / "out"), "--no-scene", *options]
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from MRIInterpretLib.cohort import correlations, regions
-from MRIInterpretLib.cohort.difference import STRIDE, corrected_p, permutation_difference
-from MRIInterpretLib.cohort.group_maps import group_maps, memberships
-from MRIInterpretLib.cohort.map_stage import confound_matrix
-from MRIInterpretLib.cohort.performance import confusion_table, measure, performance_table, roc_points
-from MRIInterpretLib.cohort.subjects import Subject
-from MRIInterpretLib.cohort.unit import Unit
-from MRIInterpretLib.errors import Cancelled
-from MRIInterpretLib.volume import Grid
+from mri_interpret.cohort import correlations, regions
+from mri_interpret.cohort.difference import STRIDE, corrected_p, permutation_difference
+from mri_interpret.cohort.group_maps import group_maps, memberships
+from mri_interpret.cohort.map_stage import confound_matrix
+from mri_interpret.cohort.performance import confusion_table, measure, performance_table, roc_points
+from mri_interpret.cohort.subjects import Subject
+from mri_interpret.cohort.unit import Unit
+from mri_interpret.errors import Cancelled
+from mri_interpret.images.volume import Grid
 from scipy import ndimage, stats
 from sklearn import metrics
 

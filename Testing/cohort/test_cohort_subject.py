@@ -14,13 +14,14 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from cohort_scans import write_cohort, write_scan
-from full_disk import files_no_longer_than
-from MRIInterpretLib.cohort import folders, process
-from MRIInterpretLib.cohort.planning import Options, Plan, make_plan
-from MRIInterpretLib.cohort.unit import read_unit
-from MRIInterpretLib.cohort.validation import InvalidTable
-from MRIInterpretLib.errors import UserError
+from mri_interpret.cohort import folders, process
+from mri_interpret.cohort.planning import Options, Plan, make_plan
+from mri_interpret.cohort.unit import read_unit
+from mri_interpret.cohort.validation import InvalidTable
+from mri_interpret.errors import UserError
+
+from Testing.cohort.cohort_scans import write_cohort, write_scan
+from Testing.cohort.full_disk import files_no_longer_than
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_other_parameters_are_another_result(explained: Plan, changes: dict[str,
 
 
 def test_another_scan_another_model_a_lost_or_cut_file(explained: Plan, tmp_path: Path) -> None:
-    from bundles import write_small_bundle
+    from Testing.models.bundles import write_small_bundle
 
     assert names(again(explained, model=str(write_small_bundle(tmp_path / "other", seed=1)))) == ["sub-01", "sub-02"]
     scan = explained.cohort.subjects[0].scan

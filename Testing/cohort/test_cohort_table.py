@@ -7,10 +7,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from MRIInterpretLib.cohort import bids
-from MRIInterpretLib.cohort.table import read_table
-from MRIInterpretLib.cohort.validation import Cohort, InvalidTable, read_cohort
-from MRIInterpretLib.errors import UserError
+from mri_interpret.cohort import bids
+from mri_interpret.cohort.table import read_table
+from mri_interpret.cohort.validation import Cohort, InvalidTable, read_cohort
+from mri_interpret.errors import UserError
 
 CLASSES = ("CN", "MCI", "AD")
 

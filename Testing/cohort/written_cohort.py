@@ -7,17 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cohort_scans import write_scan
-from MRIInterpretLib.cohort.derivatives import write_tsv
-from MRIInterpretLib.cohort.group_maps import template_brain
-from MRIInterpretLib.cohort.planning import Options, Plan, make_plan
-from MRIInterpretLib.cohort.subjects import Subject
-from MRIInterpretLib.cohort.unit import write_record
-from MRIInterpretLib.regions.atlas import load_default_atlas
-from MRIInterpretLib.regions.statistics import RegionStatistics
-from MRIInterpretLib.report.nifti import save_nifti
-from MRIInterpretLib.volume import Array, Grid, Volume, resample
+from mri_interpret.anatomy.atlas import load_default_atlas
+from mri_interpret.anatomy.statistics import RegionStatistics
+from mri_interpret.cohort.derivatives import write_tsv
+from mri_interpret.cohort.group_maps import template_brain
+from mri_interpret.cohort.planning import Options, Plan, make_plan
+from mri_interpret.cohort.subjects import Subject
+from mri_interpret.cohort.unit import write_record
+from mri_interpret.images.volume import Array, Grid, Volume, resample
+from mri_interpret.images.writing import save_nifti
 from scipy import ndimage
+
+from Testing.cohort.cohort_scans import write_scan
 
 GROUPS = ["CN"] * 5 + ["MCI"] + ["AD"] * 5
 WRONG = {1: "AD", 9: "CN"}  # subjects (from 0) that the model is made to call otherwise

@@ -13,11 +13,11 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from MRIInterpretLib import cli
-from MRIInterpretLib.command_line import check as check_module
-from MRIInterpretLib.command_line import explain as explain_module
-from MRIInterpretLib.command_line.terminal import shown_progress, time_left
-from MRIInterpretLib.errors import Cancelled, UserError
+from mri_interpret.command_line import app as cli
+from mri_interpret.command_line import check as check_module
+from mri_interpret.command_line import explain as explain_module
+from mri_interpret.command_line.terminal import shown_progress, time_left
+from mri_interpret.errors import Cancelled, UserError
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -113,7 +113,7 @@ def test_an_output_folder_that_cannot_be_made(run: Run, scan: Path, tmp_path: Pa
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path, small_explanation: Any) -> None:
     """A file size limit stands in for the full disk: writing fails in the middle of a file."""
-    from MRIInterpretLib.report.files import save_explanation
+    from mri_interpret.report.files import save_explanation
 
     pid = os.fork()
     if pid == 0:  # in a child, because the limit cannot be taken back

@@ -16,7 +16,7 @@ import pytest
 
 HERE = Path(__file__).parent
 MODULE = HERE.parents[1] / "MRIInterpret"
-SOURCES = sorted([*(MODULE / "MRIInterpretLib" / "panel").glob("*.py"), MODULE / "MRIInterpret.py"])
+SOURCES = sorted([*(MODULE / "mri_interpret" / "panel").glob("*.py"), MODULE / "MRIInterpret.py"])
 API = json.loads((HERE / "slicer_api.json").read_text(encoding="utf-8"))
 FORM = ET.parse(MODULE / "Resources" / "UI" / "MRIInterpret.ui").getroot()
 CLASSES = {element.get("name"): element.get("class") for element in FORM.iter("widget")}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from MRIInterpretLib.models.plain_cnn import PlainCNN3d
+from mri_interpret.models.plain_cnn import PlainCNN3d
 from safetensors.torch import save_file
 
 CLASSES = ("CN", "MCI", "AD")
@@ -47,7 +47,7 @@ def write_small_bundle(folder: Path, metadata: dict[str, Any] | None = None, see
     (folder / "configs").mkdir(parents=True, exist_ok=True)
     (folder / "models").mkdir(exist_ok=True)
     (folder / "configs" / "metadata.json").write_text(json.dumps(record))
-    definition = {"_target_": "MRIInterpretLib.models.plain_cnn.PlainCNN3d", **NETWORK}
+    definition = {"_target_": "mri_interpret.models.plain_cnn.PlainCNN3d", **NETWORK}
     (folder / "configs" / "inference.json").write_text(json.dumps({"network_def": definition}))
     save_file(small_network(seed).state_dict(), folder / "models" / "model.safetensors")
     return folder

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bundles import CLASSES, NETWORK, small_network, write_small_bundle
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.models import registry
-from MRIInterpretLib.models.bundle import load_bundle
-from MRIInterpretLib.models.networks import build_network
-from MRIInterpretLib.models.targets import parse_target
+from mri_interpret.errors import UserError
+from mri_interpret.models import registry
+from mri_interpret.models.bundle import load_bundle
+from mri_interpret.models.networks import build_network
+from mri_interpret.models.targets import parse_target
 from safetensors.torch import save_file
+
+from Testing.models.bundles import CLASSES, NETWORK, small_network, write_small_bundle
 
 
 def test_a_sound_bundle(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def _rewrite(bundle: Path, **definition: Any) -> Path:
     ("definition", "word"),
     [
         ({"_target_": "os.system"}, "'os.system' is not known"),
-        ({"_target_": "MRIInterpretLib.models.plain_cnn.ConvBlock"}, "is not known"),
+        ({"_target_": "mri_interpret.models.plain_cnn.ConvBlock"}, "is not known"),
         ({"_target_": 3}, "'_target_' is missing"),
         ({"channels": [4, 4]}, "cannot be made from its settings"),
         ({"width": 3}, "cannot be made from its settings"),
@@ -165,7 +166,7 @@ def test_monai_is_asked_for_only_when_it_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "monai.networks.nets", None)
     with pytest.raises(UserError, match="pip install monai"):
         build_network("monai.networks.nets.DenseNet121", {"spatial_dims": 3, "in_channels": 1, "out_channels": 3})
-    assert build_network("MRIInterpretLib.models.plain_cnn.PlainCNN3d", NETWORK) is not None
+    assert build_network("mri_interpret.models.plain_cnn.PlainCNN3d", NETWORK) is not None
 
 
 def test_targets() -> None:

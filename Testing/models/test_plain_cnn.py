@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from MRIInterpretLib.models.plain_cnn import CHANNELS, STRIDES, PlainCNN3d
+from mri_interpret.models.plain_cnn import CHANNELS, STRIDES, PlainCNN3d
 from torch.nn import functional
 
 

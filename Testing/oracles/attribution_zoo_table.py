@@ -11,7 +11,6 @@ guided backpropagation that differs from the plain gradient, MONAI's Grad-CAM on
 from __future__ import annotations
 
 import copy
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,20 +19,20 @@ import torch
 from torch import Tensor, nn
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "attribution"), str(HERE.parents[1] / "MRIInterpret")]
 
 from captum.attr import LRP as CaptumLRP  # noqa: E402
 from captum.attr import GuidedBackprop  # noqa: E402
 from monai.visualize import GradCAM  # noqa: E402
-from MRIInterpretLib.attribution import Explainer  # noqa: E402
-from MRIInterpretLib.attribution.composites import composites  # noqa: E402
-from MRIInterpretLib.attribution.methods.cam import GradCam  # noqa: E402
-from MRIInterpretLib.attribution.methods.lrp import LRP  # noqa: E402
+from mri_interpret.attribution import Explainer  # noqa: E402
+from mri_interpret.attribution.composites import composites  # noqa: E402
+from mri_interpret.attribution.methods.cam import GradCam  # noqa: E402
+from mri_interpret.attribution.methods.lrp import LRP  # noqa: E402
 from torchvision.models.video import mc3_18, r3d_18  # noqa: E402
 from zennit.attribution import Gradient  # noqa: E402
 from zennit.canonizers import SequentialMergeBatchNorm  # noqa: E402
 from zennit.composites import EpsilonPlus  # noqa: E402
-from zoo import ZOO, build, every_method, randomise_normalisation  # noqa: E402
+
+from Testing.attribution.zoo import ZOO, build, every_method, randomise_normalisation  # noqa: E402
 
 TARGET = 1
 COMPOSITES = list(composites())

@@ -10,7 +10,6 @@ its metadata the peers' versions and what they did where they are known to fail.
 from __future__ import annotations
 
 import json
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,16 +19,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "attribution"))
 
 from captum.attr import LRP, GuidedBackprop, IntegratedGradients, LayerGradCam, Occlusion, Saliency  # noqa: E402
 from monai.visualize import GradCAM, GradCAMpp, GuidedBackpropGrad  # noqa: E402
-from networks import Spellings, oracle_plain, oracle_residual, randomise, volume  # noqa: E402
 from zennit.attribution import Gradient  # noqa: E402
 from zennit.canonizers import AttributeCanonizer, CompositeCanonizer, SequentialMergeBatchNorm  # noqa: E402
 from zennit.composites import EpsilonPlus  # noqa: E402
 from zennit.composites import GuidedBackprop as ZennitGuided  # noqa: E402
 from zennit.layer import Sum  # noqa: E402
+
+from Testing.attribution.networks import Spellings, oracle_plain, oracle_residual, randomise, volume  # noqa: E402
 
 SIZE = (16, 16, 16)
 TARGET = 1

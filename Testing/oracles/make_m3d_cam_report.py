@@ -10,7 +10,6 @@ compared; a difference is the largest over voxels.
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -20,12 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "attribution"), str(HERE.parents[1] / "MRIInterpret")]
 
 from medcam import medcam  # noqa: E402
-from MRIInterpretLib.attribution import Explainer  # noqa: E402
-from MRIInterpretLib.attribution.methods.cam import GradCam  # noqa: E402
-from networks import Spellings, oracle_plain, randomise, volume  # noqa: E402
+from mri_interpret.attribution import Explainer  # noqa: E402
+from mri_interpret.attribution.methods.cam import GradCam  # noqa: E402
+
+from Testing.attribution.networks import Spellings, oracle_plain, randomise, volume  # noqa: E402
 
 TARGET = 1
 LAYER = "features.8"

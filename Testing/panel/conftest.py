@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +12,12 @@ import pytest
 
 pytest.importorskip("slicer")
 pytest.importorskip("PySide6")
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("host", "models", "cohort")]
 
-# ruff: noqa: E402 - what follows is found by the line above
-from bundles import write_small_bundle
-from MRIInterpretLib.explanation import Explanation
-from panel_nodes import add_volume
-from standin import install
+from mri_interpret.explanation.explanation import Explanation
+
+from Testing.host.standin import install
+from Testing.models.bundles import write_small_bundle
+from Testing.panel.panel_nodes import add_volume
 
 
 @pytest.fixture
@@ -68,7 +66,7 @@ def scan(host: Any, small_explanation: Explanation) -> Any:
 def shown(widget: Any, scan: Any, small_explanation: Explanation) -> Any:
     """The widget with the small explanation as its result."""
     import slicer
-    from MRIInterpretLib.panel import logic
+    from mri_interpret.panel import logic
 
     widget._parameterNode.inputVolume = scan
     result = logic.show(slicer.mrmlScene, small_explanation, scan)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from MRIInterpretLib.scene.geometry import fill_volume_node
-from MRIInterpretLib.scene.views import nodes_of
-from MRIInterpretLib.volume import Volume
+from mri_interpret.images.volume import Volume
+from mri_interpret.scene.geometry import fill_volume_node
+from mri_interpret.scene.views import nodes_of
 
 
 def add_volume(scene: Any, volume: Volume, name: str) -> Any:

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures_explanation import make_explanation
-from MRIInterpretLib.panel.exchange import write_explanation
-from MRIInterpretLib.panel.messages import BUILDING, Done, Progress, encode
-from MRIInterpretLib.scene.content import content_of
-from MRIInterpretLib.scene.content_files import write_content
-from MRIInterpretLib.scene.geometry import volume_of
-from MRIInterpretLib.scene.nodes import nodes_of_run, runs
-from MRIInterpretLib.scene.volume_files import Written
-from panel_nodes import add_volume
+from mri_interpret.images.array_files import Written
+from mri_interpret.scene.geometry import volume_of
+from mri_interpret.scene.nodes import nodes_of_run, runs
+from mri_interpret.scene_content.content import content_of
+from mri_interpret.scene_content.content_files import write_content
+from mri_interpret.worker.exchange import write_explanation
+from mri_interpret.worker.messages import BUILDING, Done, Progress, encode
+
+from Testing.fixtures_explanation import make_explanation
+from Testing.panel.panel_nodes import add_volume
 
 # A stand-in for the worker: the result is there at once.
 READY = """
@@ -120,7 +121,7 @@ def halfway(host, widget, small, small_explanation, start, monkeypatch):
     finished = []
     runner = start(small, scan, lambda _message: None, lambda *outcome: finished.append(outcome))
     runner._timer.stop()
-    monkeypatch.setattr("MRIInterpretLib.panel.runner._TURN_SECONDS", 0.0005)
+    monkeypatch.setattr("mri_interpret.panel.runner._TURN_SECONDS", 0.0005)
     end = time.monotonic() + 30
     while not finished and len(nodes_of_run(scene, next(iter(runs(scene, unfinished=True)), ""))) < 20:
         assert time.monotonic() < end

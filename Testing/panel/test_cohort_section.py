@@ -9,17 +9,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cohort_scans import write_cohort
-from MRIInterpretLib.cohort.folders import PARTIAL
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.panel import choices
-from MRIInterpretLib.panel.messages import Notice, Progress
-from MRIInterpretLib.scene.nodes import runs
-from MRIInterpretLib.scene.views import nodes_of
-from panel_nodes import composites
+from mri_interpret.cohort.folders import PARTIAL
+from mri_interpret.doors import choices
+from mri_interpret.errors import UserError
+from mri_interpret.scene.nodes import runs
+from mri_interpret.scene.views import nodes_of
+from mri_interpret.worker.messages import Notice, Progress
 from test_building import ids
 from test_process import is_alive
-from written_cohort import write_finished_cohort
+
+from Testing.cohort.cohort_scans import write_cohort
+from Testing.cohort.written_cohort import write_finished_cohort
+from Testing.panel.panel_nodes import composites
 
 FINISHED = {"methods": ["lrp", "grad_cam"], "mask": "none", "space": "mni", "native": False, "permutations": 60}
 QUICK = {"methods": ["grad_cam"], "mask": "none", "space": "mni", "native": False, "pages": False, "cache": False}
@@ -28,7 +29,7 @@ QUICK = {"methods": ["grad_cam"], "mask": "none", "space": "mni", "native": Fals
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A cohort of 11 participants that are complete, without group results."""
-    from bundles import write_small_bundle
+    from Testing.models.bundles import write_small_bundle
 
     folder = tmp_path_factory.mktemp("cohort")
     return write_finished_cohort(folder, write_small_bundle(folder / "bundle"))
@@ -217,7 +218,7 @@ def test_no_process_of_a_cohort_outlives_slicer(tmp_path):
     grandchild = "import time; time.sleep(60)"
     guard = (
         "import subprocess, sys, threading, time; from pathlib import Path; "
-        "from MRIInterpretLib.panel.worker import _end_with_parent; "
+        "from mri_interpret.worker.worker import _end_with_parent; "
         f"p = subprocess.Popen([sys.executable, '-c', {grandchild!r}]); "
         "Path(sys.argv[1], 'pid').write_text(str(p.pid)); "
         "threading.Thread(target=_end_with_parent, args=(Path(sys.argv[1]),), daemon=True).start(); time.sleep(60)"
@@ -226,7 +227,7 @@ def test_no_process_of_a_cohort_outlives_slicer(tmp_path):
         [
             sys.executable, "-c",
             "import sys, time\n"
-            "from MRIInterpretLib.panel.process import WorkerProcess\n"
+            "from mri_interpret.worker.process import WorkerProcess\n"
             f"p = WorkerProcess(lambda f: None, [sys.executable, '-c', {guard!r}])\n"
             "while not (p.folder / 'pid').is_file() or not (p.folder / 'pid').read_text(): time.sleep(0.05)\n"
             "print(p._process.pid, (p.folder / 'pid').read_text(), flush=True)\n"
@@ -269,7 +270,7 @@ def test_what_a_cohort_needs_besides_is_asked_for_when_it_is_started(widget, tmp
         if "cohort" in asked[-1].name:
             raise UserError("Explain needs Python packages that were not installed.")
 
-    monkeypatch.setattr("MRIInterpretLib.panel.environment.ensure", refuse)
+    monkeypatch.setattr("mri_interpret.panel.environment.ensure", refuse)
     widget.ui.participantsPathLineEdit.currentPath = str(tmp_path)
     widget.ui.cohortOutputButton.choose(str(tmp_path / "out"))
     assert asked == []

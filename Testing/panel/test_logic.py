@@ -9,17 +9,18 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.explain import explain_scan
-from MRIInterpretLib.panel import logic as room
-from MRIInterpretLib.panel.messages import Progress
-from MRIInterpretLib.preprocessing.reading import read_scan
-from MRIInterpretLib.resources import resource
-from MRIInterpretLib.scene.geometry import affine_of, volume_of
-from MRIInterpretLib.scene.views import to_world
-from MRIInterpretLib.volume import Volume
-from panel_nodes import add_volume
+from mri_interpret.errors import UserError
+from mri_interpret.explanation.job import explain_scan
+from mri_interpret.images.reading import read_scan
+from mri_interpret.images.volume import Volume
+from mri_interpret.panel import logic as room
+from mri_interpret.resources import resource
+from mri_interpret.scene.geometry import affine_of, volume_of
+from mri_interpret.scene.views import to_world
+from mri_interpret.worker.messages import Progress
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+from Testing.panel.panel_nodes import add_volume
 
 WISHES = {"model": "small", "methods": ["lrp", "grad_cam_pp"], "device": "cpu", "target": "AD-CN", "trust": "off"}
 
@@ -153,7 +154,7 @@ def test_a_given_mask_is_used(host, logic, coarse, kind):
     world = index @ coarse.affine[:3, :3].T + coarse.affine[:3, 3]
     brain = (np.linalg.norm((world - (0, -18, 12)) / (64, 82, 60), axis=-1) < 1).astype(np.uint8)
     labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "brain")
-    from MRIInterpretLib.scene.geometry import fill_volume_node
+    from mri_interpret.scene.geometry import fill_volume_node
 
     fill_volume_node(labels, coarse.with_array(brain))
     mask = labels
@@ -169,7 +170,7 @@ def test_a_given_mask_is_used(host, logic, coarse, kind):
 
 
 def test_a_mask_that_is_empty_or_on_another_grid_is_one_sentence(host, coarse):
-    from MRIInterpretLib.scene.geometry import fill_volume_node
+    from mri_interpret.scene.geometry import fill_volume_node
 
     scene = host.headless.scene
     scan = add_volume(scene, coarse, "scan")
@@ -219,9 +220,9 @@ def test_cancelling_leaves_the_scene_as_it_was_and_no_file(host, logic, coarse, 
 
 
 def test_a_gpu_that_runs_out_of_memory_is_followed_by_the_cpu(monkeypatch, coarse, small_explanation):
-    import MRIInterpretLib.explain
+    import mri_interpret.explanation.job
     import torch
-    from MRIInterpretLib.panel.job import Job, run_job
+    from mri_interpret.worker.job import Job, run_job
 
     devices, notices = [], []
 
@@ -231,11 +232,11 @@ def test_a_gpu_that_runs_out_of_memory_is_followed_by_the_cpu(monkeypatch, coars
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return small_explanation
 
-    monkeypatch.setattr(MRIInterpretLib.explain, "explain_scan", fake)
+    monkeypatch.setattr(mri_interpret.explanation.job, "explain_scan", fake)
     assert run_job(Job({}, device="cuda"), coarse, None, notice=notices.append) is small_explanation
     assert devices == ["cuda", "cpu"]
     assert "goes on with the CPU" in notices[0]
-    monkeypatch.setattr(MRIInterpretLib.explain, "explain_scan", lambda *_, **__: fake(None, device="cuda"))
+    monkeypatch.setattr(mri_interpret.explanation.job, "explain_scan", lambda *_, **__: fake(None, device="cuda"))
     with pytest.raises(torch.cuda.OutOfMemoryError):
         run_job(Job({}, device="cpu"), coarse, None)
 
@@ -286,10 +287,10 @@ def test_cancel_by_click_and_closing_the_scene_end_the_worker(host, widget, coar
 
 def test_the_self_test_passes_on_the_stand_in(host, widget, models):
     """The same checks that Slicer runs; with the small network in place of the default one if that is not there."""
-    from bundles import write_small_bundle
-    from MRIInterpretLib.models.registry import DEFAULT_MODEL, list_models
+    from mri_interpret.models.registry import DEFAULT_MODEL, list_models
 
     import MRIInterpret
+    from Testing.models.bundles import write_small_bundle
 
     if DEFAULT_MODEL not in {model.name for model in list_models()}:
         write_small_bundle(models / DEFAULT_MODEL)

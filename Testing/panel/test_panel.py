@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from bundles import write_small_bundle
-from MRIInterpretLib.panel import environment, messages
-from MRIInterpretLib.panel.choices import method_list
-from panel_nodes import composites, items, pick
+from mri_interpret.doors.choices import method_list
+from mri_interpret.panel import environment
+from mri_interpret.worker import messages
+
+from Testing.models.bundles import write_small_bundle
+from Testing.panel.panel_nodes import composites, items, pick
 
 
 def test_every_control_has_a_tooltip(widget):
@@ -160,7 +162,7 @@ def test_progress_shows_the_step_and_the_time_left(widget):
 
 
 def test_refusing_to_install_leaves_everything_usable(widget, scan, monkeypatch):
-    from MRIInterpretLib.errors import UserError
+    from mri_interpret.errors import UserError
 
     def refuse(_requirements):
         raise UserError("Explain needs Python packages that were not installed.")

@@ -6,11 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from MRIInterpretLib.panel import map_display
-from MRIInterpretLib.scene import views
-from MRIInterpretLib.scene.colours import read_table
-from MRIInterpretLib.trust.verdict import judge, not_applicable
-from panel_nodes import composites, items, offsets, pick
+from mri_interpret.checks.verdict import judge, not_applicable
+from mri_interpret.panel import map_display
+from mri_interpret.scene import views
+from mri_interpret.scene.colours import read_table
+
+from Testing.panel.panel_nodes import composites, items, offsets, pick
 
 
 def test_without_a_result_nothing_of_it_can_be_pressed(widget):
@@ -112,8 +113,8 @@ def test_3d_can_be_switched_off_and_on(shown):
 
 def test_only_one_result_is_seen_in_3d(shown, host, scan, small_explanation):
     import slicer
-    from MRIInterpretLib.panel import logic
-    from MRIInterpretLib.scene.atlas import highlight
+    from mri_interpret.panel import logic
+    from mri_interpret.scene.atlas import highlight
 
     first = shown.panel.result.result.nodes
     highlight(first.atlas, 53)
@@ -216,7 +217,7 @@ def test_a_chosen_colour_map_keeps_the_threshold_of_a_signed_map(shown, small_ex
 
 def test_each_verdict_has_an_icon_of_its_own_and_what_was_not_checked_has_none(widget, host, scan, small_explanation):
     import slicer
-    from MRIInterpretLib.panel import logic
+    from mri_interpret.panel import logic
 
     verdicts = (
         judge("lrp", "randomisation", 0.1, 0.5, True, "It depends on the weights."),
@@ -262,7 +263,7 @@ def test_a_result_of_a_reopened_scene_is_shown_but_its_report_cannot_be_saved(sh
 
 def test_selections_survive_saving_and_reopening_the_scene(shown, host, tmp_path):
     import slicer
-    from MRIInterpretLib.scene.mrb import pack
+    from mri_interpret.scene.mrb import pack
 
     import MRIInterpret
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from MRIInterpretLib.preprocessing.template import load_template
-from MRIInterpretLib.volume import Affine, Grid, Volume, resample
+from mri_interpret.images.volume import Affine, Grid, Volume, resample
+from mri_interpret.preprocessing.template import load_template
 
 
 def rotation(x: float, y: float, z: float) -> Affine:

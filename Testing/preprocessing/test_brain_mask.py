@@ -7,13 +7,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from heads import scanned
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.preprocessing.brain_mask import find_brain_mask
-from MRIInterpretLib.preprocessing.reading import read_scan
-from MRIInterpretLib.resources import resource
-from MRIInterpretLib.volume import Grid, Volume, resample
+from mri_interpret.errors import UserError
+from mri_interpret.images.reading import read_scan
+from mri_interpret.images.volume import Grid, Volume, resample
+from mri_interpret.preprocessing.brain_mask import find_brain_mask
+from mri_interpret.resources import resource
 from scipy import ndimage
+
+from Testing.preprocessing.heads import scanned
 
 
 def _dice(a: np.ndarray, b: np.ndarray) -> float:

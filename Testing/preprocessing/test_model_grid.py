@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from heads import SCANNERS, blob, centre_of_mass, rotation, scanned
-from MRIInterpretLib.preprocessing.model_grid import relevance_per_native_voxel, to_model_grid, to_scan_grid
-from MRIInterpretLib.preprocessing.registration import register_affine
-from MRIInterpretLib.preprocessing.template import load_template
-from MRIInterpretLib.volume import Grid, Volume, resample
+from mri_interpret.images.volume import Grid, Volume, resample
+from mri_interpret.preprocessing.model_grid import relevance_per_native_voxel, to_model_grid, to_scan_grid
+from mri_interpret.preprocessing.registration import register_affine
+from mri_interpret.preprocessing.template import load_template
+
+from Testing.preprocessing.heads import SCANNERS, blob, centre_of_mass, rotation, scanned
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = [-95, -128, -88]

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from heads import rotation, scanned
-from MRIInterpretLib.errors import Cancelled, UserError
-from MRIInterpretLib.preprocessing import cache as cache_module
-from MRIInterpretLib.preprocessing.cache import PreprocessingCache, cache_folder, content_hash
-from MRIInterpretLib.preprocessing.intensity import normalise_intensity
-from MRIInterpretLib.preprocessing.pipeline import preprocess
-from MRIInterpretLib.preprocessing.registration import judge
-from MRIInterpretLib.volume import Grid, Volume
+from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.images.volume import Grid, Volume
+from mri_interpret.preprocessing import cache as cache_module
+from mri_interpret.preprocessing.cache import PreprocessingCache, cache_folder, content_hash
+from mri_interpret.preprocessing.intensity import normalise_intensity
+from mri_interpret.preprocessing.pipeline import preprocess
+from mri_interpret.preprocessing.registration import judge
+
+from Testing.preprocessing.heads import rotation, scanned
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = [-95, -128, -88]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from MRIInterpretLib.explanation import Explanation
-from MRIInterpretLib.report.files import save_explanation
-from MRIInterpretLib.trust.verdict import Verdict, not_applicable
-from saved_report import Saved
+from mri_interpret.checks.verdict import Verdict, not_applicable
+from mri_interpret.explanation.explanation import Explanation
+from mri_interpret.report.files import save_explanation
+
+from Testing.report.saved_report import Saved
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from MRIInterpretLib.explanation import Explanation
-from MRIInterpretLib.trust.verdict import Verdict
+from mri_interpret.checks.verdict import Verdict
+from mri_interpret.explanation.explanation import Explanation
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from MRIInterpretLib.explanation import Explanation
-from MRIInterpretLib.report.charts import (
-    agreement_chart,
-    agreement_matrix,
-    probability_chart,
-    region_chart,
-    region_rows,
-)
+from mri_interpret.explanation.explanation import Explanation
+from mri_interpret.report.charts import agreement_chart, agreement_matrix, probability_chart, region_chart, region_rows
 
 
 def test_the_agreement_matrix_is_symmetric_and_knows_what_it_does_not_know() -> None:

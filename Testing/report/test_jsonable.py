@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from MRIInterpretLib.explanation import Explanation
-from MRIInterpretLib.report.jsonable import prediction_record, provenance_record, to_json
+from mri_interpret.explanation.explanation import Explanation
+from mri_interpret.report.jsonable import prediction_record, provenance_record, to_json
 
 
 def test_numpy_paths_and_nan_become_plain() -> None:

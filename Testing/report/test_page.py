@@ -7,13 +7,15 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from MRIInterpretLib.errors import Cancelled
-from MRIInterpretLib.explanation import Explanation, Target
-from MRIInterpretLib.report import html, sections
-from MRIInterpretLib.report.html import report_page
-from MRIInterpretLib.report.markup import number
-from MRIInterpretLib.report.surface3d import NoRendering
-from saved_report import Saved
+from mri_interpret.drawing.markup import number
+from mri_interpret.drawing.surface_3d import NoRendering
+from mri_interpret.errors import Cancelled
+from mri_interpret.explanation.explanation import Explanation, Target
+from mri_interpret.report import page as html
+from mri_interpret.report import sections
+from mri_interpret.report.page import report_page
+
+from Testing.report.saved_report import Saved
 
 _VOID = {"meta", "img", "br"}
 

@@ -10,10 +10,11 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from MRIInterpretLib.errors import Cancelled, UserError
-from MRIInterpretLib.explanation import Explanation
-from MRIInterpretLib.report.files import save_explanation
-from saved_report import Saved
+from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.explanation.explanation import Explanation
+from mri_interpret.report.files import save_explanation
+
+from Testing.report.saved_report import Saved
 
 
 def test_every_file_of_the_list_is_there_and_nothing_else(saved: Saved) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from MRIInterpretLib.report.trust_section import sentences, trust
-from MRIInterpretLib.trust.verdict import Verdict, not_applicable
+from mri_interpret.checks.verdict import Verdict, not_applicable
+from mri_interpret.report.trust_section import sentences, trust
 
 TITLES = {"lrp": "LRP", "guided_backprop": "Guided <backprop>", "unchecked": "Unchecked", "summary": "Summary score"}
 VERDICTS = (

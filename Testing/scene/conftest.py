@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("slicer")
 
-from MRIInterpretLib.explanation import Explanation
-from MRIInterpretLib.scene import SceneNodes, build_scene, find_result, write_mrb
-from MRIInterpretLib.scene.headless import HeadlessScene
-from MRIInterpretLib.scene.nodes import runs
-from MRIInterpretLib.scene.views import add_views
+from mri_interpret.explanation.explanation import Explanation
+from mri_interpret.scene import SceneNodes, build_scene, find_result, write_mrb
+from mri_interpret.scene.headless import HeadlessScene
+from mri_interpret.scene.nodes import runs
+from mri_interpret.scene.views import add_views
 
 
 @pytest.fixture

@@ -6,16 +6,18 @@ import dataclasses
 
 import numpy as np
 import pytest
-from fixtures_explanation import make_explanation
-from MRIInterpretLib.errors import Cancelled
-from MRIInterpretLib.scene import build_scene, find_result, remove_result
-from MRIInterpretLib.scene.atlas import highlight, segment_id
-from MRIInterpretLib.scene.geometry import affine_of, fill_volume_node, finished, volume_of
-from MRIInterpretLib.scene.nodes import nodes_of_run, runs
-from MRIInterpretLib.scene.tables import table_frame
-from MRIInterpretLib.scene.views import nodes_of, peak, to_world
+from mri_interpret.errors import Cancelled
+from mri_interpret.scene import build_scene, find_result, remove_result
+from mri_interpret.scene.atlas import highlight, segment_id
+from mri_interpret.scene.geometry import affine_of, fill_volume_node, volume_of
+from mri_interpret.scene.nodes import nodes_of_run, runs
+from mri_interpret.scene.tables import table_frame
+from mri_interpret.scene.views import nodes_of, peak, to_world
+from mri_interpret.scene_content.vtk_images import finished
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+from Testing.fixtures_explanation import make_explanation
 
 
 @pytest.fixture(params=["built", "reopened"])
@@ -159,7 +161,7 @@ def test_the_brain_surface_is_translucent_and_where_the_mask_is(result, small_ex
 
 @pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, 1), (-1, -1, 1)])
 def test_the_surface_faces_outwards_on_mirrored_grids_too(signs):
-    from MRIInterpretLib.scene.surface import surface
+    from mri_interpret.scene_content.surface import surface
     from vtkmodules.vtkFiltersCore import vtkMassProperties
 
     mask = make_explanation(signs=signs).mask
@@ -296,7 +298,7 @@ def test_one_region_can_be_highlighted(built):
 
 
 def test_a_surface_passes_through_a_file(small_explanation, tmp_path):
-    from MRIInterpretLib.scene.surface import read_surface, surface, write_surface
+    from mri_interpret.scene_content.surface import read_surface, surface, write_surface
 
     mesh = surface(small_explanation.mask)
     write_surface(mesh, tmp_path / "s.vtp")
@@ -310,10 +312,10 @@ def test_an_atlas_of_many_regions_is_removed_at_once(headless):
     """Without care, segments are separated from their shared volume one by one, which takes seconds."""
     import time
 
-    from MRIInterpretLib.explanation import Region
-    from MRIInterpretLib.scene.atlas import add_atlas
-    from MRIInterpretLib.scene.nodes import NodeMaker, remove_with_dependents
-    from MRIInterpretLib.volume import Volume
+    from mri_interpret.explanation.explanation import Region
+    from mri_interpret.images.volume import Volume
+    from mri_interpret.scene.atlas import add_atlas
+    from mri_interpret.scene.nodes import NodeMaker, remove_with_dependents
 
     labels = np.arange(64**3).reshape(64, 64, 64) % 100 + 1
     volume = Volume(labels.astype(np.int16), np.eye(4))

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-from MRIInterpretLib.resources import resource
-from MRIInterpretLib.scene.colours import (
+from mri_interpret.resources import resource
+from mri_interpret.scene.colours import (
     CONSENSUS,
-    HIDDEN,
     SEQUENTIAL,
     SIGNED,
     WITH_SIGN,
     WITHOUT_SIGN,
-    display_range,
     read_table,
-    summary_range,
 )
+from mri_interpret.scene_content.display_range import HIDDEN, display_range, summary_range
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-import make_colour_tables as generator
+from Testing.tools import make_colour_tables as generator
 
 
 def rgba(name):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fixtures_explanation import oblique_affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MRIInterpretLib.scene.geometry import affine_of, fill_volume_node, image_data, oriented_image, volume_of
-from MRIInterpretLib.volume import Volume
+from mri_interpret.images.volume import Volume
+from mri_interpret.scene.geometry import affine_of, fill_volume_node, oriented_image, volume_of
+from mri_interpret.scene_content.vtk_images import image_data
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+from Testing.fixtures_explanation import oblique_affine
 
 SHAPE = (5, 7, 4)
 

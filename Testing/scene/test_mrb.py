@@ -6,9 +6,9 @@ import os
 import zipfile
 
 import pytest
-from MRIInterpretLib.errors import Cancelled, UserError
-from MRIInterpretLib.scene import mrb, write_mrb
-from MRIInterpretLib.scene.headless import HeadlessScene
+from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.scene import mrb, write_mrb
+from mri_interpret.scene.headless import HeadlessScene
 
 
 def test_a_name_with_blanks_and_umlauts_works_and_nothing_else_is_left(small_explanation, tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from MRIInterpretLib.scene import views
-from MRIInterpretLib.scene.pictures import save_png, slice_picture, view_picture
+from mri_interpret.scene import views
+from mri_interpret.scene.pictures import save_png, slice_picture, view_picture
 
 SIZE = (240, 240)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from MRIInterpretLib.simulation.anatomy import Anatomy
-from MRIInterpretLib.simulation.atrophy import Fractions, fractions_of
-from MRIInterpretLib.simulation.groups import Subject, draw_subject
-from MRIInterpretLib.simulation.subject import SimulatedBrain, simulate_brain
-from MRIInterpretLib.simulation.template_anatomy import template_anatomy
+from mri_interpret.simulation.anatomy import Anatomy
+from mri_interpret.simulation.atrophy import Fractions, fractions_of
+from mri_interpret.simulation.groups import Subject, draw_subject
+from mri_interpret.simulation.subject import SimulatedBrain, simulate_brain
+from mri_interpret.simulation.template_anatomy import template_anatomy
 
 
 @pytest.fixture(scope="session")

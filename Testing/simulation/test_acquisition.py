@@ -8,21 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.preprocessing.intensity import normalise_intensity
-from MRIInterpretLib.simulation.acquisition import (
-    AcquisitionRange,
-    acquire,
-    crop,
-    normalise,
-    random_affine,
-    transformed,
-)
-from MRIInterpretLib.simulation.artefacts import gibbs, motion
-from MRIInterpretLib.simulation.bank import BankItem, load_item, pack, save_item
-from MRIInterpretLib.simulation.contrast import PRIORS, draw_contrast
-from MRIInterpretLib.simulation.structures import BRAIN, NAMES, STRUCTURES, TARGETS, member
-from MRIInterpretLib.simulation.subject import SimulatedBrain
+from mri_interpret.errors import UserError
+from mri_interpret.preprocessing.intensity import normalise_intensity
+from mri_interpret.simulation.acquisition import AcquisitionRange, acquire, crop, normalise, random_affine, transformed
+from mri_interpret.simulation.artefacts import gibbs, motion
+from mri_interpret.simulation.bank import BankItem, load_item, pack, save_item
+from mri_interpret.simulation.contrast import PRIORS, draw_contrast
+from mri_interpret.simulation.structures import BRAIN, NAMES, STRUCTURES, TARGETS, member
+from mri_interpret.simulation.subject import SimulatedBrain
 
 STILL = replace(AcquisitionRange(), shift_mm=0.0, angle_deg=0.0, scale=0.0, flip=0.0)
 

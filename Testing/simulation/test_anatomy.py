@@ -7,9 +7,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.simulation.anatomy import FINE_GRID, MODEL_GRID, Anatomy, list_label_maps, read_anatomy
-from MRIInterpretLib.simulation.structures import NAMES, STRUCTURES, code_of_label, codes, member
+from mri_interpret.errors import UserError
+from mri_interpret.simulation.anatomy import FINE_GRID, MODEL_GRID, Anatomy, list_label_maps, read_anatomy
+from mri_interpret.simulation.structures import NAMES, STRUCTURES, code_of_label, codes, member
 
 _LABEL_OF_CODE = np.array([structure.labels[0] for structure in STRUCTURES], dtype=np.int16)
 

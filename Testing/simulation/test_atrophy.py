@@ -5,22 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from MRIInterpretLib.simulation.anatomy import FINE_GRID, Anatomy
-from MRIInterpretLib.simulation.atrophy import (
-    Fractions,
-    drive,
-    hippocampal_volume,
-    intracranial_volume,
-)
-from MRIInterpretLib.simulation.deformation import COARSE, log_jacobian, random_diffeomorphism, resized
-from MRIInterpretLib.simulation.groups import Subject
-from MRIInterpretLib.simulation.structures import INTRACRANIAL, NAMES, member
-from MRIInterpretLib.simulation.subject import (
-    SimulatedBrain,
-    hippocampal_fraction,
-    simulate_brain,
-    warp_labels,
-)
+from mri_interpret.deformation.displacement import COARSE, log_jacobian, random_diffeomorphism, resized
+from mri_interpret.simulation.anatomy import FINE_GRID, Anatomy
+from mri_interpret.simulation.atrophy import Fractions, drive, hippocampal_volume, intracranial_volume
+from mri_interpret.simulation.groups import Subject
+from mri_interpret.simulation.structures import INTRACRANIAL, NAMES, member
+from mri_interpret.simulation.subject import SimulatedBrain, hippocampal_fraction, simulate_brain, warp_labels
 from scipy import ndimage
 
 

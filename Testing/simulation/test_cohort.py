@@ -8,9 +8,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from MRIInterpretLib.errors import Cancelled, UserError
-from MRIInterpretLib.simulation.anatomy import FINE_GRID, choose_label_maps
-from MRIInterpretLib.simulation.command import simulate_cohort
+from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.simulation.anatomy import FINE_GRID, choose_label_maps
+from mri_interpret.simulation.command import simulate_cohort
 
 
 @pytest.fixture(scope="module")

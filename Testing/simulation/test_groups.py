@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from MRIInterpretLib.simulation.groups import (
-    FRACTION,
-    FRACTION_LIMITS,
-    GROUPS,
-    draw_subject,
-    draw_wide,
-    group_posterior,
-)
-from MRIInterpretLib.training.metrics import auc
+from mri_interpret.metrics.classification import auc
+from mri_interpret.simulation.groups import FRACTION, FRACTION_LIMITS, GROUPS, draw_subject, draw_wide, group_posterior
 from scipy import stats
 
 

@@ -16,21 +16,20 @@ from pathlib import Path
 from typing import Any
 
 TESTING = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTING / name) for name in ("", "host", "models", "cohort")]
-sys.path.insert(0, str(TESTING.parent / "MRIInterpret"))
 
 # ruff: noqa: E402 - what follows is found by the lines above
-from standin import install
+from Testing.host.standin import install
 
 host = install()
 
 import qt
-from bundles import write_small_bundle
-from MRIInterpretLib.panel import choices, environment
-from MRIInterpretLib.scene.pictures import four_up, save_png
-from written_cohort import write_finished_cohort
+from mri_interpret.doors import choices
+from mri_interpret.panel import environment
+from mri_interpret.scene.pictures import four_up, save_png
 
 import MRIInterpret
+from Testing.cohort.written_cohort import write_finished_cohort
+from Testing.models.bundles import write_small_bundle
 
 VIEW = (450, 450)
 

@@ -28,7 +28,7 @@ def _files(folder: Path) -> list[Path]:
 
 def wanted() -> dict[str, list[str]]:
     """The content of each list."""
-    library = [p for p in _files(MODULE / "MRIInterpretLib") if "Resources" not in p.relative_to(MODULE).parts]
+    library = [p for p in _files(MODULE / "mri_interpret") if "Resources" not in p.relative_to(MODULE).parts]
     data = [p for p in _files(ROOT / "Resources") if p.relative_to(ROOT / "Resources").parts[0] not in _NOT_PACKAGED]
     return {
         "MODULE_PYTHON_SCRIPTS": ["MRIInterpret.py", *(_posix(p, MODULE) for p in library if p.suffix == ".py")],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from MRIInterpretLib.models.plain_cnn import PlainCNN3d
-from MRIInterpretLib.simulation.structures import TARGETS
+from mri_interpret.models.plain_cnn import PlainCNN3d
+from mri_interpret.simulation.structures import TARGETS
 from torch import Tensor
 from torch.utils.data import Dataset
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.models.bundle import load_bundle
-from MRIInterpretLib.models.plain_cnn import PlainCNN3d
-from MRIInterpretLib.training import table_command
-from MRIInterpretLib.training.bundle_writer import BundleText, Trained, write_bundle
-from MRIInterpretLib.training.card import FIRST_LINE
-from MRIInterpretLib.training.command import SimulatedTraining, train
-from MRIInterpretLib.training.fit import FitSettings
-from MRIInterpretLib.training.start import start_network
-from MRIInterpretLib.training.table_command import train_on_table
+from mri_interpret.errors import UserError
+from mri_interpret.models.bundle import load_bundle
+from mri_interpret.models.plain_cnn import PlainCNN3d
+from mri_interpret.training import table_command
+from mri_interpret.training.bundle_writer import BundleText, Trained, write_bundle
+from mri_interpret.training.card import FIRST_LINE
+from mri_interpret.training.command import SimulatedTraining, train
+from mri_interpret.training.fit import FitSettings
+from mri_interpret.training.start import start_network
+from mri_interpret.training.table_command import train_on_table
 
 TINY = FitSettings(samples=4, seed=1, batch=2, every=4, workers=0, margin=8)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.simulation.bank import BankItem, save_item
-from MRIInterpretLib.simulation.fill_bank import bank_items, item_path
-from MRIInterpretLib.simulation.structures import NAMES, TARGETS
-from MRIInterpretLib.training import samples as samples_module
-from MRIInterpretLib.training.conditions import CONDITIONS, PLAIN, score
-from MRIInterpretLib.training.evaluation import evaluate_bank
-from MRIInterpretLib.training.samples import BankSamples
+from mri_interpret.errors import UserError
+from mri_interpret.simulation.bank import BankItem, save_item
+from mri_interpret.simulation.fill_bank import bank_items, item_path
+from mri_interpret.simulation.structures import NAMES, TARGETS
+from mri_interpret.training import samples as samples_module
+from mri_interpret.training.conditions import CONDITIONS, PLAIN, score
+from mri_interpret.training.evaluation import evaluate_bank
+from mri_interpret.training.samples import BankSamples
 from torch import Tensor, nn
 
 _WHITE, _CSF = NAMES.index("Left-Cerebral-White-Matter"), NAMES.index("CSF")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from MRIInterpretLib.simulation.groups import FRACTION, GROUPS, group_posterior
-from MRIInterpretLib.training.card import FIRST_LINE, TrainingStory, reliability_picture, verdicts, write_card
-from MRIInterpretLib.training.conditions import CONDITIONS, Scores
-from MRIInterpretLib.training.evaluation import COHORT, Evaluation, assess, metrics_of
+from mri_interpret.simulation.groups import FRACTION, GROUPS, group_posterior
+from mri_interpret.training.card import FIRST_LINE, TrainingStory, reliability_picture, verdicts, write_card
+from mri_interpret.training.conditions import CONDITIONS, Scores
+from mri_interpret.training.evaluation import COHORT, Evaluation, assess, metrics_of
 
 STORY = TrainingStory("mri-interpret train ...", 1, 12000, 1.2, "2 CPU cores", "a, b", "c, d", ("A note.",))
 

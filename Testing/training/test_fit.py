@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from MRIInterpretLib.errors import Cancelled, UserError
-from MRIInterpretLib.models.plain_cnn import PlainCNN3d
-from MRIInterpretLib.training import checkpoint as checkpoint_module
-from MRIInterpretLib.training.checkpoint import save_checkpoint
-from MRIInterpretLib.training.fit import FitSettings, fit, identity_of, settings_to_go_on, validate
-from MRIInterpretLib.training.heads import TrainingHeads
-from MRIInterpretLib.training.log import TrainingLog
+from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.models.plain_cnn import PlainCNN3d
+from mri_interpret.training import checkpoint as checkpoint_module
+from mri_interpret.training.checkpoint import save_checkpoint
+from mri_interpret.training.fit import FitSettings, fit, identity_of, settings_to_go_on, validate
+from mri_interpret.training.heads import TrainingHeads
+from mri_interpret.training.log import TrainingLog
 
 SETTINGS = FitSettings(samples=96, seed=3, batch=8, every=32, workers=0, bfloat16=False, rate=3e-3)
 

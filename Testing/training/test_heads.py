@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from MRIInterpretLib.models.plain_cnn import PlainCNN3d
-from MRIInterpretLib.simulation.acquisition import crop
-from MRIInterpretLib.simulation.structures import TARGETS
-from MRIInterpretLib.training.heads import LossWeights, TrainingHeads, losses
+from mri_interpret.models.plain_cnn import PlainCNN3d
+from mri_interpret.simulation.acquisition import crop
+from mri_interpret.simulation.structures import TARGETS
+from mri_interpret.training.heads import LossWeights, TrainingHeads, losses
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from MRIInterpretLib.simulation.anatomy import MODEL_GRID
-from MRIInterpretLib.simulation.structures import member
-from MRIInterpretLib.simulation.template_anatomy import template_anatomy
-from MRIInterpretLib.training.real_scans import RealScan, real_scan_table, with_atrophy
-from MRIInterpretLib.volume import Volume
+from mri_interpret.images.volume import Volume
+from mri_interpret.simulation.anatomy import MODEL_GRID
+from mri_interpret.simulation.structures import member
+from mri_interpret.simulation.template_anatomy import template_anatomy
+from mri_interpret.training.real_scans import RealScan, real_scan_table, with_atrophy
 
 _FOREHEAD = 85  # voxels of the model grid from here on, along A
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from MRIInterpretLib.errors import UserError
-from MRIInterpretLib.training.table import Participant, TableSamples, folds, read_participants
+from mri_interpret.errors import UserError
+from mri_interpret.training.table import Participant, TableSamples, folds, read_participants
 
 
 def _table(folder: Path, rows: list[str], header: str = "participant_id,path,group") -> Path:

@@ -14,8 +14,8 @@ class MRIInterpretSceneTest(unittest.TestCase):
         slicer.mrmlScene.Clear()
 
     def test_shippedFilesAreFound(self):
-        from MRIInterpretLib.panel.sample import sample_path
-        from MRIInterpretLib.scene.colours import CONSENSUS, SEQUENTIAL, SIGNED, read_table
+        from mri_interpret.panel.sample import sample_path
+        from mri_interpret.scene.colours import CONSENSUS, SEQUENTIAL, SIGNED, read_table
 
         assert os.path.isfile(sample_path())
         assert len(read_table(SIGNED)) == len(read_table(SEQUENTIAL))

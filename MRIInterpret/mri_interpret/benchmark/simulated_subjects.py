@@ -1,0 +1,154 @@
+"""Simulated brains whose disease is known voxel by voxel: the ground truth that real data never offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..images.volume import resample
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..simulation.anatomy import Anatomy
+    from ..simulation.atrophy import Fractions
+
+TRUTH_SHARE = 0.4
+GROUPS = ("CN", "MCI", "AD")
+# Names (ends of them) of the atlas regions that the simulated disease changes most.
+AFFECTED = ("Hippocampus", "Amygdala", "entorhinal", "parahippocampal", "Inf-Lat-Vent")
+
+
+@dataclass(frozen=True)
+class TruthSubject:
+    """One simulated scan on the model's grid, and what was done to it.
+
+    Attributes
+    ----------
+    name
+        Group and number.
+    group
+        CN, MCI or AD.
+    anatomy
+        Name of the base anatomy.
+    image
+        (1, 1, I, J, K) float32, as the network gets it.
+    mask
+        (I, J, K) bool, the brain.
+    effect
+        (I, J, K): change of log-volume by the disease at each place; negative where tissue shrank, positive where
+        fluid took its place, 0 for CN.
+    truth
+        (I, J, K) bool: brain voxels whose change is at least 40 % of this brain's strongest change; empty for CN.
+    hippocampus
+        (I, J, K) bool: this brain's own hippocampi.
+    fraction
+        Hippocampal share of the intracranial volume, per mille.
+    """
+
+    name: str
+    group: str
+    anatomy: str
+    image: torch.Tensor
+    mask: NDArray[np.bool_]
+    effect: NDArray[np.float32]
+    truth: NDArray[np.bool_]
+    hippocampus: NDArray[np.bool_]
+    fraction: float
+
+
+def truth_subjects(
+    anatomies: Sequence[Anatomy], number: int, seed: int, groups: Sequence[str] = GROUPS, first: int = 0
+) -> Iterator[TruthSubject]:
+    """Simulate subjects one by one; seed and number alone decide each, so a stream resumes anywhere.
+
+    Parameters
+    ----------
+    anatomies
+        Base anatomies, used in turn; for a benchmark, ones that the network was not trained on.
+    number
+        How many subjects; groups in turn.
+    seed
+        Of everything that is drawn.
+    groups
+        Of whom to simulate.
+    first
+        Number of the first one, to resume.
+    """
+    from ..simulation.atrophy import fractions_of
+
+    fractions = {anatomy.name: fractions_of(anatomy) for anatomy in anatomies[: -(-number // len(groups))]}
+    for index in range(first, number):
+        # Every anatomy meets every group, whatever the two counts have in common.
+        anatomy = anatomies[(index // len(groups)) % len(anatomies)]
+        yield truth_subject(anatomy, fractions[anatomy.name], groups[index % len(groups)], seed, index)
+
+
+def truth_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int) -> TruthSubject:
+    """Simulate subject number ``index`` of a stream: brain, scan and truth, all on the model's grid.
+
+    The scan lies where the template lies (no misregistration, no mirroring), so that effect and image fit.
+    """
+    import torch
+
+    from ..deformation.displacement import resized
+    from ..simulation.acquisition import AcquisitionRange, acquire
+    from ..simulation.anatomy import MODEL_GRID
+    from ..simulation.bank import pack
+    from ..simulation.groups import draw_subject
+    from ..simulation.structures import member
+    from ..simulation.subject import simulate_brain
+
+    rng = np.random.default_rng([seed, index])
+    drawn = draw_subject(rng, group)
+    brain_seed = int(rng.integers(2**31))
+    brain = simulate_brain(anatomy, fractions, drawn, brain_seed)
+    ranges = AcquisitionRange(shift_mm=0.0, angle_deg=0.0, scale=0.0, flip=0.0)
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    scan = acquire(pack(brain, anatomy.name, brain_seed), generator, ranges)
+    mask = scan.mask.numpy()
+    effect = resized(brain.effect[None], MODEL_GRID.shape)[0].numpy()
+    i, j, k = MODEL_GRID.shape
+    share = member("Hippocampus")[brain.labels].reshape(i, 2, j, 2, k, 2).mean(axis=(1, 3, 5))
+    return TruthSubject(
+        name=f"{group} {index}",
+        group=group,
+        anatomy=anatomy.name,
+        image=scan.image[None],
+        mask=mask,
+        effect=effect,
+        truth=strong_effect(effect, mask),
+        hippocampus=share >= 0.5,
+        fraction=brain.fraction,
+    )
+
+
+def strong_effect(
+    effect: NDArray[np.float32], mask: NDArray[np.bool_], share: float = TRUTH_SHARE
+) -> NDArray[np.bool_]:
+    """Brain voxels whose change is at least ``share`` of the strongest one in the brain; none without disease."""
+    magnitude = np.where(mask, np.abs(effect), 0)
+    top = float(magnitude.max(initial=0))
+    return (magnitude >= share * top) & mask if top > 1e-3 else np.zeros(mask.shape, dtype=bool)
+
+
+@cache
+def atlas_on_model_grid() -> tuple[NDArray[np.int64], dict[int, str]]:
+    """Labels of the default atlas on the model's grid, and their names."""
+    from ..anatomy.atlas import load_default_atlas
+    from ..simulation.anatomy import MODEL_GRID
+
+    atlas = load_default_atlas()
+    labels = np.asarray(resample(atlas.volume, MODEL_GRID, order=0).array, dtype=np.int64)
+    return labels, {region.label: region.name for region in atlas.regions}
+
+
+def affected_labels(names: dict[int, str]) -> tuple[int, ...]:
+    """Labels of the regions of :data:`AFFECTED`, by the ends of their names."""
+    ends = tuple(name.lower() for name in AFFECTED)
+    return tuple(label for label, name in names.items() if name.lower().endswith(ends))

@@ -1,0 +1,122 @@
+"""Simulated subjects kept in a folder: made once, used for every network and every further run.
+
+A subject follows from anatomy, seed and number alone, so the folder may be deleted at any time; it is made again.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..atomic import replacing
+from .simulated_subjects import GROUPS, TruthSubject, strong_effect, truth_subject
+
+if TYPE_CHECKING:
+    from ..simulation.anatomy import Anatomy
+    from ..simulation.atrophy import Fractions
+
+
+class SubjectStream:
+    """Subjects by number, from a folder where it has them, else simulated (and kept there).
+
+    Parameters
+    ----------
+    anatomies
+        Base anatomies, used in turn; for a benchmark, ones that the network was not trained on.
+    seed
+        Of everything that is drawn.
+    folder
+        Where subjects are kept; nowhere if None.
+    groups
+        Of whom to simulate, in turn.
+    """
+
+    def __init__(
+        self, anatomies: Sequence[Anatomy], seed: int, folder: Path | None = None, groups: Sequence[str] = GROUPS
+    ) -> None:
+        self.anatomies = list(anatomies)
+        self.seed = seed
+        self.folder = folder
+        self.groups = tuple(groups)
+        self._fractions: dict[str, Fractions] = {}
+        self._names: dict[str, str] = {}
+
+    def __getitem__(self, index: int) -> TruthSubject:
+        """Subject number ``index``, counted from 0."""
+        group = self.groups[index % len(self.groups)]
+        # Every anatomy meets every group, whatever the two counts have in common.
+        anatomy = self.anatomies[(index // len(self.groups)) % len(self.anatomies)]
+        path = self.folder / f"{self._name(anatomy)}_{self.seed}_{index:05d}_{group}.npz" if self.folder else None
+        found = load_subject(path) if path is not None else None
+        if found is not None:
+            return found
+        made = truth_subject(anatomy, self._fractions_of(anatomy), group, self.seed, index)
+        if path is not None:
+            save_subject(made, path)
+        return made
+
+    def first(self, number: int) -> Iterator[TruthSubject]:
+        """Subjects 0 to ``number`` - 1, one by one."""
+        return (self[index] for index in range(number))
+
+    def _name(self, anatomy: Anatomy) -> str:
+        """With a checksum of the labels: another anatomy of the same name must not be taken for this one."""
+        if anatomy.name not in self._names:
+            self._names[anatomy.name] = f"{anatomy.name}-{zlib.crc32(anatomy.labels.tobytes()):08x}"
+        return self._names[anatomy.name]
+
+    def _fractions_of(self, anatomy: Anatomy) -> Fractions:
+        from ..simulation.atrophy import fractions_of
+
+        if anatomy.name not in self._fractions:
+            self._fractions[anatomy.name] = fractions_of(anatomy)
+        return self._fractions[anatomy.name]
+
+
+def save_subject(subject: TruthSubject, path: Path) -> None:
+    """Write one .npz; what is zero outside the brain's mask is kept inside it only, so nothing is lost."""
+    mask = subject.mask
+    with replacing(path) as aside:
+        np.savez_compressed(
+            aside,
+            image=subject.image[0, 0].numpy()[mask],
+            mask=np.packbits(mask),
+            shape=np.array(mask.shape),
+            effect=subject.effect,
+            hippocampus=np.packbits(subject.hippocampus),
+            facts=np.array([subject.name, subject.group, subject.anatomy]),
+            fraction=np.array(subject.fraction),
+        )
+
+
+def load_subject(path: Path) -> TruthSubject | None:
+    """Read one subject; None if it is not there or the file is damaged (it is then made again)."""
+    import torch
+
+    try:
+        with np.load(path) as stored:
+            shape = tuple(int(size) for size in stored["shape"])
+            count = int(np.prod(shape))
+            mask = np.unpackbits(stored["mask"], count=count).reshape(shape).astype(bool)
+            image = np.zeros(shape, dtype=np.float32)
+            image[mask] = stored["image"]
+            name, group, anatomy = (str(value) for value in stored["facts"])
+            effect = stored["effect"]
+            return TruthSubject(
+                name=name,
+                group=group,
+                anatomy=anatomy,
+                image=torch.from_numpy(image)[None, None],
+                mask=mask,
+                effect=effect,
+                truth=strong_effect(effect, mask),
+                hippocampus=np.unpackbits(stored["hippocampus"], count=count).reshape(shape).astype(bool),
+                fraction=float(stored["fraction"]),
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

@@ -1,0 +1,74 @@
+"""Conservation: does the relevance add up to what it explains?
+
+LRP distributes the explained logit, integrated gradients the difference to a baseline; their maps must add up to it.
+Sources: Bach et al. 2015, "On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
+propagation", equation 2 (conservation); Sundararajan et al. 2017, "Axiomatic attribution for deep networks",
+proposition 1 (completeness).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .subject import explained_values
+from .verdict import Verdict, judge, not_applicable
+
+if TYPE_CHECKING:
+    from ..images.volume import Array
+    from .subject import Subject
+
+CHECK = "conservation"
+THRESHOLD = 0.05
+
+
+def relative_error(relevance: Array, expected: float) -> float:
+    """|sum of the map - expected| / |expected|; NaN if there is nothing to add up to."""
+    if not math.isfinite(expected) or expected == 0:
+        return math.nan
+    return float(abs(np.asarray(relevance, dtype=np.float64).sum() - expected) / abs(expected))
+
+
+def expected_sum(subject: Subject, method: str) -> float | None:
+    """What a method's map should add up to; None for a method that promises nothing.
+
+    The explained value, less the value of the baseline for a method whose details name one.
+    """
+    import torch
+
+    from ..attribution.registry import available_methods
+
+    # A configured method's key carries its parameters, as in "lrp(composite=epsilon)".
+    info = available_methods().get(method.split("(")[0])
+    if info is None or not info.conserving:
+        return None
+    value = float(explained_values(subject.network, subject.image, subject.target)[0])
+    baseline = subject.details.get(method, {}).get("baseline", info.parameters.get("baseline"))
+    if isinstance(baseline, (int, float)):
+        start = torch.full_like(subject.image, float(baseline))
+        value -= float(explained_values(subject.network, start, subject.target)[0])
+    return value
+
+
+def check_conservation(subject: Subject, threshold: float = THRESHOLD) -> list[Verdict]:
+    """One verdict for each method that promises its map adds up to something."""
+    verdicts = []
+    for method in subject.methods:
+        expected = expected_sum(subject, method)
+        if expected is None:
+            sentence = "This method does not promise that its map adds up to anything."
+            verdicts.append(not_applicable(method, CHECK, sentence))
+            continue
+        error = relative_error(subject.maps[method], expected)
+        if not math.isfinite(error):
+            sentence = "The explained value is zero, so there is nothing to add up to."
+            verdicts.append(not_applicable(method, CHECK, sentence))
+            continue
+        total = float(np.asarray(subject.maps[method], dtype=np.float64).sum())
+        sentence = f"The map adds up to {total:.3g}; what it should distribute is {expected:.3g}, off by {error:.1%}."
+        if error > threshold:
+            sentence += " Part of the decision is not in the map (for instance what the network's biases contribute)."
+        verdicts.append(judge(method, CHECK, error, threshold, error <= threshold, sentence))
+    return verdicts

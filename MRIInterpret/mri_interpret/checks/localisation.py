@@ -1,0 +1,203 @@
+"""Localisation: is the relevance where the image really was changed? Only simulated subjects have that truth.
+
+Sources: Arras et al. 2022, "CLEVR-XAI: a benchmark dataset for the ground truth evaluation of neural network
+explanations", section 3.3 (relevance mass accuracy, relevance rank accuracy); Zhang et al. 2018, "Top-down neural
+attention by excitation backprop", section 4.1 (pointing game).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from ..images.volume import Array
+from ..metrics.similarity import region_profile
+from .verdict import Verdict, judge, not_applicable
+
+if TYPE_CHECKING:
+    from .subject import Subject
+
+CHECK = "localisation"
+THRESHOLD = 2.0  # times chance
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """How well one map finds the truth. NaN where it cannot be said.
+
+    Attributes
+    ----------
+    mass
+        Relevance mass accuracy: share of the positive relevance in the brain that lies in the truth.
+    rank
+        Relevance rank accuracy: share of the truth among as many top voxels as the truth has.
+    pointing
+        1 if the map's highest voxel lies in the truth, else 0.
+    auprc
+        Area under the precision-recall curve of the map as a detector of the truth.
+    recall
+        Share of the affected regions among the ten regions of highest density.
+    chance
+        The truth's share of the brain: what ``mass``, ``rank`` and ``auprc`` are for a map without knowledge.
+    """
+
+    mass: float
+    rank: float
+    pointing: float
+    auprc: float
+    recall: float
+    chance: float
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def localise(
+    relevance: Array,
+    truth: Array,
+    inside: Array,
+    labels: Array | None = None,
+    affected: Sequence[int] = (),
+    tolerance: float = 0.0,
+    spacing: Sequence[float] = (1.0, 1.0, 1.0),
+    top_regions: int = 10,
+) -> Localisation:
+    """Compare the positive part of a map with the truth, inside the brain.
+
+    Parameters
+    ----------
+    relevance, truth, inside
+        Shape (I, J, K); ``truth`` > 0 where the image was changed.
+    labels, affected
+        Atlas, and the labels that were changed; for the recall.
+    tolerance
+        The pointing game counts a hit within this distance (mm) of the truth.
+    spacing
+        Voxel size in mm.
+    top_regions
+        How many regions count as found.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ.
+    """
+    if not np.shape(relevance) == np.shape(truth) == np.shape(inside):
+        raise ValueError(f"shapes differ: {np.shape(relevance)}, {np.shape(truth)}, {np.shape(inside)}")
+    chosen = np.asarray(inside) > 0
+    positive = np.maximum(np.asarray(relevance, dtype=np.float64), 0)
+    values, hit = positive[chosen], (np.asarray(truth) > 0)[chosen]
+    count = int(hit.sum())
+    chance = count / max(hit.size, 1)
+    recall = _recall(positive, labels, chosen, affected, top_regions)
+    total = values.sum()
+    if count == 0 or count == hit.size or not math.isfinite(total) or total <= 0:
+        return Localisation(math.nan, math.nan, math.nan, math.nan, recall, chance)
+    near = _near(np.asarray(truth) > 0, tolerance, spacing)[chosen]
+    peaks = values == values.max()
+    return Localisation(
+        mass=float(values[hit].sum() / total),
+        rank=_rank_accuracy(values, hit),
+        pointing=float(near[peaks].mean() > 0.5),
+        auprc=average_precision(values, hit),
+        recall=recall,
+        chance=chance,
+    )
+
+
+def _near(truth: NDArray[np.bool_], tolerance: float, spacing: Sequence[float]) -> NDArray[np.bool_]:
+    if tolerance <= 0:
+        return truth
+    return np.asarray(ndimage.distance_transform_edt(~truth, sampling=tuple(spacing)) <= tolerance)
+
+
+def _rank_accuracy(values: NDArray[np.float64], hit: NDArray[np.bool_]) -> float:
+    """Ties at the border of the top count by their expected number of hits."""
+    count = int(hit.sum())
+    border = np.partition(values, -count)[-count]
+    above, equal = values > border, values == border
+    room = count - int(above.sum())
+    return float((hit[above].sum() + room * hit[equal].mean()) / count)
+
+
+def average_precision(values: NDArray[np.float64], hit: NDArray[np.bool_]) -> float:
+    """Sum over thresholds of precision times gain in recall; equal values share a threshold."""
+    order = np.argsort(-values, kind="stable")
+    found = np.cumsum(hit[order])
+    last = np.append(np.flatnonzero(np.diff(values[order])), values.size - 1)
+    precision = found[last] / (last + 1)
+    recall = found[last] / max(int(hit.sum()), 1)
+    return float((np.diff(np.concatenate([[0.0], recall])) * precision).sum())
+
+
+def _recall(
+    positive: NDArray[np.float64], labels: Array | None, chosen: NDArray[np.bool_], affected: Sequence[int], top: int
+) -> float:
+    if labels is None or not len(affected):
+        return math.nan
+    present = np.unique(np.asarray(labels)[chosen & (np.asarray(labels) > 0)])
+    density = region_profile(positive, labels, chosen)
+    if not density.any():
+        return 0.0
+    best = present[np.argsort(-density, kind="stable")[:top]]
+    return float(np.isin(np.asarray(affected), best).mean())
+
+
+def edge_detector(image: Array, inside: Array, sigma: float = 1.0) -> NDArray[np.float64]:
+    """A map that knows anatomy and nothing else: Gaussian gradient magnitude, 0 outside the brain."""
+    magnitude = ndimage.gaussian_gradient_magnitude(np.asarray(image, dtype=np.float64), sigma)
+    return np.where(np.asarray(inside) > 0, magnitude, 0.0)
+
+
+def uniform_map(inside: Array) -> NDArray[np.float64]:
+    """A map without any knowledge."""
+    return (np.asarray(inside) > 0).astype(np.float64)
+
+
+def bootstrap_interval(
+    values: Sequence[float], level: float = 0.95, repeats: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean over subjects with its percentile bootstrap interval; NaN values are left out.
+
+    Returns
+    -------
+    mean, low, high
+    """
+    kept = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
+    if kept.size == 0:
+        return math.nan, math.nan, math.nan
+    rng = np.random.default_rng(seed)
+    means = kept[rng.integers(0, kept.size, (repeats, kept.size))].mean(axis=1)
+    low, high = stats.scoreatpercentile(means, [50 * (1 - level), 50 * (1 + level)])
+    return float(kept.mean()), float(low), float(high)
+
+
+def check_localisation(subject: Subject, threshold: float = THRESHOLD) -> list[Verdict]:
+    """One verdict per map: relevance mass accuracy in multiples of chance; only where the truth is known.
+
+    Of the maps' absolute values: what shrank but is still there can rightly speak against the disease.
+    """
+    if subject.truth is None:
+        return []
+    image = subject.image[0, 0].detach().cpu().numpy()
+    edges = localise(edge_detector(image, subject.inside), subject.truth, subject.inside)
+    verdicts = []
+    for method, relevance in subject.maps.items():
+        found = localise(np.abs(relevance), subject.truth, subject.inside, subject.labels, subject.affected)
+        if math.isnan(found.mass):
+            verdicts.append(not_applicable(method, CHECK, "The map has no relevance, or nothing was changed."))
+            continue
+        value = found.mass / found.chance
+        bar = max(threshold, edges.mass / edges.chance if edges.chance else 0.0)
+        sentence = (
+            f"{found.mass:.1%} of the relevance lies where this simulated brain was changed, {value:.1f} "
+            f"times chance; an edge detector reaches {edges.mass / edges.chance:.1f} times."
+        )
+        verdicts.append(judge(method, CHECK, value, bar, value > bar, sentence))
+    return verdicts

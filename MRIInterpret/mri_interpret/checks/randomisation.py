@@ -1,0 +1,271 @@
+"""Randomisation: does the map change when what the network has learned is destroyed?
+
+The parameters are replaced by random ones from the top layer down; a map that stays as it was does not depend on what
+those layers learned. Source: Adebayo et al. 2018, "Sanity checks for saliency maps", section 3.1 (cascading
+randomisation). Known to stay: guided backpropagation (same paper) and LRP with the z+ rule (Sixt et al. 2020, "When
+explanations lie: why many modified BP attributions fail").
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..images.volume import Array
+from ..metrics.similarity import spearman, ssim
+from ..progress import ProgressCallback, silent
+from .subject import Explain, Maps
+from .verdict import Verdict, judge, not_applicable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from .subject import Subject
+
+CHECK = "randomisation"
+THRESHOLD = 0.5
+# Shares of the layers, from the top, whose mean the verdict is about: the top layer, a quarter, half.
+VERDICT_DEPTHS = (0.01, 0.25, 0.5)
+STEP = "Checking: randomisation"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Maps of a network whose upper layers are random.
+
+    Attributes
+    ----------
+    layers
+        Names of the randomised layers, top first.
+    depth
+        Their share of all layers, 0..1.
+    spearman, ssim
+        By method: similarity of the map's absolute values to those of the trained network's map, inside the brain.
+    """
+
+    layers: tuple[str, ...]
+    depth: float
+    spearman: dict[str, float]
+    ssim: dict[str, float]
+
+
+def layer_groups(network: nn.Module, image: torch.Tensor) -> list[tuple[str, ...]]:
+    """Modules that own parameters, in the order in which they first run; a normalisation joins the layer before it.
+
+    Modules that never run on this image come first, so that they are randomised last.
+    """
+    import torch
+
+    names = [
+        name for name, module in network.named_modules() if next(module.parameters(recurse=False), None) is not None
+    ]
+    modules = dict(network.named_modules())
+    order: list[str] = []
+    hooks = []
+    for name in names:
+
+        def note(*_: object, name: str = name) -> None:
+            if name not in order:
+                order.append(name)
+
+        hooks.append(modules[name].register_forward_pre_hook(note))
+    try:
+        with torch.no_grad():
+            network(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    groups: list[tuple[str, ...]] = [(name,) for name in names if name not in order]
+    for name in order:
+        if groups and _is_normalisation(modules[name]):
+            groups[-1] = (*groups[-1], name)
+        else:
+            groups.append((name,))
+    return groups
+
+
+def _is_normalisation(module: nn.Module) -> bool:
+    return "norm" in type(module).__name__.lower()
+
+
+def randomised(network: nn.Module, layers: Sequence[str], image: torch.Tensor, seed: int = 0) -> nn.Module:
+    """A copy of the network with random parameters in the named modules.
+
+    Weights (2D and more) are drawn from a normal distribution of mean 0 and the root mean square of the old ones;
+    vectors (biases, scales) from one with their mean and standard deviation: the signal keeps its size and loses its
+    meaning. Running statistics of batch normalisation are estimated anew on the image.
+
+    Parameters
+    ----------
+    network
+        Left as it is.
+    layers
+        Names as in ``network.named_modules()``.
+    image
+        (1, C, I, J, K), for the running statistics.
+    seed
+        The same seed gives the same network.
+    """
+    import torch
+    from torch import nn
+
+    changed = copy.deepcopy(network)
+    generator = torch.Generator().manual_seed(seed)
+    modules = dict(changed.named_modules())
+    norms = []
+    with torch.no_grad():
+        for name in layers:
+            for parameter in modules[name].parameters(recurse=False):
+                # Drawn on the CPU, so that every device gets the same network.
+                fresh = torch.randn(parameter.shape, generator=generator).to(parameter)
+                if parameter.ndim >= 2:
+                    parameter.copy_(fresh * parameter.square().mean().sqrt())
+                else:
+                    parameter.copy_(parameter.mean() + fresh * parameter.std(correction=0))
+            module = modules[name]
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
+                norms.append(module)
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # cumulative: one pass gives the image's own statistics
+            norm.train()
+        if norms:
+            changed(image)
+        for norm in norms:
+            norm.eval()
+    return changed
+
+
+def cascade(
+    network: nn.Module,
+    image: torch.Tensor,
+    target: Sequence[float],
+    maps: Maps,
+    inside: Array,
+    explain: Explain,
+    depths: Sequence[float] | None = None,
+    seed: int = 0,
+    progress: ProgressCallback = silent,
+) -> list[Stage]:
+    """Randomise from the top down and compare the maps.
+
+    Parameters
+    ----------
+    network, image, target
+        What was explained: module, (1, C, I, J, K), a weight per logit.
+    maps
+        The trained network's maps by method.
+    inside
+        Brain, (I, J, K).
+    explain
+        Makes maps for another network.
+    depths
+        Shares of the layers to randomise at least, each in (0, 1]; every layer in turn if left out.
+    seed
+        Of the random parameters.
+    progress
+        Told after each stage.
+
+    Returns
+    -------
+    list of Stage
+        In the order of the depths.
+    """
+    groups = layer_groups(network, image)[::-1]
+    if not groups:
+        raise ValueError("the network has no parameters to randomise")
+    counts = (
+        range(1, len(groups) + 1) if depths is None else [math.ceil(depth * len(groups) - 1e-9) for depth in depths]
+    )
+    stages = []
+    progress(STEP, 0.0)
+    for done, count in enumerate(counts, start=1):
+        layers = tuple(name for group in groups[:count] for name in group)
+        found = explain(randomised(network, layers, image, seed), image, target, tuple(maps))
+        stages.append(
+            Stage(
+                layers,
+                count / len(groups),
+                {name: spearman(maps[name], found[name], inside, absolute=True) for name in maps},
+                {name: ssim(maps[name], found[name], inside) for name in maps},
+            )
+        )
+        progress(STEP, done / len(counts))
+    return stages
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Of one method's map to itself under randomised networks; means over stages, absolute values of correlations."""
+
+    spearman: float
+    ssim: float
+
+
+def upper_half_similarity(
+    subject: Subject, seed: int = 0, progress: ProgressCallback = silent
+) -> dict[str, Similarity]:
+    """How alike maps stay while the upper half of the layers becomes random, by method.
+
+    The mean over three stages: the top layer, the upper quarter and the upper half, each with its own random
+    parameters, because one draw says little: similarities scatter by 0.1 to 0.2 from draw to draw. A random network's
+    map that is constant has nothing in common with the original and counts as 0. NaN for a method whose original map
+    is constant.
+
+    Raises
+    ------
+    ValueError
+        If the subject cannot be explained again.
+    """
+    if subject.explain is None:
+        raise ValueError("this subject has no way to make maps again")
+    maps = {method: subject.maps[method] for method in subject.methods}
+    given = (subject.network, subject.image, subject.target, maps, subject.inside, subject.explain)
+    count = len(VERDICT_DEPTHS)
+    stages: list[Stage] = []
+
+    def part(number: int) -> ProgressCallback:
+        return lambda step, fraction: progress(step, (number + fraction) / count)
+
+    for number, depth in enumerate(VERDICT_DEPTHS):
+        stages += cascade(*given, (depth,), seed * count + number, part(number))
+
+    def mean(values: list[float]) -> float:
+        return float(np.mean([0.0 if math.isnan(value) else abs(value) for value in values]))
+
+    return {
+        method: Similarity(mean([s.spearman[method] for s in stages]), mean([s.ssim[method] for s in stages]))
+        if np.ptp(maps[method][subject.inside]) > 0
+        else Similarity(math.nan, math.nan)
+        for method in maps
+    }
+
+
+def check_randomisation(
+    subject: Subject, seed: int = 0, progress: ProgressCallback = silent, threshold: float = THRESHOLD
+) -> list[Verdict]:
+    """One verdict per method, from :func:`upper_half_similarity`."""
+    if subject.explain is None:
+        sentence = "The maps cannot be made again for another network, so this was not checked."
+        return [not_applicable(method, CHECK, sentence) for method in subject.methods]
+    found = upper_half_similarity(subject, seed, progress)
+    return [_verdict(method, similarity, threshold) for method, similarity in found.items()]
+
+
+def _verdict(method: str, found: Similarity, threshold: float) -> Verdict:
+    if math.isnan(found.spearman):
+        return not_applicable(method, CHECK, "The map is constant inside the brain: there is nothing to compare.")
+    passed = found.spearman < threshold
+    sentence = (
+        "While the upper half of the network's layers was replaced by random ones, step by step, the map's rank "
+        f"correlation with the original was {found.spearman:.2f} and its structural similarity {found.ssim:.2f} on "
+        "average: "
+    )
+    sentence += "it depends on what they learned." if passed else "it hardly depends on what they learned."
+    return judge(method, CHECK, found.spearman, threshold, passed, sentence)

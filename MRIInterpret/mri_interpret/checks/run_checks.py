@@ -1,0 +1,221 @@
+"""All checks by name and level, and their verdicts on one explained image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..images.volume import Array, Grid
+from ..progress import ProgressCallback, silent
+from .conservation import check_conservation
+from .faithfulness_checks import check_correlation, check_curves
+from .localisation import check_localisation
+from .neutral import template_neutral
+from .outside_brain import check_outside_brain
+from .random_logit import check_random_logit
+from .randomisation import CHECK as RANDOMISATION
+from .randomisation import check_randomisation
+from .stability import check_stability
+from .subject import Explain, Maps, Subject
+from .verdict import Verdict
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..attribution import Explainer, Method
+
+LEVELS = ("fast", "full")
+FINITE = "finite values"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the registry.
+
+    Attributes
+    ----------
+    name
+        For progress and lists.
+    level
+        "fast": run always. "full": run only when asked for, because it takes many passes through the network.
+    run
+        From subject, seed and progress to verdicts.
+    """
+
+    name: str
+    level: str
+    run: Callable[[Subject, int, ProgressCallback], list[Verdict]]
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("conservation", "fast", lambda subject, seed, progress: check_conservation(subject)),
+    Check("outside the brain", "fast", lambda subject, seed, progress: check_outside_brain(subject)),
+    Check("localisation", "fast", lambda subject, seed, progress: check_localisation(subject)),
+    Check("randomisation", "fast", lambda subject, seed, progress: check_randomisation(subject, seed, progress)),
+    Check("faithfulness", "fast", lambda subject, seed, progress: check_correlation(subject, seed, progress)),
+    Check("other class", "full", lambda subject, seed, progress: check_random_logit(subject, progress)),
+    Check("deletion, insertion", "full", lambda subject, seed, progress: check_curves(subject, seed, progress)),
+    Check("stability", "full", lambda subject, seed, progress: check_stability(subject, seed, progress)),
+)
+
+
+def run_checks(
+    level: str,
+    explainer: Explainer,
+    image: torch.Tensor,
+    maps: Maps,
+    *,
+    target: Sequence[float],
+    mask: Array,
+    labels: Array,
+    spacing: tuple[float, float, float] = (2.0, 2.0, 2.0),
+    methods: Sequence[str | Method] | None = None,
+    details: Mapping[str, Mapping[str, Any]] | None = None,
+    truth: Array | None = None,
+    affected: Sequence[int] = (),
+    device: str | None = None,
+    grid: Grid | None = None,
+    seed: int = 0,
+    progress: ProgressCallback = silent,
+) -> list[Verdict]:
+    """Check the maps of one image.
+
+    Parameters
+    ----------
+    level
+        "fast" (a few passes through the network) or "full".
+    explainer
+        Of the network that was explained.
+    image
+        (1, C, I, J, K), what the network saw.
+    maps
+        Raw relevance by method, (I, J, K); may hold "summary".
+    target
+        A weight for each logit.
+    mask, labels
+        Brain and atlas labels, (I, J, K).
+    spacing
+        Voxel size in mm.
+    methods
+        The methods as they were given to the explainer, if any was configured; their keys are those of ``maps``.
+    details
+        By method, from the attributions.
+    truth, affected
+        For simulated subjects: where the image was changed, and in which regions.
+    device
+        Where the network is asked and maps are made again; where the model is if left out. It is moved back.
+    grid
+        The model's grid in template space. With it, the template takes the place of what is taken out of the brain;
+        without it, the blurred brain.
+    seed
+        Of everything random.
+    progress
+        Told after each step; may raise :class:`~mri_interpret.errors.Cancelled`.
+
+    Returns
+    -------
+    list of Verdict
+        Sorted by method, in the order of ``maps``.
+
+    Raises
+    ------
+    ValueError
+        If the level is unknown or shapes differ.
+    """
+    from ..attribution.moved import Moved
+
+    again = methods if methods is not None else [name for name in maps if name != "summary"]
+    # Checks ask the network far more often than the explanation did: they must not be left on the CPU.
+    with Moved(explainer.model, device) as place:
+        subject = Subject(
+            network=explainer.model,
+            image=image.to(place),
+            target=target,
+            maps=maps,
+            mask=mask,
+            labels=labels,
+            spacing=spacing,
+            explain=explain_again(again, mask, labels, device),
+            details=details or {},
+            truth=truth,
+            affected=affected,
+            neutral=None if grid is None else template_neutral(image[0, 0].detach().cpu().numpy(), mask, grid),
+        )
+        return check_subject(level, subject, seed, progress)
+
+
+def check_subject(level: str, subject: Subject, seed: int = 0, progress: ProgressCallback = silent) -> list[Verdict]:
+    """Run every check of a level on a subject; see :func:`run_checks`."""
+    if level not in LEVELS:
+        raise ValueError(f"level must be one of {LEVELS}, not {level!r}")
+    names = tuple(subject.maps)
+    verdicts, subject = _set_aside(subject)
+    was_training = subject.network.training
+    subject.network.eval()
+    try:
+        for check in CHECKS:
+            if level == "full" or check.level == "fast":
+                verdicts += check.run(subject, seed, progress)
+    finally:
+        subject.network.train(was_training)
+    place = {name: index for index, name in enumerate(names)}
+    return sorted(verdicts, key=lambda verdict: place[verdict.method])
+
+
+def _set_aside(subject: Subject) -> tuple[list[Verdict], Subject]:
+    """Maps that hold no numbers fail at once; the other checks see the rest."""
+    verdicts, good = [], {}
+    for name, values in subject.maps.items():
+        broken = int(np.count_nonzero(~np.isfinite(values)))
+        if not broken:
+            good[name] = values
+            continue
+        sentence = f"{broken} voxels of the map are not finite numbers: the method failed on this model."
+        verdicts.append(Verdict(name, FINITE, broken, 0.0, "fail", sentence))
+    return verdicts, replace(subject, maps=good)
+
+
+def explain_again(methods: Sequence[str | Method], mask: Array, labels: Array, device: str | None = None) -> Explain:
+    """The function that makes maps for another network or image, with the methods as they were configured."""
+    from ..attribution.registry import resolve_methods
+
+    configured = resolve_methods(list(methods)) if methods else {}
+
+    def explain(network: Any, image: torch.Tensor, target: Sequence[float], names: Sequence[str]) -> Maps:
+        import torch
+
+        from ..attribution import Explainer
+
+        if not names:
+            return {}
+        wanted = [configured[name] for name in names]
+        found = Explainer(network).explain(
+            image,
+            target=list(target),
+            methods=wanted,
+            device=device,
+            brain_mask=torch.as_tensor(np.asarray(mask) > 0),
+            regions=torch.as_tensor(np.asarray(labels).astype(np.int64)),
+        )
+        arrays = (_array(one.map) for one in found.values())
+        return dict(zip(names, arrays, strict=True))
+
+    return explain
+
+
+def _array(values: torch.Tensor) -> NDArray[np.float32]:
+    array = values.detach().cpu().numpy().astype(np.float32)
+    return array.reshape(array.shape[-3:])
+
+
+def left_out(verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Methods that fail the randomisation check, with the reason: what the summary score leaves out."""
+    return {
+        verdict.method: f"its map hardly changes when the network's upper half becomes random ({verdict.value:.2f})"
+        for verdict in verdicts
+        if verdict.check == RANDOMISATION and verdict.verdict == "fail"
+    }

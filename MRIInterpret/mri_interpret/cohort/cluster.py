@@ -1,0 +1,203 @@
+"""Where the subjects run: worker processes here, threads here, a running dask scheduler, or Slurm jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..errors import UserError
+from .capacity import SUBJECT_BYTES, Capacity, free_memory, plan_workers, usable_cores, usable_gpus
+from .pinning import pin_worker
+
+_SLURM = {  # our words -> dask-jobqueue's
+    "queue": "queue",
+    "account": "account",
+    "cores": "cores",
+    "memory": "memory",
+    "walltime": "walltime",
+    "jobs": "",
+    "gpus": "",
+    "python": "python",
+}
+
+
+@dataclass(frozen=True)
+class Where:
+    """What the user asked for; at most one of ``scheduler`` and ``slurm``."""
+
+    workers: int | None = None
+    scheduler: str = ""  # "tcp://host:8786"
+    slurm: str = ""  # "queue=short,cores=2,memory=6GB,walltime=02:00:00,jobs=20"
+    threads: bool = False  # threads of this process instead of worker processes
+    device: str = "auto"
+    memory: int = SUBJECT_BYTES  # bytes that one subject takes
+    patience: float = 60.0  # seconds to wait for a scheduler or its first worker
+
+
+def local_capacity(where: Where, subjects: int) -> Capacity:
+    """How many workers this machine gets."""
+    gpus = usable_gpus(where.device)
+    return plan_workers(
+        where.workers, subjects, available=free_memory(), cores=usable_cores(), gpus=gpus, per_worker=where.memory
+    )
+
+
+@contextmanager
+def open_client(where: Where, capacity: Capacity | None, output: Path) -> Iterator[Any]:
+    """A dask client with workers that can do the work; closed with everything it started.
+
+    Parameters
+    ----------
+    where
+        Which cluster.
+    capacity
+        From :func:`local_capacity`, for the local ones.
+    output
+        Which every worker must see.
+
+    Raises
+    ------
+    UserError
+        If the scheduler cannot be reached, has no workers, or has workers that cannot do the work.
+    """
+    from distributed import Client
+
+    cluster = _cluster(where, capacity)
+    try:
+        try:
+            client = Client(cluster or where.scheduler, timeout=where.patience, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise UserError(
+                f"The scheduler {where.scheduler or 'of the local cluster'} cannot be reached "
+                f"({' '.join(str(error).split())[:120]}): check that dask-scheduler runs there, and the port."
+            ) from error
+        with client:
+            _check_workers(client, where, capacity, output)
+            yield client
+    finally:
+        if cluster is not None:
+            cluster.close()
+
+
+def _cluster(where: Where, capacity: Capacity | None) -> Any:
+    if where.scheduler:
+        return None
+    if where.slurm:
+        return _slurm_cluster(where.slurm, where.workers)
+    from distributed import LocalCluster
+
+    assert capacity is not None
+    processes = not where.threads
+    return LocalCluster(
+        n_workers=capacity.workers if processes else 1,
+        threads_per_worker=1 if processes else capacity.workers,
+        processes=processes,
+        memory_limit=capacity.memory * (1 if processes else capacity.workers),
+        dashboard_address=None,
+        host="127.0.0.1" if processes else None,
+        silence_logs=50,  # what a worker's end means is told by the run itself
+    )
+
+
+def slurm_options(text: str) -> dict[str, str]:
+    """ "queue=short,cores=2" as a dictionary.
+
+    Raises
+    ------
+    UserError
+        For an unknown word, or one without a value.
+    """
+    options = {}
+    for part in filter(None, (entry.strip() for entry in text.split(","))):
+        name, _, value = part.partition("=")
+        if name not in _SLURM or not value:
+            raise UserError(
+                f"--slurm does not understand '{part}': give {', '.join(f'{word}=...' for word in _SLURM)}."
+            )
+        options[name] = value
+    return options
+
+
+def _slurm_cluster(text: str, workers: int | None) -> Any:
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise UserError("--slurm needs dask-jobqueue: pip install 'mri-interpret[slurm]'.") from error
+
+    options = {"cores": "2", "memory": "6GB", "walltime": "04:00:00", "jobs": str(workers or 1)} | slurm_options(text)
+    extra = [f"--gres=gpu:{options['gpus']}"] if "gpus" in options else []
+    named: dict[str, Any] = {_SLURM[key]: value for key, value in options.items() if _SLURM[key]}
+    try:
+        cores, jobs = int(named.pop("cores")), int(options["jobs"])
+    except ValueError as error:
+        raise UserError("--slurm: cores and jobs are whole numbers.") from error
+    if shutil.which("sbatch") is None:
+        raise UserError(
+            "--slurm needs Slurm's command sbatch, which is not here: run this on a node that submits jobs."
+        )
+    try:
+        # One subject at a time and job: torch uses the job's cores by itself.
+        cluster = SLURMCluster(cores=1, job_cpu=cores, processes=1, job_extra_directives=extra, **named)
+        cluster.scale(jobs=jobs)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(f"Slurm does not take the jobs ({' '.join(str(error).split())[:160]}).") from error
+    return cluster
+
+
+def _check_workers(client: Any, where: Where, capacity: Capacity | None, output: Path) -> None:
+    source = where.scheduler or ("Slurm" if where.slurm else "the local cluster")
+    try:
+        client.wait_for_workers(1, timeout=where.patience)
+    except TimeoutError as error:
+        raise UserError(
+            f"No worker of {source} appeared within {where.patience:.0f} s: start some, and check their logs."
+        ) from error
+    output.mkdir(parents=True, exist_ok=True)
+    try:
+        found = client.run(_look_around, str(output))
+    except Exception as error:
+        raise UserError(
+            f"The workers of {source} cannot do the work ({' '.join(str(error).split())[:160]}): MRIInterpret "
+            f"{__version__} must be installed there."
+        ) from error
+    for address, (version, sees) in found.items():
+        if version != __version__:
+            raise UserError(
+                f"The worker {address} has MRIInterpret {version}, not {__version__}: install the same there."
+            )
+        if not sees:
+            raise UserError(f"The worker {address} does not see {output}: choose an output folder on a shared disk.")
+    if not where.threads:
+        client.register_plugin(
+            _preparation(where.device, capacity is not None)
+        )  # for workers that are there, come later, or are restarted
+
+
+def _look_around(output: str) -> tuple[str, bool]:
+    from .. import __version__ as there
+
+    return there, Path(output).is_dir()
+
+
+def _preparation(device: str, ours: bool) -> Any:
+    from distributed import WorkerPlugin
+
+    class Preparation(WorkerPlugin):  # type: ignore[misc]
+        """Pins the worker's device when it starts; ``ours`` are worker processes of this run, on this machine."""
+
+        name = "mri-interpret-preparation"
+
+        def setup(self, worker: Any) -> None:
+            if ours:  # a terminal sends Ctrl-C to all of its processes; the run itself ends its workers
+                with contextlib.suppress(ValueError):  # not in the main thread
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+            pin_worker(device)
+
+    return Preparation()

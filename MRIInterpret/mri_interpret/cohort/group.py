@@ -1,0 +1,211 @@
+"""The group results: tables, maps, figures and the page, in a folder that appears when all of it is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..atomic import write_bytes, write_text
+from ..drawing.canvas import Picture
+from ..progress import ProgressCallback, silent
+from ..report.jsonable import to_json
+from . import figures, regions
+from .correlations import covariate_correlations
+from .derivatives import write_tsv
+from .folders import completing
+from .map_stage import MapResults, make_maps
+from .page import cohort_page
+from .performance import Performance, confusion_table, measure, performance_table, predictions_table
+from .subjects import Outcome
+from .unit import Unit
+
+if TYPE_CHECKING:
+    from .planning import Plan
+
+TABLES, MAPS, PAGE = "Group tables", "Group maps", "Drawing the cohort's report"
+FOLDER = Path("group")
+
+
+def typical_group_seconds(plan: Plan) -> dict[str, float]:
+    """Typical seconds of the steps, for the time left."""
+    maps = len(plan.settings.methods) + 1
+    each = 0.01 if plan.options.correction == "max" else 0.5  # of a permutation
+    return {
+        TABLES: 3.0 + 0.05 * len(plan.cohort.subjects),
+        MAPS: maps * (8.0 + 0.1 * len(plan.cohort.subjects) + each * plan.options.permutations),
+        PAGE: 4.0,
+    }
+
+
+@dataclass(frozen=True)
+class GroupResults:
+    """What the page shows."""
+
+    plan: Plan
+    units: Sequence[Unit]
+    failures: Sequence[Outcome]
+    predictions: pd.DataFrame
+    performance: Performance | None
+    long: pd.DataFrame
+    means: pd.DataFrame
+    chosen: pd.DataFrame
+    named: pd.DataFrame
+    consistent: pd.DataFrame
+    correlations: pd.DataFrame
+    methods: dict[str, dict[str, Any]]  # name -> title, signed, units; "summary" included
+    left_out: tuple[str, ...] = ()  # methods without a part in the summary score
+    maps: dict[str, MapResults] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
+
+
+def write_group(
+    plan: Plan, units: Sequence[Unit], failures: Sequence[Outcome] = (), progress: ProgressCallback = silent
+) -> dict[str, Path]:
+    """Compute and write all group results from the complete subjects.
+
+    Parameters
+    ----------
+    plan
+        What was run.
+    units
+        Complete subjects, in the table's order; at least one.
+    failures
+        For the page.
+    progress
+        May raise to cancel: the group results of an earlier run then stay.
+
+    Returns
+    -------
+    dict
+        "report", "predictions", "folder".
+    """
+    progress(TABLES, 0.0)
+    results = _tables(plan, units, failures)
+    progress(TABLES, 1.0)
+    with completing(plan.output, FOLDER) as aside:
+        _write_tables(results, aside)
+        total = len(results.methods)
+        for done, (name, about) in enumerate(results.methods.items()):
+            base = done / total
+
+            def told(fraction: float, base: float = base) -> None:
+                progress(MAPS, min(0.999, base + fraction / total))
+
+            results.maps[name] = make_maps(plan, units, name, about, aside / "maps" / name, told)
+        progress(MAPS, 1.0)
+        progress(PAGE, 0.0)
+        results.pictures.update(figures.charts(results))
+        for name, picture in _all_pictures(results).items():
+            suffix = ".svg" if picture.mime == "image/svg+xml" else ".webp"
+            write_bytes(aside / "figures" / f"{name}{suffix}", picture.data)
+        write_text(aside / "group.json", to_json(_record(results)))
+        page = cohort_page(results)
+    write_text(plan.output / "report.html", page)
+    progress(PAGE, 1.0)
+    folder = plan.output / FOLDER
+    return {"report": plan.output / "report.html", "predictions": folder / "predictions.csv", "folder": folder}
+
+
+def _tables(plan: Plan, units: Sequence[Unit], failures: Sequence[Outcome]) -> GroupResults:
+    classes = plan.cohort.classes
+    predictions = predictions_table(units, classes)
+    long = regions.long_table(units)
+    left_out = _left_out(units)
+    chosen = regions.selection(long, left_out)
+    methods = dict(units[0].record["methods"])
+    methods["summary"] = {"title": "Summary score", "signed": False, "units": "0 to 1"}
+    return GroupResults(
+        plan,
+        units,
+        failures,
+        predictions,
+        measure(predictions, classes),
+        long,
+        regions.group_means(long),
+        chosen,
+        regions.most_named(chosen),
+        regions.consistency(long),
+        covariate_correlations(long, units, plan.cohort.covariates),
+        methods,
+        left_out,
+    )
+
+
+def _left_out(units: Sequence[Unit]) -> tuple[str, ...]:
+    """Methods that have no part in the summary score of any subject: the model's metadata says so."""
+    found: list[set[str]] = []
+    for unit in units:
+        record = json.loads(unit.file("provenance").read_text(encoding="utf-8"))
+        found.append(set(record["parameters"]["summary"]["left_out"]))
+    return tuple(name for name in units[0].record["methods"] if all(name in out for out in found))
+
+
+def _write_tables(results: GroupResults, folder: Path) -> None:
+    frames = {
+        "predictions": results.predictions,
+        "regions_long": results.long,
+        "regions_wide": regions.wide_table(results.long),
+        "region_means": results.means,
+        "region_selection": results.chosen,
+        "top_regions": results.named,
+        "consistency": results.consistent,
+        "correlations": results.correlations,
+    }
+    if results.performance is not None:
+        frames["confusion"] = confusion_table(results.performance)
+        frames["performance"] = performance_table(results.performance)
+        frames["calibration"] = results.performance.calibration
+        frames["roc"] = pd.concat(
+            [
+                pd.DataFrame(
+                    {
+                        "class": curve.name,
+                        "false_positive_rate": curve.false_positive_rate,
+                        "true_positive_rate": curve.true_positive_rate,
+                    }
+                )
+                for curve in results.performance.curves
+            ]
+            or [pd.DataFrame(columns=["class", "false_positive_rate", "true_positive_rate"])],
+            ignore_index=True,
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in frames.items():
+        # CSV, because spreadsheets open it; what other BIDS tools read lies in the subjects' folders.
+        write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    write_tsv(results.predictions, folder / "predictions.tsv")
+
+
+def _all_pictures(results: GroupResults) -> dict[str, Picture]:
+    maps = {
+        f"{name}_{kind}": picture for name, found in results.maps.items() for kind, picture in found.pictures.items()
+    }
+    return {**results.pictures, **maps}
+
+
+def _record(results: GroupResults) -> dict[str, Any]:
+    """What a program needs to find and show the group maps, such as the scene."""
+    plan = results.plan
+    return {
+        "model": {"name": plan.model.name, "version": plan.model.version, "hash": plan.model.hash},
+        "banner": plan.model.banner,
+        "classes": list(plan.cohort.classes),
+        "target": plan.settings.target,
+        "contrast": list(plan.contrast),
+        "subjects": len(results.units),
+        "failed": [outcome.name for outcome in results.failures],
+        "notes": list(plan.notes),
+        "methods": results.methods,
+        "maps": {
+            name: {"sets": found.sizes, "files": found.files, "difference": found.difference}
+            for name, found in results.maps.items()
+        },
+        "balanced_accuracy": None if results.performance is None else results.performance.balanced_accuracy.value,
+        "mean_seconds": float(np.mean(results.predictions["seconds"])),
+    }

@@ -1,0 +1,193 @@
+"""One method's group maps: computed, written as NIfTI, tested, and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..drawing.canvas import Picture
+from ..images.volume import Grid, Volume
+from ..images.writing import save_nifti
+from .bids import label
+from .difference import LEAST, Difference, permutation_difference
+from .group_maps import GroupMap, group_maps, masked_reader, memberships, on_grid, set_name, template_brain
+from .map_figures import difference_picture, sets_picture
+from .unit import Unit
+
+if TYPE_CHECKING:
+    from .planning import Plan
+
+
+@dataclass(frozen=True)
+class MapResults:
+    """What is told of one method's group maps."""
+
+    sizes: dict[str, int]  # set of subjects -> how many
+    files: dict[str, str]  # "true-AD_mean" -> path within the group folder
+    difference: dict[str, Any]  # facts of the test, or {"reason": why there is none}
+    pictures: dict[str, Picture]  # "groups", "difference", "cells", "medians"
+
+
+def make_maps(
+    plan: Plan,
+    units: Sequence[Unit],
+    method: str,
+    about: Mapping[str, Any],
+    folder: Path,
+    progress: Callable[[float], None],
+) -> MapResults:
+    """Group maps of one method (or "summary").
+
+    Parameters
+    ----------
+    plan, units
+        What was run, and what is complete.
+    method, about
+        The method's name, and its title, signed and units.
+    folder
+        Where the NIfTI files go: group/maps/<method>, in its place aside.
+    progress
+        Told the share done.
+    """
+    grid = plan.grid
+    inside = template_brain(grid)
+    groups = [unit.subject.group for unit in units]
+    members = memberships(groups, [unit.predicted for unit in units], plan.cohort.classes)
+    read = masked_reader([unit.file(f"template/{method}") for unit in units], grid, inside)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = group_maps(read, members, len(units), folder, on_subject=lambda done: progress(0.4 * done / len(units)))
+    progress(0.5)
+    files = _write(found, inside, grid, folder, method)
+    volumes = {
+        (name, kind): on_grid(getattr(entry, kind), inside, grid, name)
+        for name, entry in found.items()
+        for kind in ("mean", "median")
+    }
+    tested = _test(plan, units, read, inside, folder, lambda fraction: progress(0.5 + 0.3 * fraction))
+    pictures = _draw(plan, found, volumes, tested, inside, about)
+    facts: dict[str, Any] = tested if isinstance(tested, dict) else {}
+    if isinstance(tested, Difference):
+        first, second = plan.contrast
+        pair = f"{label(first)}-minus-{label(second)}"
+        change = volumes[set_name(first), "mean"].array - volumes[set_name(second), "mean"].array
+        tests = {"difference": Volume(change, grid.affine), "t": tested.t, "logp": tested.logp}
+        if tested.enhancement is not None:
+            tests["tfce"] = tested.enhancement
+        for name, volume in tests.items():
+            path = folder / f"{pair}_{name}.nii.gz"
+            save_nifti(volume, path, space="mni", description=f"MRIInterpret {method} {first}-{second} {name}")
+            files[f"{pair}_{name}"] = f"maps/{method}/{path.name}"
+        facts = {
+            "n": list(tested.n),
+            "permutations": tested.permutations,
+            "significant_voxels": tested.significant,
+            "voxel_mm": float(tested.t.grid.spacing[0]),
+            "correction": tested.correction,
+            ("critical_t" if tested.correction == "max" else "critical_tfce"): tested.threshold,
+            "largest_t": float(tested.t.array.max()),
+            "smallest_t": float(tested.t.array.min()),
+            "adjusted_for": list(plan.options.adjust),
+        }
+    progress(1.0)
+    return MapResults({name: entry.n for name, entry in found.items()}, files, facts, pictures)
+
+
+def _write(
+    found: Mapping[str, GroupMap], inside: NDArray[np.bool_], grid: Grid, folder: Path, method: str
+) -> dict[str, str]:
+    files = {}
+    for name, entry in found.items():
+        for kind in ("mean", "median"):
+            path = folder / f"{name}_{kind}.nii.gz"
+            about = f"MRIInterpret {method} {name} {kind}, n={entry.n}"
+            save_nifti(on_grid(getattr(entry, kind), inside, grid), path, space="mni", description=about)
+            files[f"{name}_{kind}"] = f"maps/{method}/{path.name}"
+    return files
+
+
+def _test(
+    plan: Plan,
+    units: Sequence[Unit],
+    read: Any,
+    inside: NDArray[np.bool_],
+    folder: Path,
+    progress: Callable[[float], None],
+) -> Difference | dict[str, Any]:
+    """The test of the contrast's two groups, or the reason why there is none."""
+    first, second = ([i for i, unit in enumerate(units) if unit.subject.group == name] for name in plan.contrast)
+    if plan.contrast[0] == plan.contrast[1] or not first or not second:
+        return {"reason": f"There are no {plan.contrast[0]} and {plan.contrast[1]} subjects to compare."}
+    if not plan.options.permutations:
+        return {"reason": "The test was left out (--permutations 0)."}
+    if min(len(first), len(second)) < LEAST:
+        return {
+            "reason": f"{len(first)} {plan.contrast[0]} and {len(second)} {plan.contrast[1]} subjects are too few for "
+            f"a test: at least {LEAST} of each are needed."
+        }
+    confounds = confound_matrix([units[i] for i in (*first, *second)], plan.options.adjust)
+    return permutation_difference(
+        read, first, second, inside, plan.grid, folder, confounds=confounds, permutations=plan.options.permutations,
+        correction=plan.options.correction, progress=progress,
+    )  # fmt: skip
+
+
+def confound_matrix(units: Sequence[Unit], names: Sequence[str]) -> NDArray[np.float64] | None:
+    """Covariates as columns: numbers centred, words as one 0/1 column per kind but the first; None without names."""
+    columns: list[NDArray[np.float64]] = []
+    for name in names:
+        values = [unit.subject.covariates[name] for unit in units]
+        if all(isinstance(value, int | float) for value in values):
+            numbers = np.array(values, dtype=np.float64)
+            columns.append(numbers - numbers.mean())
+        else:
+            kinds = sorted({str(value) for value in values})
+            columns += [np.array([str(value) == kind for value in values], dtype=np.float64) for kind in kinds[1:]]
+    varying = [column for column in columns if np.ptp(column) > 0]
+    return np.stack(varying, axis=1) if varying else None
+
+
+def _draw(
+    plan: Plan,
+    found: Mapping[str, GroupMap],
+    volumes: Mapping[tuple[str, str], Volume],
+    tested: Difference | dict[str, Any],
+    inside: NDArray[np.bool_],
+    about: Mapping[str, Any],
+) -> dict[str, Picture]:
+    brain = Volume(inside.astype(np.uint8), plan.grid.affine, "template brain")
+    sizes = {name: entry.n for name, entry in found.items()}
+    true = [name for name in found if name.startswith("true-") and "_" not in name]
+    predicted = [name for name in found if name.startswith("predicted-")]
+    cells = [name for name in found if "_predicted-" in name]
+
+    def rows(names: Sequence[str], kind: str) -> list[tuple[str, Volume]]:
+        return [(words(name, sizes[name]), volumes[name, kind]) for name in names]
+
+    pictures = {"groups": sets_picture(rows(true or predicted, "mean"), brain, about, "mean")}
+    pictures["medians"] = sets_picture(rows(true or predicted, "median"), brain, about, "median")
+    if true:
+        pictures["cells"] = sets_picture(rows([*predicted, *cells], "mean"), brain, about, "mean")
+    if isinstance(tested, Difference):
+        first, second = plan.contrast
+        a, b = volumes[set_name(first), "mean"], volumes[set_name(second), "mean"]
+        pictures["difference"] = difference_picture(
+            a.with_array(a.array - b.array), tested, brain, about, first, second
+        )
+    return pictures
+
+
+@lru_cache(maxsize=256)
+def words(name: str, n: int) -> str:
+    """A set of subjects for people: "AD called CN (n = 4)"."""
+    parts = dict(part.split("-", 1) for part in name.split("_"))
+    if len(parts) == 2:
+        text = f"{parts['true']} called {parts['predicted']}"
+    else:
+        text = parts["true"] if "true" in parts else f"called {parts['predicted']}"
+    return f"{text} (n = {n})"

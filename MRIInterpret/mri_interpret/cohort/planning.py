@@ -1,0 +1,187 @@
+"""From a table and options to a plan: who is run, who is complete already, on how many workers. Nothing is computed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..anatomy.atlas import load_atlas
+from ..attribution.registry import PANEL
+from ..errors import UserError
+from ..explanation.explanation import ModelInfo
+from ..explanation.job import choose_device, model_info
+from ..images.volume import Grid
+from ..models.registry import DEFAULT_MODEL, find_model
+from ..models.targets import parse_target
+from ..preprocessing.pipeline import check_space
+from .capacity import Capacity
+from .cluster import Where, local_capacity
+from .difference import CORRECTIONS, PERMUTATIONS
+from .subjects import Job, Settings
+from .table import read_table
+from .unit import Unit, input_hash, read_unit, subject_key
+from .validation import Cohort, InvalidTable, read_cohort
+
+_MAP_BYTES = 16 * 2**20  # a map on both grids with its sidecars, compressed: about this at 1 mm
+_PAGE_BYTES = 1 * 2**20
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose. Empty strings stand for the default."""
+
+    model: str = ""
+    methods: tuple[str, ...] = PANEL
+    target: str = ""  # AD-CN where the model has both: group maps need one contrast for all subjects
+    mask: str = "auto"
+    space: str = "auto"
+    atlas: tuple[str, str] | None = None
+    native: bool = True
+    pages: bool = True
+    cache: bool = True
+    force: bool = False
+    bids_root: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)  # role -> column of the table
+    groups: Mapping[str, str] = field(default_factory=dict)  # word in the table -> class of the model
+    adjust: tuple[str, ...] = ()  # covariates that the group difference is adjusted for
+    permutations: int = PERMUTATIONS  # 0: no test
+    correction: str = "max"  # one of difference.CORRECTIONS
+    where: Where = field(default_factory=Where)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run does, decided."""
+
+    output: Path
+    options: Options
+    settings: Settings
+    cohort: Cohort
+    model: ModelInfo
+    grid: Grid
+    contrast: tuple[str, str]  # the two groups whose maps are compared
+    keys: dict[str, str]  # subject's name -> key
+    jobs: tuple[Job, ...]  # to be run
+    complete: tuple[Unit, ...]  # done before and unchanged
+    capacity: Capacity | None  # of this machine; None where the work runs elsewhere
+    notes: tuple[str, ...]
+
+    def units(self) -> list[Unit]:
+        """Complete subjects, as they lie on the disk now, in the table's order."""
+        found = (read_unit(self.output, subject, self.keys[subject.name]) for subject in self.cohort.subjects)
+        return [unit for unit in found if unit is not None]
+
+
+def make_plan(table: str | Path, output: str | Path, options: Options | None = None) -> Plan:
+    """Check everything that can be checked, and decide what is to be done.
+
+    Parameters
+    ----------
+    table
+        A participants table (CSV, TSV), or a BIDS root that holds participants.tsv.
+    output
+        Where results go; complete subjects in it are kept.
+    options
+        The user's choices.
+
+    Raises
+    ------
+    InvalidTable
+        With every problem of the table.
+    UserError
+        For anything else that is wrong.
+    """
+    options = options or Options()
+    output = Path(output).expanduser().resolve()
+    where = options.where
+    if where.scheduler and where.slurm:
+        raise UserError("--scheduler and --slurm are two places to run: give one of them.")
+    if options.permutations < 0:
+        raise UserError("The number of permutations must not be negative: give 0 to leave the test out.")
+    if options.correction not in CORRECTIONS:
+        raise UserError(f"The correction '{options.correction}' is not known: give one of {', '.join(CORRECTIONS)}.")
+    if not options.methods:
+        raise UserError("No attribution method was chosen: choose at least one.")
+    check_space(options.space)
+    if not (where.scheduler or where.slurm):  # elsewhere, the workers know what they have
+        choose_device(where.device)
+    if options.atlas:
+        load_atlas(*options.atlas)  # what is wrong with it is told once, not by every subject
+    bundle = find_model(options.model or DEFAULT_MODEL)
+    classes = bundle.metadata.classes
+    contrast = ("AD", "CN") if {"AD", "CN"} <= set(classes) else (classes[-1], classes[0])
+    target = options.target or (f"{contrast[0]}-{contrast[1]}" if len(classes) > 1 else "predicted")
+    if target.strip().lower() != "predicted":
+        parse_target(target, classes, dict.fromkeys(classes, 0.0))
+    cohort = read_cohort(
+        read_table(Path(table).expanduser(), dict(options.columns)),
+        classes,
+        bids_root=options.bids_root,
+        group_map=_checked_groups(options.groups, classes),
+    )
+    _check_adjustment(options.adjust, cohort)
+    mask = options.mask if options.mask in ("auto", "none") else str(Path(options.mask).expanduser().resolve())
+    settings = Settings(options.methods, target, mask, options.space, options.atlas, options.native, options.pages)
+    model = (bundle.hash, input_hash(bundle.path / "configs" / "metadata.json"))
+    keys, jobs, complete = {}, [], []
+    for subject in cohort.subjects:
+        scan_hash = input_hash(subject.scan)
+        key = keys[subject.name] = subject_key(scan_hash, subject, settings, model)
+        unit = None if options.force else read_unit(output, subject, key)
+        if unit is not None:
+            complete.append(unit)
+            continue
+        jobs.append(
+            Job(subject, settings, output, key, scan_hash, bundle.path.resolve(), bundle.hash, where.device,
+                cache=options.cache)
+        )  # fmt: skip
+    capacity = None
+    notes = [*cohort.notes]
+    if target.strip().lower() == "predicted" and len(classes) > 1:
+        notes.append(
+            "Each map explains the class predicted for its subject, so maps of different groups answer different "
+            "questions: compare groups with one contrast, such as the default."
+        )
+    if jobs and not (where.scheduler or where.slurm):
+        capacity = local_capacity(where, len(jobs))
+        notes += [capacity.note] if capacity.note else []
+    notes += _disk_note(output, len(jobs), settings)
+    threaded = tuple(Job(**{**job.__dict__, "threads": capacity.threads}) if capacity else job for job in jobs)
+    return Plan(
+        output, options, settings, cohort, model_info(bundle), bundle.metadata.grid, contrast, keys, threaded,
+        tuple(complete), capacity, tuple(notes),
+    )  # fmt: skip
+
+
+def _checked_groups(groups: Mapping[str, str], classes: tuple[str, ...]) -> Mapping[str, str]:
+    for word, name in groups.items():
+        if name not in classes:
+            raise UserError(f"--groups {word}={name}: the model has no class '{name}' (it has {', '.join(classes)}).")
+    return groups
+
+
+def _check_adjustment(names: tuple[str, ...], cohort: Cohort) -> None:
+    for name in names:
+        if name not in cohort.covariates:
+            known = ", ".join(cohort.covariates) or "none"
+            raise UserError(f"--adjust {name}: the table has no such covariate (it has: {known}).")
+        lacking = [subject.name for subject in cohort.subjects if name not in subject.covariates]
+        if lacking:
+            raise InvalidTable(
+                cohort.table, [f"{len(lacking)} subjects have no {name} to adjust for, the first is {lacking[0]}."]
+            )
+
+
+def _disk_note(output: Path, jobs: int, settings: Settings) -> list[str]:
+    """A warning where the output will probably not fit. A wrong estimate must not forbid a run, so it is no error."""
+    place = output
+    while not place.exists():
+        place = place.parent
+    maps = len(settings.methods) + 2
+    need = jobs * (maps * _MAP_BYTES * (1 if settings.native else 0.25) + (_PAGE_BYTES if settings.pages else 0))
+    free = shutil.disk_usage(place).free
+    if need <= free:
+        return []
+    return [f"About {need / 2**30:.1f} GiB will be written and {free / 2**30:.1f} GiB are free in {place}."]

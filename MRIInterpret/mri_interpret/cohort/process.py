@@ -1,0 +1,146 @@
+"""One subject from scan to complete folder. Runs in a worker; never raises for what is wrong with the subject."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import gc
+import sys
+import threading
+import time
+import traceback
+from functools import lru_cache
+from pathlib import Path
+
+from ..anatomy.atlas import Atlas, load_atlas, load_default_atlas
+from ..errors import Cancelled, UserError
+from ..models.bundle import ModelBundle, load_bundle
+from ..preprocessing.cache import PreprocessingCache
+from .derivatives import write_derivatives
+from .folders import completing
+from .subjects import Job, Outcome
+from .unit import forget_failure, note_failure, write_record
+
+_FULL = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC, errno.EFBIG)
+STOP = threading.Event()  # asks the subjects of this process to stop, where workers are threads
+
+
+def process_subject(job: Job) -> Outcome:
+    """Explain a subject and write its folder, or note why that failed."""
+    name = job.subject.name
+    start = time.monotonic()
+    trace = ""
+    full = False
+    _release_memory()
+    try:
+        _explain_and_write(job)
+        reason = ""
+    except Cancelled:
+        raise
+    except UserError as error:
+        reason, full = str(error), disk_is_full(error)
+    except MemoryError:
+        reason = "The memory did not suffice: start fewer workers, or give a scan with fewer voxels."
+    except OSError as error:
+        full = disk_is_full(error)
+        reason = f"Cannot write into {job.output}: {error.strerror or error}."
+    except Exception as error:
+        trace = traceback.format_exc()
+        reason = f"Unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    if full:
+        # The next subject would fail for the same reason; the run stops, and a rerun begins with this one.
+        return Outcome(name, time.monotonic() - start, reason, disk_full=True)
+    if reason:
+        note_failure(job.output, name, reason, trace)
+    else:
+        forget_failure(job.output, name)
+    return Outcome(name, time.monotonic() - start, reason, peak_memory=_peak_memory())
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error, or what led to it, is a full disk or quota."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _explain_and_write(job: Job) -> None:
+    from ..explanation.job import choose_device, explain_scan
+
+    subject, settings = job.subject, job.settings
+    if job.threads:
+        import torch
+
+        torch.set_num_threads(job.threads)
+    bundle = _bundle(job.model, job.model_hash)
+    started = time.monotonic()
+    explanation = explain_scan(
+        subject.scan,
+        model=bundle,
+        methods=settings.methods,
+        target=settings.target,
+        device=choose_device(job.device),
+        mask=subject.mask or settings.mask,
+        space=settings.space,
+        atlas=_atlas(settings.atlas),
+        cache=PreprocessingCache(enabled=job.cache),
+        progress=_checked,
+    )
+    explained = time.monotonic()
+    with completing(job.output, subject.folder) as aside:
+        files = write_derivatives(explanation, aside, subject.name, native=settings.native, page=settings.pages)
+        content = {
+            "scan": str(subject.scan),
+            "scan_sha256": job.scan_hash,
+            "model_sha256": job.model_hash,
+            "prediction": {
+                "predicted": explanation.prediction.predicted,
+                "probabilities": explanation.prediction.probabilities,
+                "logits": explanation.prediction.logits,
+            },
+            "target": {"name": explanation.target.name, "value": explanation.target.value},
+            "methods": {
+                name: {"title": entry.title, "signed": entry.signed, "units": entry.units}
+                for name, entry in explanation.maps.items()
+            },
+            "registration": explanation.registration.verdict,
+            "warnings": list(explanation.warnings),
+            "seconds": {"explaining": explained - started, "writing": time.monotonic() - explained},
+            "peak_memory_bytes": _peak_memory(),
+        }
+        write_record(aside, subject, job.key, content, files)
+
+
+def _release_memory() -> None:
+    """Give back what the subject before left: figures are cycles, and the allocator keeps the pages of freed maps."""
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # other C libraries than glibc have no malloc_trim
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _checked(step: str, fraction: float) -> None:
+    if STOP.is_set():
+        raise Cancelled(step)
+
+
+@lru_cache(maxsize=1)
+def _bundle(path: Path, expected: str) -> ModelBundle:
+    bundle = load_bundle(path)
+    if bundle.hash != expected:
+        raise UserError(f"The weights in {path} on this worker are not those that the run was planned with.")
+    return bundle
+
+
+@lru_cache(maxsize=1)
+def _atlas(named: tuple[str, str] | None) -> Atlas:
+    return load_atlas(*named) if named else load_default_atlas()
+
+
+def _peak_memory() -> int:
+    from ..explanation.provenance import peak_memory
+
+    return peak_memory() or 0

@@ -1,0 +1,119 @@
+"""The cohort's main job: plan, run every subject that is not complete, then the group results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import UserError
+from ..progress import ProgressCallback, silent
+from . import cluster
+from .derivatives import write_dataset, write_tsv
+from .folders import locked, sweep
+from .group import typical_group_seconds, write_group
+from .planning import Plan
+from .runner import STEP, run_jobs
+from .subjects import Outcome
+from .tally import Tally
+
+__all__ = ["CohortResult", "run_cohort", "typical_seconds"]
+
+
+@dataclass(frozen=True)
+class CohortResult:
+    """What a run did."""
+
+    output: Path
+    done: int  # subjects explained now
+    skipped: int  # complete before
+    failures: tuple[Outcome, ...]
+    files: dict[str, Path]  # "report", "predictions", ...; empty if no subject is complete
+
+    @property
+    def sound(self) -> bool:
+        """Whether every subject of the table is complete."""
+        return not self.failures
+
+
+def typical_seconds(plan: Plan) -> dict[str, float]:
+    """Steps of the run with typical durations, for :class:`~mri_interpret.progress.StepClock`."""
+    workers = plan.capacity.workers if plan.capacity else 1
+    return {STEP: 15.0 * len(plan.jobs) / workers} | typical_group_seconds(plan)
+
+
+def run_cohort(
+    plan: Plan,
+    progress: ProgressCallback = silent,
+    on_subject: Callable[[Tally], None] = lambda tally: None,
+) -> CohortResult:
+    """Run a plan.
+
+    Parameters
+    ----------
+    plan
+        From :func:`planning.make_plan`.
+    progress
+        Told about each step; may raise :class:`~mri_interpret.errors.Cancelled`. Subjects that were complete then
+        stay complete, and the same plan made again goes on with the others.
+    on_subject
+        Called after each subject with the counts so far.
+
+    Returns
+    -------
+    CohortResult
+        Subjects that failed are in it, with reasons; they are no error of the run.
+
+    Raises
+    ------
+    UserError
+        If another run holds the output folder, no scheduler or worker is there, or the disk is full.
+    """
+    output = plan.output
+    with locked(output):
+        sweep(output)
+        write_dataset(output, sorted({str(plan.cohort.table.parent)}))
+        _write_participants(plan)
+        tally = Tally(len(plan.jobs), len(plan.complete))
+        if plan.jobs:
+            with cluster.open_client(plan.options.where, plan.capacity, output) as client:
+                run_jobs(plan.jobs, client, tally=tally, progress=progress, on_subject=on_subject)
+            sweep(output)
+        failures = tuple(tally.failures)
+        _write_failures(output, failures)
+        units = plan.units()
+        files = write_group(plan, units, failures, progress) if units else {}
+    if not units:
+        raise UserError(
+            f"No subject could be explained. {failures[0].name}: {failures[0].reason} All reasons are in "
+            f"{output / 'failures.tsv'}."
+        )
+    return CohortResult(output, len(tally.done) - len(failures), len(plan.complete), failures, files)
+
+
+def _write_participants(plan: Plan) -> None:
+    """The table as BIDS wants it, with the groups as the model knows them."""
+    rows = [
+        {
+            "participant_id": f"sub-{subject.id}",
+            "session_id": f"ses-{subject.session}" if subject.session else None,
+            "group": subject.group or None,
+            **{name: subject.covariates.get(name) for name in plan.cohort.covariates},
+        }
+        for subject in plan.cohort.subjects
+    ]
+    frame = pd.DataFrame(rows)
+    if frame["session_id"].isna().all():
+        frame = frame.drop(columns="session_id")
+    write_tsv(frame, plan.output / "participants.tsv")
+
+
+def _write_failures(output: Path, failures: tuple[Outcome, ...]) -> None:
+    path = output / "failures.tsv"
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    rows = [{"subject": outcome.name, "reason": outcome.reason} for outcome in failures]
+    write_tsv(pd.DataFrame(rows), path)

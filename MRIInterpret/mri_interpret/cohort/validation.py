@@ -1,0 +1,196 @@
+"""The pass before anything runs: rows to subjects, and everything that is wrong with the table, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UserError
+from ..images.reading import ITK_SUFFIXES, NIBABEL_SUFFIXES
+from . import bids
+from .subjects import UNKNOWN, Subject
+from .table import Table
+
+
+class InvalidTable(UserError):
+    """All problems of a table in one error; ``problems`` holds a sentence for each."""
+
+    def __init__(self, table: Path, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(f"{table.name} has {count}, so nothing was run. " + " ".join(problems))
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Subjects that can be run."""
+
+    table: Path
+    subjects: tuple[Subject, ...]
+    classes: tuple[str, ...]  # of the model
+    covariates: tuple[str, ...]  # columns of the table
+    notes: tuple[str, ...] = ()  # what a reader of the results should know about the table
+
+
+def read_cohort(
+    table: Table,
+    classes: Sequence[str],
+    *,
+    bids_root: Path | None = None,
+    group_map: Mapping[str, str] | None = None,
+) -> Cohort:
+    """Turn a table into subjects.
+
+    Parameters
+    ----------
+    table
+        As read.
+    classes
+        The model's classes; a group must be one of them.
+    bids_root
+        Where T1w images are looked for if the table has no column of paths; the table's own folder if left out.
+    group_map
+        The table's word for a group to the model's class.
+
+    Raises
+    ------
+    InvalidTable
+        With every problem found: missing files, unreadable headers, subjects named twice, unknown groups.
+    """
+    problems: list[str] = []
+    subjects: list[Subject] = []
+    root = bids_root or table.path.parent
+    seen: dict[str, int] = {}
+    for line, row in zip(table.lines, table.rows, strict=True):
+        where = f"Line {line}"
+        identity = bids.subject_label(table.value(row, "subject"))
+        session = bids.session_label(table.value(row, "session"))
+        if not identity:
+            problems.append(f"{where}: the subject has no name with letters or digits.")
+            continue
+        where += f" (sub-{identity})"
+        group = _group(table.value(row, "group"), classes, group_map or {}, where, problems)
+        scan = _scan(table, row, root, identity, session, where, problems)
+        mask = _mask(table, row, where, problems)
+        covariates = {name: table.number(row[name]) for name in table.covariates if row[name]}
+        subject = Subject(identity, scan or Path(), group, session, mask, covariates)
+        if subject.name in seen:
+            problems.append(
+                f"{where}: {subject.name} stands on line {seen[subject.name]} already: give each row its own "
+                "participant_id, or name the sessions in a column session_id."
+            )
+        seen.setdefault(subject.name, line)
+        if scan is not None:
+            problems.extend(_check_header(scan, where))
+            subjects.append(subject)
+    if problems:
+        raise InvalidTable(table.path, problems)
+    return Cohort(table.path, tuple(subjects), tuple(classes), table.covariates, tuple(_notes(subjects, classes)))
+
+
+def _group(text: str, classes: Sequence[str], group_map: Mapping[str, str], where: str, problems: list[str]) -> str:
+    if not text:
+        return UNKNOWN
+    known = {name.lower(): name for name in classes} | {
+        key.lower(): value for key, value in group_map.items() if value in classes
+    }
+    found = known.get(text.lower())
+    if found is None:
+        problems.append(
+            f"{where}: the group '{text}' is not among the model's classes ({', '.join(classes)}): "
+            f"correct it, leave it empty, or say what it stands for with --groups {text}={classes[0]}."
+        )
+    return found or UNKNOWN
+
+
+def _scan(
+    table: Table, row: Mapping[str, str], root: Path, identity: str, session: str, where: str, problems: list[str]
+) -> Path | None:
+    text = row.get(table.roles.get("scan", ""), "")
+    if text:
+        path = _beside(table, text)
+        if path.exists():
+            return path
+        problems.append(f"{where}: {path} does not exist: paths are taken from the table's folder.")
+        return None
+    found = bids.find_t1w(root, identity, session)
+    if len(found) == 1:
+        return found[0].resolve()
+    if not found:
+        folder = root / f"sub-{identity}" / (f"ses-{session}" if session else "")
+        problems.append(f"{where}: no T1w image lies in {folder}: name it in a column 'path', or give --bids-root.")
+    else:
+        names = ", ".join(path.name for path in found)
+        problems.append(f"{where}: there are {len(found)} T1w images ({names}): name one in a column 'path'.")
+    return None
+
+
+def _mask(table: Table, row: Mapping[str, str], where: str, problems: list[str]) -> Path | None:
+    text = row.get(table.roles.get("mask", ""), "")
+    if not text:
+        return None
+    path = _beside(table, text)
+    if path.exists():
+        return path
+    problems.append(f"{where}: the mask {path} does not exist.")
+    return None
+
+
+def _beside(table: Table, text: str) -> Path:
+    """A path of the table; relative ones belong to the table's folder, wherever the command is run."""
+    path = Path(text).expanduser()
+    return (path if path.is_absolute() else table.path.parent / path).resolve()
+
+
+def _check_header(path: Path, where: str) -> list[str]:
+    """What the header alone tells, without reading voxels."""
+    if path.is_dir():
+        return [] if any(path.iterdir()) else [f"{where}: the folder {path} is empty."]
+    name = path.name.lower()
+    if path.stat().st_size == 0:
+        return [f"{where}: {path} is empty (0 bytes)."]
+    try:
+        if name.endswith(NIBABEL_SUFFIXES):
+            import nibabel
+
+            shape: Sequence[int] = nibabel.load(path).shape  # type: ignore[attr-defined]
+        elif name.endswith(ITK_SUFFIXES):
+            import SimpleITK
+
+            reader = SimpleITK.ImageFileReader()
+            reader.SetFileName(str(path))
+            reader.ReadImageInformation()
+            shape = reader.GetSize()
+        else:
+            return [f"{where}: {path} is not in an image format that is read here (.nii, .nii.gz, .mgz, .nrrd)."]
+    except Exception as error:  # the libraries' errors have no common base
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:120]
+        return [f"{where}: the header of {path} is not readable ({reason})."]
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    return [] if len(shape) == 3 else [f"{where}: {path} is {len(shape)}-dimensional; one 3D volume is needed."]
+
+
+def _notes(subjects: Sequence[Subject], classes: Sequence[str]) -> list[str]:
+    """Sentences on what this table cannot show."""
+    notes = []
+    groups = {subject.group for subject in subjects if subject.group}
+    unknown = sum(1 for subject in subjects if not subject.group)
+    if len(subjects) == 1:
+        notes.append("The cohort has one subject: there are no group statistics.")
+    elif not groups:
+        notes.append("The table tells no group, so nothing can be said about how often the model is right.")
+    elif len(groups) == 1:
+        notes.append(f"All subjects are {min(groups)}: groups cannot be compared, and there is no ROC curve.")
+    if groups and unknown:
+        notes.append(f"{unknown} subjects have no group: they are explained, and count for predicted groups only.")
+    if len({subject.id for subject in subjects}) < len(subjects):
+        notes.append(
+            "Some subjects have several sessions, which count as independent scans here: intervals and p-values are "
+            "too optimistic."
+        )
+    missing = [name for name in classes if groups and name not in groups]
+    if missing and len(groups) > 1:
+        notes.append(f"No subject is {' or '.join(missing)}.")
+    return notes

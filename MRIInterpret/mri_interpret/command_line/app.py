@@ -1,0 +1,341 @@
+"""The command line: `mri-interpret explain | models | check | ...`. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from .. import __version__
+from ..errors import Cancelled, UserError
+
+app = typer.Typer(
+    name="mri-interpret",
+    help="Why a 3D CNN decided what it decided about a brain MRI, and how far to believe the map. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the machine-readable result on stdout.")]
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def explain(
+    scan: Annotated[
+        Path | None, typer.Argument(help="T1-weighted scan: .nii, .nii.gz, .mgz, .nrrd, .nhdr, or a DICOM folder.")
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Use the scan that ships with the project (Colin27).")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for the results; mri-interpret-out/<scan> if left out."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = "",
+    methods: Annotated[str, typer.Option(help="Names separated by commas, 'panel' or 'all'.")] = "panel",
+    target: Annotated[str, typer.Option(help="predicted, a class, or a difference such as AD-CN.")] = "predicted",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    mask: Annotated[str, typer.Option(help="Brain mask: auto, none (the scan is skull-stripped), or a file.")] = "auto",
+    space: Annotated[
+        str, typer.Option(help="The scan's space: native (register it), mni (it lies in template space), auto.")
+    ] = "auto",
+    atlas: Annotated[Path | None, typer.Option(help="Label image in MNI space instead of Desikan-Killiany.")] = None,
+    atlas_labels: Annotated[Path | None, typer.Option(help="CSV or lookup table with the atlas's names.")] = None,
+    trust: Annotated[str, typer.Option(help="Trust checks of the maps: off, fast or full (minutes).")] = "off",
+    scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene (scene.mrb).")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Explain what a model says about one scan."""
+    from .explain import explain_command
+
+    if sample == (scan is not None):
+        raise UserError("Give either a scan or --sample.")
+    if (atlas is None) != (atlas_labels is None):
+        raise UserError("--atlas and --atlas-labels belong together: give both or neither.")
+    explain_command(
+        scan=scan,
+        output=output,
+        model=model,
+        methods=methods,
+        target=target,
+        device=device,
+        mask=mask,
+        space=space,
+        atlas=(atlas, atlas_labels) if atlas and atlas_labels else None,
+        trust=trust,
+        scene=scene,
+        cache=cache,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def cohort(
+    table: Annotated[Path, typer.Argument(help="participants.tsv or any CSV/TSV, or a BIDS root that holds one.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")] = Path(
+        "mri-interpret-cohort"
+    ),
+    workers: Annotated[int | None, typer.Option(help="Worker processes on this machine.")] = None,
+    scheduler: Annotated[str, typer.Option(help="A running dask scheduler, such as tcp://host:8786.")] = "",
+    slurm: Annotated[
+        str, typer.Option(help="Slurm jobs: queue=...,cores=2,memory=6GB,walltime=04:00:00,jobs=10,gpus=1,account=...")
+    ] = "",
+    threads: Annotated[bool, typer.Option("--threads", help="Threads instead of worker processes.")] = False,
+    memory: Annotated[float | None, typer.Option(help="GiB that one subject takes, if not the usual.")] = None,
+    model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = "",
+    methods: Annotated[str, typer.Option(help="Names separated by commas, 'panel' or 'all'.")] = "panel",
+    target: Annotated[str, typer.Option(help="One contrast for all subjects; AD-CN if left out.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    mask: Annotated[str, typer.Option(help="Brain mask: auto, none (scans are skull-stripped), or a file.")] = "auto",
+    space: Annotated[str, typer.Option(help="The scans' space: native, mni, auto.")] = "auto",
+    bids_root: Annotated[Path | None, typer.Option(help="Where T1w images are found; the table's folder.")] = None,
+    groups: Annotated[str, typer.Option(help="Words of the table for classes: Control=CN,Patient=AD.")] = "",
+    columns: Annotated[str, typer.Option(help="Columns by role: subject=ID,group=DX,scan=T1,session=,mask=.")] = "",
+    adjust: Annotated[str, typer.Option(help="Covariates to adjust the group difference for: age,sex.")] = "",
+    permutations: Annotated[int, typer.Option(help="Of the group difference's test; 0 leaves it out.")] = 1000,
+    correction: Annotated[
+        str, typer.Option(help="Of that test: max (of |t| over the brain), tfce (cluster enhancement; slow).")
+    ] = "max",
+    atlas: Annotated[Path | None, typer.Option(help="Label image in MNI space instead of Desikan-Killiany.")] = None,
+    atlas_labels: Annotated[Path | None, typer.Option(help="CSV or lookup table with the atlas's names.")] = None,
+    native: Annotated[bool, typer.Option(help="Write maps on each scan's own grid too.")] = True,
+    pages: Annotated[bool, typer.Option(help="Write each subject's report page.")] = True,
+    scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene of the group maps.")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Redo subjects that are complete.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Explain a cohort: every subject, then group results. Run it again to go on where it stopped."""
+    from ..cohort.cluster import Where
+    from ..cohort.planning import Options
+    from .cohort import cohort_command, gibibytes, pairs
+    from .explain import method_names
+
+    if (atlas is None) != (atlas_labels is None):
+        raise UserError("--atlas and --atlas-labels belong together: give both or neither.")
+    where = Where(workers, scheduler, slurm, threads, device)
+    if memory is not None:
+        where = replace(where, memory=gibibytes(memory))
+    options = Options(
+        model=model,
+        methods=tuple(method_names(methods)),
+        target=target,
+        mask=mask,
+        space=space,
+        native=native,
+        pages=pages,
+        cache=cache,
+        force=force,
+        bids_root=bids_root,
+        columns=pairs(columns, "--columns"),
+        groups=pairs(groups, "--groups"),
+        adjust=tuple(name.strip() for name in adjust.split(",") if name.strip()),
+        permutations=permutations,
+        correction=correction,
+        atlas=(str(atlas.resolve()), str(atlas_labels.resolve())) if atlas and atlas_labels else None,
+        where=where,
+    )
+    if not cohort_command(table, output, options, dry_run=dry_run, scene=scene, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(
+    card: Annotated[str, typer.Option(help="Print the card of this model instead.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the models at hand, or print a model's card."""
+    from .models import models_command
+
+    models_command(card, as_json)
+
+
+@app.command()
+def methods(as_json: Json = False) -> None:
+    """List the attribution methods."""
+    from .models import methods_command
+
+    methods_command(as_json)
+
+
+@app.command()
+def simulate(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the cohort.")],
+    n: Annotated[int, typer.Option("--n", help="Number of subjects; CN, MCI and AD equally frequent.")] = 12,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same voxels.")] = 7,
+    label_maps: Annotated[
+        Path | None, typer.Option(help="Folder of FreeSurfer-style label maps; the template's anatomy if left out.")
+    ] = None,
+    only: Annotated[str, typer.Option(help="Use these label maps only: 02,09.")] = "",
+    whole_head: Annotated[bool, typer.Option(help="With skull and skin (needs label maps that have them).")] = False,
+    healthy_twins: Annotated[bool, typer.Option(help="Also each subject's scan without the disease.")] = False,
+    in_template: Annotated[bool, typer.Option(help="Scans lie in template space and need no registration.")] = False,
+) -> None:
+    """Simulate a cohort of T1-weighted scans with controlled atrophy and its truth, voxel by voxel."""
+    from .simulate import simulate_command
+
+    simulate_command(
+        n=n,
+        seed=seed,
+        output=output,
+        label_maps=label_maps,
+        whole_head=whole_head,
+        healthy_twins=healthy_twins,
+        only=tuple(name.strip() for name in only.split(",") if name.strip()),
+        in_template=in_template,
+    )
+
+
+@app.command()
+def train(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
+    table: Annotated[
+        Path | None, typer.Option(help="Participants table (path, group): train on these scans, not on the simulator.")
+    ] = None,
+    label_maps: Annotated[
+        Path | None, typer.Option(help="Label maps for the simulator; the template's anatomy if left out.")
+    ] = None,
+    held_out: Annotated[str, typer.Option(help="Label maps that only serve for testing: 02,09.")] = "",
+    left_out: Annotated[str, typer.Option(help="Label maps that are not used at all.")] = "",
+    brains: Annotated[int, typer.Option(help="Simulated brains in the training bank.")] = 900,
+    test_brains: Annotated[int, typer.Option(help="Simulated brains over the held-out label maps to test on.")] = 399,
+    samples: Annotated[int, typer.Option(help="Scans to train on in all.")] = 12000,
+    every: Annotated[int, typer.Option(help="Scans between validations and checkpoints.")] = 1500,
+    patience: Annotated[int, typer.Option(help="Stop after so many validations without improvement; 0: never.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same training on a CPU.")] = 1,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation (with --table).")] = 5,
+    init: Annotated[str, typer.Option(help="Bundle to fine-tune.")] = "",
+    work: Annotated[
+        Path | None, typer.Option(help="For prepared scans and checkpoints (gigabytes); OUTPUT.work if left out.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    evaluate: Annotated[bool, typer.Option(help="Evaluate on the held-out label maps afterwards.")] = True,
+    evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Evaluate the bundle that is there.")] = False,
+) -> None:
+    """Train the bundled network, on simulated atrophy or on your own scans. The same call goes on after a stop."""
+    from .train import evaluate_command, settings_of, simulated, train_command
+
+    simulation = simulated(label_maps, held_out, left_out, brains, test_brains)
+    if evaluate_only:
+        evaluate_command(output, simulation, work)
+        return
+    settings = settings_of(samples, seed, every, patience, device)
+    train_command(output, settings, simulation, table, folds=folds, init=init, work=work, evaluate=evaluate)
+
+
+@app.command()
+def benchmark(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results; a run there goes on.")] = Path(
+        "mri-interpret-benchmark"
+    ),
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of an installed model, or a bundle's folder; repeat it for training seeds of one."),
+    ] = None,
+    subjects: Annotated[int, typer.Option(help="Simulated subjects; CN, MCI and AD in turn.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same subjects.")] = 20261122,
+    label_maps: Annotated[
+        Path | None, typer.Option(help="Folder of FreeSurfer-style label maps; the template's anatomy if left out.")
+    ] = None,
+    anatomies: Annotated[str, typer.Option(help="Only these label maps: 02,08. Not those of the training.")] = "",
+    methods: Annotated[str, typer.Option(help="Names separated by commas; every method if left out.")] = "",
+    target: Annotated[str, typer.Option(help="The disease's class minus the healthy one's.")] = "AD-CN",
+    checks: Annotated[
+        int, typer.Option(help="AD subjects for faithfulness; half as many for randomisation and stability.")
+    ] = 20,
+    slow: Annotated[int, typer.Option(help="AD subjects for methods that take many passes (SmoothGrad ...).")] = 5,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep simulated subjects here, for other models; in the output if left out.")
+    ] = None,
+) -> None:
+    """Compare attribution methods on simulated atrophy, whose place is known. The same call goes on after a stop."""
+    from ..benchmark.plan import Plan
+    from .benchmark import benchmark_command
+    from .explain import method_names
+
+    benchmark_command(
+        output,
+        model or [],
+        Plan(subjects, seed, checks, checks, checks // 2, checks // 2, slow),
+        label_maps=label_maps,
+        names=[name.strip() for name in anatomies.split(",") if name.strip()],
+        methods=method_names(methods) if methods else None,
+        target=target,
+        device=device,
+        cache=cache,
+    )
+
+
+@app.command()
+def check(as_json: Json = False) -> None:
+    """Tell whether the environment is sound; each failure with its remedy."""
+    from .check import check_command
+
+    if not check_command(as_json):
+        raise typer.Exit(1)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; errors for the user are one line and exit code 2, Ctrl-C is 130."""
+    warnings.filterwarnings("ignore")  # other packages' notes to their own developers
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without Unicode shows a question mark for an umlaut; the job must not fail for it.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_guarded(lambda: app(args=arguments, standalone_mode=False), as_json))
+
+
+def _guarded(run: Callable[[], Any], as_json: bool) -> int:
+    try:
+        code = run()
+        if code == 130:  # what typer makes of Ctrl-C, without a word
+            raise KeyboardInterrupt
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        return _failed(str(error), as_json, 2)
+    except (KeyboardInterrupt, Cancelled, typer.Abort):
+        return _failed("Cancelled. What was written is complete; nothing is half-written.", as_json, 130)
+    except MemoryError:
+        return _failed(
+            "The memory of this machine does not suffice for this scan: give one with fewer voxels.", as_json, 2
+        )
+    except Exception as error:
+        # Typer's own errors (an unknown option, a missing argument) know how to show themselves.
+        show = getattr(error, "show", None)
+        if not callable(show):
+            raise
+        show()
+        return int(getattr(error, "exit_code", 2))
+
+
+def _failed(message: str, as_json: bool, code: int) -> int:
+    line = " ".join(message.split())
+    if as_json:
+        typer.echo(json.dumps({"error": line}))
+    typer.echo(f"Error: {line}" if code == 2 else line, err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""`mri-interpret benchmark`: attribution methods of a model against simulated atrophy, whose place is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..errors import UserError
+from ..progress import ProgressCallback
+from .explain import check_writable
+from .terminal import shown_progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ..benchmark.plan import Plan
+    from ..images.volume import Grid
+    from ..simulation.anatomy import Anatomy
+
+
+def benchmark_command(
+    output: Path,
+    models: Sequence[str],
+    plan: Plan,
+    *,
+    label_maps: Path | None = None,
+    names: Sequence[str] = (),
+    methods: Sequence[str] | None = None,
+    target: str = "AD-CN",
+    device: str = "auto",
+    cache: Path | None = None,
+) -> None:
+    """Run the benchmark, or go on with it, and write its tables and picture into ``output``.
+
+    Parameters
+    ----------
+    models
+        Names of installed models or bundles' folders: training seeds of one network, or the one that is asked about.
+    label_maps, names
+        Folder of label maps, and which of them (ends of their names); the template's anatomy without a folder.
+    methods
+        Names; every method if left out.
+    cache
+        Where simulated subjects are kept; in ``output`` if left out.
+    """
+    from ..benchmark.kept_maps import mean_maps, training_agreement
+    from ..benchmark.run import contestant, run_benchmark
+    from ..benchmark.subject_cache import SubjectStream
+    from ..explanation.job import choose_device
+    from ..models.registry import DEFAULT_MODEL, find_model
+
+    check_writable(output)
+    place = choose_device(device)
+    bundles = [find_model(model) for model in (models or [DEFAULT_MODEL])]
+    if len({bundle.hash for bundle in bundles}) < len(bundles):
+        raise UserError("The same model was given twice: give each training seed once.")
+    contestants = [contestant(bundle, target, methods, place) for bundle in bundles]
+    with shown_progress({}) as progress:
+        anatomies = chosen_anatomies(label_maps, names, progress)
+        stream = SubjectStream(anatomies, plan.seed, cache or output / "subjects")
+        rows = run_benchmark(contestants, stream, plan, output, progress)
+        progress("Drawing", 0.0)
+        names, explained = [one.name for one in contestants], contestants[0].explained
+        maps = mean_maps(names, plan.subjects, output)
+        trainings = training_agreement(names, plan.subjects, output, explained.labels)
+        write_results(output, rows, maps, explained.grid, plan.pictured, trainings)
+        progress("Drawing", 1.0)
+    typer.echo(f"Results: {output / 'tables.md'}")
+
+
+def chosen_anatomies(folder: Path | None, names: Sequence[str], progress: ProgressCallback) -> list[Anatomy]:
+    """Base anatomies, in the order of their files' names.
+
+    Raises
+    ------
+    UserError
+        If there is none of a name.
+    """
+    from ..simulation.anatomy import choose_label_maps, read_anatomy
+    from ..simulation.template_anatomy import template_anatomy
+
+    if folder is None:
+        if names:
+            raise UserError("--anatomies names label maps: give their folder with --label-maps.")
+        progress("Building the template's anatomy", 0.0)
+        return [template_anatomy()]
+    paths = choose_label_maps(folder, names)
+    anatomies = []
+    for number, path in enumerate(paths):
+        progress(f"Registering {path.name}", number / len(paths))
+        anatomies.append(read_anatomy(path))
+    return anatomies
+
+
+def write_results(
+    output: Path,
+    rows: pd.DataFrame,
+    maps: Mapping[str, NDArray[np.float32]],
+    grid: Grid,
+    pictured: int,
+    trainings: pd.DataFrame | None = None,
+) -> None:
+    """tables.md, one CSV per table, rows.csv with everything measured, and the picture if there are maps."""
+    from ..atomic import replacing, write_bytes, write_text
+    from ..benchmark.page import result_page, result_tables
+    from ..benchmark.plan import titles
+    from ..benchmark.tables import interval_table
+    from .benchmark_picture import mean_map_picture
+
+    with replacing(output / "rows.csv") as aside:
+        rows.to_csv(aside, index=False, float_format="%.6g")
+    tables = result_tables(rows)
+    if trainings is not None and len(trainings):
+        tables["trainings"] = interval_table(trainings)
+    for name, table in tables.items():
+        with replacing(output / "tables" / f"{name}.csv") as aside:
+            table.to_csv(aside, index=False, float_format="%.4g")
+    write_text(output / "tables.md", result_page(rows, titles(), trainings))
+    if maps:
+        ill = rows[rows["group"] == "AD"]["subject"].nunique()
+        note = f"Means over up to {min(ill, pictured)} AD subjects, networks: {rows['network'].nunique()}."
+        write_bytes(output / "maps.webp", mean_map_picture(maps, grid, titles(), note))

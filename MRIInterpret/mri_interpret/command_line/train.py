@@ -1,0 +1,122 @@
+"""`mri-interpret train`: a model bundle from the simulator or from a table of scans, and its evaluation."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..errors import UserError
+from .explain import check_writable
+from .terminal import shown_progress
+
+if TYPE_CHECKING:
+    from ..training.command import SimulatedTraining
+    from ..training.fit import FitSettings
+
+
+def settings_of(samples: int, seed: int, every: int, patience: int, device: str) -> FitSettings:
+    """Settings of a training.
+
+    Raises
+    ------
+    UserError
+        If there is nothing to train on.
+    """
+    from ..explanation.job import choose_device
+    from ..training.fit import FitSettings
+
+    if samples < 1 or every < 1:
+        raise UserError("--samples and --every must be 1 or more.")
+    return FitSettings(samples=samples, seed=seed, every=every, patience=patience, device=choose_device(device))
+
+
+def simulated(
+    label_maps: Path | None, held_out: str, left_out: str, brains: int, test_brains: int
+) -> SimulatedTraining:
+    """What to simulate; names of label maps are separated by commas.
+
+    Raises
+    ------
+    UserError
+        If there are no brains to train or to test on.
+    """
+    from ..training.command import SimulatedTraining
+
+    if brains < 1 or test_brains < 1:
+        raise UserError("--brains and --test-brains must be 1 or more.")
+    return SimulatedTraining(
+        label_maps=label_maps,
+        held_out=_names(held_out),
+        left_out=_names(left_out),
+        brains=brains,
+        test_brains=test_brains,
+    )
+
+
+def train_command(
+    output: Path,
+    settings: FitSettings,
+    simulation: SimulatedTraining | None,
+    table: Path | None,
+    *,
+    folds: int,
+    init: str,
+    work: Path | None,
+    evaluate: bool,
+) -> None:
+    """Train, from the table if there is one, else from the simulator."""
+    check_writable(output)
+    start = init or None
+    words = ["mri-interpret", *sys.argv[1:]]
+    command = " ".join(map(shlex.quote, words))
+    with shown_progress({}) as progress:
+        if table is not None:
+            from ..training.table_command import train_on_table
+
+            if folds < 3:
+                raise UserError("--folds must be 3 or more: one to test, one to stop early, the rest to train.")
+            train_on_table(
+                table, output, settings, folds_number=folds, init=start, work=work, command=command, progress=progress
+            )
+        else:
+            from ..training.command import train
+
+            assert simulation is not None
+            train(
+                output,
+                simulation,
+                settings,
+                work=work,
+                init=start,
+                evaluate_after=evaluate,
+                command=command,
+                hardware=f"{settings.device}, {platform.machine()}",
+                progress=progress,
+            )
+    typer.echo(f"Results: {output}")
+
+
+def evaluate_command(bundle: Path, simulation: SimulatedTraining, work: Path | None) -> None:
+    """Evaluate a bundle on the held-out label maps and print its numbers."""
+    from ..training.command import evaluate, metrics_of
+
+    folder = work or bundle.with_name(bundle.name + ".work")
+    check_writable(folder)
+    with shown_progress({}) as progress:
+        evaluation = evaluate(bundle, simulation, work=folder, progress=progress)
+    for name, found in metrics_of(evaluation).items():
+        typer.echo(f"{name}: {_line(found)}")
+
+
+def _line(found: dict[str, Any]) -> str:
+    low, high = found["ci95"]
+    return f"{found['value']:.3f} ({low:.3f} to {high:.3f}), n = {found['n']}"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

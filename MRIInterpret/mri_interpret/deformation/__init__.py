@@ -1,0 +1,1 @@
+"""Displacement fields: warp, compose, Jacobian, prescribed volume change."""

@@ -1,0 +1,1 @@
+"""What every front end shares: choices, words, what a click does. Neither Qt nor trame."""

@@ -1,0 +1,116 @@
+"""Colours of the maps: which colour means which value, and which values are not shown at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..images.volume import Array
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+
+Floats = NDArray[np.floating]
+
+PERCENTILE = 99.5  # of |map| inside the brain: a few extreme voxels must not leave the rest of the map dark
+_OPAQUE = 0.85  # the anatomy stays visible under the strongest colour
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """The colours of one map.
+
+    Attributes
+    ----------
+    limit
+        The value (in the map's units) that gets the last colour; signed maps begin at -limit.
+    threshold
+        Absolute values up to this one are transparent.
+    signed
+        Diverging colours centred at 0, or sequential ones from 0.
+    sentence
+        How limit and threshold were chosen, for the caption.
+    bottom
+        The value that gets the first colour of an unsigned map.
+    """
+
+    limit: float
+    threshold: float
+    signed: bool
+    sentence: str
+    bottom: float = 0.0
+
+    @property
+    def low(self) -> float:
+        return -self.limit if self.signed else self.bottom
+
+    def rgba(self, values: Floats) -> Floats:
+        """Colours with transparency, shape (..., 4) in 0..1, of values of shape (...)."""
+        values = np.nan_to_num(np.asarray(values, dtype=np.float32))
+        colours = np.asarray(colour_map(self.signed)((values - self.low) / (self.limit - self.low)), dtype=np.float32)
+        span = max(self.limit - self.threshold, 1e-12)
+        # Colour fades in over the first quarter above the threshold, so that no hard edge pretends to be a border.
+        ramp = (np.abs(values) - self.threshold) / (0.25 * span)
+        visible = np.ones_like(values, dtype=bool) if self.signed else values > 0
+        colours[..., 3] = np.where(visible, np.clip(ramp, 0, 1) * _OPAQUE, 0)
+        return colours
+
+
+@cache
+def colour_map(signed: bool) -> Colormap:
+    """Blue, dark, red, yellow for signed maps (lightness symmetric about 0); inferno without black for others."""
+    import matplotlib as mpl
+    from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+
+    if not signed:
+        return ListedColormap(mpl.colormaps["inferno"](np.linspace(0.22, 1, 256)), name="relevance")
+    anchors = ["#c8f0ff", "#62b8f6", "#2a6fd6", "#1d2f66", "#20202a", "#70201c", "#d2452a", "#f59a3c", "#ffeeb0"]
+    return LinearSegmentedColormap.from_list("signed relevance", anchors, N=255)
+
+
+def relevance_scale(array: Array, mask: Array, signed: bool, units: str) -> ColourScale:
+    """The scale of one raw map: a robust limit from the brain's voxels, shown from 10 % of it.
+
+    Parameters
+    ----------
+    array, mask
+        The map and the brain, same shape.
+    signed
+        Whether negative values mean something.
+    units
+        For the sentence.
+    """
+    inside = np.abs(_brain_values(array, mask))
+    limit = float(np.percentile(inside, PERCENTILE)) if inside.size else 0.0
+    if limit <= 0 and inside.size:
+        limit = float(inside.max())  # a map of few voxels
+    if limit <= 0:
+        return ColourScale(1.0, 0.1, signed, "The map is zero everywhere inside the brain.")
+    sign = "±" if signed else "0 to "
+    sentence = (
+        f"Colour limits {sign}{limit:.3g} {units}: the {PERCENTILE:g}th percentile of the map's absolute value "
+        f"inside the brain. Below a tenth of that ({limit / 10:.2g}) the map is transparent."
+    )
+    return ColourScale(limit, limit / 10, signed, sentence)
+
+
+def summary_scale(array: Array, mask: Array) -> ColourScale:
+    """The scale of the summary score (0..1): the brain's top fifth is shown."""
+    inside = _brain_values(array, mask)
+    threshold = float(np.percentile(inside, 80)) if inside.size else 0.5
+    limit = max(float(inside.max()) if inside.size else 1.0, 1e-6)
+    threshold = min(threshold, 0.95 * limit)
+    sentence = (
+        f"Colour limits {threshold:.2f} to {limit:.2f} (the highest score in this brain). The four fifths of the brain "
+        "with lower scores are transparent."
+    )
+    return ColourScale(limit, threshold, False, sentence, bottom=threshold)
+
+
+def _brain_values(array: Array, mask: Array) -> Floats:
+    values = np.asarray(array[mask > 0], dtype=np.float32)
+    return values[np.isfinite(values)]

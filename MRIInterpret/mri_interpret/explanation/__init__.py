@@ -1,0 +1,1 @@
+"""The main job: a scan in, an Explanation out, with where it came from."""

@@ -1,0 +1,57 @@
+"""Volumes as .npy files in Fortran order, which is VTK's: mapped into memory, they are copied once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .volume import Volume
+
+_PIECE = 2_000_000  # voxels written in one step
+
+
+def write_volume(volume: Volume, folder: Path, name: str) -> dict[str, Any]:
+    """Save a volume's voxels; returns what :func:`read_volume` needs besides."""
+    steps = write_steps(volume, folder, name)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            record: dict[str, Any] = end.value
+            return record
+
+
+def write_steps(volume: Volume, folder: Path, name: str) -> Generator[None, None, dict[str, Any]]:
+    """The same in steps of some milliseconds each."""
+    flat = np.asarray(volume.array).ravel(order="F")
+    header = {"descr": np.lib.format.dtype_to_descr(flat.dtype), "fortran_order": True, "shape": volume.shape}
+    with (folder / f"{name}.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, flat.size, _PIECE):
+            file.write(flat[start : start + _PIECE].data)
+            yield
+    return {"file": f"{name}.npy", "affine": np.asarray(volume.affine, float).tolist(), "name": volume.name}
+
+
+class Written:
+    """Volumes written to a folder, each array once, whoever asks for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[int, tuple[Volume, dict[str, Any]]] = {}  # the volume is kept, so that its id stays its own
+
+    def record(self, volume: Volume, name: str) -> dict[str, Any]:
+        """Save a volume, if its array was not saved before; returns what :func:`read_volume` needs."""
+        key = id(volume.array)
+        if key not in self._known:
+            self._known[key] = (volume, write_volume(volume, self._folder, name))
+        return {**self._known[key][1], "affine": np.asarray(volume.affine, float).tolist(), "name": volume.name}
+
+
+def read_volume(record: dict[str, Any], folder: Path) -> Volume:
+    """The volume of a record, its voxels mapped from the file, read-only."""
+    array = np.load(folder / record["file"], mmap_mode="r", allow_pickle=False)
+    return Volume(array, np.array(record["affine"], float), record["name"])

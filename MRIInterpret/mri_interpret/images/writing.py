@@ -1,0 +1,73 @@
+"""Volumes to NIfTI files, with an affine that every reader understands in the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ..atomic import replacing
+from .volume import Affine, Volume
+
+Space = Literal["scanner", "mni"]
+_CODES: dict[Space, int] = {"scanner": 1, "mni": 4}  # NIFTI_XFORM_SCANNER_ANAT and NIFTI_XFORM_MNI_152
+_INTENT_LABEL = 1002  # NIFTI_INTENT_LABEL
+
+
+def _is_rigid(affine: Affine, tolerance: float = 1e-3) -> bool:
+    """Whether the columns of the affine are orthogonal: a qform holds no shear."""
+    columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.allclose(columns.T @ columns, np.eye(3), atol=tolerance))
+
+
+def save_nifti(
+    volume: Volume, path: str | Path, *, space: Space = "scanner", labels: bool = False, description: str = ""
+) -> Path:
+    """Write a volume as NIfTI-1, aside and renamed.
+
+    The sform is the volume's affine. The qform is the same one if it can be (no shear), else its code is 0, so that no
+    reader prefers a wrong one.
+
+    Parameters
+    ----------
+    volume
+        Shape (I, J, K); its affine takes voxel indices to RAS mm.
+    path
+        Ends in ``.nii`` or ``.nii.gz``.
+    space
+        What the affine's world is: "scanner" (sform code 1) or "mni" (code 4).
+    labels
+        Write as uint8 or uint16 with the label intent; else as float32.
+    description
+        Up to 79 ASCII characters for the header.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written.
+    """
+    import nibabel
+
+    array = volume.array
+    if labels:
+        top = int(array.max(initial=0))
+        array = array.astype(np.uint8 if top < 256 else np.uint16, copy=False)
+    else:
+        array = array.astype(np.float32, copy=False)
+    image = nibabel.Nifti1Image(array, volume.affine)
+    code = _CODES[space]
+    image.set_sform(volume.affine, code=code)
+    image.set_qform(volume.affine, code=code if _is_rigid(volume.affine) else 0, strip_shears=True, update_affine=False)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description.encode("ascii", "replace")[:79]
+    if labels:
+        image.header.set_intent(_INTENT_LABEL, allow_unknown=True)
+    else:
+        finite = array[np.isfinite(array)]
+        if finite.size:  # viewers open with these as their window
+            image.header["cal_min"], image.header["cal_max"] = float(finite.min()), float(finite.max())
+    path = Path(path)
+    with replacing(path) as aside:
+        nibabel.save(image, aside)
+    return path

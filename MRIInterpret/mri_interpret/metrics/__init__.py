@@ -1,0 +1,1 @@
+"""How good predictions are and how alike maps are, each measure written once."""

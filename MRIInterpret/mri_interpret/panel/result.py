@@ -1,0 +1,105 @@
+"""What a finished run is to a script: nodes and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..explanation.explanation import Explanation
+    from ..scene.found import SceneNodes
+
+
+class MRIInterpretResult:
+    """An explanation in the scene.
+
+    Parameters
+    ----------
+    nodes
+        Its MRML nodes: ``scan``, ``summary``, ``consensus``, ``maps`` (by method), ``atlas``, ``tables``, ...
+    explanation
+        The numbers, or a function that reads them when they are asked for. None for a result that came with a saved
+        scene, of which only the nodes are known.
+    files
+        Whatever keeps the files alive that the arrays live in.
+    """
+
+    def __init__(
+        self, nodes: SceneNodes, explanation: Explanation | Callable[[], Explanation] | None = None, files: Any = None
+    ) -> None:
+        self.nodes = nodes
+        self._explanation = explanation
+        self._files = files
+
+    def __repr__(self) -> str:
+        return f"MRIInterpretResult({self.run!r})"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the numbers are known too, so that a report can be saved."""
+        return self._explanation is not None
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The numbers: prediction, target, maps as arrays, warnings, provenance."""
+        if callable(self._explanation):
+            self._explanation = self._explanation()
+        return self._explanation
+
+    @property
+    def run(self) -> str:
+        """The result's name: that of its folder in the data tree."""
+        return self.nodes.run
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """By class name."""
+        from ..scene.tables import columns_of_node
+
+        columns = columns_of_node(self.nodes.tables["probabilities"])
+        return dict(zip(columns["class"], columns["probability"], strict=True))
+
+    @property
+    def predicted(self) -> str:
+        """The class with the highest probability."""
+        probabilities = self.probabilities
+        return max(probabilities, key=lambda name: probabilities[name])
+
+    @property
+    def regions(self) -> pd.DataFrame:
+        """One row per region, map and space; see the README for the columns."""
+        from ..scene.tables import table_frame
+
+        return (
+            self.explanation.region_table if self.explanation is not None else table_frame(self.nodes.tables["regions"])
+        )
+
+    @property
+    def agreement(self) -> pd.DataFrame:
+        """One row per pair of methods."""
+        from ..scene.tables import table_frame
+
+        return (
+            self.explanation.agreement if self.explanation is not None else table_frame(self.nodes.tables["agreement"])
+        )
+
+    def save_report(self, path: str | Path) -> Path:
+        """Write the self-contained HTML page.
+
+        Raises
+        ------
+        UserError
+            For a result that came with a saved scene: its report cannot be drawn from the nodes alone.
+        """
+        if self.explanation is None:
+            raise UserError("This result came with a saved scene: run Explain again to save its report.")
+        from ..atomic import write_text
+        from ..report.page import report_page
+
+        write_text(path, report_page(self.explanation))
+        return Path(path)

@@ -1,0 +1,120 @@
+"""The checks of MRIInterpretTest: sample through logic, worker and panel, inside Slicer or on a stand-in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+
+METHODS = ["lrp", "grad_cam_pp"]
+LIMIT_SECONDS = 150.0
+
+
+def check_logic_and_worker(logic: Any) -> None:
+    """The sample is explained in this process and in the worker, with the same result, on the scan's own grid."""
+    import numpy as np
+
+    from ..scene.geometry import affine_of, volume_of
+
+    scan = _small_sample(logic)
+    before = volume_of(scan)
+    here = logic.explain(scan, methods=METHODS, device="cpu", trust="off")
+    there = _in_worker(logic, scan)
+    assert here.probabilities == there.probabilities
+    assert abs(sum(here.probabilities.values()) - 1.0) < 1e-5
+    for method in METHODS:
+        one, two = here.nodes.maps[method], there.nodes.maps[method]
+        np.testing.assert_array_equal(volume_of(one).array, volume_of(two).array)
+        np.testing.assert_allclose(affine_of(one), affine_of(scan), atol=1e-6)
+        assert one.GetImageData().GetDimensions() == scan.GetImageData().GetDimensions()
+        assert np.abs(volume_of(one).array).max() > 0.0
+    assert here.run != there.run
+    np.testing.assert_array_equal(volume_of(scan).array, before.array)
+    assert here.nodes.atlas.GetSegmentation().GetNumberOfSegments() > 50
+
+
+def check_cancel(logic: Any) -> None:
+    """Cancelling leaves the scene as it was, and no process."""
+    scan = _small_sample(logic)
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    told: list[str] = []
+    logic.startExplain(scan, lambda _message: None, lambda _result, sentence: told.append(sentence), methods=METHODS)
+    assert logic.running
+    logic.cancel()
+    assert not logic.running
+    assert told == ["Cancelled."]
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def check_panel(logic: Any) -> None:
+    """Explain is clicked in the panel, and the result is explored: maps, threshold, 3D, regions."""
+    from . import map_display
+
+    scan = _small_sample(logic)
+    widget = slicer.util.getModuleWidget("MRIInterpret")
+    widget.enter()
+    parameters, ui = widget._parameterNode, widget.ui
+    parameters.inputVolume, parameters.methods = scan, ",".join(METHODS)
+    parameters.trust, parameters.device = "off", "cpu"
+    assert ui.explainButton.enabled, ui.explainButton.toolTip
+    ui.explainButton.click()
+    assert widget.logic.running, ui.statusLabel.text
+    _wait(lambda: not widget.logic.running)
+    assert ui.regionTable.rowCount > 50, ui.statusLabel.text
+    nodes = widget.panel.result.result.nodes
+    for row, name in enumerate(["summary", *METHODS]):
+        ui.mapList.setCurrentRow(row)
+        assert parameters.shownMap == name
+        assert map_display.rendered(nodes) == ([name] if ui.show3DCheckBox.checked else [])
+    ui.topSlider.value = 2.0
+    ui.jumpButton.click()
+    ui.regionTable.selectRow(0)
+    assert nodes.atlas.GetDisplayNode().GetVisibility()
+
+
+CHECKS = (check_logic_and_worker, check_cancel, check_panel)
+
+
+def _small_sample(logic: Any) -> Any:
+    """The sample at 3 mm, so that the test is fast on any computer."""
+    from ..images.volume import Grid, resample
+    from ..scene.geometry import fill_volume_node, volume_of
+
+    full = logic.loadSample()
+    volume = volume_of(full)
+    coarse = volume.affine.copy()
+    coarse[:3, :3] *= 3
+    shape = tuple(length // 3 for length in volume.shape)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Colin27 at 3 mm")
+    fill_volume_node(node, resample(volume, Grid((shape[0], shape[1], shape[2]), coarse)))
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _in_worker(logic: Any, scan: Any) -> Any:
+    finished: list[Any] = []
+    steps: list[str] = []
+    logic.startExplain(
+        scan,
+        lambda message: steps.append(getattr(message, "step", "")),
+        lambda result, sentence: finished.extend([result, sentence]),
+        methods=METHODS,
+        device="cpu",
+        trust="off",
+    )
+    _wait(lambda: bool(finished))
+    result, sentence = finished
+    assert result is not None, sentence
+    assert "Explaining" in steps
+    return result
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    """Let the window live until something is true."""
+    end = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "the worker took too long"
+        slicer.app.processEvents()
+        time.sleep(0.02)

@@ -1,0 +1,177 @@
+"""Charts: class probabilities, top regions, agreement between methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
+from ..explanation.explanation import Prediction, Target
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_MEASURES = (
+    ("spearman", "Rank correlation in the brain", -1.0),
+    ("dice_top5", "Overlap (Dice) of the top 5 %", 0.0),
+    ("region_correlation", "Correlation of region profiles", -1.0),
+)
+
+
+def probability_chart(prediction: Prediction, target: Target) -> Picture:
+    """Bars of the class probabilities, the predicted class in colour; logits beside them."""
+    names = list(prediction.probabilities)
+    with new_figure(4.8, 0.42 * len(names) + 0.5) as figure:
+        axes = figure.add_axes((0.14, 0.24, 0.58, 0.74))
+        values = [prediction.probabilities[name] for name in names]
+        colours = [ACCENT if name == prediction.predicted else "#c3ccd6" for name in names]
+        rows = np.arange(len(names))[::-1]
+        axes.barh(rows, values, height=0.62, color=colours)
+        axes.set_xlim(0, 1)
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        axes.set_yticks(rows, names)
+        axes.tick_params(axis="both", length=0)
+        axes.spines["bottom"].set_visible(False)
+        axes.set_xlabel("probability", fontsize=8)
+        for row, name, value in zip(rows, names, values, strict=True):
+            weight = "bold" if name == prediction.predicted else "normal"
+            axes.text(1.03, row, f"{value:.1%}", va="center", fontweight=weight)
+            axes.text(
+                1.36,
+                row,
+                f"{prediction.logits[name]:+.2f}".replace("-", "−"),
+                va="center",
+                ha="right",
+                color=MUTED,
+                fontsize=8,
+            )
+        axes.text(1.36, rows[0] + 0.55, "logit", ha="right", color=MUTED, fontsize=7.5)
+        axes.set_ylim(-0.5, len(names) - 0.25)
+        data = as_svg(figure)
+    listed = ", ".join(f"{name} {value:.1%}" for name, value in prediction.probabilities.items())
+    return Picture(data, "image/svg+xml", f"Probabilities: {listed}. Explained: {target.name}.")
+
+
+def region_rows(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """The rows of the region table that the report shows: the summary's, in native space, if the table has them.
+
+    Returns
+    -------
+    name, rows
+        The method they belong to, and the rows of real regions (label > 0).
+    """
+    method = "summary" if (table["method"] == "summary").any() else str(table["method"].iloc[0])
+    rows = table[(table["method"] == method) & (table["label"] > 0)]
+    if (rows["space"] == "native").any():
+        rows = rows[rows["space"] == "native"]
+    return method, rows
+
+
+def region_chart(table: pd.DataFrame, top: int = 12) -> Picture | None:
+    """Two bar charts: regions by their share of the relevance, and by gain; None for a table without regions."""
+    if table.empty:
+        return None
+    method, rows = region_rows(table)
+    if rows.empty:
+        return None
+    by_share = rows.sort_values("share", ascending=False).head(top)
+    by_gain = rows.sort_values("gain", ascending=False).head(top)
+    with new_figure(10.5, 0.26 * len(by_share) + 1.0) as figure:
+        bottom, tall = 0.62 / figure.get_figheight(), 1 - 0.95 / figure.get_figheight()
+        _bars(figure.add_axes((0.17, bottom, 0.29, tall)), by_share, "share", ACCENT, "share of all relevance (%)", 100)
+        right = figure.add_axes((0.67, bottom, 0.29, tall))
+        _bars(right, by_gain, "gain", WARM, "gain: density relative to the brain's mean density", 1)
+        right.axvline(1, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
+        data = as_svg(figure)
+    share, gain = by_share.iloc[0], by_gain.iloc[0]
+    alt = (
+        f"Top regions of the {method}. Largest share: {share['region']} ({share['share']:.1%}). "
+        f"Largest gain: {gain['region']} ({gain['gain']:.1f} times the brain's mean density)."
+    )
+    caption = (
+        "Left: how much of all relevance lies in a region, so large regions lead. Right: how dense it is there, "
+        "compared with the brain's mean (dashed line: 1), whatever the region's size."
+    )
+    return Picture(data, "image/svg+xml", alt, caption)
+
+
+def _bars(axes: Axes, rows: pd.DataFrame, column: str, colour: str, label: str, factor: float) -> None:
+    values = np.nan_to_num(rows[column].to_numpy(dtype=float)) * factor
+    places = np.arange(len(rows))[::-1]
+    axes.barh(places, values, height=0.66, color=colour)
+    axes.set_yticks(places, [_shorten(str(name)) for name in rows["region"]])
+    axes.tick_params(axis="y", length=0, labelsize=8.5)
+    axes.set_xlabel(label, fontsize=8.5)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    if np.abs(values).max(initial=0) > 0:
+        for place, value in zip(places, values, strict=True):
+            axes.annotate(
+                f"{value:.1f}", (max(value, 0), place), (3, 0), textcoords="offset points", va="center", fontsize=7.5
+            )
+        axes.margins(x=0.12)
+
+
+def _shorten(name: str, longest: int = 28) -> str:
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+def agreement_matrix(agreement: pd.DataFrame, measure: str, methods: list[str]) -> NDArray[np.float64]:
+    """A symmetric matrix (methods x methods) from the table of pairs; 1 on the diagonal, NaN where nothing is known."""
+    matrix = np.full((len(methods), len(methods)), np.nan)
+    np.fill_diagonal(matrix, 1.0)
+    place = {name: index for index, name in enumerate(methods)}
+    for first, second, value in zip(agreement["method_a"], agreement["method_b"], agreement[measure], strict=True):
+        if first in place and second in place:
+            matrix[place[first], place[second]] = matrix[place[second], place[first]] = float(value)
+    return matrix
+
+
+def agreement_chart(agreement: pd.DataFrame, titles: dict[str, str]) -> Picture | None:
+    """Three matrices, one per measure; None if there are fewer than two methods.
+
+    Parameters
+    ----------
+    agreement
+        One row per pair: method_a, method_b, spearman, dice_top5, region_correlation.
+    titles
+        The methods' titles by name, in the order of rows and columns.
+    """
+    methods = list(titles)
+    if len(methods) < 2 or agreement.empty:
+        return None
+    side = 2.7
+    with new_figure(10.5, side + 1.55) as figure:
+        height = figure.get_figheight()
+        for column, (measure, label, low) in enumerate(_MEASURES):
+            left = (1.75 + column * (side + 0.22)) / 10.5
+            axes = figure.add_axes((left, 1.15 / height, side / 10.5, side / height))
+            matrix = agreement_matrix(agreement, measure, methods)
+            _matrix(axes, matrix, low)
+            axes.set_title(label, fontsize=9.5, fontweight="bold", pad=6)
+            ticks = range(len(methods))
+            labels = [_shorten(titles[name], 24) for name in methods]
+            axes.set_xticks(ticks, labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=7.5)
+            axes.set_yticks(ticks, labels if column == 0 else [], fontsize=8)
+        data = as_svg(figure)
+    pairs = agreement["spearman"].to_numpy(dtype=float)
+    alt = f"Agreement of {len(methods)} methods pair by pair. Median rank correlation {np.nanmedian(pairs):.2f}."
+    return Picture(data, "image/svg+xml", alt)
+
+
+def _matrix(axes: Axes, matrix: NDArray[np.float64], low: float) -> None:
+    # Both kinds of measure share the colours of 0..1; disagreement below 0 is a different hue.
+    axes.imshow(np.ma.masked_invalid(matrix), cmap="RdBu" if low < 0 else "Blues", vmin=low, vmax=1.0, aspect="equal")
+    size = len(matrix)
+    for row in range(size):
+        for column in range(size):
+            value = matrix[row, column]
+            if row != column and np.isfinite(value):
+                shade = "white" if abs(value) > 0.62 else INK
+                text = f"{value:.2f}".replace("-", "−")
+                axes.text(column, row, text, ha="center", va="center", fontsize=min(8.5, 58 / size), color=shade)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,79 @@
+"""The atlas as a segmentation in the scan's space: one named, coloured segment per region."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import slicer
+
+from ..explanation.explanation import Region
+from ..images.volume import Volume
+from .geometry import oriented_image_steps
+from .nodes import NodeMaker
+
+LABEL_TAG = "MRIInterpret.Label"
+_AT_ONCE = 8  # segments added in one step: Slicer's data tree makes an item for each
+
+
+def add_atlas(
+    make: NodeMaker, labels: Volume, regions: Sequence[Region], name: str, scan: Any
+) -> Generator[None, None, Any]:
+    """A segmentation node with a segment for each region, in steps; hidden until a region is asked for.
+
+    All segments share one label volume, because regions of an atlas do not overlap: so it stays small.
+
+    Parameters
+    ----------
+    make
+        Where the node is added.
+    labels
+        Labels on the scan's grid, int16 or int32.
+    regions
+        Name and colour of each label that occurs.
+    name
+        The node's name.
+    scan
+        The scan's volume node: its geometry is the one to which further segments are drawn.
+    """
+    node = make.add("vtkMRMLSegmentationNode", name, "atlas")
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetVisibility(False)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(scan)
+    kind = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    image = yield from oriented_image_steps(labels)
+    segmentation = node.GetSegmentation()
+    segmentation.SetSourceRepresentationName(kind)
+    for count, region in enumerate(regions):
+        segment = slicer.vtkSegment()
+        segment.SetName(region.name)
+        segment.SetColor(*region.colour)
+        segment.SetTag(LABEL_TAG, str(region.label))
+        segment.AddRepresentation(kind, image)
+        segment.SetLabelValue(region.label)
+        segmentation.AddSegment(segment, segment_id(region.label))
+        if count % _AT_ONCE == _AT_ONCE - 1:
+            yield
+    display = node.GetDisplayNode()
+    display.SetVisibility2DFill(False)
+    display.SetVisibility2DOutline(True)
+    display.SetSliceIntersectionThickness(2)
+    display.SetOpacity3D(0.5)
+    return node
+
+
+def segment_id(label: int) -> str:
+    """The identifier of a region's segment."""
+    return f"Region_{label}"
+
+
+def highlight(node: Any, label: int | None) -> None:
+    """Show the outline of one region alone, or none at all."""
+    display = node.GetDisplayNode()
+    segmentation = node.GetSegmentation()
+    wanted = segment_id(label) if label is not None else ""
+    with slicer.util.NodeModify(display):
+        for index in range(segmentation.GetNumberOfSegments()):
+            name = segmentation.GetNthSegmentID(index)
+            display.SetSegmentVisibility(name, name == wanted)
+        display.SetVisibility(bool(wanted) and segmentation.GetSegment(wanted) is not None)

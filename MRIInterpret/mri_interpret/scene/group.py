@@ -1,0 +1,156 @@
+"""A cohort's group maps as a scene: the template, mean maps of each group, differences, tables; from its folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..atomic import replacing
+from ..progress import ProgressCallback, silent
+from ..scene_content.content import (
+    STEP,
+    SceneContent,
+    unique_name,
+)
+from ..scene_content.group_content import group_content
+from ..scene_content.vtk_images import finished
+from . import charts, hierarchy, views
+from .build import whole
+from .colours import SEQUENTIAL, SIGNED, add_colour_table
+from .found import hide_others
+from .headless import HeadlessScene
+from .mrb import pack
+from .nodes import ROLE, NodeMaker, batch, runs
+from .tables import add_table
+from .volume_rendering import add_surface, add_volume_rendering
+from .volumes import add_legend, add_map, add_scan
+
+
+@dataclass
+class GroupNodes:
+    """The nodes of one cohort. ``maps`` is keyed by (method, map), such as ("summary", "true-AD_mean")."""
+
+    run: str
+    template: Any
+    note: Any
+    folder: int = 0
+    maps: dict[tuple[str, str], Any] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
+    chart: Any = None
+
+
+def build_group_scene(
+    output: str | Path, scene: Any, *, arrange_views: bool = True, progress: ProgressCallback = silent
+) -> GroupNodes:
+    """Add a cohort's group results to a scene; if that fails half-way, the scene is left as it was.
+
+    Parameters
+    ----------
+    output
+        The cohort's output folder.
+    scene
+        vtkMRMLScene, of Slicer's window or headless.
+    arrange_views
+        Whether the slice views show the summary score's difference (or mean) over the template.
+    progress
+        Told about each map; may raise to cancel.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no complete group results.
+    """
+    content = group_content(output, lambda step, fraction: progress(step, 0.7 * fraction))
+    with batch(scene):
+        told = lambda fraction: progress(STEP, 0.7 + 0.29 * fraction)  # noqa: E731
+        nodes: GroupNodes = finished(group_steps(content, scene), told)
+    if arrange_views:
+        arrange_group(scene, nodes)
+    progress(STEP, 1.0)
+    return nodes
+
+
+def arrange_group(scene: Any, nodes: GroupNodes) -> None:
+    """The slice views show the summary's difference (or mean) over the template."""
+    shown = _first_shown(nodes)
+    hide_others(scene, nodes.run)
+    views.show_over_scan(scene, nodes.template, shown)
+    views.fit_slices(scene, nodes.template)
+    views.jump_to(scene, views.peak(shown))
+    views.aim_camera(scene, nodes.template)
+    if nodes.chart is not None:
+        views.select_active(scene, nodes.template, nodes.tables["predictions"], nodes.chart)
+
+
+def write_group_mrb(output: str | Path, path: str | Path, progress: ProgressCallback = silent) -> Path:
+    """The group scene as a .mrb file, written aside and renamed.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no complete group results, or the file cannot be written.
+    """
+    path = Path(path)
+    with HeadlessScene() as headless:
+        views.add_views(headless.scene)
+        build_group_scene(output, headless.scene, progress=progress)
+        with replacing(path) as aside, tempfile.TemporaryDirectory(prefix=".partial-", dir=aside.parent) as folder:
+            packed = Path(folder) / path.name
+            pack(headless.scene, packed)
+            os.replace(packed, aside)
+    return path
+
+
+def group_steps(content: SceneContent, scene: Any) -> Generator[float, None, GroupNodes]:
+    """Add a cohort's content in steps, see :func:`build.build_steps`."""
+    make = NodeMaker(scene, unique_name(content.run, runs(scene, unfinished=True)), content.banner, building=True)
+    nodes: GroupNodes = yield from whole(make, _add_nodes(content, make))
+    return nodes
+
+
+def _add_nodes(content: SceneContent, make: NodeMaker) -> Generator[float | None, None, GroupNodes]:
+    note = make.add("vtkMRMLTextNode", "Research use only", "note")
+    note.SetText(content.note)
+    yield 0.02
+    scan = yield from add_scan(make, content.scan, content.scan_name, content.window)
+    nodes = GroupNodes(make.run, scan, note)
+    signed, sequential = add_colour_table(make, SIGNED), add_colour_table(make, SEQUENTIAL)
+    for done, one in enumerate(content.maps):
+        node = yield from add_map(make, one, signed if one.signed else sequential)
+        add_legend(make, node, one.legend, one.method)
+        nodes.maps[_pair(one.key)] = node
+        yield 0.05 + 0.75 * (done + 1) / len(content.maps)
+    first = _first_shown(nodes)
+    shown = next(one for one in content.maps if nodes.maps[_pair(one.key)] is first)
+    add_volume_rendering(make, first, shown.limits, shown.signed).SetVisibility(True)
+    yield 0.82
+    if content.surface is not None:
+        add_surface(make, content.surface, "Brain surface")
+    yield 0.85
+    for table in content.tables:
+        nodes.tables[table.role] = add_table(make, table)
+        yield None
+    for one_chart in content.charts:
+        _, nodes.chart = charts.add_bar_chart(make, one_chart)
+    yield 0.9
+    pairs = [(node, node.GetAttribute(ROLE)) for node in make.made]
+    nodes.folder = yield from hierarchy.add_folder(make.scene, make.run, pairs)
+    return nodes
+
+
+def _pair(key: str) -> tuple[str, str]:
+    method, _, name = key.partition("/")
+    return method, name
+
+
+def _first_shown(nodes: GroupNodes) -> Any:
+    """The summary's difference, else its mean over the last class that has one: what views start with."""
+    of_summary = {name: node for (method, name), node in nodes.maps.items() if method == "summary"}
+    for name, node in of_summary.items():
+        if name.endswith("_difference"):
+            return node
+    return list(of_summary.values())[-1]

@@ -1,0 +1,1 @@
+"""A result as plain arrays, numbers and texts, ready to become MRML nodes. Needs no Slicer."""

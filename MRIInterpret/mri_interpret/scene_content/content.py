@@ -1,0 +1,244 @@
+"""What goes into a scene, as plain arrays, numbers and texts: all that takes time is computed before a node is made.
+
+The worker process computes it and passes it on in files, so that Slicer's window only has to copy. It needs neither
+Slicer nor VTK; where it is read, it does not need pandas either, whose import alone would hold up the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..explanation.explanation import Explanation, Region
+from ..images.volume import Volume
+from .display_range import DisplayRange, display_range, summary_range
+from .note import note_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUMMARY = "summary"
+STEP = "Building the scene"  # the name under which progress is reported
+_STEPS_OUTSIDE = 128  # outside the brain, a map's values are rounded to this share of what the colours cover
+
+
+@dataclass(frozen=True)
+class MapContent:
+    """A map and how it is shown. ``verdict`` is "pass", "fail", "not applicable", or "" if nothing was checked."""
+
+    key: str  # the registry's name of the method, or "summary"; in a cohort "method/map"
+    role: str  # "map" or "summary"
+    title: str
+    legend: str
+    signed: bool
+    volume: Volume
+    limits: DisplayRange
+    peak: tuple[int, int, int]  # voxel with the largest magnitude
+    step: float = 0.0  # to which values outside the brain are rounded in the scene; 0: not at all
+    method: str = ""
+    verdict: str = ""
+    verdict_text: str = ""
+
+
+@dataclass(frozen=True)
+class TableContent:
+    """A table by columns: whole numbers, floating point numbers, or texts."""
+
+    role: str
+    title: str
+    columns: dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class ChartContent:
+    """A bar for each row of a table that is made for it: ``label`` and ``value`` are its columns."""
+
+    table: TableContent
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class SceneContent:
+    """A result. What an explanation has and a cohort has not is None or empty."""
+
+    run: str
+    banner: str
+    note: str
+    scan: Volume
+    scan_name: str
+    window: tuple[float, float] | None  # grey values from black to white
+    maps: tuple[MapContent, ...]
+    tables: tuple[TableContent, ...]
+    charts: tuple[ChartContent, ...]
+    consensus: Volume | None = None
+    mask: Volume | None = None
+    surface: Any = None  # vtkPolyData of the brain's surface in the scan's RAS mm, if it is made already
+    atlas: Volume | None = None  # labels
+    atlas_name: str = ""
+    regions: tuple[Region, ...] = ()  # those that occur in the atlas
+
+    def brain_surface(self) -> Any:
+        """vtkPolyData of the brain's surface, made from the mask if it is not there; None without either."""
+        if self.surface is None and self.mask is not None:
+            from .surface import surface
+
+            return surface(self.mask)
+        return self.surface
+
+    def map(self, key: str) -> MapContent:
+        """The map of that key."""
+        return next(one for one in self.maps if one.key == key)
+
+
+def content_of(explanation: Explanation) -> SceneContent:
+    """What a scene shows of an explanation. Its maps are the explanation's own arrays."""
+    maps = [
+        map_content(
+            explanation.summary, SUMMARY, SUMMARY, "Summary score", "Summary score\n(0 to 1)\nresearch use only",
+            signed=False, rounded=True, verdict=_verdict(explanation, SUMMARY),
+        )
+    ]  # fmt: skip
+    maps += [
+        map_content(
+            one.native, method, "map", one.title, f"{one.title}\n({one.units})\nresearch use only",
+            signed=one.signed, rounded=True, method=method, verdict=_verdict(explanation, method),
+        )
+        for method, one in explanation.maps.items()
+    ]  # fmt: skip
+    labels = explanation.atlas_in_scan
+    narrow = np.int16 if labels.array.max() <= np.iinfo(np.int16).max else np.int32
+    counts = np.bincount(np.asarray(labels.array).ravel(order="K").astype(np.intp, copy=False))
+    tables, charts = _tables(explanation)
+    name = (explanation.scan.name or "scan").removesuffix(".gz").removesuffix(".nii")
+    return SceneContent(
+        run=f"MRIInterpret: {name}, {explanation.target.name}",
+        banner=explanation.model.banner,
+        note=note_text(explanation),
+        scan=explanation.scan,
+        scan_name=name,
+        window=brain_window(explanation.scan, explanation.mask),
+        maps=tuple(maps),
+        tables=tables,
+        charts=charts,
+        consensus=_fortran(explanation.consensus, np.uint8),
+        mask=explanation.mask,
+        atlas=_fortran(labels, narrow),
+        atlas_name=explanation.atlas_name,
+        regions=tuple(r for r in explanation.regions if r.label < len(counts) and counts[r.label]),
+    )
+
+
+def map_content(
+    volume: Volume, key: str, role: str, title: str, legend: str, *, signed: bool, rounded: bool = False,
+    method: str = "", verdict: tuple[str, str] = ("", ""),
+) -> MapContent:  # fmt: skip
+    """A map with its colour limits, extremes and peak.
+
+    Parameters
+    ----------
+    volume
+        The map.
+    key, role, title, legend, method, verdict
+        See :class:`MapContent`.
+    signed
+        Whether both signs carry meaning.
+    rounded
+        Whether the scene rounds its values outside the brain, where a map carries what interpolation and padding left,
+        to a step finer than one colour. Inside they are kept exactly. Saved scenes are about half as large then.
+    """
+    values = volume.array
+    limits = summary_range(values) if role == SUMMARY else display_range(values, signed)
+    low, high = int(values.argmin()), int(values.argmax())
+    least, most = float(values.flat[low]), float(values.flat[high])
+    i, j, k = (int(n) for n in np.unravel_index(high if most >= -least else low, values.shape))
+    # A power of two: numbers with short mantissas compress well.
+    step = float(2.0 ** np.floor(np.log2(limits.upper / _STEPS_OUTSIDE))) if rounded else 0.0
+    return MapContent(
+        key, role, title, legend, signed, volume, limits, (i, j, k), step, method, *verdict
+    )  # fmt: skip
+
+
+def _fortran(volume: Volume, kind: type) -> Volume:
+    return volume.with_array(np.asfortranarray(volume.array, dtype=kind))
+
+
+def brain_window(scan: Volume, mask: Volume) -> tuple[float, float] | None:
+    """Grey values from black to white that suit the brain: bright fat and vessels would darken it."""
+    brain = np.asarray(scan.array)[np.asarray(mask.array) > 0]
+    if not brain.size or brain.max() <= brain.min():
+        return None
+    low, high = np.quantile(brain, (0.001, 0.995))
+    return float(low), float(low + 1.3 * (high - low))
+
+
+def columns_of(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """A table's columns as lists of int, float or str."""
+    import pandas as pd
+
+    columns: dict[str, list[Any]] = {}
+    for name in frame.columns:
+        values = frame[name]
+        if pd.api.types.is_integer_dtype(values):
+            columns[str(name)] = [int(v) for v in values]
+        elif pd.api.types.is_numeric_dtype(values):
+            columns[str(name)] = [float(v) for v in values]
+        else:
+            columns[str(name)] = [str(v) for v in values]
+    return columns
+
+
+def _verdict(explanation: Explanation, method: str) -> tuple[str, str]:
+    """A map fails if one check fails, and passes if one passes and none fails."""
+    own = [verdict for verdict in explanation.verdicts if verdict.method == method]
+    outcomes = [verdict.verdict for verdict in own]
+    ranked = next((wanted for wanted in ("fail", "pass", "not applicable") if wanted in outcomes), "")
+    return ranked, "\n".join(f"{v.check}: {v.verdict}. {v.sentence}" for v in own)
+
+
+def _tables(explanation: Explanation) -> tuple[tuple[TableContent, ...], tuple[ChartContent, ...]]:
+    regions: pd.DataFrame = explanation.region_table
+    tables = [
+        TableContent("regions", "Regions", columns_of(regions)),
+        TableContent("agreement", "Agreement of the methods", columns_of(explanation.agreement)),
+    ]
+    if explanation.verdicts:
+        from ..checks.verdict import as_table
+
+        tables.append(TableContent("trust", "Trust checks", columns_of(as_table(explanation.verdicts))))
+    methods = list(dict.fromkeys(regions["method"]))
+    odds = explanation.prediction.probabilities
+    charts = (
+        chart("probabilities", "Class probabilities (research use only)", "class", "probability", odds),
+        chart("top-regions", "Regions where relevance is densest", "region", "gain",
+              top_regions(regions, SUMMARY if SUMMARY in methods else methods[0])),
+    )  # fmt: skip
+    return tuple(tables), charts
+
+
+def chart(role: str, title: str, label: str, value: str, bars: Mapping[str, float]) -> ChartContent:
+    """A bar chart of named values."""
+    columns: dict[str, list[Any]] = {label: [str(name) for name in bars], value: list(map(float, bars.values()))}
+    return ChartContent(TableContent(role, title, columns), label, value)
+
+
+def top_regions(regions: pd.DataFrame, method: str, count: int = 8) -> dict[str, float]:
+    """The regions where one method's relevance is densest (gain), in the scan's space, the densest first.
+
+    Shares would rank regions by their size above all.
+    """
+    chosen = regions[(regions["method"] == method) & (regions["space"] == "native") & (regions["label"] > 0)]
+    chosen = chosen.sort_values("gain", ascending=False).head(count)
+    return dict(zip(chosen["region"].astype(str), chosen["gain"].astype(float), strict=True))
+
+
+def unique_name(wanted: str, taken: Sequence[str]) -> str:
+    """``wanted``, or with a number behind it if that is taken."""
+    name, count = wanted, 1
+    while name in taken:
+        count += 1
+        name = f"{wanted} ({count})"
+    return name

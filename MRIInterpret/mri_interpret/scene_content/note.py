@@ -1,0 +1,26 @@
+"""The text node that says, inside the scene, what the result is and what it must not be used for."""
+
+from __future__ import annotations
+
+from ..explanation.explanation import Explanation
+
+
+def note_text(explanation: Explanation) -> str:
+    """Banner, prediction, target, model, registration and warnings, as plain text."""
+    model, prediction = explanation.model, explanation.prediction
+    odds = ", ".join(f"{name} {value:.2f}" for name, value in prediction.probabilities.items())
+    lines = [
+        model.banner,
+        "",
+        f"Scan: {explanation.scan.name}",
+        f"Prediction: {prediction.predicted} (probabilities: {odds})",
+        f"Explained: {explanation.target.name}, value {explanation.target.value:.3f}",
+        f"Methods: {', '.join(one.title for one in explanation.maps.values())}",
+        f"Model: {model.name} {model.version}, SHA-256 {model.hash}",
+        f"Trained on: {model.training_data}",
+        f"Intended use: {model.intended_use}",
+        f"Registration: {explanation.registration.sentence}",
+    ]
+    if explanation.warnings:
+        lines += ["", "Warnings:", *(f"- {sentence}" for sentence in explanation.warnings)]
+    return "\n".join(lines) + "\n"

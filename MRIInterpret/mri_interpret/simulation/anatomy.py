@@ -1,0 +1,136 @@
+"""An anatomy: a label map in template space, at 1 mm, two voxels for each of the model grid's along every axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..errors import UserError
+from ..images.reading import read_volume
+from ..images.volume import Affine, Grid, Volume, resample
+from ..preprocessing.registration import register_affine
+from ..preprocessing.template import load_template
+from .structures import BRAIN, INTRACRANIAL, NAMES, NEEDED, TISSUE_OF_CODE, TISSUES, code_of_label
+
+MODEL_GRID = Grid((96, 112, 96), np.array([[2.0, 0, 0, -95], [0, 2, 0, -128], [0, 0, 2, -88], [0, 0, 0, 1]]))
+FINE_GRID = Grid((192, 224, 192), np.array([[1.0, 0, 0, -95.5], [0, 1, 0, -128.5], [0, 0, 1, -88.5], [0, 0, 0, 1]]))
+# T1 intensities that only serve to register a label map to the template.
+_GUIDE = {"white matter": 1.0, "cerebellar white matter": 0.9, "CSF": 0.15, "choroid plexus": 0.3, "background": 0.0}
+_GUIDE_OTHER = 0.62
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A label map that the simulator can deform.
+
+    Attributes
+    ----------
+    name
+        Of the subject; a subject never serves training and testing both.
+    labels
+        Codes of :mod:`.structures`, uint8, on ``FINE_GRID``.
+    scale
+        Volume in template space over volume in the subject's own space, so that mm^3 can be given as they were.
+    """
+
+    name: str
+    labels: NDArray[np.uint8]
+    scale: float = 1.0
+
+
+def read_anatomy(path: str | Path) -> Anatomy:
+    """Read a FreeSurfer-style label map and register it to the template.
+
+    Parameters
+    ----------
+    path
+        Label volume, any orientation and spacing. Both sides of the structures in ``structures.NEEDED`` must be there.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, lacks a structure, or holds no whole numbers.
+    """
+    path = Path(path)
+    volume = read_volume(path)
+    values = np.asarray(volume.array)
+    table = code_of_label()
+    if not np.array_equal(values, np.round(values)) or values.min() < 0 or values.max() >= len(table):
+        raise UserError(f"{path} is no label map: FreeSurfer labels are whole numbers from 0 to {len(table) - 1}.")
+    labels = table[values.astype(np.int64)]
+    check_structures(labels, str(path))
+    to_template = _register(volume.with_array(labels))
+    fine = resample(volume.with_array(labels), FINE_GRID, np.linalg.inv(to_template), order=0)
+    return Anatomy(path.name.split(".")[0], np.asarray(fine.array, dtype=np.uint8), float(np.linalg.det(to_template)))
+
+
+def check_structures(labels: NDArray[np.uint8], name: str) -> None:
+    """Raise a UserError that names what is missing."""
+    there = np.bincount(labels.ravel(), minlength=len(NAMES)) > 0
+    missing = [needed for needed in NEEDED if not there[NAMES.index(needed)]]
+    if missing:
+        raise UserError(
+            f"The label map {name} lacks {', '.join(missing)}: the simulator needs FreeSurfer labels "
+            "(aseg) of a whole brain."
+        )
+
+
+def list_label_maps(folder: str | Path) -> list[Path]:
+    """The label maps in a folder: files called labels_*.nii.gz or labels_*.nii, sorted.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing or holds none.
+    """
+    folder = Path(folder)
+    found = sorted(p for p in folder.glob("labels_*") if p.name.endswith((".nii", ".nii.gz", ".mgz")))
+    if not found:
+        raise UserError(f"{folder} holds no label maps: files called labels_<subject>.nii.gz are needed.")
+    return found
+
+
+def is_called(path: Path, names: Iterable[str]) -> bool:
+    """Whether a label map's file is meant by one of ``names``: "labels_02", or the part after its last "_", "02"."""
+    stem = path.name.split(".")[0]
+    return any(stem == name or stem.endswith(f"_{name}") for name in names)
+
+
+def choose_label_maps(folder: str | Path, names: Sequence[str]) -> list[Path]:
+    """The label maps of a folder that ``names`` mean; all of them if there are no names.
+
+    Raises
+    ------
+    UserError
+        If a name means none.
+    """
+    found = list_label_maps(folder)
+    for name in names:
+        if not any(is_called(path, (name,)) for path in found):
+            raise UserError(f"{folder} holds no label map called '{name}'.")
+    return [path for path in found if not names or is_called(path, names)]
+
+
+def _register(labels: Volume) -> Affine:
+    """Affine of the label map onto the template, by a T1-like image made from it."""
+    guide = np.array([_GUIDE.get(name, _GUIDE_OTHER) for name in TISSUES], dtype=np.float32)[TISSUE_OF_CODE]
+    codes = np.asarray(labels.array)
+    envelope = brain_envelope(codes, labels.grid.spacing)
+    image = np.where(INTRACRANIAL[codes], guide[codes], np.float32(0))
+    template, template_mask = load_template(1)
+    return register_affine(
+        labels.with_array(image), labels.with_array(envelope.astype(np.uint8)), template, template_mask
+    )
+
+
+def brain_envelope(codes: NDArray[np.uint8], spacing: NDArray[Any]) -> NDArray[np.bool_]:
+    """The brain as a mask tool outlines it: tissue and ventricles with the sulci between filled."""
+    tissue = BRAIN[codes].astype(np.float32)
+    smooth = ndimage.gaussian_filter(tissue, 3.0 / spacing)
+    return (smooth > 0.4) & INTRACRANIAL[codes]

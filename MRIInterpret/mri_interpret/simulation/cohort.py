@@ -1,0 +1,179 @@
+"""A simulated cohort on disk, laid out like a BIDS dataset: scans, effect maps, participants.tsv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from ..atomic import replacing, write_text
+from ..images.volume import Affine, Array
+from ..progress import ProgressCallback, silent
+from .anatomy import FINE_GRID, Anatomy
+from .atrophy import Fractions, fractions_of
+from .groups import GROUPS, Subject, draw_subject
+from .head_scan import effect_on_fine_grid, head_scan, scanner_affine
+from .structures import INTRACRANIAL, NAMES, member
+from .subject import SimulatedBrain, simulate_brain
+
+COLUMNS: tuple[str, ...] = (
+    "participant_id",
+    "path",
+    "group",
+    "age",
+    "severity",
+    "hippocampal_fraction_per_mille",
+    "left_hippocampus_mm3",
+    "right_hippocampus_mm3",
+    "amygdala_mm3",
+    "lateral_ventricles_mm3",
+    "inferior_lateral_ventricles_mm3",
+    "cortex_mm3",
+    "intracranial_mm3",
+    "effect_map",
+    "healthy_path",
+    "base_anatomy",
+    "seed",
+)
+
+
+@dataclass(frozen=True)
+class CohortOptions:
+    """What to write beside the scans of the diseased brains."""
+
+    whole_head: bool = False
+    healthy_twins: bool = False  # also each subject's scan without disease, same contrast and noise
+    label_maps: bool = False
+    in_template: bool = False  # scans as they lie in template space, not in a scanner
+
+
+def write_cohort(
+    folder: str | Path,
+    anatomies: Sequence[Anatomy],
+    number: int,
+    seed: int,
+    options: CohortOptions | None = None,
+    progress: ProgressCallback = silent,
+) -> Path:
+    """Simulate ``number`` subjects; a subject depends on the seed, its number and its anatomy alone.
+
+    Returns
+    -------
+    The participants table, written last.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    folder, options = Path(folder), options or CohortOptions()
+    prepared: dict[str, Fractions] = {}
+    rows = []
+    order = np.random.default_rng(seed).permutation(number)  # groups equally frequent, in no order
+    for index in range(number):
+        progress(f"Simulating subject {index + 1} of {number}", index / number)
+        anatomy = anatomies[index % len(anatomies)]
+        if anatomy.name not in prepared:
+            prepared[anatomy.name] = fractions_of(anatomy)
+        rng = np.random.default_rng([seed, index])
+        subject = draw_subject(rng, GROUPS[int(order[index]) % len(GROUPS)])
+        rows.append(_write_subject(folder, index, anatomy, prepared[anatomy.name], subject, rng, options))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _write_description(folder, seed)
+    write_text(folder / "participants.tsv", stream.getvalue())
+    progress("Simulating subjects", 1.0)
+    return folder / "participants.tsv"
+
+
+def _write_subject(
+    folder: Path,
+    index: int,
+    anatomy: Anatomy,
+    fractions: Fractions,
+    subject: Subject,
+    rng: np.random.Generator,
+    options: CohortOptions,
+) -> dict[str, object]:
+    brain_seed, scan_seed = (int(value) for value in rng.integers(2**31, size=2))
+    name = f"sub-{index + 1:04d}"
+    brain = simulate_brain(anatomy, fractions, subject, brain_seed, with_healthy=options.healthy_twins)
+    affine = FINE_GRID.affine if options.in_template else scanner_affine(anatomy.scale, scan_seed)
+    anat, truth = Path(name) / "anat", Path("derivatives") / "truth" / name
+    scan_path, effect_path = anat / f"{name}_T1w.nii.gz", truth / f"{name}_effect.nii.gz"
+    scan, _ = head_scan(brain.labels, scan_seed, whole_head=options.whole_head)
+    save_nifti(scan, affine, folder / scan_path)
+    save_nifti(effect_on_fine_grid(brain.effect).astype(np.float32), affine, folder / effect_path)
+    healthy_path = ""
+    if brain.healthy_labels is not None:
+        healthy_path = str(truth / f"{name}_desc-healthy_T1w.nii.gz")
+        twin, _ = head_scan(brain.healthy_labels, scan_seed, whole_head=options.whole_head)
+        save_nifti(twin, affine, folder / healthy_path)
+    if options.label_maps:
+        save_nifti(brain.labels, affine, folder / truth / f"{name}_dseg.nii.gz")
+    return {
+        "participant_id": name,
+        "path": scan_path.as_posix(),
+        "group": subject.group,
+        "age": f"{subject.age:.1f}",
+        "severity": f"{subject.severity:.3f}",
+        **_volumes(brain, anatomy.scale),
+        "effect_map": effect_path.as_posix(),
+        "healthy_path": Path(healthy_path).as_posix() if healthy_path else "n/a",
+        "base_anatomy": anatomy.name,
+        "seed": brain_seed,
+    }
+
+
+def _volumes(brain: SimulatedBrain, scale: float) -> dict[str, str]:
+    """mm^3 in the subject's own space."""
+    counts = np.bincount(brain.labels.ravel(), minlength=len(NAMES)) / scale
+    groups = {
+        "left_hippocampus_mm3": np.array(NAMES) == "Left-Hippocampus",
+        "right_hippocampus_mm3": np.array(NAMES) == "Right-Hippocampus",
+        "amygdala_mm3": member("Amygdala"),
+        "lateral_ventricles_mm3": member("Lateral-Ventricle"),
+        "inferior_lateral_ventricles_mm3": member("Inf-Lat-Vent"),
+        "cortex_mm3": member("Cerebral-Cortex"),
+        "intracranial_mm3": INTRACRANIAL,
+    }
+    volumes = {name: f"{counts[table].sum():.0f}" for name, table in groups.items()}
+    return {"hippocampal_fraction_per_mille": f"{brain.fraction:.3f}", **volumes}
+
+
+def save_nifti(array: Array, affine: Affine, path: Path) -> None:
+    """Write a NIfTI file aside and rename it."""
+    image = nibabel.Nifti1Image(array, affine)
+    image.header.set_xyzt_units("mm")
+    with replacing(path) as aside:
+        nibabel.save(image, aside)
+
+
+def _write_description(folder: Path, seed: int) -> None:
+    description = {
+        "Name": "Simulated atrophy",
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "raw",
+        "GeneratedBy": [{"Name": "mri-interpret simulate", "Description": f"seed {seed}"}],
+        "HowToAcknowledge": "Simulated scans: research use only, no patient was scanned.",
+    }
+    write_text(folder / "dataset_description.json", json.dumps(description, indent=2) + "\n")
+    columns = {
+        "group": {"Description": "CN, MCI or AD: drawn first; it sets the hippocampal fraction that is then reached"},
+        "severity": {"Description": "of the simulated disease: 0 in CN"},
+        "hippocampal_fraction_per_mille": {"Description": "both hippocampi over the intracranial volume, counted"},
+        "effect_map": {
+            "Description": "change of log-volume by the disease alone at each place: negative where tissue shrank, "
+            "positive where CSF took its place, 0 everywhere without disease"
+        },
+        "healthy_path": {"Description": "the same brain without the disease, same contrast, bias and noise"},
+    }
+    write_text(folder / "participants.json", json.dumps(columns, indent=2) + "\n")

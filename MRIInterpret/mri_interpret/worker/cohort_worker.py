@@ -1,0 +1,73 @@
+"""The worker process of a cohort: ``python -m mri_interpret.worker.cohort_worker FOLDER`` carries out FOLDER/job.json.
+
+It starts worker processes of its own, one participant each; they end with it. See :mod:`worker` for the messages.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..progress import ProgressCallback, StepClock
+from .messages import BUILDING, Done, Message, Notice, Progress
+from .worker import PASSING_ON, main
+
+_READING = "Reading the table"
+
+
+def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
+    """Read the job, run it, write what the scene shows into FOLDER/result."""
+    send(Progress(_READING, 0.0, 0.0))
+    from ..cohort.runner import STEP
+    from ..scene_content.content_files import write_content
+    from ..scene_content.group_content import group_content
+    from .cohort_job import CohortJob
+
+    job = CohortJob.read(folder / "job.json")
+    clock = StepClock({PASSING_ON: 5.0, BUILDING: 1.0})
+    counts = ""
+
+    def progress(step: str, fraction: float) -> None:
+        clock.update(step, fraction)
+        text = f"{step}: {counts}" if counts and step == STEP else step
+        send(Progress(text, fraction, clock.overall(), clock.seconds_left()))
+
+    def on_subject(tally: Any) -> None:
+        nonlocal counts
+        counts = tally.sentence()
+        outcome = tally.done[-1]
+        if outcome.failed:
+            send(Notice(f"{outcome.name} failed: {outcome.reason}"))
+
+    if job.participants:
+        from ..cohort.planning import make_plan
+        from ..cohort.run import typical_seconds
+
+        plan = make_plan(job.participants, job.output, job.planning())
+        clock = StepClock(typical_seconds(plan) | {PASSING_ON: 5.0, BUILDING: 1.0})
+        _run(plan, progress, on_subject, send)
+    result = folder / "result"
+    result.mkdir()
+    content = group_content(job.output, lambda _step, fraction: progress(PASSING_ON, 0.8 * fraction))
+    write_content(content, result)
+    progress(PASSING_ON, 1.0)
+    send(Done(str(result)))
+
+
+def _run(
+    plan: Any, progress: ProgressCallback, on_subject: Callable[[Any], None], send: Callable[[Message], None]
+) -> None:
+    from ..cohort.run import run_cohort
+
+    for note in plan.notes:
+        send(Notice(note))
+    result = run_cohort(plan, progress, on_subject)
+    failed = f", {len(result.failures)} failed: see failures.tsv" if result.failures else ""
+    before = f", {result.skipped} complete before" if result.skipped else ""
+    send(Notice(f"{result.done} participants explained{before}{failed}. Report: {plan.output / 'report.html'}"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), carry_out))

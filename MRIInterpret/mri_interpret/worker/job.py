@@ -1,0 +1,105 @@
+"""What is asked of the main job, as plain values, and how it is done: in this process or in a worker, the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..progress import ProgressCallback, silent
+
+if TYPE_CHECKING:
+    from ..explanation.explanation import Explanation
+    from ..images.volume import Volume
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the main job.
+
+    ``scan`` and ``mask_volume`` are records of :mod:`exchange` in the job's folder; ``parameters`` holds, by the name
+    of a method, parameters that differ from its defaults.
+    """
+
+    scan: dict[str, Any]
+    model: str = ""
+    methods: tuple[str, ...] = ()
+    target: str = "predicted"
+    device: str = "auto"
+    mask: str = "auto"  # "auto", "none" or "given"
+    space: str = "auto"
+    trust: str = "fast"
+    mask_volume: dict[str, Any] | None = None
+    parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> Path:
+        """Save as job.json."""
+        path = folder / "job.json"
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Job:
+        """The job of a job.json."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["methods"] = tuple(content["methods"])
+        return cls(**content)
+
+
+def run_job(
+    job: Job,
+    scan: Volume,
+    mask: Volume | None,
+    progress: ProgressCallback = silent,
+    notice: Callable[[str], None] = print,
+) -> Explanation:
+    """Explain a scan as a job says; when the GPU's memory runs out, once more on the CPU.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    scan, mask
+        The volumes that the job's records stand for.
+    progress
+        Told about each step; may raise Cancelled.
+    notice
+        Given sentences that the user should read.
+    """
+    import torch
+
+    try:
+        return _explain(job, job.device, scan, mask, progress)
+    except torch.cuda.OutOfMemoryError:
+        if job.device == "cpu":
+            raise
+    torch.cuda.empty_cache()
+    notice("The GPU's memory is too small for this job: it goes on with the CPU.")
+    return _explain(job, "cpu", scan, mask, progress)
+
+
+def _explain(job: Job, device: str, scan: Volume, mask: Volume | None, progress: ProgressCallback) -> Explanation:
+    from ..attribution.registry import PANEL, create_method
+    from ..explanation.job import explain_scan
+    from ..models.registry import DEFAULT_MODEL
+
+    methods = [create_method(name, **_parameters(job, name)) for name in job.methods or PANEL]
+    return explain_scan(
+        scan,
+        model=job.model or DEFAULT_MODEL,
+        methods=methods,
+        target=job.target,
+        device=device,
+        mask=mask if mask is not None else job.mask,
+        space=job.space,
+        trust=job.trust,
+        progress=progress,
+    )
+
+
+def _parameters(job: Job, method: str) -> dict[str, Any]:
+    """A method's parameters; lists, which JSON makes of tuples, are tuples again."""
+    given = job.parameters.get(method, {})
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}

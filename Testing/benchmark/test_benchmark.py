@@ -1,0 +1,260 @@
+"""The benchmark on one small network: what is measured, what a kill loses, what the command writes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mri_interpret.attribution.registry import create_method
+from mri_interpret.benchmark.kept_maps import keep_maps, maps_path, mean_maps, training_agreement
+from mri_interpret.benchmark.measurements import measure_subject
+from mri_interpret.benchmark.network_under_test import Explained, random_copy
+from mri_interpret.benchmark.plan import SLOW, Detail, Plan, fast_methods, slow_methods, titles
+from mri_interpret.benchmark.run import Contestant, affected_structures, contestant, on_grid, run_benchmark
+from mri_interpret.benchmark.simulated_subjects import TruthSubject, atlas_on_model_grid
+from mri_interpret.benchmark.subject_cache import SubjectStream
+from mri_interpret.command_line.benchmark import chosen_anatomies, write_results
+from mri_interpret.command_line.benchmark_picture import mean_map_picture
+from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.images.volume import Grid
+from mri_interpret.models.plain_cnn import PlainCNN3d
+from mri_interpret.progress import silent
+from mri_interpret.simulation.anatomy import MODEL_GRID
+from mri_interpret.simulation.template_anatomy import template_anatomy
+
+METHODS = ("gradient", "gradient_x_input", "grad_cam")
+TINY = Plan(
+    subjects=3, seed=5, faithfulness=1, random_network=1, randomisation=1, stability=1, slow_methods=1, pictured=1
+)
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> SubjectStream:
+    return SubjectStream([template_anatomy()], 5, tmp_path_factory.mktemp("subjects"))
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Contestant:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = PlainCNN3d(channels=(4, 4), strides=(4, 2)).eval()
+    labels, names = atlas_on_model_grid()
+    explained = Explained(
+        network,
+        (-1.0, 0.0, 1.0),
+        MODEL_GRID,
+        labels,
+        affected_structures(names),
+        {name: create_method(name) for name in METHODS},
+        {"smoothgrad": create_method("smoothgrad", samples=2)},
+        METHODS,
+    )
+    metadata = SimpleNamespace(grid=MODEL_GRID, percentiles=(0.5, 99.5))
+    bundle: Any = SimpleNamespace(metadata=metadata, network=network)
+    return Contestant("tiny", bundle, explained)
+
+
+@pytest.fixture(scope="module")
+def result(
+    tiny: Contestant, stream: SubjectStream, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, pd.DataFrame, int]:
+    """A run that is stopped in its second subject and then goes on: folder, rows, subjects measured at the stop."""
+    folder = tmp_path_factory.mktemp("benchmark")
+
+    def stop(step: str, fraction: float) -> None:
+        if step.startswith("Subject 2") and fraction > 0.34:
+            raise Cancelled(step)
+
+    with pytest.raises(Cancelled):
+        run_benchmark([tiny], stream, TINY, folder, stop)
+    kept = len(list((folder / "rows").glob("*.csv")))
+    return folder, run_benchmark([tiny], stream, TINY, folder), kept
+
+
+def test_a_stop_loses_at_most_one_subject(
+    result: tuple[Path, pd.DataFrame, int], tiny: Contestant, stream: Any
+) -> None:
+    folder, rows, kept = result
+    assert kept == 1
+    assert list(rows["subject"].unique()) == ["CN 0", "MCI 1", "AD 2"]
+    fresh, _ = measure_subject(tiny.explained, stream[1], TINY.detail(1))
+    again = rows[rows["subject"] == "MCI 1"]
+    assert np.allclose(again["value"], fresh["value"], rtol=1e-4, atol=1e-6, equal_nan=True)
+    steps: list[str] = []
+    run_benchmark([tiny], stream, TINY, folder, lambda step, fraction: steps.append(step))
+    assert len(steps) == 1, "everything is there: nothing is measured again"
+
+
+def test_what_is_measured(result: tuple[Path, pd.DataFrame, int], stream: SubjectStream, tiny: Contestant) -> None:
+    _, rows, _ = result
+    ill = rows[rows["group"] == "AD"]
+    table = ill.pivot_table(index="method", columns="measure", values="value", dropna=False)
+    assert table.loc["uniform", "times chance"] == pytest.approx(1)
+    assert table.loc["effect", "structures"] >= 0
+    assert {"faithfulness", "randomised", "icc", "random network, times chance"} <= set(
+        ill[ill["method"] == "gradient"]["measure"]
+    )
+    assert {"faithfulness", "icc"} <= set(ill[ill["method"] == "summary"]["measure"])
+    assert "times chance" in set(ill[ill["method"] == "smoothgrad"]["measure"])
+    given = stream[2]
+    maps, _ = tiny.explained.explain(tiny.explained.network, given.image, given.mask, tiny.explained.methods)
+    values = maps["gradient"]
+    chance = given.truth.sum() / given.mask.sum()
+    for measure, part in (
+        ("times chance", np.abs(values)),
+        ("times chance, positive part", np.maximum(values, 0)),
+        ("times chance, negative part", np.maximum(-values, 0)),
+    ):
+        expected = part[given.truth].sum() / part[given.mask].sum() / chance
+        assert table.loc["gradient", measure] == pytest.approx(expected, rel=1e-4), measure
+    # Without disease there is no truth, but there is relevance in the hippocampi.
+    well = rows[rows["group"] == "CN"]
+    assert set(well["measure"]) == {
+        "hippocampal relevance",
+        "hippocampal density",
+        "hippocampal density, positive part",
+    }
+    row = well[(well["method"] == "gradient") & (well["measure"] == "hippocampal relevance")]
+    healthy = stream[0]
+    found, _ = tiny.explained.explain(tiny.explained.network, healthy.image, healthy.mask, tiny.explained.methods)
+    inside = healthy.hippocampus & healthy.mask
+    assert row["value"].iloc[0] == pytest.approx(found["gradient"][inside].mean(), rel=1e-4)
+
+
+def test_a_random_copy_has_learned_nothing(tiny: Contestant, stream: SubjectStream) -> None:
+    before = {name: value.clone() for name, value in tiny.explained.network.state_dict().items()}
+    other = random_copy(tiny.explained, stream[0].image, 3)
+    for name, value in tiny.explained.network.state_dict().items():
+        assert torch.equal(value, before[name])
+        if value.ndim > 1:
+            assert not torch.allclose(value, other.state_dict()[name])
+
+
+def test_other_settings_are_refused(result: tuple[Path, pd.DataFrame, int], tiny: Contestant, stream: Any) -> None:
+    folder, _, _ = result
+    with pytest.raises(UserError, match="other settings \\(subjects\\)"):
+        run_benchmark([tiny], stream, replace(TINY, subjects=6), folder)
+
+
+def test_files_and_picture(result: tuple[Path, pd.DataFrame, int], tmp_path: Path) -> None:
+    folder, rows, _ = result
+    maps = mean_maps(["tiny"], TINY.subjects, folder)
+    assert {"scan", "mask", "effect", "gradient", "summary"} <= set(maps)
+    write_results(tmp_path, rows, maps, MODEL_GRID, TINY.pictured)
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "tables", "tables.md", "maps.webp"}
+    assert (tmp_path / "maps.webp").read_bytes()[:4] == b"RIFF"
+    written = pd.read_csv(tmp_path / "rows.csv")
+    assert len(written) == len(rows)
+    assert {path.stem for path in (tmp_path / "tables").iterdir()} >= {"localisation", "checks", "biology"}
+    page = (tmp_path / "tables.md").read_text(encoding="utf-8")
+    assert "Gradient x input" in page
+    lone = {name: maps[name] for name in ("scan", "mask", "effect", "gradient")}
+    assert mean_map_picture(lone, MODEL_GRID, titles()) != mean_map_picture(maps, MODEL_GRID, titles())
+
+
+def test_mean_maps_are_means_of_scaled_maps(tmp_path: Path, tiny: Contestant, stream: SubjectStream) -> None:
+    given = stream[2]
+    values = [given.image[0, 0].numpy() * scale for scale in (1.0, -3.0)]
+    for index, array in enumerate(values):
+        keep_maps(maps_path(tmp_path, "a", index), given, {"m": array})
+    found = mean_maps(["a"], 2, tmp_path)
+    assert np.allclose(found["m"], 0, atol=1e-3), "scaled to 1 each, these two cancel"
+    assert np.allclose(found["mask"], given.mask)
+    assert np.allclose(found["effect"][given.mask], np.abs(given.effect[given.mask]), atol=2e-3)
+    assert mean_maps(["b"], 2, tmp_path) == {}
+
+
+def test_other_trainings_are_compared_subject_by_subject(
+    tmp_path: Path, tiny: Contestant, stream: SubjectStream
+) -> None:
+    given, labels = stream[2], tiny.explained.labels
+    rng = np.random.default_rng(0)
+    base = given.image[0, 0].numpy()
+    for name in ("a", "b"):
+        unlike = rng.uniform(size=base.shape).astype(np.float32)
+        keep_maps(maps_path(tmp_path, name, 2), given, {"same": base, "unlike": unlike})
+    table = training_agreement(["a", "b"], 3, tmp_path, labels).set_index(["method", "measure"])["value"]
+    assert table["same", "trainings: icc"] == pytest.approx(1, abs=1e-6)
+    assert table["same", "trainings: spearman"] == pytest.approx(1, abs=1e-6)
+    assert abs(table["unlike", "trainings: spearman"]) < 0.02
+    assert training_agreement(["a"], 3, tmp_path, labels).empty
+    assert training_agreement(["a", "c"], 3, tmp_path, labels).empty
+
+
+def test_subjects_come_on_the_grid_of_the_model(stream: SubjectStream) -> None:
+    grid = Grid((60, 70, 60), np.array([[3.2, 0, 0, -95.0], [0, 3.2, 0, -128], [0, 0, 3.2, -88], [0, 0, 0, 1]]))
+    bundle: Any = SimpleNamespace(metadata=SimpleNamespace(grid=grid, percentiles=(1.0, 99.0)))
+    given = stream[2]
+    found = on_grid(given, bundle)
+    assert found.image.shape == (1, 1, *grid.shape)
+    assert 0 <= float(found.image.min()) <= float(found.image.max()) <= 1
+    assert not found.image[0, 0].numpy()[~found.mask].any()
+    ratio = grid.voxel_volume / MODEL_GRID.voxel_volume
+    assert found.mask.sum() * ratio == pytest.approx(given.mask.sum(), rel=0.05)
+    assert found.hippocampus.sum() * ratio == pytest.approx(given.hippocampus.sum(), rel=0.2)
+    same: Any = SimpleNamespace(metadata=SimpleNamespace(grid=MODEL_GRID, percentiles=(0.5, 99.5)))
+    assert on_grid(given, same) is given
+
+
+def test_the_plan_shares_no_anatomy_between_halves() -> None:
+    plan = Plan(subjects=200)
+    halves: dict[int, set[str]] = {}
+    for index in range(200):
+        halves.setdefault(index // 3 % 4, set()).add(plan.half(index, 4))
+    assert halves == {0: {"choose"}, 1: {"report"}, 2: {"choose"}, 3: {"report"}}
+    assert {plan.half(index, 1) for index in range(6)} == {"choose", "report"}
+
+
+def test_the_plan_gives_costly_checks_to_ill_subjects_of_both_halves() -> None:
+    plan = Plan(subjects=200, faithfulness=40, slow_methods=8)
+    details = {index: plan.detail(index, 4) for index in range(200)}
+    checked = [index for index, one in details.items() if one.faithfulness]
+    assert len(checked) == 40
+    assert all(plan.group(index) == "AD" for index in checked)
+    assert sum(plan.half(index, 4) == "choose" for index in checked) == 20
+    assert sum(one.slow_methods for one in details.values()) == 8
+    assert all(details[index] == Detail() for index in range(200) if plan.group(index) != "AD")
+    assert Plan(subjects=9, faithfulness=40).detail(2).faithfulness
+    with pytest.raises(UserError, match="at least 3"):
+        Plan(subjects=2)
+    with pytest.raises(UserError, match="not be negative"):
+        Plan(slow_methods=-1)
+
+
+def test_every_composite_takes_part_and_has_a_title() -> None:
+    fast, slow = fast_methods(), slow_methods()
+    assert create_method("lrp") in fast.values(), "whatever the default is, it is measured"
+    assert create_method("lrp_grad_cam_pp") in fast.values()
+    assert len(set(fast.values())) == len(fast)
+    assert set(slow) == set(SLOW)
+    assert slow["integrated_gradients"].parameters()["steps"] == SLOW["integrated_gradients"]["steps"]
+    assert set(titles()) >= set(fast) | set(slow) | {"summary", "edges"}
+    assert len({titles()[key] for key in fast}) == len(fast)
+    assert list(fast_methods(["grad_cam"])) == ["grad_cam"]
+
+
+def test_anatomies_are_named_by_the_ends_of_their_files(tmp_path: Path) -> None:
+    (tmp_path / "labels_02.nii.gz").write_bytes(b"")
+    with pytest.raises(UserError, match="called '99'"):
+        chosen_anatomies(tmp_path, ["02", "99"], silent)
+    with pytest.raises(UserError, match="--label-maps"):
+        chosen_anatomies(None, ["02"], silent)
+
+
+def test_a_model_without_the_classes_is_refused() -> None:
+    bundle: Any = SimpleNamespace(metadata=SimpleNamespace(classes=("sick", "well"), grid=MODEL_GRID))
+    with pytest.raises(UserError, match="AD"):
+        contestant(bundle)
+
+
+def test_a_subject_without_the_disease_has_no_localisation(tiny: Contestant, stream: SubjectStream) -> None:
+    given: TruthSubject = stream[0]
+    rows, maps = measure_subject(tiny.explained, given, Detail(), None)
+    assert "times chance" not in set(rows["measure"])
+    assert set(maps) == {*METHODS, "summary"}

@@ -1,0 +1,106 @@
+"""The benchmark's subjects: their truth fits their image, and seed and number alone decide them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mri_interpret.benchmark.simulated_subjects import (
+    TruthSubject,
+    affected_labels,
+    atlas_on_model_grid,
+    strong_effect,
+    truth_subjects,
+)
+from mri_interpret.benchmark.subject_cache import SubjectStream, load_subject, save_subject
+from mri_interpret.simulation.anatomy import MODEL_GRID
+from mri_interpret.simulation.template_anatomy import template_anatomy
+
+
+@pytest.fixture(scope="module")
+def subjects() -> dict[str, TruthSubject]:
+    return {given.group: given for given in truth_subjects([template_anatomy()], 3, seed=5)}
+
+
+def test_only_disease_has_a_truth(subjects: dict[str, TruthSubject]) -> None:
+    assert list(subjects) == ["CN", "MCI", "AD"]
+    assert not subjects["CN"].truth.any()
+    assert not subjects["CN"].effect.any()
+    for group in ("MCI", "AD"):
+        given = subjects[group]
+        assert 0.002 < given.truth.sum() / given.mask.sum() < 0.1
+        assert not (given.truth & ~given.mask).any()
+
+
+def test_image_truth_and_hippocampus_lie_on_one_grid(subjects: dict[str, TruthSubject]) -> None:
+    given = subjects["AD"]
+    assert given.image.shape == (1, 1, *MODEL_GRID.shape)
+    image = given.image[0, 0].numpy()
+    assert not image[~given.mask].any()
+    # The disease shrinks the hippocampi on average, in both halves of the brain.
+    for half in (slice(0, 48), slice(48, 96)):
+        inside = np.zeros(MODEL_GRID.shape, bool)
+        inside[half] = given.hippocampus[half]
+        assert 100 < inside.sum() < 1500
+        assert given.effect[inside].mean() < -0.05
+        assert (given.truth & inside).any()
+    # Grey matter in the hippocampus is brighter than the fluid of the ventricles that took tissue's place.
+    fluid = given.mask & (given.effect > 0.6 * given.effect[given.mask].max())
+    assert image[given.hippocampus].mean() > image[fluid].mean()
+
+
+def test_number_and_seed_decide_a_subject(subjects: dict[str, TruthSubject]) -> None:
+    (again,) = truth_subjects([template_anatomy()], 3, seed=5, first=2)
+    assert again.name == subjects["AD"].name
+    assert np.array_equal(again.image.numpy(), subjects["AD"].image.numpy())
+    assert np.array_equal(again.truth, subjects["AD"].truth)
+
+
+def test_a_strong_effect_is_relative_to_the_strongest_in_the_brain() -> None:
+    effect = np.array([-0.5, 0.21, 0.19, 0.0, 9.0], np.float32)
+    mask = np.array([1, 1, 1, 1, 0], bool)
+    assert strong_effect(effect, mask).tolist() == [True, True, False, False, False]
+    assert not strong_effect(0 * effect, mask).any()
+
+
+def test_the_affected_regions_are_found_on_both_sides() -> None:
+    labels, names = atlas_on_model_grid()
+    affected = affected_labels(names)
+    found = sorted(names[label] for label in affected)
+    assert len(affected) % 2 == 0
+    assert len(affected) >= 8
+    for part in ("Hippocampus", "Amygdala", "entorhinal", "parahippocampal"):
+        assert sum(name.endswith(part) for name in found) == 2, part
+    assert set(affected) <= set(np.unique(labels))
+
+
+def test_a_kept_subject_is_the_simulated_one(subjects: dict[str, TruthSubject], tmp_path: Path) -> None:
+    for group, given in subjects.items():
+        save_subject(given, tmp_path / f"{group}.npz")
+        found = load_subject(tmp_path / f"{group}.npz")
+        assert found is not None
+        assert (found.name, found.group, found.anatomy, found.fraction) == (
+            given.name,
+            given.group,
+            "template",
+            given.fraction,
+        )
+        for name in ("mask", "effect", "truth", "hippocampus"):
+            assert np.array_equal(getattr(found, name), getattr(given, name)), name
+        assert np.array_equal(found.image.numpy(), given.image.numpy())
+
+
+def test_a_stream_simulates_what_its_folder_lacks(subjects: dict[str, TruthSubject], tmp_path: Path) -> None:
+    stream = SubjectStream([template_anatomy()], seed=5, folder=tmp_path)
+    made = stream[2]
+    assert np.array_equal(made.image.numpy(), subjects["AD"].image.numpy())
+    (path,) = tmp_path.iterdir()
+    assert path.name.endswith("_5_00002_AD.npz")
+    before = path.stat().st_mtime_ns
+    assert np.array_equal(stream[2].truth, made.truth)
+    assert path.stat().st_mtime_ns == before, "read, not made again"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert load_subject(path) is None
+    assert np.array_equal(stream[2].image.numpy(), made.image.numpy()), "a damaged file is made again"
+    assert load_subject(tmp_path / "none.npz") is None

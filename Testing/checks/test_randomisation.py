@@ -1,0 +1,176 @@
+"""Randomisation: what is random, in which order, and who passes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from mri_interpret.checks.randomisation import cascade, check_randomisation, layer_groups, randomised
+from mri_interpret.checks.subject import Subject
+from mri_interpret.errors import Cancelled
+from torch import nn
+
+from Testing.checks.small_networks import (
+    SHAPE,
+    atlas,
+    brain,
+    brightness,
+    gradient_times_input,
+    image,
+    linear_subject,
+    parameters_of,
+    small_cnn,
+)
+
+
+class Backwards(nn.Module):
+    """Runs its layers in the opposite order of their registration, and leaves one unused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 2)
+        self.unused = nn.Linear(3, 3)
+        self.norm = nn.BatchNorm3d(4)
+        self.first = nn.Conv3d(1, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(self.first(x)).mean((2, 3, 4)))
+
+
+def _cnn_subject(explain=gradient_times_input) -> Subject:  # type: ignore[no-untyped-def]
+    network, x, target = small_cnn(), image(), [0.0, 0.0, 1.0]
+    maps = dict(explain(network, x, target, ["map"]))
+    return Subject(network, x, target, maps, brain(), atlas(), explain=explain)
+
+
+def test_layers_come_in_the_order_in_which_they_run() -> None:
+    groups = layer_groups(Backwards().eval(), image())
+    assert groups == [("unused",), ("first", "norm"), ("head",)]
+
+
+def test_random_parameters_keep_their_size_and_lose_their_meaning() -> None:
+    network = small_cnn()
+    before = parameters_of(network)
+    changed = randomised(network, ["3", "10"], image(), seed=3)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name  # the original stays
+    for name, value in changed.state_dict().items():
+        touched = name.split(".")[0] in ("3", "10")
+        assert torch.equal(value, before[name]) != touched, name
+        if touched and value.ndim >= 2:
+            assert value.square().mean().sqrt() == pytest.approx(before[name].square().mean().sqrt().item(), rel=0.35)
+    weight = changed.get_submodule("3").weight
+    assert abs(np.corrcoef(weight.detach().numpy().ravel(), before["3.weight"].numpy().ravel())[0, 1]) < 0.15
+
+
+def test_the_same_seed_gives_the_same_network() -> None:
+    first, again, other = (randomised(small_cnn(), ["0", "10"], image(), seed).state_dict() for seed in (5, 5, 6))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["0.weight"], other["0.weight"])
+
+
+def test_running_statistics_are_those_of_the_image() -> None:
+    changed = randomised(small_cnn(), ["0", "1"], image(), seed=1)
+    signal = changed[0](image())
+    torch.testing.assert_close(changed[1].running_mean, signal.mean((0, 2, 3, 4)))
+    assert not changed.training
+    assert not any(module.training for module in changed.modules())
+
+
+def test_the_cascade_goes_from_the_top_down_and_the_map_goes_with_it() -> None:
+    subject = _cnn_subject()
+    assert subject.explain is not None
+    stages = cascade(
+        subject.network, subject.image, subject.target, subject.maps, subject.inside, subject.explain, seed=2
+    )
+    assert [stage.layers for stage in stages] == [
+        ("10",),
+        ("10", "6"),
+        ("10", "6", "3", "4"),
+        ("10", "6", "3", "4", "0", "1"),
+    ]
+    assert [stage.depth for stage in stages] == [0.25, 0.5, 0.75, 1.0]
+    assert stages[-1].spearman["map"] < 0.5
+    assert all(stage.ssim["map"] < 1 for stage in stages)
+
+
+def test_half_of_an_odd_number_of_layers_is_the_larger_half() -> None:
+    network = nn.Sequential(
+        nn.Conv3d(1, 2, 1), nn.Conv3d(2, 2, 1), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(2, 2)
+    )
+    maps = gradient_times_input(network, image(), [0.0, 1.0], ["map"])
+    (stage,) = cascade(network, image(), [0.0, 1.0], maps, brain(), gradient_times_input, (0.5,))
+    assert stage.layers == ("4", "1")
+    assert stage.depth == pytest.approx(2 / 3)
+
+
+def test_a_map_that_ignores_the_network_fails() -> None:
+    (verdict,) = check_randomisation(_cnn_subject(brightness))
+    assert verdict.verdict == "fail"
+    assert verdict.value == pytest.approx(1)
+
+
+def test_a_map_that_is_the_network_passes() -> None:
+    """A linear network's gradient is its weights: random weights, unrelated map."""
+
+    def gradient(network, x, target, names):  # type: ignore[no-untyped-def]
+        return {
+            name: values / np.where(x[0, 0] > 0, x[0, 0], 1)
+            for name, values in gradient_times_input(network, x, target, names).items()
+        }
+
+    subject, weights = linear_subject(explain=gradient, maps={"map": np.zeros(SHAPE)})
+    subject = type(subject)(**{**vars(subject), "maps": {"map": weights}})
+    (verdict,) = check_randomisation(subject)
+    assert verdict.verdict == "pass"
+    assert abs(verdict.value) < 0.2
+
+
+def test_without_an_explainer_or_with_a_zero_map_it_does_not_apply() -> None:
+    subject, _ = linear_subject(explain=None)
+    assert check_randomisation(subject)[0].verdict == "not applicable"
+    zero, _ = linear_subject(maps={"zero": np.zeros(SHAPE)})
+    verdict = check_randomisation(zero)[0]
+    assert verdict.verdict == "not applicable"
+    assert math.isnan(verdict.value)
+    assert "constant" in verdict.sentence
+
+
+def test_the_verdict_is_the_mean_over_stages_and_a_dead_map_counts_as_unlike() -> None:
+    subject = _cnn_subject()
+    assert subject.explain is not None
+    calls = 0
+
+    def sometimes_dead(network, x, target, names):  # type: ignore[no-untyped-def]
+        nonlocal calls
+        calls += 1
+        found = gradient_times_input(network, x, target, names)
+        return {name: values * (calls != 2) for name, values in found.items()}
+
+    given = (subject.network, subject.image, subject.target, subject.maps, subject.inside, subject.explain)
+    stages = [cascade(*given, (share,), 3 + number)[0] for number, share in enumerate((0.01, 0.25, 0.5))]
+    assert [len(stage.layers) for stage in stages] == [1, 1, 2]
+    single = [abs(stage.spearman["map"]) for stage in stages]
+    (verdict,) = check_randomisation(subject, seed=1)
+    assert verdict.value == pytest.approx(np.mean(single))
+    dead = type(subject)(**{**vars(subject), "explain": sometimes_dead})
+    (verdict,) = check_randomisation(dead, seed=1)
+    assert verdict.value == pytest.approx((single[0] + single[2]) / 3)
+
+
+def test_a_network_without_parameters_is_refused() -> None:
+    network = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten())
+    with pytest.raises(ValueError, match="no parameters"):
+        cascade(network, image(), [1.0], {"map": np.zeros(SHAPE)}, brain(), brightness)
+
+
+def test_it_can_be_cancelled_between_stages() -> None:
+    def stop(_: str, fraction: float) -> None:
+        if fraction > 0:
+            raise Cancelled("enough")
+
+    subject = _cnn_subject()
+    with pytest.raises(Cancelled):
+        check_randomisation(subject, progress=stop)

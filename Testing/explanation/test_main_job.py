@@ -1,0 +1,166 @@
+"""The main job end to end on the real sample scan, through the command line as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from mri_interpret.attribution import PANEL
+from mri_interpret.explanation.job import TYPICAL_SECONDS, explain_scan
+from mri_interpret.images.reading import read_scan
+from mri_interpret.preprocessing.cache import PreprocessingCache
+from mri_interpret.resources import resource
+
+SAMPLE = resource("SampleData", "colin27_T1.nii.gz")
+
+
+def run_cli(*arguments: str | Path, cwd: Path, cache: Path) -> subprocess.CompletedProcess[str]:
+    """``mri-interpret`` in a process of its own."""
+    environment = os.environ | {"MRI_INTERPRET_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(
+        [sys.executable, "-m", "mri_interpret", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("main job")
+
+
+@pytest.fixture(scope="module")
+def record(folder: Path) -> dict[str, object]:
+    """The sample explained once, everything written, the machine-readable result read back."""
+    done = run_cli("explain", "--sample", "-o", folder / "out", "--json", cwd=folder, cache=folder / "cache")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_file_is_there_and_nothing_else(record: dict[str, object], folder: Path) -> None:
+    found = {str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*") if path.is_file()}
+    maps = {
+        f"{kind}/{name}.nii.gz" for kind in ("maps", "template") for name in (*PANEL, "summary", "consensus", "spread")
+    }
+    tables = {
+        "prediction.json",
+        "regions.csv",
+        "agreement.csv",
+        "scene.mrb",
+        "report.html",
+        "provenance.json",
+    }
+    assert found == maps | tables
+
+
+def test_maps_lie_on_the_scans_grid(record: dict[str, object], folder: Path) -> None:
+    scan = nib.load(SAMPLE)
+    for name in (*PANEL, "summary", "consensus", "spread"):
+        image = nib.load(folder / "out" / "maps" / f"{name}.nii.gz")
+        assert image.shape == scan.shape
+        assert np.allclose(image.affine, scan.affine)
+        values = np.asarray(image.dataobj)
+        assert np.isfinite(values).all()
+        assert np.ptp(values) > 0
+        if name in PANEL:
+            assert image.get_data_dtype() == np.float32
+    summary = np.asarray(nib.load(folder / "out" / "maps" / "summary.nii.gz").dataobj)
+    assert summary.min() >= 0
+    assert summary.max() <= 1
+    consensus = np.asarray(nib.load(folder / "out" / "maps" / "consensus.nii.gz").dataobj)
+    assert set(np.unique(consensus)) <= {0, 1, 2, 3}
+    assert (consensus > 0).sum() > 100
+    spread = np.asarray(nib.load(folder / "out" / "maps" / "spread.nii.gz").dataobj)
+    assert 0.01 < spread.max() <= 0.5
+
+
+def test_progress_knows_every_step(record: dict[str, object]) -> None:
+    assert set(record["seconds"]) <= set(TYPICAL_SECONDS)  # type: ignore[call-overload]
+
+
+def test_the_prediction(record: dict[str, object], folder: Path) -> None:
+    prediction = json.loads((folder / "out" / "prediction.json").read_text(encoding="utf-8"))
+    assert list(prediction["probabilities"]) == ["CN", "MCI", "AD"]
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1.0)
+    assert prediction["predicted"] == max(prediction["logits"], key=prediction["logits"].get)
+    assert prediction["target"]["name"] == prediction["predicted"]
+    assert set(prediction["model"]) >= {"name", "version", "hash"}
+    assert "research use only" in prediction["model"]["banner"].lower()
+    assert record["probabilities"] == prediction["probabilities"]
+
+
+def test_region_sums_add_up_to_each_maps_total(record: dict[str, object], folder: Path) -> None:
+    table = pd.read_csv(folder / "out" / "regions.csv")
+    for space, kind in (("native", "maps"), ("template", "template")):
+        for name in PANEL:
+            total = np.asarray(nib.load(folder / "out" / kind / f"{name}.nii.gz").dataobj, np.float64).sum()
+            rows = table[(table["method"] == name) & (table["space"] == space)]
+            sums = rows["sum"].sum()
+            assert rows["share"].sum() == pytest.approx(1.0, abs=1e-6)
+            if space == "template":
+                assert sums == pytest.approx(total, rel=1e-6)
+            else:
+                # In native space sums are scaled to model voxels; the ratio is the same for every map.
+                affine = np.array(
+                    json.loads((folder / "out" / "provenance.json").read_text(encoding="utf-8"))["preprocessing"][
+                        "scan_to_template_ras"
+                    ]
+                )
+                assert sums == pytest.approx(total * abs(np.linalg.det(affine[:3, :3])) / 8.0, rel=1e-6)
+
+
+def test_relevance_is_the_same_in_both_spaces(record: dict[str, object], folder: Path) -> None:
+    """Nothing is lost on the way back: totals agree to the interpolation's error.
+
+    For maps that hardly reach outside the brain: class activation maps, and LRP with a flat first layer, reach beyond
+    the scan's field of view.
+    """
+    table = pd.read_csv(folder / "out" / "regions.csv")
+    sums = table.groupby(["method", "space"])["sum"].sum().unstack()
+    for name in ("guided_backprop", "guided_grad_cam_pp"):
+        assert sums.loc[name, "native"] == pytest.approx(sums.loc[name, "template"], rel=0.05)
+
+
+def test_scene_and_report_are_whole(record: dict[str, object], folder: Path) -> None:
+    with zipfile.ZipFile(folder / "out" / "scene.mrb") as archive:
+        assert archive.testzip() is None
+        assert any(name.endswith(".mrml") for name in archive.namelist())
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert "esearch use only" in page
+    assert 'src="http' not in page
+    assert "data:image/" in page
+
+
+def test_the_second_run_uses_the_cache(record: dict[str, object], folder: Path) -> None:
+    options = ("--methods", "grad_cam", "--target", "AD-CN", "--no-scene", "--json")
+    done = run_cli("explain", "--sample", "-o", folder / "again", *options, cwd=folder, cache=folder / "cache")
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert again["registration"]["from_cache"] == ["mask", "registration"]
+    assert again["target"]["name"] == "AD - CN"
+    assert again["logits"] == record["logits"]
+    value = again["logits"]["AD"] - again["logits"]["CN"]
+    assert again["target"]["value"] == pytest.approx(value, abs=1e-5)
+    assert not (folder / "again" / "scene.mrb").exists()
+
+
+def test_the_command_line_and_the_library_give_the_same_maps(record: dict[str, object], folder: Path) -> None:
+    scan = read_scan(SAMPLE)
+    before = scan.array.copy()
+    explanation = explain_scan(scan, methods=["lrp", "grad_cam"], cache=PreprocessingCache(folder / "cache"))
+    assert np.array_equal(scan.array, before)
+    for name in ("lrp", "grad_cam"):
+        stored = np.asarray(nib.load(folder / "out" / "maps" / f"{name}.nii.gz").dataobj)
+        assert np.abs(explanation.maps[name].native.array - stored).max() <= 1e-5 * np.abs(stored).max()
