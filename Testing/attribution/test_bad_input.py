@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mri_interpret.attribution import PANEL, Explainer, UnsupportedOperation
+from mri_interpret.attribution import DEFAULT_METHODS, Explainer, UnsupportedOperation
 from mri_interpret.attribution.methods.cam import GradCam
 from mri_interpret.errors import UserError
 from torch import Tensor, nn
@@ -162,10 +162,10 @@ def test_input_changed_in_place_by_the_model() -> None:
 
     x = volume()
     kept = x.clone()
-    found = Explainer(Model(shifted_in_place)).explain(x, 0, PANEL)
-    wanted = Explainer(Model(shifted)).explain(x, 0, PANEL)
+    found = Explainer(Model(shifted_in_place)).explain(x, 0, DEFAULT_METHODS)
+    wanted = Explainer(Model(shifted)).explain(x, 0, DEFAULT_METHODS)
     assert torch.equal(x, kept)
-    for name in PANEL:
+    for name in DEFAULT_METHODS:
         torch.testing.assert_close(found[name].map, wanted[name].map)
 
 
@@ -194,10 +194,10 @@ def test_slice_assignment_is_followed() -> None:
 def test_half_precision_models_are_computed_in_float32(dtype: torch.dtype) -> None:
     model = plain().to(dtype)
     x = volume().float()
-    found = Explainer(model).explain(x.to(dtype), 0, PANEL)
-    wanted = Explainer(plain().to(dtype).float()).explain(x.to(dtype).float(), 0, PANEL)
+    found = Explainer(model).explain(x.to(dtype), 0, DEFAULT_METHODS)
+    wanted = Explainer(plain().to(dtype).float()).explain(x.to(dtype).float(), 0, DEFAULT_METHODS)
     assert next(model.parameters()).dtype == dtype
-    for name in PANEL:
+    for name in DEFAULT_METHODS:
         assert found[name].map.dtype == torch.float32
         torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-4, atol=1e-7)
 

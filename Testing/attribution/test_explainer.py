@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mri_interpret.attribution import PANEL, Explainer, Method, available_methods
+from mri_interpret.attribution import DEFAULT_METHODS, Explainer, Method, available_methods
 from mri_interpret.attribution.methods.cam import GradCam
 from mri_interpret.errors import Cancelled
 from torch import Tensor, nn
@@ -50,17 +50,17 @@ def test_predicted_target_is_chosen_per_sample() -> None:
 
 def test_batch_equals_single_samples() -> None:
     model, x = plain(), volume(samples=3)
-    together = Explainer(model).explain(x, 2, PANEL)
+    together = Explainer(model).explain(x, 2, DEFAULT_METHODS)
     for index in range(3):
-        alone = Explainer(model).explain(x[index : index + 1], 2, PANEL)
-        for name in PANEL:
+        alone = Explainer(model).explain(x[index : index + 1], 2, DEFAULT_METHODS)
+        for name in DEFAULT_METHODS:
             torch.testing.assert_close(together[name].map[index : index + 1], alone[name].map, rtol=1e-5, atol=1e-7)
 
 
 def test_second_call_gives_the_same_maps() -> None:
     explainer, x = Explainer(plain()), volume()
     first, second = explainer.explain(x, 0), explainer.explain(x, 0)
-    for name in PANEL:
+    for name in DEFAULT_METHODS:
         assert torch.equal(first[name].map, second[name].map)
 
 
@@ -70,7 +70,7 @@ def test_model_is_untouched(training: bool) -> None:
     model[1].train(not training)
     next(model.parameters()).requires_grad_(False)
     before, kept = state(model), x.clone()
-    Explainer(model).explain(x, 0, [*PANEL, "smoothgrad", "occlusion"])
+    Explainer(model).explain(x, 0, [*DEFAULT_METHODS, "smoothgrad", "occlusion"])
     assert_same(before, state(model))
     assert torch.equal(x, kept)
     assert not x.requires_grad
@@ -85,7 +85,7 @@ def test_model_is_untouched_after_cancel() -> None:
             raise Cancelled(step)
 
     with pytest.raises(Cancelled):
-        Explainer(model).explain(volume(), 0, PANEL, progress=cancel)
+        Explainer(model).explain(volume(), 0, DEFAULT_METHODS, progress=cancel)
     assert_same(before, state(model))
 
 
@@ -113,11 +113,11 @@ def test_model_is_untouched_after_an_exception() -> None:
 def test_backward_hooks_of_others_stay_and_stay_out() -> None:
     # MONAI leaves such hooks behind on the layers it has explained.
     model, x, called = plain(), volume(), []
-    wanted = Explainer(model).explain(x, 0, PANEL)
+    wanted = Explainer(model).explain(x, 0, DEFAULT_METHODS)
     handle = model[4].register_full_backward_hook(lambda *_: called.append(1))
-    found = Explainer(model).explain(x, 0, PANEL)
+    found = Explainer(model).explain(x, 0, DEFAULT_METHODS)
     assert not called
-    for name in PANEL:
+    for name in DEFAULT_METHODS:
         assert torch.equal(found[name].map, wanted[name].map)
     model(x.clone().requires_grad_()).sum().backward()
     assert called
@@ -126,9 +126,9 @@ def test_backward_hooks_of_others_stay_and_stay_out() -> None:
 
 def test_training_mode_is_explained_as_evaluation_mode() -> None:
     x = volume()
-    wanted = Explainer(plain()).explain(x, 0, PANEL)
-    found = Explainer(plain().train()).explain(x, 0, PANEL)
-    for name in PANEL:
+    wanted = Explainer(plain()).explain(x, 0, DEFAULT_METHODS)
+    found = Explainer(plain().train()).explain(x, 0, DEFAULT_METHODS)
+    for name in DEFAULT_METHODS:
         assert torch.equal(wanted[name].map, found[name].map)
 
 
@@ -136,18 +136,18 @@ def test_training_mode_is_explained_as_evaluation_mode() -> None:
 def test_every_spelling_of_relu_gives_the_same_maps(spelling: str) -> None:
     # captum, zennit and MONAI give the plain gradient as guided backpropagation for most of these.
     x = volume()
-    wanted = Explainer(randomise(Spellings("module"))).explain(x, 1, PANEL)
-    found = Explainer(randomise(Spellings(spelling))).explain(x, 1, PANEL)
+    wanted = Explainer(randomise(Spellings("module"))).explain(x, 1, DEFAULT_METHODS)
+    found = Explainer(randomise(Spellings(spelling))).explain(x, 1, DEFAULT_METHODS)
     gradient = Explainer(randomise(Spellings(spelling))).explain(x, 1, "gradient")
-    for name in PANEL:
+    for name in DEFAULT_METHODS:
         torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-9, msg=f"{spelling} {name}")
     assert not torch.allclose(found["guided_backprop"].map, gradient["gradient"].map)
 
 
 def test_progress_names_every_method() -> None:
     steps: list[tuple[str, float]] = []
-    Explainer(plain()).explain(volume(), 0, PANEL, progress=lambda *step: steps.append(step))
-    titles = [available_methods()[name].title for name in PANEL]
+    Explainer(plain()).explain(volume(), 0, DEFAULT_METHODS, progress=lambda *step: steps.append(step))
+    titles = [available_methods()[name].title for name in DEFAULT_METHODS]
     assert [name for name, _ in steps] == ["Forward pass", "Forward pass", *titles, "Maps"]
     assert all(0 <= fraction <= 1 for _, fraction in steps)
 

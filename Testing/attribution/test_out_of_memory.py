@@ -6,7 +6,7 @@ import gc
 
 import pytest
 import torch
-from mri_interpret.attribution import PANEL, Explainer
+from mri_interpret.attribution import DEFAULT_METHODS, Explainer
 from mri_interpret.attribution.engine import convolution_layer, kernels, stage
 from torch import Tensor, nn
 
@@ -17,7 +17,7 @@ from Testing.attribution.state import assert_same, state
 @pytest.mark.parametrize("failures", [1, 2])
 def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, x, places = plain(), volume(), []
-    wanted = Explainer(model).explain(x, 0, PANEL)
+    wanted = Explainer(model).explain(x, 0, DEFAULT_METHODS)
     honest = Explainer._explain
 
     def failing(self: Explainer, *args: object) -> object:
@@ -29,12 +29,12 @@ def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkey
     monkeypatch.setattr(Explainer, "_explain", failing)
     steps: list[str] = []
     large = stage.LARGE
-    found = Explainer(model).explain(x, 0, PANEL, progress=lambda step, _: steps.append(step))
+    found = Explainer(model).explain(x, 0, DEFAULT_METHODS, progress=lambda step, _: steps.append(step))
     told = ["Out of GPU memory: in slabs", "Out of GPU memory: on the CPU"]
     assert [step for step in steps if step.startswith("Out of")] == told[:failures]
     assert [place for place, _ in places] == [None, None, "cpu"][: failures + 1]
     assert places[1][1] < large == stage.LARGE
-    for name in PANEL:
+    for name in DEFAULT_METHODS:
         torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-8)
 
 
@@ -43,7 +43,7 @@ def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkey
 def test_memory_that_runs_out_inside_a_layer(suffices: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Convolutions run out of memory like a GPU's: for large maps until slabs are used, or all until the CPU is."""
     model, x, steps = plain(), volume((24, 26, 25)), []
-    wanted = Explainer(model).explain(x, 0, PANEL)
+    wanted = Explainer(model).explain(x, 0, DEFAULT_METHODS)
     name = {"forward": "convolve", "backward": "convolve_back"}[where]
     honest, failures = getattr(kernels, name), []
 
@@ -57,11 +57,11 @@ def test_memory_that_runs_out_inside_a_layer(suffices: str, where: str, monkeypa
     for module in (convolution_layer, stage):
         monkeypatch.setattr(module, name, limited)
     before = state(model)
-    found = Explainer(model).explain(x, 0, PANEL, progress=lambda step, _: steps.append(step))
+    found = Explainer(model).explain(x, 0, DEFAULT_METHODS, progress=lambda step, _: steps.append(step))
     told = ["Out of GPU memory: in slabs", "Out of GPU memory: on the CPU"]
     assert [step for step in steps if step.startswith("Out of")] == told[: 1 + (suffices == "the CPU")]
     assert len(failures) == (2 if suffices == "the CPU" else 1)
-    for method in PANEL:
+    for method in DEFAULT_METHODS:
         torch.testing.assert_close(found[method].map, wanted[method].map, rtol=1e-5, atol=1e-8)
     assert_same(before, state(model))
 
@@ -87,7 +87,7 @@ def test_no_memory_is_left_behind() -> None:
         return sum(isinstance(item, Tensor) for item in gc.get_objects())
 
     explainer, x = Explainer(plain()), volume()
-    methods = [*PANEL, "smoothgrad", "occlusion", "integrated_gradients"]
+    methods = [*DEFAULT_METHODS, "smoothgrad", "occlusion", "integrated_gradients"]
     explainer.explain(x, 0, methods)
     gc.collect()
     before = tensors()

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from mri_interpret.attribution import PANEL, Explainer
+from mri_interpret.attribution import DEFAULT_METHODS, Explainer
 from mri_interpret.attribution.methods.cam import GradCam
 from mri_interpret.attribution.methods.perturbation import Occlusion
 from torch import Tensor, nn
 
 from Testing.attribution.networks import Spellings, oracle_plain, oracle_residual, randomise, volume
 
-METHODS = [*PANEL, "gradient", "hires_cam", Occlusion(patch=8, stride=8)]
+METHODS = [*DEFAULT_METHODS, "gradient", "hires_cam", Occlusion(patch=8, stride=8)]
 
 
 class Mixed(nn.Module):

@@ -9,7 +9,7 @@ from pathlib import Path
 import mri_interpret
 import pytest
 import torch
-from mri_interpret.attribution import PANEL, Explainer, available_methods, create_method, registry
+from mri_interpret.attribution import DEFAULT_METHODS, Explainer, available_methods, create_method, registry
 from mri_interpret.attribution.methods.baselines import RandomisedModel
 from mri_interpret.attribution.methods.cam import GradCam
 from mri_interpret.attribution.methods.gradient import SmoothGrad
@@ -36,7 +36,7 @@ def test_listing_the_methods_loads_no_torch() -> None:
 
 def test_registry_facts() -> None:
     found = available_methods()
-    assert set(PANEL) <= set(found)
+    assert set(DEFAULT_METHODS) <= set(found)
     names = "gradient gradient_x_input guided_backprop smoothgrad integrated_gradients grad_cam grad_cam_pp hires_cam "
     names += "guided_grad_cam guided_grad_cam_pp lrp lrp_grad_cam_pp combination occlusion region_occlusion "
     names += "random intensity edges randomised_model"

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from mri_interpret.atomic import write_text
-from mri_interpret.attribution import PANEL, Explainer, create_method
+from mri_interpret.attribution import DEFAULT_METHODS, Explainer, create_method
 from mri_interpret.benchmark.plan import fast_methods
 from mri_interpret.benchmark.simulated_subjects import atlas_on_model_grid, truth_subjects
 from mri_interpret.benchmark.tables import correctly_classified
@@ -32,7 +32,7 @@ from mri_interpret.models.bundle import load_bundle
 from mri_interpret.simulation.anatomy import choose_label_maps, read_anatomy
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
-METHODS = tuple(dict.fromkeys((*PANEL, "gradient", "gradient_x_input", "hires_cam", "guided_grad_cam")))
+METHODS = tuple(dict.fromkeys((*DEFAULT_METHODS, "gradient", "gradient_x_input", "hires_cam", "guided_grad_cam")))
 
 
 def main() -> None:

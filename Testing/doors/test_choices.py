@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from mri_interpret.attribution.composites import composites
-from mri_interpret.attribution.registry import PANEL, SEED_PANEL, available_methods, create_method
+from mri_interpret.attribution.registry import DEFAULT_METHODS, STUDY_METHODS, available_methods, create_method
 from mri_interpret.doors import choices
 from mri_interpret.models.targets import parse_target
 from mri_interpret.preprocessing.pipeline import SPACES
@@ -18,9 +18,9 @@ def test_every_composite_is_offered_and_the_default_comes_first():
 
 
 def test_presets_name_methods_that_exist():
-    offered = choices.presets(PANEL, list(available_methods()))
-    assert offered["panel"] == tuple(PANEL)
-    assert offered["seed"] == SEED_PANEL
+    offered = choices.presets(DEFAULT_METHODS, list(available_methods()))
+    assert offered["default"] == tuple(DEFAULT_METHODS)
+    assert offered["study"] == STUDY_METHODS
     baselines = {name for name in available_methods() if type(create_method(name)).__module__.endswith("baselines")}
     assert baselines == set(choices.BASELINES)
     assert set(offered["all"]) == set(available_methods()) - baselines
@@ -28,8 +28,8 @@ def test_presets_name_methods_that_exist():
 
 
 def test_a_preset_is_recognised_in_any_order():
-    offered = choices.presets(PANEL, list(available_methods()))
-    assert choices.preset_of(list(reversed(PANEL)), offered) == "panel"
+    offered = choices.presets(DEFAULT_METHODS, list(available_methods()))
+    assert choices.preset_of(list(reversed(DEFAULT_METHODS)), offered) == "default"
     assert choices.preset_of(["lrp"], offered) == choices.CUSTOM
 
 

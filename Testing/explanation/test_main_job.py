@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from mri_interpret.attribution import PANEL
+from mri_interpret.attribution import DEFAULT_METHODS
 from mri_interpret.explanation.job import TYPICAL_SECONDS, explain_scan
 from mri_interpret.images.reading import read_scan
 from mri_interpret.preprocessing.cache import PreprocessingCache
@@ -52,7 +52,9 @@ def record(folder: Path) -> dict[str, object]:
 def test_every_file_is_there_and_nothing_else(record: dict[str, object], folder: Path) -> None:
     found = {str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*") if path.is_file()}
     maps = {
-        f"{kind}/{name}.nii.gz" for kind in ("maps", "template") for name in (*PANEL, "summary", "consensus", "spread")
+        f"{kind}/{name}.nii.gz"
+        for kind in ("maps", "template")
+        for name in (*DEFAULT_METHODS, "summary", "consensus", "spread")
     }
     tables = {
         "prediction.json",
@@ -67,14 +69,14 @@ def test_every_file_is_there_and_nothing_else(record: dict[str, object], folder:
 
 def test_maps_lie_on_the_scans_grid(record: dict[str, object], folder: Path) -> None:
     scan = nib.load(SAMPLE)
-    for name in (*PANEL, "summary", "consensus", "spread"):
+    for name in (*DEFAULT_METHODS, "summary", "consensus", "spread"):
         image = nib.load(folder / "out" / "maps" / f"{name}.nii.gz")
         assert image.shape == scan.shape
         assert np.allclose(image.affine, scan.affine)
         values = np.asarray(image.dataobj)
         assert np.isfinite(values).all()
         assert np.ptp(values) > 0
-        if name in PANEL:
+        if name in DEFAULT_METHODS:
             assert image.get_data_dtype() == np.float32
     summary = np.asarray(nib.load(folder / "out" / "maps" / "summary.nii.gz").dataobj)
     assert summary.min() >= 0
@@ -104,7 +106,7 @@ def test_the_prediction(record: dict[str, object], folder: Path) -> None:
 def test_region_sums_add_up_to_each_maps_total(record: dict[str, object], folder: Path) -> None:
     table = pd.read_csv(folder / "out" / "regions.csv")
     for space, kind in (("native", "maps"), ("template", "template")):
-        for name in PANEL:
+        for name in DEFAULT_METHODS:
             total = np.asarray(nib.load(folder / "out" / kind / f"{name}.nii.gz").dataobj, np.float64).sum()
             rows = table[(table["method"] == name) & (table["space"] == space)]
             sums = rows["sum"].sum()

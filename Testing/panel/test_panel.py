@@ -112,7 +112,7 @@ def test_presets_tick_methods_and_ticking_makes_it_custom(widget):
     import qt
 
     ui = widget.ui
-    for preset in ("fast", "all", "seed", "panel"):
+    for preset in ("fast", "all", "study", "default"):
         pick(ui.presetComboBox, preset)
         ticked = {name for name, item in items(ui.methodsList).items() if item.checkState() == qt.Qt.Checked}
         assert ticked == set(method_list(widget._parameterNode.methods))
@@ -122,7 +122,7 @@ def test_presets_tick_methods_and_ticking_makes_it_custom(widget):
     assert ui.presetComboBox.itemData(ui.presetComboBox.currentIndex) == "custom"
     for item in items(ui.methodsList).values():
         item.setCheckState(qt.Qt.Unchecked)
-    assert ui.presetComboBox.itemData(ui.presetComboBox.currentIndex) == "panel"  # nothing ticked: back to the panel
+    assert ui.presetComboBox.itemData(ui.presetComboBox.currentIndex) == "default"  # nothing ticked: back to it
 
 
 @pytest.mark.parametrize(

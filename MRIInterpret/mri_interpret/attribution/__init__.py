@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .method import Method, MethodInfo
-from .registry import PANEL, available_methods, create_method
+from .registry import DEFAULT_METHODS, available_methods, create_method
 from .result import Attribution, Attributions
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .explainer import Explainer
 
 __all__ = [
-    "PANEL",
+    "DEFAULT_METHODS",
     "Attribution",
     "Attributions",
     "Explainer",

@@ -19,7 +19,7 @@ from .engine.stage import slabs_everywhere
 from .memory import peak_memory
 from .method import Method
 from .moved import Moved
-from .registry import PANEL, resolve_methods
+from .registry import DEFAULT_METHODS, resolve_methods
 from .result import Attribution, Attributions
 from .run import Run
 from .target import Target, check_target, class_scores, target_weights
@@ -57,7 +57,7 @@ class Explainer:
         self,
         x: Tensor,
         target: Target = "predicted",
-        methods: Sequence[str | Method] | str | Method = PANEL,
+        methods: Sequence[str | Method] | str | Method = DEFAULT_METHODS,
         progress: ProgressCallback = silent,
         device: str | torch.device | None = None,
         brain_mask: Tensor | None = None,

@@ -12,11 +12,11 @@ from ..errors import UserError
 from . import methods
 from .method import Method, MethodInfo
 
-#: The six methods of the study that this grows from, in the order shown.
-SEED_PANEL = ("lrp", "guided_backprop", "grad_cam", "grad_cam_pp", "guided_grad_cam_pp", "lrp_grad_cam_pp")
-#: The methods that run by default. The gradient is there because of what the benchmark found:
+#: The six methods of the study that this project grew from, in the order shown.
+STUDY_METHODS = ("lrp", "guided_backprop", "grad_cam", "grad_cam_pp", "guided_grad_cam_pp", "lrp_grad_cam_pp")
+#: The methods that run by default. The gradient joined them for what the benchmark found:
 #: Testing/benchmarks/README.md.
-PANEL = (*SEED_PANEL, "gradient")
+DEFAULT_METHODS = (*STUDY_METHODS, "gradient")
 
 
 @cache

@@ -85,12 +85,12 @@ def contestant(
 
 
 def usual_methods(bundle: ModelBundle, methods: Mapping[str, Method]) -> list[str]:
-    """Keys of the default panel's methods, less those that the bundle's metadata leaves out of the summary score."""
-    from ..attribution.registry import PANEL, create_method
+    """Keys of the default methods, less those that the bundle's metadata leaves out of the summary score."""
+    from ..attribution.registry import DEFAULT_METHODS, create_method
 
     keys = {method: key for key, method in methods.items()}
     out = {**bundle.metadata.distrusted, **bundle.metadata.poorly_localised}
-    chosen = [name for name in PANEL if name not in out] or list(PANEL)
+    chosen = [name for name in DEFAULT_METHODS if name not in out] or list(DEFAULT_METHODS)
     return [keys[method] for method in map(create_method, chosen) if method in keys]
 
 

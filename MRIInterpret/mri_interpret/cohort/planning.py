@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..anatomy.atlas import load_atlas
-from ..attribution.registry import PANEL
+from ..attribution.registry import DEFAULT_METHODS
 from ..errors import UserError
 from ..explanation.explanation import ModelInfo
 from ..explanation.job import choose_device, model_info
@@ -33,7 +33,7 @@ class Options:
     """What the user chose. Empty strings stand for the default."""
 
     model: str = ""
-    methods: tuple[str, ...] = PANEL
+    methods: tuple[str, ...] = DEFAULT_METHODS
     target: str = ""  # AD-CN where the model has both: group maps need one contrast for all subjects
     mask: str = "auto"
     space: str = "auto"

@@ -74,25 +74,25 @@ def explain_command(
 
 
 def method_names(text: str) -> list[str]:
-    """The methods that ``panel``, ``all`` or names separated by commas stand for.
+    """The methods that ``default``, ``all`` or names separated by commas stand for.
 
     Raises
     ------
     UserError
         For an unknown name (the message lists those there are), a name given twice, or none.
     """
-    from ..attribution import PANEL, available_methods
+    from ..attribution import DEFAULT_METHODS, available_methods
 
     known = available_methods()
-    if text.strip() == "panel":
-        return list(PANEL)
+    if text.strip() in ("default", "panel"):  # "panel" is what it was called at first
+        return list(DEFAULT_METHODS)
     if text.strip() == "all":
         return list(known)
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         what = f"The method '{unknown[0]}' is not known" if unknown else "No method was given"
-        raise UserError(f"{what}: give panel, all, or some of {', '.join(known)} separated by commas.")
+        raise UserError(f"{what}: give default, all, or some of {', '.join(known)} separated by commas.")
     return list(dict.fromkeys(names))
 
 

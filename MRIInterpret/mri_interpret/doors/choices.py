@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..attribution.registry import SEED_PANEL
+from ..attribution.registry import STUDY_METHODS
 
 # What the user calls the scan -> how the job is told: mask, space.
 SCAN_KINDS = {
@@ -32,11 +32,11 @@ COMPOSITES = (
 )
 
 
-def presets(panel: Sequence[str], known: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def presets(default: Sequence[str], known: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Named selections of methods, limited to those there are."""
     return {
-        "panel": tuple(name for name in panel if name in known),
-        "seed": tuple(name for name in SEED_PANEL if name in known),
+        "default": tuple(name for name in default if name in known),
+        "study": tuple(name for name in STUDY_METHODS if name in known),
         "fast": tuple(name for name in FAST if name in known),
         "all": tuple(name for name in known if name not in BASELINES),
     }

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..anatomy.atlas import Atlas, load_default_atlas
 from ..anatomy.statistics import RegionStatistics
-from ..attribution.registry import PANEL
+from ..attribution.registry import DEFAULT_METHODS
 from ..checks.run_checks import left_out
 from ..errors import UserError
 from ..images.reading import read_scan
@@ -53,7 +53,7 @@ def explain_scan(
     scan: str | Path | Volume,
     *,
     model: str | Path | ModelBundle = DEFAULT_MODEL,
-    methods: Sequence[Any] = PANEL,
+    methods: Sequence[Any] = DEFAULT_METHODS,
     target: str = "predicted",
     device: str = "auto",
     mask: str | Path | Volume = "auto",

@@ -23,13 +23,13 @@ class ExplainSection:
     """Wires the section's widgets with the parameter node, and starts and ends runs."""
 
     def __init__(self, panel: Panel) -> None:
-        from ..attribution.registry import PANEL, available_methods
+        from ..attribution.registry import DEFAULT_METHODS, available_methods
 
         self.panel = panel
         self.ui = panel.ui
         self._known = available_methods()
-        self._panel_methods = tuple(PANEL)
-        self._presets = choices.presets(PANEL, list(self._known))
+        self._default_methods = tuple(DEFAULT_METHODS)
+        self._presets = choices.presets(DEFAULT_METHODS, list(self._known))
         self._notices: list[str] = []
         ui = self.ui
         ui.targetComboBox.connect("currentIndexChanged(int)", lambda _i: self._take("target", ui.targetComboBox))
@@ -46,8 +46,8 @@ class ExplainSection:
         self._list_methods()
 
     def _list_methods(self) -> None:
-        others = [name for name in self._known if name not in self._panel_methods]
-        order = [*self._panel_methods, *sorted(others, key=lambda name: name in choices.BASELINES)]
+        others = [name for name in self._known if name not in self._default_methods]
+        order = [*self._default_methods, *sorted(others, key=lambda name: name in choices.BASELINES)]
         with quiet(self.ui.methodsList):
             for name in order:
                 info = self._known[name]
@@ -60,15 +60,15 @@ class ExplainSection:
 
     @property
     def methods(self) -> list[str]:
-        """The chosen methods; the default panel if none were ever chosen."""
+        """The chosen methods; the default ones if none were ever chosen."""
         chosen_methods = choices.method_list(self.panel.parameters.methods)
-        return [name for name in chosen_methods if name in self._known] or list(self._panel_methods)
+        return [name for name in chosen_methods if name in self._known] or list(self._default_methods)
 
     def update(self) -> None:
         parameters, ui = self.panel.parameters, self.ui
         targets = [(self._target_title(target), target) for target in choices.targets(self.panel.model.classes)]
         fill_combo(ui.targetComboBox, targets, parameters.target)
-        titles = {"panel": _("Default"), "seed": _("Seed panel"), "fast": _("Fast"), "all": _("All")}
+        titles = {"default": _("Default"), "study": _("Study's six"), "fast": _("Fast"), "all": _("All")}
         titles[choices.CUSTOM] = _("Custom")
         preset = choices.preset_of(self.methods, self._presets)
         fill_combo(ui.presetComboBox, [(title, name) for name, title in titles.items()], preset)
@@ -126,7 +126,7 @@ class ExplainSection:
         ticked = [item.data(qt.Qt.UserRole) for item in rows if item.checkState() == qt.Qt.Checked]
         if self.panel.parameters:
             self.panel.parameters.methods = ",".join(ticked)
-            if not ticked:  # nothing to explain with: back to the panel
+            if not ticked:  # nothing to explain with: back to the default
                 self.panel.update()
 
     def on_explain(self, _checked: bool = False) -> None:

@@ -81,11 +81,11 @@ def run_job(
 
 
 def _explain(job: Job, device: str, scan: Volume, mask: Volume | None, progress: ProgressCallback) -> Explanation:
-    from ..attribution.registry import PANEL, create_method
+    from ..attribution.registry import DEFAULT_METHODS, create_method
     from ..explanation.job import explain_scan
     from ..models.registry import DEFAULT_MODEL
 
-    methods = [create_method(name, **_parameters(job, name)) for name in job.methods or PANEL]
+    methods = [create_method(name, **_parameters(job, name)) for name in job.methods or DEFAULT_METHODS]
     return explain_scan(
         scan,
         model=job.model or DEFAULT_MODEL,
