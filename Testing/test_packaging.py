@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-from Testing.tools import update_file_lists as lists  # noqa: E402 - found by the line above
+from Testing.tools import update_file_lists as lists
 
+ROOT = Path(__file__).resolve().parents[1]
 INDEX = (
     "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.2.json#"
 )
@@ -38,7 +38,7 @@ def test_cmake_lists_every_file_of_the_tree_and_no_other(name):
     written = lists.written((ROOT / "MRIInterpret" / "CMakeLists.txt").read_text("utf-8"))
     wanted = lists.wanted()[name]
     missing, extra = sorted(set(wanted) - set(written[name])), sorted(set(written[name]) - set(wanted))
-    assert (missing, extra) == ([], []), "run python Testing/tools/update_file_lists.py"
+    assert (missing, extra) == ([], []), "run python -m Testing.tools.update_file_lists"
     assert written[name] == wanted
 
 

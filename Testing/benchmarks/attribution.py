@@ -1,7 +1,7 @@
 """Time and memory of the attribution panel, against the plain forward and backward pass and against the peers.
 
-    python Testing/benchmarks/attribution.py                          # ours alone
-    peers/bin/python Testing/benchmarks/attribution.py --peers        # beside zennit, captum and MONAI
+    python -m Testing.benchmarks.attribution                          # ours alone
+    peers/bin/python -m Testing.benchmarks.attribution --peers        # beside zennit, captum and MONAI
 
 Prints Markdown tables. Unit: 1 FB, one forward and backward-to-input pass of the plain model. All timings of a row are
 taken in turns within one process and the fastest of each counts; memory is the peak of a process of its own. The peers
@@ -19,8 +19,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-
-HERE = Path(__file__).parent
 
 
 def plain_pass(model: object, x: object) -> None:
@@ -70,7 +68,17 @@ def best_of(repeats: int, *works: Callable[[], object]) -> list[float]:
 
 def peak_of(kind: str, name: str, size: str, threads: int) -> str:
     """Peak resident memory in MB of one panel, plain pass or peers' panel in a process of its own."""
-    command = [sys.executable, __file__, "--threads", str(threads), "--one", kind, name, size]
+    command = [
+        sys.executable,
+        "-m",
+        "Testing.benchmarks.attribution",
+        "--threads",
+        str(threads),
+        "--one",
+        kind,
+        name,
+        size,
+    ]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=1800).stdout.strip()
 
 

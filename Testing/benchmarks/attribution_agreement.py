@@ -1,6 +1,6 @@
 """Our maps against the peers' on whole volumes of 96 x 112 x 96 voxels, float32: prints a Markdown table.
 
-    peers/bin/python Testing/benchmarks/attribution_agreement.py
+    peers/bin/python -m Testing.benchmarks.attribution_agreement
 
 Networks and input of ``attribution.py``. Relative L2: ``|ours - theirs| / |theirs|``. Top 1 %: the share of the 1 % of
 voxels with the largest magnitudes that both have. Class activation maps are compared on the feature grid, where the
@@ -12,21 +12,18 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from pathlib import Path
 
-HERE = Path(__file__).parent
+import torch
+import torch.nn.functional as F
+from captum.attr import GuidedBackprop, IntegratedGradients, Saliency
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.methods.cam import GradCam, GradCamPlusPlus
+from mri_interpret.attribution.methods.gradient import IntegratedGradients as OurIntegratedGradients
+from mri_interpret.attribution.methods.lrp import LRP
+from torch import Tensor, nn
 
-import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-from captum.attr import GuidedBackprop, IntegratedGradients, Saliency  # noqa: E402
-from mri_interpret.attribution import Explainer  # noqa: E402
-from mri_interpret.attribution.methods.cam import GradCam, GradCamPlusPlus  # noqa: E402
-from mri_interpret.attribution.methods.gradient import IntegratedGradients as OurIntegratedGradients  # noqa: E402
-from mri_interpret.attribution.methods.lrp import LRP  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-
-from Testing.benchmarks import attribution_peers as peers  # noqa: E402
-from Testing.benchmarks.attribution_networks import TARGET, network, volume  # noqa: E402
+from Testing.benchmarks import attribution_peers as peers
+from Testing.benchmarks.attribution_networks import TARGET, network, volume
 
 
 def compared(ours: Tensor, theirs: Tensor) -> str:

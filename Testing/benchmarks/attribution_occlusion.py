@@ -1,6 +1,6 @@
 """Occlusion and region occlusion against captum and MONAI at the same settings.
 
-    peers/bin/python Testing/benchmarks/attribution_occlusion.py
+    peers/bin/python -m Testing.benchmarks.attribution_occlusion
 
 Networks and input of ``attribution.py`` at 2 mm. Seconds per evaluation of the model: a patch's position or a region;
 a hook on the peers' models counts them. Works are taken in turns within one process and the fastest of each counts. The
@@ -13,19 +13,16 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-HERE = Path(__file__).parent
+import torch
+from captum.attr import FeatureAblation
+from captum.attr import Occlusion as CaptumOcclusion
+from monai.visualize import OcclusionSensitivity
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.methods.perturbation import Occlusion, RegionOcclusion
+from torch import Tensor, nn
 
-import torch  # noqa: E402
-from captum.attr import FeatureAblation  # noqa: E402
-from captum.attr import Occlusion as CaptumOcclusion  # noqa: E402
-from monai.visualize import OcclusionSensitivity  # noqa: E402
-from mri_interpret.attribution import Explainer  # noqa: E402
-from mri_interpret.attribution.methods.perturbation import Occlusion, RegionOcclusion  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-
-from Testing.benchmarks.attribution_networks import TARGET, network, volume  # noqa: E402
+from Testing.benchmarks.attribution_networks import TARGET, network, volume
 
 
 class Counted(nn.Module):

@@ -1,7 +1,7 @@
 """Time per subject at 1 and 2 workers, peak memory, and the memory of group maps at 20 and 200 subjects.
 
-    python Testing/benchmarks/cohort.py TABLE [--model NAME] [--space mni] [--mask none] [--subjects 6] [--native]
-    python Testing/benchmarks/cohort.py --maps
+    python -m Testing.benchmarks.cohort TABLE [--model NAME] [--space mni] [--mask none] [--subjects 6] [--native]
+    python -m Testing.benchmarks.cohort --maps
 
 The first prints a Markdown table from real runs of `mri-interpret cohort` on the first subjects of TABLE, each into a
 fresh folder, nothing cached, group results included, with the load of the machine beside it. The second measures, each
@@ -102,7 +102,7 @@ def main() -> None:
     elif options.maps:
         print("| Subjects | Group maps: MiB more | With the test: MiB more |\n| --- | --- | --- |", flush=True)
         for subjects in (20, 200):
-            subprocess.run([sys.executable, __file__, "--maps-of", str(subjects)], check=True)
+            subprocess.run([sys.executable, "-m", "Testing.benchmarks.cohort", "--maps-of", str(subjects)], check=True)
     elif options.table:
         time_runs(options.table.resolve(), options.model, options.space, options.mask, options.subjects, options.native)
     else:

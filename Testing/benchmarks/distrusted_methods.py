@@ -1,8 +1,8 @@
 """Which methods have no part in a model's default summary score: the randomisation check over simulated subjects.
 
-    python Testing/benchmarks/distrusted_methods.py --bundle BUNDLE --label-maps DIR --held-out 02,08,13,17
-    python Testing/benchmarks/distrusted_methods.py ... --write    # puts the verdict into the bundle's metadata
-    python Testing/benchmarks/distrusted_methods.py ... --rows results/rows.csv --write    # and that on localisation
+    python -m Testing.benchmarks.distrusted_methods --bundle BUNDLE --label-maps DIR --held-out 02,08,13,17
+    python -m Testing.benchmarks.distrusted_methods ... --write    # puts the verdict into the bundle's metadata
+    python -m Testing.benchmarks.distrusted_methods ... --rows results/rows.csv --write    # and that on localisation
 
 For each subject the class that the model predicts is explained; the value of a method is the check's (the mean rank
 correlation with maps of networks whose upper layers are random). A method whose mean over the subjects reaches the

@@ -1,6 +1,6 @@
 """The study: `mri-interpret benchmark` with the settings whose tables lie in ground_truth/. See README.md here.
 
-    python Testing/benchmarks/ground_truth.py SEED1 SEED2 SEED3 --label-maps DIR -o results
+    python -m Testing.benchmarks.ground_truth SEED1 SEED2 SEED3 --label-maps DIR -o results
 
 SEED1 ... are bundles of one network trained with different seeds, none of them on the anatomies 02, 08, 13, 17 of DIR.
 The same call goes on after a stop; with several processes, give each its own bundle and the same folder, then all.

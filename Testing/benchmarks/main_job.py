@@ -1,7 +1,7 @@
 """The whole main job on the sample scan, first and second run: wall-clock time, peak memory, and where the time goes.
 
-    python Testing/benchmarks/main_job.py            # prints the table
-    python Testing/benchmarks/main_job.py --write    # and puts it into the README's benchmark section
+    python -m Testing.benchmarks.main_job            # prints the table
+    python -m Testing.benchmarks.main_job --write    # and puts it into the README's benchmark section
 
 The second run finds mask and transform in the cache; a third one does the model's part alone, without scene and report.
 Also timed: the start of the command line until --help has been printed.

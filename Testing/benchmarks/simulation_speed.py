@@ -1,6 +1,6 @@
 """How long simulating takes, and the bundled kind of network: prints a Markdown table.
 
-    PYTHONPATH=MRIInterpret python Testing/benchmarks/simulation_speed.py --threads 2 --repeats 5
+    python -m Testing.benchmarks.simulation_speed --threads 2 --repeats 5
 
 The goals: one 2 mm training scan in at most 1.5 s on 2 cores, amortised over a bank of deformed anatomies from which
 fresh contrasts are drawn; inference in at most 0.3 s. Minima are reported, because a shared machine only adds time.

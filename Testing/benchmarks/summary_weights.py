@@ -1,6 +1,6 @@
 """How much the best method has to count so that the summary score is as good as that method alone.
 
-    python Testing/benchmarks/summary_weights.py --results DIR --bundle BUNDLE [--write]
+    python -m Testing.benchmarks.summary_weights --results DIR --bundle BUNDLE [--write]
 
 DIR is a benchmark that the bundle took part in. On the choosing half's pictured AD subjects (of all networks there),
 the summary score is made from the panel's methods that the bundle's metadata does not leave out, with weights 1, 2 ...

@@ -1,6 +1,6 @@
 """Networks of one training with several seeds, side by side: what is true of one network only, and what of all.
 
-    python Testing/benchmarks/training_seeds.py --work WORK --test-brains 480 BUNDLE BUNDLE ... [--real SCAN ...]
+    python -m Testing.benchmarks.training_seeds --work WORK --test-brains 480 BUNDLE BUNDLE ... [--real SCAN ...]
 
 WORK is the folder that `mri-interpret train --work` fills: it holds the banks of simulated brains over training
 anatomies (val) and held-out ones (test). Prints a Markdown table; its last column is the range over the networks.
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-HERE = Path(__file__).parent
 
 
 def numbers_of(bundle: Path, work: Path, brains: tuple[int, int], real: list[Path]) -> dict[str, tuple[float, str]]:

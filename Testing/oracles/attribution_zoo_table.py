@@ -1,6 +1,6 @@
 """Which networks which library manages: prints the table in ``attribution_zoo.md``.
 
-    peers/bin/python Testing/oracles/attribution_zoo_table.py > Testing/oracles/attribution_zoo.md
+    peers/bin/python -m Testing.oracles.attribution_zoo_table > Testing/oracles/attribution_zoo.md
 
 Ours: how many of our methods gave finite maps, largest difference of the gradient to autograd's (relative, float64),
 relative conservation error of LRP with every composite. Peers:
@@ -13,26 +13,22 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from captum.attr import LRP as CaptumLRP
+from captum.attr import GuidedBackprop
+from monai.visualize import GradCAM
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.composites import composites
+from mri_interpret.attribution.methods.cam import GradCam
+from mri_interpret.attribution.methods.lrp import LRP
 from torch import Tensor, nn
+from torchvision.models.video import mc3_18, r3d_18
+from zennit.attribution import Gradient
+from zennit.canonizers import SequentialMergeBatchNorm
+from zennit.composites import EpsilonPlus
 
-HERE = Path(__file__).parent
-
-from captum.attr import LRP as CaptumLRP  # noqa: E402
-from captum.attr import GuidedBackprop  # noqa: E402
-from monai.visualize import GradCAM  # noqa: E402
-from mri_interpret.attribution import Explainer  # noqa: E402
-from mri_interpret.attribution.composites import composites  # noqa: E402
-from mri_interpret.attribution.methods.cam import GradCam  # noqa: E402
-from mri_interpret.attribution.methods.lrp import LRP  # noqa: E402
-from torchvision.models.video import mc3_18, r3d_18  # noqa: E402
-from zennit.attribution import Gradient  # noqa: E402
-from zennit.canonizers import SequentialMergeBatchNorm  # noqa: E402
-from zennit.composites import EpsilonPlus  # noqa: E402
-
-from Testing.attribution.zoo import ZOO, build, every_method, randomise_normalisation  # noqa: E402
+from Testing.attribution.zoo import ZOO, build, every_method, randomise_normalisation
 
 TARGET = 1
 COMPOSITES = list(composites())

@@ -1,7 +1,7 @@
 """Reference maps from captum, zennit and MONAI, stored so that the tests need none of them.
 
     python -m venv peers && peers/bin/pip install torch torchvision captum zennit monai safetensors
-    peers/bin/python Testing/oracles/make_attribution_references.py
+    peers/bin/python -m Testing.oracles.make_attribution_references
 
 Writes ``attribution_references.safetensors`` beside this file: networks' weights, inputs and maps, in float64, and in
 its metadata the peers' versions and what they did where they are known to fail.
@@ -15,20 +15,19 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from captum.attr import LRP, GuidedBackprop, IntegratedGradients, LayerGradCam, Occlusion, Saliency
+from monai.visualize import GradCAM, GradCAMpp, GuidedBackpropGrad
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from zennit.attribution import Gradient
+from zennit.canonizers import AttributeCanonizer, CompositeCanonizer, SequentialMergeBatchNorm
+from zennit.composites import EpsilonPlus
+from zennit.composites import GuidedBackprop as ZennitGuided
+from zennit.layer import Sum
+
+from Testing.attribution.networks import Spellings, oracle_plain, oracle_residual, randomise, volume
 
 HERE = Path(__file__).parent
-
-from captum.attr import LRP, GuidedBackprop, IntegratedGradients, LayerGradCam, Occlusion, Saliency  # noqa: E402
-from monai.visualize import GradCAM, GradCAMpp, GuidedBackpropGrad  # noqa: E402
-from zennit.attribution import Gradient  # noqa: E402
-from zennit.canonizers import AttributeCanonizer, CompositeCanonizer, SequentialMergeBatchNorm  # noqa: E402
-from zennit.composites import EpsilonPlus  # noqa: E402
-from zennit.composites import GuidedBackprop as ZennitGuided  # noqa: E402
-from zennit.layer import Sum  # noqa: E402
-
-from Testing.attribution.networks import Spellings, oracle_plain, oracle_residual, randomise, volume  # noqa: E402
 
 SIZE = (16, 16, 16)
 TARGET = 1

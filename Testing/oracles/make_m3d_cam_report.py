@@ -1,7 +1,7 @@
 """What M3d-Cam does on our small networks, stored so that the tests need it not.
 
     peers/bin/pip install medcam
-    peers/bin/python Testing/oracles/make_m3d_cam_report.py
+    peers/bin/python -m Testing.oracles.make_m3d_cam_report
 
 Writes ``m3d_cam_report.json`` beside this file. Its maps are scaled to 0..1, so ours are scaled alike before they are
 compared; a difference is the largest over voxels.
@@ -16,15 +16,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from medcam import medcam
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.methods.cam import GradCam
 from torch import Tensor, nn
 
+from Testing.attribution.networks import Spellings, oracle_plain, randomise, volume
+
 HERE = Path(__file__).parent
-
-from medcam import medcam  # noqa: E402
-from mri_interpret.attribution import Explainer  # noqa: E402
-from mri_interpret.attribution.methods.cam import GradCam  # noqa: E402
-
-from Testing.attribution.networks import Spellings, oracle_plain, randomise, volume  # noqa: E402
 
 TARGET = 1
 LAYER = "features.8"

@@ -6,7 +6,7 @@ lightness rises linearly and equally on both sides, over blue to pale blue below
 Others are offered for readers who are used to them: matplotlib's viridis, cividis, magma and plasma (CC0), purple and
 green in place of blue and red, and blue and red with a light centre, as figures on white paper have it.
 
-Run it as ``python Testing/tools/make_colour_tables.py``; a test compares what it would write with what ships.
+Run it as ``python -m Testing.tools.make_colour_tables``; a test compares what it would write with what ships.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Take the pictures of the panel and of the scene in Resources/Screenshots, on the stand-in for Slicer's window.
 
-Run ``python Testing/tools/make_screenshots.py [FOLDER [PART [STUDY]]]`` when the panel, the scene or the bundled model
+Run ``python -m Testing.tools.make_screenshots [FOLDER [PART [STUDY]]]`` when the panel, the scene or the bundled model
 changed, and look at what it made. It explains the sample with the bundled model (PART "explain"), then shows a cohort
 (PART "cohort"): the finished one in the folder STUDY, or one that is made by formula.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 TESTING = Path(__file__).resolve().parents[1]
 
-# ruff: noqa: E402 - what follows is found by the lines above
+# ruff: noqa: E402 - the imports below need the stand-in that install() puts in place
 from Testing.host.standin import install
 
 host = install()

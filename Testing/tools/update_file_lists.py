@@ -1,6 +1,6 @@
 """Write the lists of files in MRIInterpret/CMakeLists.txt from the tree, so that a packaged extension lacks nothing.
 
-Run it as ``python Testing/tools/update_file_lists.py`` after adding, moving or removing a file.
+Run it as ``python -m Testing.tools.update_file_lists`` after adding, moving or removing a file.
 """
 
 from __future__ import annotations
