@@ -18,7 +18,7 @@ HEAVY = ("torch", "nibabel", "nilearn", "SimpleITK", "pandas", "deepbet", "atlas
 SCRIPT = f"""
 import json, sys, time
 sys.path[:0] = [{str(TESTING.parent)!r}, {str(TESTING.parent / "MRIInterpret")!r}]
-from standin import install
+from Testing.host.standin import install
 host = install()
 
 class Blocker:

@@ -15,12 +15,12 @@ import numpy as np
 from ..atomic import replacing, write_text
 from ..images.volume import Affine, Array
 from ..progress import ProgressCallback, silent
-from .anatomy import FINE_GRID, Anatomy
+from .anatomy import Anatomy
 from .atrophy import Fractions, fractions_of
 from .groups import GROUPS, Subject, draw_subject
-from .head_scan import effect_on_fine_grid, head_scan, scanner_affine
+from .simulate import simulated_scan
 from .structures import INTRACRANIAL, NAMES, member
-from .subject import SimulatedBrain, simulate_brain
+from .subject import SimulatedBrain
 
 COLUMNS: tuple[str, ...] = (
     "participant_id",
@@ -103,33 +103,32 @@ def _write_subject(
     rng: np.random.Generator,
     options: CohortOptions,
 ) -> dict[str, object]:
-    brain_seed, scan_seed = (int(value) for value in rng.integers(2**31, size=2))
+    made = simulated_scan(
+        anatomy, fractions, subject, rng,
+        whole_head=options.whole_head, healthy_twin=options.healthy_twins, in_template=options.in_template,
+    )  # fmt: skip
     name = f"sub-{index + 1:04d}"
-    brain = simulate_brain(anatomy, fractions, subject, brain_seed, with_healthy=options.healthy_twins)
-    affine = FINE_GRID.affine if options.in_template else scanner_affine(anatomy.scale, scan_seed)
     anat, truth = Path(name) / "anat", Path("derivatives") / "truth" / name
     scan_path, effect_path = anat / f"{name}_T1w.nii.gz", truth / f"{name}_effect.nii.gz"
-    scan, _ = head_scan(brain.labels, scan_seed, whole_head=options.whole_head)
-    save_nifti(scan, affine, folder / scan_path)
-    save_nifti(effect_on_fine_grid(brain.effect).astype(np.float32), affine, folder / effect_path)
+    save_nifti(made.scan.array, made.scan.affine, folder / scan_path)
+    save_nifti(made.effect.array, made.effect.affine, folder / effect_path)
     healthy_path = ""
-    if brain.healthy_labels is not None:
+    if made.healthy is not None:
         healthy_path = str(truth / f"{name}_desc-healthy_T1w.nii.gz")
-        twin, _ = head_scan(brain.healthy_labels, scan_seed, whole_head=options.whole_head)
-        save_nifti(twin, affine, folder / healthy_path)
+        save_nifti(made.healthy.array, made.healthy.affine, folder / healthy_path)
     if options.label_maps:
-        save_nifti(brain.labels, affine, folder / truth / f"{name}_dseg.nii.gz")
+        save_nifti(made.labels.array, made.labels.affine, folder / truth / f"{name}_dseg.nii.gz")
     return {
         "participant_id": name,
         "path": scan_path.as_posix(),
         "group": subject.group,
         "age": f"{subject.age:.1f}",
         "severity": f"{subject.severity:.3f}",
-        **_volumes(brain, anatomy.scale),
+        **_volumes(made.brain, anatomy.scale),
         "effect_map": effect_path.as_posix(),
         "healthy_path": Path(healthy_path).as_posix() if healthy_path else "n/a",
         "base_anatomy": anatomy.name,
-        "seed": brain_seed,
+        "seed": made.seed,
     }
 
 

@@ -1,0 +1,132 @@
+"""One simulated scan in memory: a brain with a known disease, and the same brain without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..images.volume import Volume
+from ..progress import ProgressCallback, silent
+from .anatomy import FINE_GRID, Anatomy, read_anatomy
+from .atrophy import Fractions, fractions_of
+from .groups import GROUPS, Subject, draw_subject
+from .head_scan import effect_on_fine_grid, head_scan, scanner_affine
+from .subject import SimulatedBrain, simulate_brain
+from .template_anatomy import template_anatomy
+
+
+@dataclass(frozen=True)
+class SimulatedScan:
+    """A scan with its truth; all volumes share one grid (I, J, K) at about 1 mm, affines to RAS mm.
+
+    Attributes
+    ----------
+    scan
+        T1-weighted, int16.
+    healthy
+        The same brain without the disease: same contrast, bias and noise. None unless asked for.
+    effect
+        Change of log-volume by the disease alone, float32: negative where tissue shrank, positive where fluid took
+        its place, 0 elsewhere.
+    labels
+        Codes of :data:`.structures.NAMES`, uint8.
+    brain
+        The brain in template space, as the simulator keeps it.
+    seed
+        Of the brain's shape.
+    """
+
+    subject: Subject
+    scan: Volume
+    healthy: Volume | None
+    effect: Volume
+    labels: Volume
+    brain: SimulatedBrain
+    seed: int
+
+    def _repr_html_(self) -> str:
+        who = f"{self.subject.group}, {self.subject.age:.0f} years"
+        return f"<p>Simulated scan ({who}): no patient was scanned. Research use only.</p>{self.scan._repr_html_()}"
+
+
+def simulate(
+    group: str = "AD",
+    *,
+    seed: int = 0,
+    label_map: str | Path | None = None,
+    whole_head: bool = True,
+    healthy_twin: bool = True,
+    in_template: bool = False,
+    progress: ProgressCallback = silent,
+) -> SimulatedScan:
+    """Simulate one T1-weighted scan whose disease is known voxel by voxel.
+
+    Parameters
+    ----------
+    group
+        "CN", "MCI" or "AD".
+    seed
+        Same seed, same voxels.
+    label_map
+        A whole-head label map with FreeSurfer's values; the ICBM152 template's own anatomy if left out.
+    whole_head
+        With skull and skin instead of the brain alone (0 outside). The template's own anatomy is a brain alone.
+    healthy_twin
+        Also make the scan of the same brain without the disease.
+    in_template
+        As the brain lies in template space, instead of turned and shifted in a scanner.
+    progress
+        Told about each step; may raise Cancelled.
+
+    Raises
+    ------
+    UserError
+        If the group is not known, the seed is negative, or the label map does not do.
+    """
+    if group not in GROUPS:
+        raise UserError(f"The group '{group}' is not known: give one of {', '.join(GROUPS)}.")
+    if seed < 0:
+        raise UserError(f"The seed {seed} is negative: seeds are whole numbers from 0.")
+    progress("Preparing the anatomy", 0.0)
+    anatomy = template_anatomy() if label_map is None else read_anatomy(Path(label_map))
+    rng = np.random.default_rng([seed, 0])
+    subject = draw_subject(rng, group)
+    progress("Simulating the brain", 0.3)
+    made = simulated_scan(
+        anatomy, fractions_of(anatomy), subject, rng,
+        whole_head=whole_head, healthy_twin=healthy_twin, in_template=in_template,
+    )  # fmt: skip
+    progress("Simulating the brain", 1.0)
+    return made
+
+
+def simulated_scan(
+    anatomy: Anatomy,
+    fractions: Fractions,
+    subject: Subject,
+    rng: np.random.Generator,
+    *,
+    whole_head: bool,
+    healthy_twin: bool,
+    in_template: bool,
+) -> SimulatedScan:
+    """The scan of one subject, with the seeds of brain and scanner drawn from ``rng``."""
+    brain_seed, scan_seed = (int(value) for value in rng.integers(2**31, size=2))
+    brain = simulate_brain(anatomy, fractions, subject, brain_seed, with_healthy=healthy_twin)
+    affine = FINE_GRID.affine if in_template else scanner_affine(anatomy.scale, scan_seed)
+    voxels, _ = head_scan(brain.labels, scan_seed, whole_head=whole_head)
+    twin = None
+    if brain.healthy_labels is not None:
+        twin = Volume(head_scan(brain.healthy_labels, scan_seed, whole_head=whole_head)[0], affine, "healthy twin")
+    return SimulatedScan(
+        subject=subject,
+        scan=Volume(voxels, affine, f"simulated {subject.group}"),
+        healthy=twin,
+        effect=Volume(effect_on_fine_grid(brain.effect).astype(np.float32), affine, "effect"),
+        labels=Volume(brain.labels, affine, "labels"),
+        brain=brain,
+        seed=brain_seed,
+    )
