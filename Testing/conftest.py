@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes: each keeps to one core, or they wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from mri_interpret.explanation.explanation import Explanation
 

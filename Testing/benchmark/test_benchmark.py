@@ -77,6 +77,7 @@ def result(
     return folder, run_benchmark([tiny], stream, TINY, folder), kept
 
 
+@pytest.mark.slow
 def test_a_stop_loses_at_most_one_subject(
     result: tuple[Path, pd.DataFrame, int], tiny: Contestant, stream: Any
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_stop_loses_at_most_one_subject(
     assert len(steps) == 1, "everything is there: nothing is measured again"
 
 
+@pytest.mark.slow
 def test_what_is_measured(result: tuple[Path, pd.DataFrame, int], stream: SubjectStream, tiny: Contestant) -> None:
     _, rows, _ = result
     ill = rows[rows["group"] == "AD"]
@@ -136,12 +138,14 @@ def test_a_random_copy_has_learned_nothing(tiny: Contestant, stream: SubjectStre
             assert not torch.allclose(value, other.state_dict()[name])
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused(result: tuple[Path, pd.DataFrame, int], tiny: Contestant, stream: Any) -> None:
     folder, _, _ = result
     with pytest.raises(UserError, match="other settings \\(subjects\\)"):
         run_benchmark([tiny], stream, replace(TINY, subjects=6), folder)
 
 
+@pytest.mark.slow
 def test_files_and_picture(result: tuple[Path, pd.DataFrame, int], tmp_path: Path) -> None:
     folder, rows, _ = result
     maps = mean_maps(["tiny"], TINY.subjects, folder)
@@ -170,6 +174,7 @@ def test_mean_maps_are_means_of_scaled_maps(tmp_path: Path, tiny: Contestant, st
     assert mean_maps(["b"], 2, tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_other_trainings_are_compared_subject_by_subject(
     tmp_path: Path, tiny: Contestant, stream: SubjectStream
 ) -> None:

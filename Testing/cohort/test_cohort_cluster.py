@@ -113,6 +113,7 @@ def test_an_unreachable_scheduler_is_a_sentence(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_scheduler_without_workers_is_a_sentence(tmp_path: Path) -> None:
     from distributed import LocalCluster
 

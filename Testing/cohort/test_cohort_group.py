@@ -169,6 +169,7 @@ def test_a_full_disk_keeps_the_earlier_group_results(finished: Plan, group: Path
     assert not list(finished.output.glob(".partial-*"))
 
 
+@pytest.mark.slow
 def test_the_difference_by_cluster_enhancement(finished: Plan, tmp_path: Path) -> None:
     plan = replace(finished, options=replace(finished.options, correction="tfce", permutations=19))
     about = {"title": "LRP", "signed": True, "units": "logit"}

@@ -62,6 +62,7 @@ def worker_processes() -> list[psutil.Process]:
     return [child for child in children if any("spawn_main" in part for part in child.cmdline())]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_nothing(undisturbed: Plan, four: Path, tmp_path: Path, options: Options) -> None:
     plan = make_plan(four, tmp_path / "out", options)
     killed: list[psutil.Process] = []
@@ -79,6 +80,7 @@ def test_a_killed_worker_changes_nothing(undisturbed: Plan, four: Path, tmp_path
     assert not list(plan.output.glob(".partial-*"))
 
 
+@pytest.mark.slow
 def test_a_rerun_computes_nothing(undisturbed: Plan, four: Path) -> None:
     plan = make_plan(four, undisturbed.output, undisturbed.options)
     assert plan.jobs == ()
@@ -88,6 +90,7 @@ def test_a_rerun_computes_nothing(undisturbed: Plan, four: Path) -> None:
     assert fingerprint(plan) == before
 
 
+@pytest.mark.slow
 def test_what_a_result_depends_on_makes_it_new(
     undisturbed: Plan, four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +110,7 @@ def test_what_a_result_depends_on_makes_it_new(
     assert len(make_plan(four, undisturbed.output, options).jobs) == 4
 
 
+@pytest.mark.slow
 def test_an_existing_scheduler(undisturbed: Plan, four: Path, tmp_path: Path, options: Options) -> None:
     from distributed import LocalCluster
 
@@ -220,6 +224,7 @@ def complete(output: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # waits are long because machines may be busy; it takes about a minute on an idle one
 def test_kill_minus_9_and_ctrl_c_lose_only_the_subject_under_way(command: list[str], tmp_path: Path) -> None:
     output = tmp_path / "out"

@@ -19,6 +19,8 @@ from mri_interpret.images.reading import read_scan
 from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.resources import resource
 
+pytestmark = pytest.mark.slow  # the whole job on the sample scan
+
 SAMPLE = resource("SampleData", "colin27_T1.nii.gz")
 
 

@@ -16,6 +16,8 @@ from mri_interpret.resources import resource
 
 from Testing.models.bundles import write_small_bundle
 
+pytestmark = pytest.mark.slow  # the whole job on a head at 2 mm, once per orientation
+
 METHODS = ("lrp", "grad_cam")
 
 

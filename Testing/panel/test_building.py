@@ -74,6 +74,7 @@ def folders(scene):
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene).GetNumberOfItems()
 
 
+@pytest.mark.slow
 def test_a_large_result_is_put_into_the_scene_without_holding_up_the_window(host, widget, large, start, wait, beats):
     explanation, folder = large
     scene = host.headless.scene

@@ -59,6 +59,7 @@ def node_ids(scene):
     return {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
 
 
+@pytest.mark.slow
 def test_console_worker_and_file_give_the_same(host, logic, in_worker, coarse, tmp_path):
     import slicer
 
@@ -285,6 +286,7 @@ def test_cancel_by_click_and_closing_the_scene_end_the_worker(host, widget, coar
         assert not Path(worker.folder).exists()
 
 
+@pytest.mark.slow
 def test_the_self_test_passes_on_the_stand_in(host, widget, models):
     """The same checks that Slicer runs; with the small network in place of the default one if that is not there."""
     from mri_interpret.models.registry import DEFAULT_MODEL, list_models

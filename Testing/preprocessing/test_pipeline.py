@@ -36,6 +36,7 @@ def test_a_scan_in_template_space_is_left_where_it_lies() -> None:
     assert result.verdict == "good"
 
 
+@pytest.mark.slow
 def test_a_turned_scan_is_registered_unless_the_user_says_where_it_lies() -> None:
     scan, mask, placement = scanned("oblique", _turned())
     found = preprocess(scan, MODEL, mask=mask)
@@ -54,6 +55,7 @@ def test_a_turned_scan_is_registered_unless_the_user_says_where_it_lies() -> Non
         preprocess(scan, MODEL, mask=mask, space="talairach")
 
 
+@pytest.mark.slow
 def test_the_second_run_takes_mask_and_transform_from_the_cache(tmp_path: Path) -> None:
     scan, _, _ = scanned("LPS", _turned())
     cache = PreprocessingCache(tmp_path)
@@ -68,6 +70,7 @@ def test_the_second_run_takes_mask_and_transform_from_the_cache(tmp_path: Path) 
     assert other.cached == ()
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_entry_is_computed_again(tmp_path: Path) -> None:
     scan, _, _ = scanned("RAS")
     cache = PreprocessingCache(tmp_path)

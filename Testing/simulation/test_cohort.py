@@ -25,6 +25,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
+@pytest.mark.slow
 def test_one_of_each_group_with_every_file_there(cohort: Path) -> None:
     rows = _rows(cohort)
     assert sorted(row["group"] for row in rows) == ["AD", "CN", "MCI"]
@@ -35,6 +36,7 @@ def test_one_of_each_group_with_every_file_there(cohort: Path) -> None:
     assert not list(cohort.rglob(".partial-*"))
 
 
+@pytest.mark.slow
 def test_effect_maps_lie_on_the_scan_s_grid_and_are_zero_in_the_healthy(cohort: Path) -> None:
     for row in _rows(cohort):
         scan, effect, twin = (nibabel.load(cohort / row[key]) for key in ("path", "effect_map", "healthy_path"))
@@ -50,6 +52,7 @@ def test_effect_maps_lie_on_the_scan_s_grid_and_are_zero_in_the_healthy(cohort: 
             assert change > 0.0
 
 
+@pytest.mark.slow
 def test_the_table_s_fraction_is_that_of_its_volumes(cohort: Path) -> None:
     for row in _rows(cohort):
         hippocampi = float(row["left_hippocampus_mm3"]) + float(row["right_hippocampus_mm3"])
@@ -57,6 +60,7 @@ def test_the_table_s_fraction_is_that_of_its_volumes(cohort: Path) -> None:
         assert float(row["hippocampal_fraction_per_mille"]) == pytest.approx(fraction, abs=0.002)
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_voxel_by_voxel(cohort: Path, tmp_path: Path) -> None:
     simulate_cohort(3, 7, tmp_path, whole_head=False)
     first, again = _rows(cohort)[1], _rows(tmp_path)[1]
@@ -65,6 +69,7 @@ def test_a_seed_repeats_voxel_by_voxel(cohort: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_in_template_space_a_scan_lies_on_the_template_s_axes(tmp_path: Path) -> None:
     table = simulate_cohort(1, 7, tmp_path, in_template=True)
     (row,) = _rows(tmp_path)
@@ -93,6 +98,7 @@ def test_impossible_requests_are_one_clear_sentence(tmp_path: Path, number: int,
         simulate_cohort(number, seed, tmp_path)
 
 
+@pytest.mark.slow
 def test_cancelling_leaves_no_table(tmp_path: Path) -> None:
     def stop(step: str, fraction: float) -> None:
         if "subject 2" in step:
