@@ -15,7 +15,7 @@ from mri_interpret.errors import UserError
 from mri_interpret.scene.nodes import runs
 from mri_interpret.scene.views import nodes_of
 from mri_interpret.worker.messages import Notice, Progress
-from test_process import is_alive
+from Testing.worker.test_process import is_alive
 
 from Testing.cohort.cohort_scans import write_cohort
 from Testing.cohort.written_cohort import write_finished_cohort
