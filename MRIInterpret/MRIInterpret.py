@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import slicer
+from mri_interpret.explanation.options import DEFAULTS
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -91,12 +92,12 @@ class MRIInterpretParameterNode:
     inputVolume: vtkMRMLScalarVolumeNode
     scanKind: str = "auto"
     model: str = ""
-    target: str = "predicted"
+    target: str = DEFAULTS.target
     methods: str = ""
     composite: str = ""
     layer: str = ""
-    device: str = "auto"
-    trust: str = "fast"
+    device: str = DEFAULTS.device
+    trust: str = DEFAULTS.trust
     replaceResult: bool = False
     resultRun: str = ""
     shownMap: str = "summary"

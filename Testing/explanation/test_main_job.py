@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mri_interpret.attribution import DEFAULT_METHODS
-from mri_interpret.explanation.job import TYPICAL_SECONDS, explain_scan
+from mri_interpret.explanation.job import TYPICAL_SECONDS, explain
 from mri_interpret.images.reading import read_scan
 from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.resources import resource
@@ -163,7 +163,7 @@ def test_the_second_run_uses_the_cache(record: dict[str, object], folder: Path) 
 def test_the_command_line_and_the_library_give_the_same_maps(record: dict[str, object], folder: Path) -> None:
     scan = read_scan(SAMPLE)
     before = scan.array.copy()
-    explanation = explain_scan(scan, methods=["lrp", "grad_cam"], cache=PreprocessingCache(folder / "cache"))
+    explanation = explain(scan, methods=["lrp", "grad_cam"], cache=PreprocessingCache(folder / "cache"))
     assert np.array_equal(scan.array, before)
     for name in ("lrp", "grad_cam"):
         stored = np.asarray(nib.load(folder / "out" / "maps" / f"{name}.nii.gz").dataobj)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mri_interpret.explanation.explanation import Explanation
-from mri_interpret.explanation.job import explain_scan
+from mri_interpret.explanation.job import explain
 from mri_interpret.images.reading import read_scan
 from mri_interpret.images.volume import Grid, Volume, resample
 from mri_interpret.models.bundle import ModelBundle, load_bundle
@@ -55,7 +55,7 @@ def _stored_otherwise(scan: Volume, order: tuple[int, int, int], flips: tuple[in
 
 
 def _explain(scan: Volume, bundle: ModelBundle) -> Explanation:
-    return explain_scan(scan, model=bundle, methods=METHODS, target="AD-CN", cache=PreprocessingCache(enabled=False))
+    return explain(scan, model=bundle, methods=METHODS, target="AD-CN", cache=PreprocessingCache(enabled=False))
 
 
 @pytest.fixture(scope="module")

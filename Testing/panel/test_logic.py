@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from mri_interpret.errors import UserError
-from mri_interpret.explanation.job import explain_scan
+from mri_interpret.explanation.job import explain
 from mri_interpret.images.reading import read_scan
 from mri_interpret.images.volume import Volume
 from mri_interpret.panel import logic as room
@@ -70,7 +70,7 @@ def test_console_worker_and_file_give_the_same(host, logic, in_worker, coarse, t
     here = logic.explain(node, **WISHES)
     there, sentence, progress = in_worker(node)
     assert sentence == ""
-    file = explain_scan(path, **WISHES)
+    file = explain(path, **WISHES)
     for name in WISHES["methods"]:
         one = volume_of(here.nodes.maps[name]).array
         np.testing.assert_array_equal(one, volume_of(there.nodes.maps[name]).array)
@@ -233,11 +233,11 @@ def test_a_gpu_that_runs_out_of_memory_is_followed_by_the_cpu(monkeypatch, coars
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return small_explanation
 
-    monkeypatch.setattr(mri_interpret.explanation.job, "explain_scan", fake)
+    monkeypatch.setattr(mri_interpret.explanation.job, "explain", fake)
     assert run_job(Job({}, device="cuda"), coarse, None, notice=notices.append) is small_explanation
     assert devices == ["cuda", "cpu"]
     assert "goes on with the CPU" in notices[0]
-    monkeypatch.setattr(mri_interpret.explanation.job, "explain_scan", lambda *_, **__: fake(None, device="cuda"))
+    monkeypatch.setattr(mri_interpret.explanation.job, "explain", lambda *_, **__: fake(None, device="cuda"))
     with pytest.raises(torch.cuda.OutOfMemoryError):
         run_job(Job({}, device="cpu"), coarse, None)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import UserError
+from ..explanation.options import DEFAULTS
 from .capacity import SUBJECT_BYTES, Capacity, free_memory, plan_workers, usable_cores, usable_gpus
 from .pinning import pin_worker
 
@@ -36,7 +37,7 @@ class Where:
     scheduler: str = ""  # "tcp://host:8786"
     slurm: str = ""  # "queue=short,cores=2,memory=6GB,walltime=02:00:00,jobs=20"
     threads: bool = False  # threads of this process instead of worker processes
-    device: str = "auto"
+    device: str = DEFAULTS.device
     memory: int = SUBJECT_BYTES  # bytes that one subject takes
     patience: float = 60.0  # seconds to wait for a scheduler or its first worker
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..anatomy.atlas import load_atlas
-from ..attribution.registry import DEFAULT_METHODS
 from ..errors import UserError
 from ..explanation.explanation import ModelInfo
-from ..explanation.job import choose_device, model_info
+from ..explanation.job import check_trust, choose_device, model_info
+from ..explanation.options import DEFAULTS
 from ..images.volume import Grid
-from ..models.registry import DEFAULT_MODEL, find_model
+from ..models.registry import find_model
 from ..models.targets import parse_target
 from ..preprocessing.pipeline import check_space
 from .capacity import Capacity
@@ -30,17 +30,18 @@ _PAGE_BYTES = 1 * 2**20
 
 @dataclass(frozen=True)
 class Options:
-    """What the user chose. Empty strings stand for the default."""
+    """What the user chose; the defaults are those of a single scan."""
 
-    model: str = ""
-    methods: tuple[str, ...] = DEFAULT_METHODS
+    model: str = DEFAULTS.model
+    methods: tuple[str, ...] = DEFAULTS.methods
     target: str = ""  # AD-CN where the model has both: group maps need one contrast for all subjects
-    mask: str = "auto"
-    space: str = "auto"
-    atlas: tuple[str, str] | None = None
+    mask: str = DEFAULTS.mask
+    space: str = DEFAULTS.space
+    atlas: tuple[str, str] | None = DEFAULTS.atlas
+    trust: str = DEFAULTS.trust
     native: bool = True
     pages: bool = True
-    cache: bool = True
+    cache: bool = DEFAULTS.cache
     force: bool = False
     bids_root: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)  # role -> column of the table
@@ -105,11 +106,12 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     if not options.methods:
         raise UserError("No attribution method was chosen: choose at least one.")
     check_space(options.space)
+    check_trust(options.trust)
     if not (where.scheduler or where.slurm):  # elsewhere, the workers know what they have
         choose_device(where.device)
     if options.atlas:
         load_atlas(*options.atlas)  # what is wrong with it is told once, not by every subject
-    bundle = find_model(options.model or DEFAULT_MODEL)
+    bundle = find_model(options.model)
     classes = bundle.metadata.classes
     contrast = ("AD", "CN") if {"AD", "CN"} <= set(classes) else (classes[-1], classes[0])
     target = options.target or (f"{contrast[0]}-{contrast[1]}" if len(classes) > 1 else "predicted")
@@ -123,7 +125,9 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     )
     _check_adjustment(options.adjust, cohort)
     mask = options.mask if options.mask in ("auto", "none") else str(Path(options.mask).expanduser().resolve())
-    settings = Settings(options.methods, target, mask, options.space, options.atlas, options.native, options.pages)
+    settings = Settings(
+        options.methods, target, mask, options.space, options.atlas, options.trust, options.native, options.pages
+    )
     model = (bundle.hash, input_hash(bundle.path / "configs" / "metadata.json"))
     keys, jobs, complete = {}, [], []
     for subject in cohort.subjects:

@@ -68,7 +68,7 @@ def disk_is_full(error: BaseException | None) -> bool:
 
 
 def _explain_and_write(job: Job) -> None:
-    from ..explanation.job import choose_device, explain_scan
+    from ..explanation.job import choose_device, explain
 
     subject, settings = job.subject, job.settings
     if job.threads:
@@ -77,7 +77,7 @@ def _explain_and_write(job: Job) -> None:
         torch.set_num_threads(job.threads)
     bundle = _bundle(job.model, job.model_hash)
     started = time.monotonic()
-    explanation = explain_scan(
+    explanation = explain(
         subject.scan,
         model=bundle,
         methods=settings.methods,
@@ -86,6 +86,7 @@ def _explain_and_write(job: Job) -> None:
         mask=subject.mask or settings.mask,
         space=settings.space,
         atlas=_atlas(settings.atlas),
+        trust=settings.trust,
         cache=PreprocessingCache(enabled=job.cache),
         progress=_checked,
     )

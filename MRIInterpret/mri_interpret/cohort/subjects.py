@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..explanation.options import DEFAULTS
+
 UNKNOWN = ""  # the group of a subject whose group the table does not tell
 
 
@@ -36,9 +38,10 @@ class Settings:
 
     methods: tuple[str, ...]
     target: str
-    mask: str = "auto"
-    space: str = "auto"
-    atlas: tuple[str, str] | None = None  # label image and table instead of Desikan-Killiany
+    mask: str = DEFAULTS.mask
+    space: str = DEFAULTS.space
+    atlas: tuple[str, str] | None = DEFAULTS.atlas  # label image and table instead of Desikan-Killiany
+    trust: str = DEFAULTS.trust
     native: bool = True  # write the maps on the scan's grid too
     pages: bool = True  # write each subject's report page
 
@@ -54,9 +57,9 @@ class Job:
     scan_hash: str
     model: Path  # the bundle's folder
     model_hash: str
-    device: str = "auto"
+    device: str = DEFAULTS.device
     threads: int = 0  # for torch; 0 leaves its own choice
-    cache: bool = True
+    cache: bool = DEFAULTS.cache
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import typer
 
 from .. import __version__
 from ..errors import Cancelled, UserError
+from ..explanation.options import DEFAULTS
 
 app = typer.Typer(
     name="mri-interpret",
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print the machine-readable result on stdout.")]
+Trust = Annotated[str, typer.Option(help="Checks of the maps: off, fast or full (minutes).")]
 
 
 @app.callback(invoke_without_command=True)
@@ -48,19 +50,21 @@ def explain(
         Path | None,
         typer.Option("-o", "--output", help="Folder for the results; mri-interpret-out/<scan> if left out."),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = "",
+    model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = DEFAULTS.model,
     methods: Annotated[str, typer.Option(help="Names separated by commas, 'default' or 'all'.")] = "default",
-    target: Annotated[str, typer.Option(help="predicted, a class, or a difference such as AD-CN.")] = "predicted",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    mask: Annotated[str, typer.Option(help="Brain mask: auto, none (the scan is skull-stripped), or a file.")] = "auto",
+    target: Annotated[str, typer.Option(help="predicted, a class, or a difference such as AD-CN.")] = DEFAULTS.target,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULTS.device,
+    mask: Annotated[
+        str, typer.Option(help="Brain mask: auto, none (the scan is skull-stripped), or a file.")
+    ] = DEFAULTS.mask,
     space: Annotated[
         str, typer.Option(help="The scan's space: native (register it), mni (it lies in template space), auto.")
-    ] = "auto",
+    ] = DEFAULTS.space,
     atlas: Annotated[Path | None, typer.Option(help="Label image in MNI space instead of Desikan-Killiany.")] = None,
     atlas_labels: Annotated[Path | None, typer.Option(help="CSV or lookup table with the atlas's names.")] = None,
-    trust: Annotated[str, typer.Option(help="Trust checks of the maps: off, fast or full (minutes).")] = "off",
+    trust: Trust = DEFAULTS.trust,
     scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene (scene.mrb).")] = True,
-    cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = DEFAULTS.cache,
     as_json: Json = False,
 ) -> None:
     """Explain what a model says about one scan."""
@@ -100,12 +104,14 @@ def cohort(
     ] = "",
     threads: Annotated[bool, typer.Option("--threads", help="Threads instead of worker processes.")] = False,
     memory: Annotated[float | None, typer.Option(help="GiB that one subject takes, if not the usual.")] = None,
-    model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = "",
+    model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = DEFAULTS.model,
     methods: Annotated[str, typer.Option(help="Names separated by commas, 'default' or 'all'.")] = "default",
     target: Annotated[str, typer.Option(help="One contrast for all subjects; AD-CN if left out.")] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    mask: Annotated[str, typer.Option(help="Brain mask: auto, none (scans are skull-stripped), or a file.")] = "auto",
-    space: Annotated[str, typer.Option(help="The scans' space: native, mni, auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULTS.device,
+    mask: Annotated[
+        str, typer.Option(help="Brain mask: auto, none (scans are skull-stripped), or a file.")
+    ] = DEFAULTS.mask,
+    space: Annotated[str, typer.Option(help="The scans' space: native, mni, auto.")] = DEFAULTS.space,
     bids_root: Annotated[Path | None, typer.Option(help="Where T1w images are found; the table's folder.")] = None,
     groups: Annotated[str, typer.Option(help="Words of the table for classes: Control=CN,Patient=AD.")] = "",
     columns: Annotated[str, typer.Option(help="Columns by role: subject=ID,group=DX,scan=T1,session=,mask=.")] = "",
@@ -116,10 +122,11 @@ def cohort(
     ] = "max",
     atlas: Annotated[Path | None, typer.Option(help="Label image in MNI space instead of Desikan-Killiany.")] = None,
     atlas_labels: Annotated[Path | None, typer.Option(help="CSV or lookup table with the atlas's names.")] = None,
+    trust: Trust = DEFAULTS.trust,
     native: Annotated[bool, typer.Option(help="Write maps on each scan's own grid too.")] = True,
     pages: Annotated[bool, typer.Option(help="Write each subject's report page.")] = True,
     scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene of the group maps.")] = True,
-    cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = DEFAULTS.cache,
     force: Annotated[bool, typer.Option("--force", help="Redo subjects that are complete.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     as_json: Json = False,
@@ -141,6 +148,7 @@ def cohort(
         target=target,
         mask=mask,
         space=space,
+        trust=trust,
         native=native,
         pages=pages,
         cache=cache,
@@ -227,7 +235,7 @@ def train(
     work: Annotated[
         Path | None, typer.Option(help="For prepared scans and checkpoints (gigabytes); OUTPUT.work if left out.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULTS.device,
     evaluate: Annotated[bool, typer.Option(help="Evaluate on the held-out label maps afterwards.")] = True,
     evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Evaluate the bundle that is there.")] = False,
 ) -> None:
@@ -263,7 +271,7 @@ def benchmark(
         int, typer.Option(help="AD subjects for faithfulness; half as many for randomisation and stability.")
     ] = 20,
     slow: Annotated[int, typer.Option(help="AD subjects for methods that take many passes (SmoothGrad ...).")] = 5,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULTS.device,
     cache: Annotated[
         Path | None, typer.Option(help="Keep simulated subjects here, for other models; in the output if left out.")
     ] = None,

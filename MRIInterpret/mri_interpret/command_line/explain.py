@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from ..errors import UserError
+from ..explanation.options import DEFAULTS
 from ..resources import resource
 from .terminal import shown_progress
 
@@ -37,8 +38,7 @@ def explain_command(
 ) -> None:
     """Explain ``scan`` (the sample if None) and write everything into ``output``."""
     from ..anatomy.atlas import load_atlas
-    from ..explanation.job import TYPICAL_SECONDS, explain_scan
-    from ..models.registry import DEFAULT_MODEL
+    from ..explanation.job import TYPICAL_SECONDS, explain
     from ..preprocessing.cache import PreprocessingCache
     from ..report.files import save_explanation
 
@@ -47,9 +47,9 @@ def explain_command(
     check_writable(folder)
     typical = TYPICAL_SECONDS | WRITING_SECONDS
     with shown_progress(typical, quiet=as_json) as progress:
-        explanation = explain_scan(
+        explanation = explain(
             source,
-            model=model or DEFAULT_MODEL,
+            model=model,
             methods=method_names(methods),
             target=target,
             device=device,
@@ -81,11 +81,11 @@ def method_names(text: str) -> list[str]:
     UserError
         For an unknown name (the message lists those there are), a name given twice, or none.
     """
-    from ..attribution import DEFAULT_METHODS, available_methods
+    from ..attribution import available_methods
 
     known = available_methods()
     if text.strip() in ("default", "panel"):  # "panel" is what it was called at first
-        return list(DEFAULT_METHODS)
+        return list(DEFAULTS.methods)
     if text.strip() == "all":
         return list(known)
     names = [name.strip() for name in text.split(",") if name.strip()]

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..attribution.registry import STUDY_METHODS
+from ..explanation.options import DEFAULTS
 
 # What the user calls the scan -> how the job is told: mask, space.
 SCAN_KINDS = {
-    "auto": ("auto", "auto"),
+    "auto": (DEFAULTS.mask, DEFAULTS.space),
     "head": ("auto", "native"),
     "brain": ("none", "native"),
     "mni": ("auto", "mni"),
@@ -90,7 +91,7 @@ def cohort_wishes(parameters: Any, methods: Sequence[str]) -> dict[str, Any]:
     """The cohort's options from the panel's parameter node; its own default target, if none was chosen."""
     mask, space = SCAN_KINDS.get(parameters.scanKind, SCAN_KINDS["auto"])
     return {
-        "model": parameters.model,
+        "model": parameters.model or None,
         "methods": list(methods),
         "target": "" if parameters.target == "predicted" else parameters.target,
         "device": parameters.device,

@@ -11,13 +11,12 @@ import pandas as pd
 
 from ..anatomy.atlas import Atlas, load_default_atlas
 from ..anatomy.statistics import RegionStatistics
-from ..attribution.registry import DEFAULT_METHODS
 from ..checks.run_checks import left_out
 from ..errors import UserError
 from ..images.reading import read_scan
 from ..images.volume import Volume, resample
 from ..models.bundle import ModelBundle
-from ..models.registry import DEFAULT_MODEL, find_model
+from ..models.registry import find_model
 from ..preprocessing.cache import PreprocessingCache
 from ..preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
 from ..preprocessing.pipeline import Preprocessed, check_space, preprocess
@@ -25,14 +24,13 @@ from ..preprocessing.template import load_template
 from ..progress import ProgressCallback, StepClock, silent, step
 from ..summary import Summary, summarise
 from .explanation import Explanation, MethodMap, ModelInfo, Registration
+from .options import DEFAULTS, DEVICES, TRUST_LEVELS
 from .provenance import provenance
 from .scan_attribution import attribute, contrast_of, judge_of, map_array, reader_details, resolution_mm
 
 if TYPE_CHECKING:
     from ..attribution import Attributions
 
-TRUST = ("off", "fast", "full")
-DEVICES = ("auto", "cpu", "cuda")
 # Typical seconds on two CPU cores; only their ratio counts, for the time left.
 TYPICAL_SECONDS = {
     "Loading the model": 2.0,
@@ -49,17 +47,17 @@ TYPICAL_SECONDS = {
 }
 
 
-def explain_scan(
+def explain(
     scan: str | Path | Volume,
     *,
-    model: str | Path | ModelBundle = DEFAULT_MODEL,
-    methods: Sequence[Any] = DEFAULT_METHODS,
-    target: str = "predicted",
-    device: str = "auto",
-    mask: str | Path | Volume = "auto",
-    space: str = "auto",
+    model: str | Path | ModelBundle = DEFAULTS.model,
+    methods: Sequence[Any] = DEFAULTS.methods,
+    target: str = DEFAULTS.target,
+    device: str = DEFAULTS.device,
+    mask: str | Path | Volume = DEFAULTS.mask,
+    space: str = DEFAULTS.space,
     atlas: Atlas | None = None,
-    trust: str = "off",
+    trust: str = DEFAULTS.trust,
     cache: PreprocessingCache | None = None,
     progress: ProgressCallback = silent,
 ) -> Explanation:
@@ -109,8 +107,7 @@ def explain_scan(
         raise UserError("No attribution method was chosen: choose at least one.")
     # What can be wrong is looked at before anything that takes time.
     check_space(space)
-    if trust not in TRUST:
-        raise UserError(f"The trust level '{trust}' is not known: give one of {', '.join(TRUST)}.")
+    check_trust(trust)
     chosen_device = choose_device(device)
     volume = scan if isinstance(scan, Volume) else read_scan(scan)
     with step(report, "Loading the model"):
@@ -189,6 +186,12 @@ def explain_scan(
     )
 
 
+def check_trust(level: str) -> None:
+    """Raise a UserError unless ``level`` is one of ``TRUST_LEVELS``."""
+    if level not in TRUST_LEVELS:
+        raise UserError(f"The trust level '{level}' is not known: give one of {', '.join(TRUST_LEVELS)}.")
+
+
 def choose_device(device: str) -> str:
     """ "cpu" or "cuda" for what the user asked for.
 
@@ -203,7 +206,7 @@ def choose_device(device: str) -> str:
         raise UserError(f"The device '{device}' is not known: give one of {', '.join(DEVICES)}.")
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise UserError("There is no CUDA device that PyTorch can use here: choose --device cpu or auto.")
+        raise UserError("There is no CUDA device that PyTorch can use here: choose cpu or auto.")
     return "cuda" if available and device != "cpu" else "cpu"
 
 

@@ -1,1 +1,3 @@
 """From a model bundle on disk to a torch module with its card."""
+
+DEFAULT_MODEL = "atrophy_cnn"  # here, because Slicer reads it when it starts: the registry imports more

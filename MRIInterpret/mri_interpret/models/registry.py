@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..resources import resource
+from . import DEFAULT_MODEL
 from .bundle import ModelBundle, load_bundle
 from .metadata import Metadata, read_metadata
 
-DEFAULT_MODEL = "atrophy_cnn"
 ENVIRONMENT_VARIABLE = "MRI_INTERPRET_MODELS"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..explanation.options import DEFAULTS
 from ..worker import messages
 from ..worker.cohort_job import CohortJob
 from ..worker.process import WorkerProcess, python_executable
@@ -19,7 +20,7 @@ def start(
     participants: str,
     output: str,
     *,
-    device: str = "auto",
+    device: str = DEFAULTS.device,
     workers: int | None = None,
     command: Sequence[str] | None = None,
     **options: Any,

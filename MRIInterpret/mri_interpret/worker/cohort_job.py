@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..explanation.options import DEFAULTS
+
 if TYPE_CHECKING:
     from ..cohort.planning import Options
 
@@ -20,7 +22,7 @@ class CohortJob:
 
     participants: str
     output: str
-    device: str = "auto"
+    device: str = DEFAULTS.device
     workers: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
 

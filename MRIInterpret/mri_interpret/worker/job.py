@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..explanation.options import DEFAULTS
 from ..progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
@@ -24,13 +25,13 @@ class Job:
     """
 
     scan: dict[str, Any]
-    model: str = ""
-    methods: tuple[str, ...] = ()
-    target: str = "predicted"
-    device: str = "auto"
-    mask: str = "auto"  # "auto", "none" or "given"
-    space: str = "auto"
-    trust: str = "fast"
+    model: str = DEFAULTS.model
+    methods: tuple[str, ...] = DEFAULTS.methods
+    target: str = DEFAULTS.target
+    device: str = DEFAULTS.device
+    mask: str = DEFAULTS.mask  # "auto", "none" or "given"
+    space: str = DEFAULTS.space
+    trust: str = DEFAULTS.trust
     mask_volume: dict[str, Any] | None = None
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -81,14 +82,13 @@ def run_job(
 
 
 def _explain(job: Job, device: str, scan: Volume, mask: Volume | None, progress: ProgressCallback) -> Explanation:
-    from ..attribution.registry import DEFAULT_METHODS, create_method
-    from ..explanation.job import explain_scan
-    from ..models.registry import DEFAULT_MODEL
+    from ..attribution.registry import create_method
+    from ..explanation.job import explain
 
-    methods = [create_method(name, **_parameters(job, name)) for name in job.methods or DEFAULT_METHODS]
-    return explain_scan(
+    methods = [create_method(name, **_parameters(job, name)) for name in job.methods]
+    return explain(
         scan,
-        model=job.model or DEFAULT_MODEL,
+        model=job.model,
         methods=methods,
         target=job.target,
         device=device,

@@ -1,0 +1,55 @@
+"""The options of the main job with the only defaults: Python, command line, panel, worker and cohort share them.
+
+Slicer imports this when it starts, so nothing heavy may be imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..attribution.registry import DEFAULT_METHODS
+from ..models import DEFAULT_MODEL
+
+TRUST_LEVELS = ("off", "fast", "full")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """How a scan is explained.
+
+    Attributes
+    ----------
+    model
+        Name of an installed model, or the path of a bundle's folder.
+    methods
+        Names of attribution methods.
+    target
+        "predicted", a class, or a difference such as "AD-CN".
+    device
+        "auto" (CUDA if there is one), "cpu" or "cuda".
+    mask
+        Brain mask: "auto" (extracted), "none" (the scan is skull-stripped), or a file.
+    space
+        "native" (the scan is registered), "mni" (it lies in template space already), or "auto".
+    atlas
+        Files of a label image in template space and of its names; Desikan-Killiany if None.
+    trust
+        Which checks judge the maps: "off", "fast" or "full". Methods that fail the randomisation check do not count in
+        the summary score, so the level can change the score.
+    cache
+        Keep and reuse brain masks and transforms.
+    """
+
+    model: str = DEFAULT_MODEL
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    target: str = "predicted"
+    device: str = "auto"
+    mask: str = "auto"
+    space: str = "auto"
+    atlas: tuple[str, str] | None = None
+    trust: str = "fast"
+    cache: bool = True
+
+
+DEFAULTS = ExplainOptions()
