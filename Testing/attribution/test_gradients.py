@@ -119,7 +119,7 @@ OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def gradient(model: nn.Module, x: Tensor, target: int) -> tuple[Tensor, Tensor]:
     """Our gradient in full precision, and autograd's."""
     explainer = Explainer(model)
-    run = explainer._record(x, target, {})
+    run = explainer.record(x, target, {})
     leaf = x.clone().requires_grad_()
     (wanted,) = torch.autograd.grad(model(leaf)[:, target].sum(), leaf)
     return run.input_gradient(), wanted
@@ -160,7 +160,7 @@ def test_guided_backpropagation_by_hand(mode: str) -> None:
     grad = F.max_unpool3d(grad, places, 2, output_size=folded[0].shape) * (folded[0] > 0)
     grad = grad.clamp(min=0) if mode == "guided" else grad
     wanted = F.conv_transpose3d(grad * scale[0], model[0].weight.detach(), padding=1)
-    found = Explainer(model)._record(x, 2, {}).input_gradient(mode)
+    found = Explainer(model).record(x, 2, {}).input_gradient(mode)
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
 
 

@@ -15,7 +15,7 @@ from Testing.attribution.networks import plain, randomise, volume
 
 
 def _relevance(model: nn.Module, x: Tensor, composite: Composite, target: int = 0) -> Tensor:
-    return Explainer(model)._record(x, target, {"lrp": LRP()}).relevance(composite)
+    return Explainer(model).record(x, target, {"lrp": LRP()}).relevance(composite)
 
 
 def _stabilised(z: Tensor, epsilon: float = 1e-6) -> Tensor:

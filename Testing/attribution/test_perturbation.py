@@ -127,7 +127,7 @@ def test_computing_only_what_changes_changes_nothing(shape: tuple[int, ...], sam
     model, x = randomise(_Strided()), volume(shape, samples=samples)
     method = Occlusion(patch=(5, 6, 4), stride=(11, 13, 12), fill=0.3, batch=7)
     windows = method.windows(shape)
-    found = Explainer(model)._record(x, 1, {}).changed(*filled_boxes(x, windows, 0.3)).reshape(-1, samples, 3)
+    found = Explainer(model).record(x, 1, {}).logits_with_boxes(*filled_boxes(x, windows, 0.3)).reshape(-1, samples, 3)
     wanted = []
     with torch.no_grad():
         for window in windows:

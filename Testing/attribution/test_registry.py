@@ -73,8 +73,8 @@ def test_one_file_adds_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "    name = 'squared'\n"
         "    title = 'Squared gradient'\n"
         "    signed = False\n"
-        "    def compute(self, run):\n"
-        "        return (run.input_gradient() ** self.power).sum(1), {'found': True}\n"
+        "    def compute(self, recorded):\n"
+        "        return (recorded.input_gradient() ** self.power).sum(1), {'found': True}\n"
     )
     monkeypatch.setattr(registry.methods, "__path__", [*registry.methods.__path__, str(tmp_path)])
     registry._classes.cache_clear()

@@ -25,7 +25,7 @@ RELU_ONLY = (
 def test_zoo(name: str) -> None:
     model, x = build(name)
     explainer = Explainer(model)
-    run = explainer._record(x, 1, {"lrp": LRP()})
+    run = explainer.record(x, 1, {"lrp": LRP()})
     leaf = x.clone().requires_grad_()
     output = model(leaf)
     output = output[0] if isinstance(output, tuple) else output
@@ -35,7 +35,7 @@ def test_zoo(name: str) -> None:
     if name in RELU_ONLY:
         composite = LRP("epsilon", bias="redistribute").chosen()
         total = run.relevance(composite).sum()
-        assert abs(float(total - run.values)) < 1e-6 * max(1.0, abs(float(run.values)))
+        assert abs(float(total - run.explained)) < 1e-6 * max(1.0, abs(float(run.explained)))
     maps = every_method(model, x)
     assert set(maps) == set(available_methods())
     for key, found in maps.items():

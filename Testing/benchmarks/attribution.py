@@ -51,7 +51,7 @@ def our_gradient_map_more(model: object, x: object) -> Callable[[], object]:
 
     from Testing.benchmarks.attribution_networks import TARGET
 
-    run = Explainer(model)._record(x, TARGET, {})
+    run = Explainer(model).record(x, TARGET, {})
     return lambda: run._back(run.weights, run.x, "gradient")
 
 

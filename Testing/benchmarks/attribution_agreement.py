@@ -62,7 +62,7 @@ def rows(name: str, steps: int) -> list[str]:
     methods = ["gradient", "guided_backprop", LRP(composite="epsilon-plus"), integrated]
     cams = {"paper": GradCamPlusPlus(layer), "MONAI": GradCamPlusPlus(layer, denominator="pointwise")}
     maps = Explainer(model).explain(x, TARGET, [*methods, GradCam(layer), *cams.values()])
-    run = Explainer(model)._record(x, TARGET, {"cam": GradCam(layer)})
+    run = Explainer(model).record(x, TARGET, {"cam": GradCam(layer)})
     found = run.layer(layer)
     ours = {
         key: method.from_layer(found.output.detach(), run.layer_gradient(found)).clamp(min=0)
@@ -96,7 +96,7 @@ def rows(name: str, steps: int) -> list[str]:
     with torch.no_grad():
         for parameter in (model.head if name == "A" else model.fc).parameters():
             parameter.mul_(scale)
-    run = Explainer(model)._record(x, TARGET, {"cam": GradCam(layer)})
+    run = Explainer(model).record(x, TARGET, {"cam": GradCam(layer)})
     found = run.layer(layer)
     stays = stretched(cams["MONAI"].from_layer(found.output.detach(), run.layer_gradient(found)).clamp(min=0))
     monai = peers.grad_cam_pp(model, leaf, name)

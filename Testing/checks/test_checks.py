@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from mri_interpret.attribution import Explainer
-from mri_interpret.attribution import moved as moving
+from mri_interpret.attribution import device as devices
 from mri_interpret.attribution.methods.lrp import LRP
 from mri_interpret.checks.run_checks import CHECKS, LEVELS, check_subject, left_out, run_checks
 from mri_interpret.checks.subject import Subject
@@ -137,14 +139,15 @@ def test_every_forward_pass_follows_the_device(monkeypatch: pytest.MonkeyPatch) 
     network = small_cnn()
     maps, _ = _maps(network, ("gradient",))
     moved: list[object] = []
-    real = moving.Moved
+    real = devices.on_device
 
-    class Noted(real):  # type: ignore[misc, valid-type]
-        def __enter__(self) -> torch.device:
-            moved.append(self.place)
-            return super().__enter__()
+    @contextmanager
+    def noted(model: torch.nn.Module, device: str | None) -> Iterator[torch.device]:
+        with real(model, device) as place:
+            moved.append(place)
+            yield place
 
-    monkeypatch.setattr(moving, "Moved", Noted)
+    monkeypatch.setattr(devices, "on_device", noted)
     rows = _run("fast", network, maps, device="cpu")
     assert moved == [torch.device("cpu")]
     assert rows == _run("fast", network, maps)

@@ -73,7 +73,7 @@ def row(name: str, model: nn.Module, x: Tensor) -> str:
     plain = FirstOutput(model)
     logits = plain(leaf)
     (gradient,) = torch.autograd.grad(logits[0, TARGET], leaf)
-    run = Explainer(model)._record(x, TARGET, {"lrp": LRP(composite="epsilon-plus")})
+    run = Explainer(model).record(x, TARGET, {"lrp": LRP(composite="epsilon-plus")})
     error = float((run.input_gradient() - gradient).abs().max() / gradient.abs().max())
     value = float(logits[0, TARGET].detach())
 

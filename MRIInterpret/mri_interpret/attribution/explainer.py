@@ -10,20 +10,19 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
-from .changes import Changes
+from .device import on_device, peak_memory
 from .engine import operations as operations  # fills the table of recorded operations
 from .engine.operation import Backward
 from .engine.programs import is_program, layer_names
 from .engine.recorder import Recorder
 from .engine.stage import slabs_everywhere
-from .memory import peak_memory
+from .evaluation_mode import evaluation_mode
 from .method import Method
-from .moved import Moved
+from .patched_logits import PatchedLogits
+from .recorded_pass import RecordedPass
 from .registry import DEFAULT_METHODS, resolve_methods
 from .result import Attribution, Attributions
-from .run import Run
 from .target import Target, check_target, class_scores, target_weights
-from .untouched import untouched
 
 
 class Explainer:
@@ -131,33 +130,32 @@ class Explainer:
         brain_mask: Tensor | None,
         regions: Tensor | None,
     ) -> Attributions:
-        with self._on(device) as place, untouched(self.model):
+        with on_device(self.model, device) as place, evaluation_mode(self.model):
             prepared = self._input_on(x, place)
             started = time.perf_counter()
             progress("Forward pass", 0.0)
-            run = self._record(prepared, target, wanted)
-            run.progress = progress
-            run.mask = None if brain_mask is None else torch.as_tensor(brain_mask).to(place).bool()
-            run.regions = None if regions is None else torch.as_tensor(regions).to(place).long()
+            mask = None if brain_mask is None else torch.as_tensor(brain_mask).to(place).bool()
+            labels = None if regions is None else torch.as_tensor(regions).to(place).long()
+            recorded = self.record(prepared, target, wanted, progress, mask, labels)
             progress("Forward pass", 1.0)
             results = Attributions(
-                run.logits.detach().float().cpu(),
-                run.weights.float().cpu(),
-                run.values.float().cpu(),
+                recorded.logits.detach().float().cpu(),
+                recorded.weights.float().cpu(),
+                recorded.explained.float().cpu(),
                 time.perf_counter() - started,
             )
             for number, (key, method) in enumerate(wanted.items()):
                 progress(method.title, number / len(wanted))
-                results[key] = self._one(run, key, method, x, place)
+                results[key] = self._one(recorded, key, method, x, place)
             progress("Maps", 1.0)
         return results
 
-    def _one(self, run: Run, key: str, method: Method, x: Tensor, place: torch.device) -> Attribution:
+    def _one(self, recorded: RecordedPass, key: str, method: Method, x: Tensor, place: torch.device) -> Attribution:
         started = time.perf_counter()
-        found, details = run.map_of(method)
+        found, details = recorded.map_of(method)
         if place.type == "cuda":
             torch.cuda.synchronize(place)
-        values = {"value": run.values.tolist()}
+        values = {"value": recorded.explained.tolist()}
         return Attribution(
             map=found.to(device=x.device, dtype=torch.float32),
             name=key,
@@ -171,7 +169,24 @@ class Explainer:
 
     # ------------------------------------------------------------------ recording
 
-    def _record(self, x: Tensor, target: Target, wanted: dict[str, Method]) -> Run:
+    def record(
+        self,
+        x: Tensor,
+        target: Target,
+        wanted: dict[str, Method],
+        progress: ProgressCallback = silent,
+        mask: Tensor | None = None,
+        regions: Tensor | None = None,
+    ) -> RecordedPass:
+        """The recorded forward pass of ``x``, ready for the methods in ``wanted`` (by key).
+
+        ``mask`` and ``regions`` lie on the input's spatial grid and on its device.
+
+        Raises
+        ------
+        UserError
+            If the target does not fit the outputs, or these are not finite or do not depend on the input.
+        """
         strict = any(method.needs_rules for method in wanted.values())
         layers = tuple(name for method in wanted.values() for name in method.layers)
         backward = Backward()
@@ -189,19 +204,24 @@ class Explainer:
         if not bool(torch.isfinite(logits).all()):
             raise UserError("The model's scores are not finite for this input: check its weights and the intensities.")
         weights = target_weights(target, logits.detach())
-        return Run(
+        given = progress, mask, regions
+        return RecordedPass(
             model=self.model,
             x=leaf,
             logits=logits,
             weights=weights,
-            forward=lambda other: self._plain(other, len(x)),
-            another=lambda other: self._record(other, weights.repeat(len(other) // len(x), 1), wanted),
-            changed=Changes(self.model, x, self._plain),
+            logits_of=lambda other: self._plain(other, len(x)),
+            record=lambda other: self.record(other, weights.repeat(len(other) // len(x), 1), wanted, *given),
+            record_with=lambda model: Explainer(model).record(x, weights, wanted, *given),
+            logits_with_boxes=PatchedLogits(self.model, x, self._plain),
             backward=backward,
-            batches=not is_program(self.model),
+            accepts_batches=not is_program(self.model),
             outputs=recorder.outputs,
             last_spatial=recorder.last_spatial,
             last_spatial_name=recorder.last_spatial_layer,
+            regions=regions,
+            mask=mask,
+            progress=progress,
         )
 
     def _plain(self, x: Tensor, samples: int) -> Tensor:
@@ -248,6 +268,3 @@ class Explainer:
         dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
         moved: Tensor = x.detach().to(device=place, dtype=dtype)
         return moved
-
-    def _on(self, device: str | torch.device | None) -> Moved:
-        return Moved(self.model, device)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .run import Run
+    from .recorded_pass import RecordedPass
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,12 @@ class MethodInfo:
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(ABC):
     """Base of all methods. A subclass is a frozen dataclass whose fields are its parameters.
 
-    Class attributes say what the method is; :meth:`compute` makes the map. ``strict`` methods need a relevance or
-    guided rule for every operation of the network; ``layers`` names the modules whose outputs are wanted.
+    Class attributes are the facts of :class:`MethodInfo`; :meth:`compute` makes the map. A ``strict`` method needs a
+    rule of its own for every operation of the network (LRP, guided backpropagation), and refuses a network that has
+    another one.
     """
 
     name: ClassVar[str] = ""
@@ -53,35 +55,40 @@ class Method:
     signed: ClassVar[bool] = True
     conserving: ClassVar[bool] = False
     class_discriminative: ClassVar[bool] = True
-    needs_graph: ClassVar[bool] = True
     strict: ClassVar[bool] = False
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
-        """The map, shape (N, *spatial) on the input's grid, and details worth telling."""
-        raise AssertionError(f"{type(self).__name__} computes nothing")
+    @abstractmethod
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
+        """Make the map.
 
-    def parts(self) -> tuple[Method, ...]:
-        """Methods that this one is made of."""
+        Parameters
+        ----------
+        recorded
+            The recorded forward pass of the input.
+
+        Returns
+        -------
+        map, details
+            The map, shape (N, *spatial) on the input's grid, and what there is to say about it (JSON-like).
+        """
+
+    def components(self) -> tuple[Method, ...]:
+        """The methods whose maps this one combines."""
         return ()
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of modules whose outputs are needed, of this method and its parts."""
-        return tuple(layer for part in self.parts() for layer in part.layers)
+        """Dotted names of the modules whose outputs are needed, by this method or its components."""
+        return tuple(layer for component in self.components() for layer in component.layers)
 
     @property
     def needs_rules(self) -> bool:
-        """Whether the method or one of its parts needs a rule for every operation."""
-        return self.strict or any(part.needs_rules for part in self.parts())
-
-    @property
-    def wants_graph(self) -> bool:
-        """Whether the method or one of its parts needs the recorded forward pass."""
-        return self.needs_graph or any(part.wants_graph for part in self.parts())
+        """Whether this method or one of its components is strict."""
+        return self.strict or any(component.needs_rules for component in self.components())
 
     @property
     def map_units(self) -> str:
-        """What one unit of this object's map is; a method that wraps another one has that one's."""
+        """What one unit of the map is; a method that wraps another one has that one's units."""
         return self.units
 
     def parameters(self) -> dict[str, Any]:

@@ -126,11 +126,11 @@ def run_checks(
     ValueError
         If the level is unknown or shapes differ.
     """
-    from ..attribution.moved import Moved
+    from ..attribution.device import on_device
 
     again = methods if methods is not None else [name for name in maps if name != "summary"]
     # Checks ask the network far more often than the explanation did: they must not be left on the CPU.
-    with Moved(explainer.model, device) as place:
+    with on_device(explainer.model, device) as place:
         subject = Subject(
             network=explainer.model,
             image=image.to(place),

@@ -1,4 +1,4 @@
-"""Maps that know nothing of the decision: what a method has to beat to be worth anything."""
+"""Baselines: maps that know nothing of the decision, which a method has to beat to be worth anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .gradient import Gradient
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..run import Run
+    from ..recorded_pass import RecordedPass
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class RandomMap(Method):
     Parameters
     ----------
     seed
-        Of the noise; the global random state is not touched.
+        Seed of the noise; the global random state is not touched.
     """
 
     seed: int = 0
@@ -32,14 +32,13 @@ class RandomMap(Method):
     description: ClassVar[str] = "Noise: a map that looks at nothing."
     units: ClassVar[str] = "none"
     class_discriminative: ClassVar[bool] = False
-    needs_graph: ClassVar[bool] = False
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
         generator = torch.Generator().manual_seed(self.seed)
-        noise = torch.randn((run.x.shape[0], *run.shape), generator=generator)
-        return noise.to(run.x.device), {}
+        noise = torch.randn((recorded.x.shape[0], *recorded.shape), generator=generator)
+        return noise.to(recorded.x.device), {}
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,9 @@ class Intensity(Method):
     units: ClassVar[str] = "intensity"
     signed: ClassVar[bool] = False
     class_discriminative: ClassVar[bool] = False
-    needs_graph: ClassVar[bool] = False
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
-        return run.x.detach().sum(1), {}
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
+        return recorded.x.detach().sum(1), {}
 
 
 @dataclass(frozen=True)
@@ -70,12 +68,11 @@ class Edges(Method):
     units: ClassVar[str] = "intensity per voxel"
     signed: ClassVar[bool] = False
     class_discriminative: ClassVar[bool] = False
-    needs_graph: ClassVar[bool] = False
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
-        x = run.x.detach().sum(1)
+        x = recorded.x.detach().sum(1)
         axes = [axis for axis in range(1, x.dim()) if x.shape[axis] > 1]
         if not axes:
             return torch.zeros_like(x), {}
@@ -87,14 +84,14 @@ class Edges(Method):
 class RandomisedModel(Method):
     """A method's map of the same network with its weights shuffled.
 
-    Within every weight tensor the values change places, so that their distribution stays and what was learned goes.
+    Each weight tensor is permuted at random: the distribution of its values stays, what was learned is lost.
 
     Parameters
     ----------
     base
         Any method.
     seed
-        Of the shuffling; the global random state is not touched.
+        Seed of the shuffling; the global random state is not touched.
     """
 
     base: Method = field(default_factory=Gradient)
@@ -105,25 +102,24 @@ class RandomisedModel(Method):
     reference: ClassVar[str] = "Adebayo et al. 2018, Sanity checks for saliency maps, section 3"
     description: ClassVar[str] = "The map of a network that has learned nothing."
     class_discriminative: ClassVar[bool] = False
-    needs_graph: ClassVar[bool] = False
+
+    def components(self) -> tuple[Method, ...]:
+        return (self.base,)
 
     @property
     def map_units(self) -> str:
         return self.base.map_units
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import copy
 
         import torch
 
-        from ..explainer import Explainer
-
-        other = copy.deepcopy(run.model)
+        other = copy.deepcopy(recorded.model)
         generator = torch.Generator().manual_seed(self.seed)
         with torch.no_grad():
             for weight in other.parameters():
                 order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
                 weight.copy_(weight.flatten()[order].reshape(weight.shape))
-        maps = Explainer(other).explain(run.x.detach(), run.weights, [self.base], run.progress)
-        found = next(iter(maps.values()))
-        return found.map, {"base": self.base.name}
+        found, _ = recorded.record_with(other).map_of(self.base)
+        return found, {"base": self.base.name}

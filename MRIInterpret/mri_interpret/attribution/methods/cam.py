@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,11 +11,11 @@ from ..method import Method
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..run import Run
+    from ..recorded_pass import RecordedPass
 
 
 @dataclass(frozen=True)
-class _ClassActivationMap(Method):
+class _ClassActivationMap(Method, ABC):
     """A map made from one layer's activations and their gradients, brought to the input's grid.
 
     Parameters
@@ -37,19 +38,19 @@ class _ClassActivationMap(Method):
     def layers(self) -> tuple[str, ...]:
         return self.layers_named
 
+    @abstractmethod
     def from_layer(self, activation: Tensor, gradient: Tensor) -> Tensor:
         """The map (N, *feature grid) from activations and gradients (N, C, *feature grid)."""
-        raise AssertionError(f"{type(self).__name__} makes no map")
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
         maps, names, scales = [], [], []
         for name in self.layers_named or (None,):
-            layer = run.layer(name)
+            layer = recorded.layer(name)
             # Rectified on the feature grid: interpolation then makes no new zeros of its own.
-            found = self.from_layer(layer.output.detach(), run.layer_gradient(layer)).clamp(min=0)
-            maps.append(run.upsample(found, layer))
+            found = self.from_layer(layer.output.detach(), recorded.layer_gradient(layer)).clamp(min=0)
+            maps.append(recorded.upsample(found, layer))
             names.append(layer.name)
             scales.append([abs(scale) for scale, _ in layer.geometry])
         return torch.stack(maps).mean(0), {"layer": names, "feature_spacing_voxels": scales}

@@ -13,7 +13,7 @@ from .lrp import LRP
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..run import Run
+    from ..recorded_pass import RecordedPass
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,19 @@ class Combination(Method):
     title: ClassVar[str] = "Fine x coarse map"
     reference: ClassVar[str] = "After Selvaraju et al. 2017, Grad-CAM, section 3.2"
     description: ClassVar[str] = "Any fine map, weighted by any coarse one."
-    needs_graph: ClassVar[bool] = False
 
     @property
     def map_units(self) -> str:
         return self.fine.map_units
 
-    def parts(self) -> tuple[Method, ...]:
+    def components(self) -> tuple[Method, ...]:
         return (self.fine, self.coarse)
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
-        fine, fine_details = run.map_of(self.fine)
-        coarse, coarse_details = run.map_of(self.coarse)
+        fine, fine_details = recorded.map_of(self.fine)
+        coarse, coarse_details = recorded.map_of(self.coarse)
         coarse = coarse.clamp(min=0)
         axes = tuple(range(1, coarse.dim()))
         largest = coarse.amax(axes, keepdim=True)

@@ -10,7 +10,7 @@ from ..method import Method
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..run import Run
+    from ..recorded_pass import RecordedPass
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Gradient(Method):
     description: ClassVar[str] = "How much the score would rise if a voxel became brighter."
     units: ClassVar[str] = "logit per intensity"
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
-        return run.input_gradient().sum(1), {}
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
+        return recorded.input_gradient().sum(1), {}
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class GradientTimesInput(Method):
     reference: ClassVar[str] = "Shrikumar et al. 2017, Learning important features, section 1"
     description: ClassVar[str] = "The gradient weighted by the voxel's own intensity."
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
-        return (run.input_gradient() * run.x.detach()).sum(1), {}
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
+        return (recorded.input_gradient() * recorded.x.detach()).sum(1), {}
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class GuidedBackpropagation(Method):
     class_discriminative: ClassVar[bool] = False
     strict: ClassVar[bool] = True
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
-        return run.input_gradient("guided").sum(1), {}
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
+        return recorded.input_gradient("guided").sum(1), {}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class SmoothGrad(Method):
     noise
         Standard deviation of the noise as a fraction of the input's range.
     seed
-        Of the noise; the global random state is not touched.
+        Seed of the noise; the global random state is not touched.
     """
 
     base: Method = field(default_factory=Gradient)
@@ -81,29 +81,27 @@ class SmoothGrad(Method):
     title: ClassVar[str] = "SmoothGrad"
     reference: ClassVar[str] = "Smilkov et al. 2017, SmoothGrad: removing noise by adding noise, section 3"
     description: ClassVar[str] = "The gradient, averaged over noisy copies of the scan."
-    needs_graph: ClassVar[bool] = False
 
-    @property
-    def needs_rules(self) -> bool:
-        return self.base.needs_rules
+    def components(self) -> tuple[Method, ...]:
+        return (self.base,)
 
     @property
     def map_units(self) -> str:
         return self.base.map_units
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
-        x = run.x.detach()
+        x = recorded.x.detach()
         generator = torch.Generator().manual_seed(self.seed)
         spread = self.noise * (
             x.amax((*range(1, x.dim()),), keepdim=True) - x.amin((*range(1, x.dim()),), keepdim=True)
         )
-        total = torch.zeros(x.shape[0], *run.shape, dtype=x.dtype, device=x.device)
+        total = torch.zeros(x.shape[0], *recorded.shape, dtype=x.dtype, device=x.device)
         for number in range(self.samples):
-            run.progress(self.title, number / self.samples)
+            recorded.progress(self.title, number / self.samples)
             noise = torch.randn(x.shape, generator=generator, dtype=torch.float32).to(x)
-            total += run.another(x + spread * noise).map_of(self.base)[0]
+            total += recorded.record(x + spread * noise).map_of(self.base)[0]
         return total / self.samples, {"base": self.base.name}
 
 
@@ -130,27 +128,26 @@ class IntegratedGradients(Method):
     reference: ClassVar[str] = "Sundararajan et al. 2017, Axiomatic attribution for deep networks, equation 1"
     description: ClassVar[str] = "Each voxel's share of the change from an empty scan to this one."
     conserving: ClassVar[bool] = True
-    needs_graph: ClassVar[bool] = False
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import numpy as np
         import torch
 
-        x = run.x.detach()
+        x = recorded.x.detach()
         start = torch.full_like(x, self.baseline)
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
         points, weights = (nodes + 1) / 2, weights / 2
-        total = torch.zeros(x.shape[0], *run.shape, dtype=x.dtype, device=x.device)
+        total = torch.zeros(x.shape[0], *recorded.shape, dtype=x.dtype, device=x.device)
         samples = x.shape[0]
-        batch = self.batch if run.batches else 1
+        batch = self.batch if recorded.accepts_batches else 1
         for first in range(0, self.steps, batch):
-            run.progress(self.title, first / self.steps)
+            recorded.progress(self.title, first / self.steps)
             chosen = points[first : first + batch]
             path = torch.cat([start + float(point) * (x - start) for point in chosen])
-            gradients = run.another(path).input_gradient()
+            gradients = recorded.record(path).input_gradient()
             for index, weight in enumerate(weights[first : first + batch]):
                 part = gradients[index * samples : (index + 1) * samples]
                 total += float(weight) * (part * (x - start)).sum(1)
-        change = run.values - (run.weights * run.forward(start)).sum(1)
+        change = recorded.explained - (recorded.weights * recorded.logits_of(start)).sum(1)
         error = (total.flatten(1).sum(1) - change).abs() / change.abs().clamp(min=1e-12)
         return total, {"completeness_error": error.tolist(), "steps": self.steps, "baseline": self.baseline}

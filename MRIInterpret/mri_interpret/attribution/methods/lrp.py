@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..composites import Composite
-    from ..run import Run
+    from ..recorded_pass import RecordedPass
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class LRP(Method):
         composite = composite_named(self.composite) if isinstance(self.composite, str) else self.composite
         return composite if self.bias is None else composite.with_bias(self.bias)
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         composite = self.chosen()
-        found = run.relevance(composite).sum(1)
-        values = run.values.double()
+        found = recorded.relevance(composite).sum(1)
+        values = recorded.explained.double()
         error = (found.double().flatten(1).sum(1) - values).abs() / values.abs().clamp(min=1e-12)
         return found, {"composite": composite.name, "bias": composite.bias, "conservation_error": error.tolist()}

@@ -13,7 +13,7 @@ from ..method import Method
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..run import Run
+    from ..recorded_pass import RecordedPass
 
 Box = tuple[slice, ...]
 
@@ -43,7 +43,6 @@ class Occlusion(Method):
     title: ClassVar[str] = "Occlusion"
     reference: ClassVar[str] = "Zeiler and Fergus 2014, Visualizing and understanding, section 4.2"
     description: ClassVar[str] = "How much the score drops when a patch of the scan is hidden."
-    needs_graph: ClassVar[bool] = False
 
     def windows(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
         """The positions of the patch, cut at the volume's far edges."""
@@ -61,18 +60,18 @@ class Occlusion(Method):
             for corner in product(*starts)
         ]
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
-        x = run.x.detach()
-        windows = self.windows(run.shape)
-        if run.mask is not None:
-            windows = [window for window in windows if bool(run.mask[window].any())]
-        total = torch.zeros(x.shape[0], *run.shape, dtype=torch.float64, device=x.device)
-        count = torch.zeros(run.shape, dtype=torch.float64, device=x.device)
-        score = run.hidden_scores(windows, self.fill, self.batch, self.title)
+        x = recorded.x.detach()
+        windows = self.windows(recorded.shape)
+        if recorded.mask is not None:
+            windows = [window for window in windows if bool(recorded.mask[window].any())]
+        total = torch.zeros(x.shape[0], *recorded.shape, dtype=torch.float64, device=x.device)
+        count = torch.zeros(recorded.shape, dtype=torch.float64, device=x.device)
+        score = recorded.occluded_values(windows, self.fill, self.batch, self.title)
         for window, value in zip(windows, score, strict=True):
-            total[(slice(None), *window)] += (run.values - value).reshape(-1, *[1] * len(run.shape))
+            total[(slice(None), *window)] += (recorded.explained - value).reshape(-1, *[1] * len(recorded.shape))
             count[window] += 1
         return (total / count.clamp(min=1)).to(x.dtype), {"positions": len(windows)}
 
@@ -97,33 +96,34 @@ class RegionOcclusion(Method):
     title: ClassVar[str] = "Region occlusion"
     reference: ClassVar[str] = "After Zeiler and Fergus 2014, with atlas regions in place of patches"
     description: ClassVar[str] = "How much the score drops when an atlas region is made neutral."
-    needs_graph: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.fill not in ("mean", "surround", "zero"):
             raise ValueError(f"fill must be 'mean', 'surround' or 'zero', not {self.fill!r}")
 
-    def compute(self, run: Run) -> tuple[Tensor, dict[str, Any]]:
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
-        if run.regions is None:
+        if recorded.regions is None:
             raise UserError("Region occlusion needs atlas labels on the input's grid: pass regions=.")
-        if tuple(run.regions.shape) != run.shape:
-            raise UserError(f"The region labels have shape {tuple(run.regions.shape)}, the input {run.shape}.")
-        x, labels = run.x.detach(), run.regions
-        brain = run.mask if run.mask is not None else (x != 0).any(1).any(0)
+        if tuple(recorded.regions.shape) != recorded.shape:
+            raise UserError(
+                f"The region labels have shape {tuple(recorded.regions.shape)}, the input {recorded.shape}."
+            )
+        x, labels = recorded.x.detach(), recorded.regions
+        brain = recorded.mask if recorded.mask is not None else (x != 0).any(1).any(0)
         boxes = _boxes(labels)
-        found = torch.zeros(x.shape[0], *run.shape, dtype=x.dtype, device=x.device)
+        found = torch.zeros(x.shape[0], *recorded.shape, dtype=x.dtype, device=x.device)
         drops: dict[int, list[float]] = {}
         # Regions of like size together: a batch has one size of box.
         order = sorted(boxes, key=lambda label: prod(part.stop - part.start for part in boxes[label]))
         for first in range(0, len(order), self.batch):
-            run.progress(self.title, first / len(order))
+            recorded.progress(self.title, first / len(order))
             chosen = order[first : first + self.batch]
             levels = {label: self._level(x, brain, labels, label, boxes[label]) for label in chosen}
             places, values = self._filled(x, labels, boxes, levels)
-            for label, value in zip(chosen, run.changed_values(places, values), strict=True):
-                drop = run.values - value
+            for label, value in zip(chosen, recorded.values_with_boxes(places, values), strict=True):
+                drop = recorded.explained - value
                 drops[label] = drop.tolist()
                 region = labels[boxes[label]] == label
                 found[(slice(None), *boxes[label])] += torch.where(region, drop.reshape(-1, *[1] * region.dim()), 0)

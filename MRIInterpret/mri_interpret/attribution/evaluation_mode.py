@@ -1,4 +1,4 @@
-"""Run a model without leaving a trace in it."""
+"""A model in evaluation mode for a while, without leaving a trace in it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import nn
 
 
 @contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Put ``model`` into evaluation mode for the block and undo every change of state after it, whatever happens.
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put ``model`` into evaluation mode for the block, and restore its whole state after it, whatever happens.
 
-    Restored are the training flag of every module, every buffer (value and identity), which tensors are registered
-    where, and the global random state of the CPU and of the model's device. Weights cannot change: the recorder refuses
-    in-place changes of them.
+    Restored are each module's training flag, each buffer's value and identity, the tables of parameters and buffers,
+    and the global random state of the CPU and of the model's device. Weights need no copy: the recorder refuses to
+    change them in place.
     """
     # Frozen TorchScript has no training flag; TorchScript's tables of tensors cannot change at all.
     modules = [module for module in model.modules() if hasattr(module, "training")]
     training = [module.training for module in modules]
     tables = [(module, dict(module._parameters), dict(module._buffers)) for module in modules if _has_tables(module)]
-    # Other tools' backward hooks do not concern the maps, and cannot be set up on tensors that are not computed yet.
+    # Backward hooks of other tools do not concern the maps, and cannot be registered on tensors that are deferred.
     hooks = [(module, module._backward_hooks, module._backward_pre_hooks) for module, _, _ in tables]
     buffers = [(buffer, buffer.detach().clone(), buffer._version) for buffer in model.buffers()]
     devices = {parameter.device.index or 0 for parameter in model.parameters() if parameter.is_cuda}

@@ -1,10 +1,10 @@
-"""One input being explained: what the methods draw on, each thing computed once."""
+"""The recorded forward pass of one input: what the methods draw on, each thing computed once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,13 @@ from .engine.operation import Backward
 from .engine.partial import filled_boxes
 from .engine.tag import tag_of
 
-if TYPE_CHECKING:
-    from .method import Method
+
+class MapMaker(Protocol):
+    """What makes a map of a recorded pass: an attribution method."""
+
+    def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
+        """The map, (N, *spatial), and details worth telling."""
+        ...
 
 
 @dataclass
@@ -31,44 +36,52 @@ class Layer:
 
 
 @dataclass
-class Run:
-    """The recorded forward pass of one input, and passes back over it.
+class RecordedPass:
+    """The recorded forward pass of one input, and backward passes over it.
 
     Attributes
     ----------
     model
-        The network, in evaluation mode for as long as the run lasts.
+        The network, in evaluation mode as long as its maps are made.
     x
-        The input, (N, C, *spatial); the graph's leaf where there is a graph.
+        The input, (N, C, *spatial); the leaf of the recorded graph.
     logits
-        (N, classes); with history if ``graph``.
+        (N, classes), with history.
     weights
         The target, (N, classes).
-    forward
-        Runs the plain model on another input of x's kind, without history, and gives its logits.
-    another
-        Records another input with the same target, for methods that average over inputs.
-    batches
+    logits_of
+        ``logits_of(x)``: the plain model's logits for another input of the same kind, without history.
+    record
+        ``record(x)``: the recorded pass of another input with the same target, for methods that average over inputs.
+    record_with
+        ``record_with(model)``: the recorded pass of the same input and target through another model.
+    logits_with_boxes
+        ``logits_with_boxes(corners, values)``: logits (boxes * N, classes) of the input with one box at a time replaced
+        by ``values`` (boxes, N, C, *size).
+    accepts_batches
         Whether inputs may be joined into larger batches.
-    changed
-        ``changed(places, values)``: logits (boxes * N, classes) of the input with each of some boxes replaced.
     outputs
         Outputs of the modules that were asked for, by dotted name.
+    last_spatial, last_spatial_name
+        The last feature map with spatial axes, and the module that made it.
     mask
         True inside the brain, on the input's spatial grid.
     regions
         Integer labels on the input's spatial grid, for methods that work by region.
+    progress
+        Told between passes; may raise :class:`~mri_interpret.errors.Cancelled`.
     """
 
     model: nn.Module
     x: Tensor
     logits: Tensor
     weights: Tensor
-    forward: Callable[[Tensor], Tensor]
-    another: Callable[[Tensor], Run]
-    changed: Callable[[list[tuple[int, ...]], Tensor], Tensor]
+    logits_of: Callable[[Tensor], Tensor]
+    record: Callable[[Tensor], RecordedPass]
+    record_with: Callable[[nn.Module], RecordedPass]
+    logits_with_boxes: Callable[[list[tuple[int, ...]], Tensor], Tensor]
     backward: Backward
-    batches: bool
+    accepts_batches: bool
     outputs: dict[str, Tensor]
     last_spatial: Tensor | None = None
     last_spatial_name: str = ""
@@ -83,11 +96,11 @@ class Run:
         return tuple(self.x.shape[2:])
 
     @property
-    def values(self) -> Tensor:
+    def explained(self) -> Tensor:
         """The value explained per sample, (N,)."""
         return (self.weights * self.logits.detach()).sum(1)
 
-    def map_of(self, method: Method) -> tuple[Tensor, dict[str, Any]]:
+    def map_of(self, method: MapMaker) -> tuple[Tensor, dict[str, Any]]:
         """The map and details of ``method``; computed once however many methods are made of it."""
         if method not in self._cache:
             found, details = method.compute(self)
@@ -99,13 +112,13 @@ class Run:
         """Gradient of the value with respect to the input, or guided backpropagation; shape of x."""
         key = ("input", mode)
         if key not in self._cache:
-            self._cache[key] = self._back(self.weights, self.x, mode)
+            self._cache[key] = self._backpropagate(self.weights, self.x, mode)
         found: Tensor = self._cache[key]
         return found
 
     def relevance(self, composite: Composite) -> Tensor:
         """Relevance of the input under ``composite``, starting from ``weights * logits``; shape of x."""
-        return self._back(self.weights * self.logits.detach(), self.x, "relevance", composite)
+        return self._backpropagate(self.weights * self.logits.detach(), self.x, "relevance", composite)
 
     def layer(self, name: str | None) -> Layer:
         """The output of the module called ``name``, or of the last layer with spatial axes.
@@ -132,33 +145,33 @@ class Run:
         return Layer(label, output, geometry or covering(self.shape, output.shape[2:]))
 
     def layer_gradient(self, layer: Layer) -> Tensor:
-        """Gradient of the value with respect to a layer's output; only the part above it is passed."""
+        """Gradient of the value with respect to a layer's output; only the layers above it are run through."""
         key = ("layer", id(layer.output))
         if key not in self._cache:
-            self._cache[key] = self._back(self.weights, layer.output, "gradient")
+            self._cache[key] = self._backpropagate(self.weights, layer.output, "gradient")
         found: Tensor = self._cache[key]
         return found
 
-    def hidden_scores(self, windows: list[tuple[slice, ...]], fill: float, batch: int, title: str) -> list[Tensor]:
-        """The value explained when each of ``windows`` is filled with ``fill``: per window one tensor (N,)."""
+    def occluded_values(self, windows: list[tuple[slice, ...]], fill: float, batch: int, title: str) -> list[Tensor]:
+        """The value explained with each of ``windows`` in turn filled with ``fill``: a tensor (N,) per window."""
         found: list[Tensor] = []
         x = self.x.detach()
         for first in range(0, len(windows), batch):
             self.progress(title, first / len(windows))
             chosen = windows[first : first + batch]
-            found += list(self.changed_values(*filled_boxes(x, chosen, fill)))
+            found += list(self.values_with_boxes(*filled_boxes(x, chosen, fill)))
         return found
 
-    def changed_values(self, places: list[tuple[int, ...]], values: Tensor) -> Tensor:
-        """The value explained, (boxes, N), with each of some boxes of the input replaced by ``values``."""
-        logits = self.changed(places, values).reshape(len(places), *self.weights.shape)
+    def values_with_boxes(self, corners: list[tuple[int, ...]], values: Tensor) -> Tensor:
+        """The value explained, (boxes, N), with one box of the input at a time replaced by ``values``."""
+        logits = self.logits_with_boxes(corners, values).reshape(len(corners), *self.weights.shape)
         return (logits * self.weights).sum(2)
 
     def upsample(self, features: Tensor, layer: Layer) -> Tensor:
-        """Bring (N, *feature grid) to the input's grid, in place in the sense of the world."""
+        """Interpolate (N, *feature grid) to the input's grid; every value stays where it lies in space."""
         return to_input_grid(features, layer.geometry, self.shape)
 
-    def _back(self, start: Tensor, source: Tensor, mode: str, composite: Composite | None = None) -> Tensor:
+    def _backpropagate(self, start: Tensor, source: Tensor, mode: str, composite: Composite | None = None) -> Tensor:
         self.backward.mode, self.backward.composite = mode, composite
         try:
             (found,) = torch.autograd.grad(self.logits, source, start, retain_graph=True, allow_unused=True)
