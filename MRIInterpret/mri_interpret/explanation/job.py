@@ -296,7 +296,8 @@ def _region_table(
 def _warnings(
     prepared: Preprocessed, summary: Summary, maps: dict[str, MethodMap], failing: dict[str, str]
 ) -> tuple[str, ...]:
-    sentences = [] if prepared.verdict == "good" else [prepared.sentence]
+    sentences = list(prepared.scan.notes)
+    sentences += [] if prepared.verdict == "good" else [prepared.sentence]
     sentences += [
         f"{maps[name].title} has no part in the summary score: {why}." for name, why in summary.left_out.items()
     ]

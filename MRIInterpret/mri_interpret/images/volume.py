@@ -55,11 +55,14 @@ class Volume:
         4 x 4, voxel indices to RAS mm.
     name
         For messages: a file or node name.
+    notes
+        Sentences on the file that every output must show, for instance that its qform and sform disagree.
     """
 
     array: Array
     affine: Affine = field(default_factory=lambda: np.eye(4))
     name: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -75,6 +78,18 @@ class Volume:
         if array.shape != self.array.shape:
             raise ValueError(f"array of shape {array.shape} on a grid of shape {self.array.shape}")
         return Volume(array, self.affine, self.name if name is None else name)
+
+    def to_nibabel(self) -> Any:
+        """The volume as a nibabel.Nifti1Image: sform (and qform, unless sheared) with code 1, units mm."""
+        from .writing import nifti_image
+
+        return nifti_image(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: name, shape, spacing, orientation, and the three middle slices."""
+        from .notebook_view import volume_html
+
+        return volume_html(self)
 
 
 def resample(

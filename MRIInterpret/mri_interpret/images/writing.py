@@ -1,14 +1,17 @@
-"""Volumes to NIfTI files, with an affine that every reader understands in the same way."""
+"""Volumes as NIfTI images and files, with an affine that every reader understands in the same way."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ..atomic import replacing
-from .volume import Affine, Volume
+from .volume import Affine, Array, Volume
+
+if TYPE_CHECKING:
+    from nibabel import Nifti1Image
 
 Space = Literal["scanner", "mni"]
 _CODES: dict[Space, int] = {"scanner": 1, "mni": 4}  # NIFTI_XFORM_SCANNER_ANAT and NIFTI_XFORM_MNI_152
@@ -21,10 +24,10 @@ def _is_rigid(affine: Affine, tolerance: float = 1e-3) -> bool:
     return bool(np.allclose(columns.T @ columns, np.eye(3), atol=tolerance))
 
 
-def save_nifti(
-    volume: Volume, path: str | Path, *, space: Space = "scanner", labels: bool = False, description: str = ""
-) -> Path:
-    """Write a volume as NIfTI-1, aside and renamed.
+def nifti_image(
+    volume: Volume, *, space: Space = "scanner", labels: bool | None = None, description: str = ""
+) -> Nifti1Image:
+    """A volume as a NIfTI-1 image in memory.
 
     The sform is the volume's affine. The qform is the same one if it can be (no shear), else its code is 0, so that no
     reader prefers a wrong one.
@@ -33,28 +36,26 @@ def save_nifti(
     ----------
     volume
         Shape (I, J, K); its affine takes voxel indices to RAS mm.
-    path
-        Ends in ``.nii`` or ``.nii.gz``.
     space
         What the affine's world is: "scanner" (sform code 1) or "mni" (code 4).
     labels
-        Write as uint8 or uint16 with the label intent; else as float32.
+        True: the smallest unsigned integer type that holds the labels, with the label intent. False: float32. None:
+        labels for arrays of whole numbers or booleans, else float32.
     description
         Up to 79 ASCII characters for the header.
 
     Raises
     ------
-    UserError
-        If the file cannot be written.
+    ValueError
+        For labels below 0, or that are no whole numbers.
     """
     import nibabel
 
-    array = volume.array
-    if labels:
-        top = int(array.max(initial=0))
-        array = array.astype(np.uint8 if top < 256 else np.uint16, copy=False)
-    else:
-        array = array.astype(np.float32, copy=False)
+    if labels is None:
+        labels = volume.array.dtype.kind in "bu" or (
+            volume.array.dtype.kind == "i" and volume.array.min(initial=0) >= 0
+        )
+    array = _as_labels(volume.array) if labels else volume.array.astype(np.float32, copy=False)
     image = nibabel.Nifti1Image(array, volume.affine)
     code = _CODES[space]
     image.set_sform(volume.affine, code=code)
@@ -67,6 +68,39 @@ def save_nifti(
         finite = array[np.isfinite(array)]
         if finite.size:  # viewers open with these as their window
             image.header["cal_min"], image.header["cal_max"] = float(finite.min()), float(finite.max())
+    return image
+
+
+def _as_labels(array: Array) -> Array:
+    low, high = array.min(initial=0), array.max(initial=0)
+    if low < 0 or not np.array_equal(array, np.round(array)):
+        raise ValueError("labels must be whole numbers from 0 up")
+    dtype = np.uint8 if high < 2**8 else np.uint16 if high < 2**16 else np.uint32
+    return array.astype(dtype, copy=False)
+
+
+def save_nifti(
+    volume: Volume, path: str | Path, *, space: Space = "scanner", labels: bool = False, description: str = ""
+) -> Path:
+    """Write a volume as NIfTI-1, aside and renamed.
+
+    Parameters
+    ----------
+    volume
+        Shape (I, J, K); its affine takes voxel indices to RAS mm.
+    path
+        Ends in ``.nii`` or ``.nii.gz``.
+    space, labels, description
+        See :func:`nifti_image`.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written.
+    """
+    import nibabel
+
+    image = nifti_image(volume, space=space, labels=labels, description=description)
     path = Path(path)
     with replacing(path) as aside:
         nibabel.save(image, aside)

@@ -1,0 +1,147 @@
+"""NIfTI-1 and NIfTI-2, single files and pairs, and nibabel images in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from .refusals import check_scalar, checked_affine, no_orientation, one_sentence, short, single_volume
+from .volume import Affine, Volume
+
+# Two affines of one header count as equal up to this shift of any corner of the volume: a quaternion in single
+# precision is off by up to 0.1 mm there.
+_SAME_MM = 0.2
+_HEADER_BYTES = {b"n+1": 352, b"n+2": 544}  # the least vox_offset of a single file
+# NIFTI_UNITS_UNKNOWN is millimetres to every reader; METER, MM, MICRON
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+_XFORM_NAMES = {1: "scanner", 2: "aligned", 3: "Talairach", 4: "MNI", 5: "template"}
+
+
+def read_nifti(path: Path) -> Volume:
+    """Read .nii, .nii.gz, or a pair of .hdr and .img.
+
+    Raises
+    ------
+    UserError
+        If it is damaged, holds no single scalar 3D volume, or carries no orientation (Analyze pairs never do).
+    """
+    where = str(path)
+    image = load_header(path)
+    return volume_from_nibabel(image, where, path.name)
+
+
+def load_header(path: Path) -> Any:
+    """The nibabel image of a file whose header was found sound, voxels unread."""
+    import nibabel as nib
+
+    where = str(path)
+    # What nibabel repairs in a header it also logs; what is not safe to repair is refused here.
+    with one_sentence(where), nib.imageglobals.LoggingOutputSuppressor():
+        image: Any = nib.load(path)
+        check_scalar(image.get_data_dtype(), where)
+        if isinstance(image, nib.Nifti1Pair):
+            _check_offset(image, path)
+        single_volume(image.shape, where)
+    return image
+
+
+def volume_from_nibabel(image: Any, where: str, name: str = "") -> Volume:
+    """A nibabel image as a Volume; float32, axes as they are.
+
+    Parameters
+    ----------
+    image
+        Any nibabel image with voxels and an affine.
+    where, name
+        What messages call it, and what the Volume is called.
+
+    Raises
+    ------
+    UserError
+        If it is not a single scalar 3D volume, or carries no orientation.
+    """
+    import nibabel as nib
+
+    notes: tuple[str, ...] = ()
+    scale = 1.0
+    with one_sentence(where):
+        check_scalar(image.get_data_dtype(), where)
+        shape = single_volume(image.shape, where)
+        if isinstance(image, nib.Nifti1Pair):
+            if _codes(image.header) == (0, 0):
+                raise no_orientation(where, "its qform and sform codes are both 0")
+            scale = _mm_per_unit(image.header, where)
+            notes = _affine_notes(image.header, shape, scale, name or where)
+        elif isinstance(image, nib.AnalyzeImage):
+            raise no_orientation(where, "the Analyze format has no place for one")
+        if image.affine is None:
+            raise no_orientation(where, "it has no affine")
+        affine = checked_affine(_millimetres(image.affine, scale), where)
+    with one_sentence(where, "breaks off or is damaged"):
+        data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+    return Volume(data, affine, name, notes)
+
+
+def _check_offset(image: Any, path: Path) -> None:
+    least = _HEADER_BYTES.get(bytes(image.header["magic"].item())[:3], 0)
+    # nibabel sets the header's own vox_offset to 0 once it has read it.
+    offset = image.dataobj.offset
+    if offset < least:
+        raise UserError(
+            f"{path} says that its voxels begin at byte {offset} (vox_offset), which is inside its header of "
+            f"{least} bytes: export it again."
+        )
+
+
+def _codes(header: Any) -> tuple[int, int]:
+    return int(header["qform_code"]), int(header["sform_code"])
+
+
+def _mm_per_unit(header: Any, where: str) -> float:
+    code = int(header["xyzt_units"]) & 7
+    if code not in _MM_PER_UNIT:
+        raise UserError(f"{where} gives lengths in a unit that NIfTI does not know (code {code}): export it again.")
+    return _MM_PER_UNIT[code]
+
+
+def _millimetres(affine: Any, scale: float) -> Affine:
+    return np.diag([scale, scale, scale, 1.0]) @ np.asarray(affine, np.float64)
+
+
+def _affine_notes(header: Any, shape: tuple[int, int, int], scale: float, name: str) -> tuple[str, ...]:
+    """What a reader should know about a header whose qform and sform do not place the voxels alike."""
+    qform_code, sform_code = _codes(header)
+    if qform_code == 0 or sform_code == 0:
+        return ()
+    used = f"the sform ({_XFORM_NAMES.get(sform_code, sform_code)} space) is used"
+    try:
+        qform, sform = (_millimetres(affine, scale) for affine in (header.get_qform(), header.get_sform()))
+    except Exception as error:  # nibabel's HeaderDataError is a bare Exception
+        return (f"{name}: the qform in the header is invalid ({short(error)}); {used}.",)
+    differences = _differences(qform, sform, shape)
+    if not differences:
+        return ()
+    return (
+        f"{name}: qform and sform disagree ({differences}); {used}: check left and right, and that the template "
+        "outline fits.",
+    )
+
+
+def _differences(qform: Affine, sform: Affine, shape: tuple[int, int, int]) -> str:
+    """In words, how two affines differ; "" if no corner of the volume moves by more than a rounding."""
+    corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape])).reshape(3, -1)
+    corners = np.vstack([corners, np.ones(corners.shape[1])])
+    shift = float(np.linalg.norm(((qform - sform) @ corners)[:3], axis=0).max())
+    if not shift > _SAME_MM:  # the sform is checked on its own, whatever it is
+        return "" if np.isfinite(shift) or not np.isfinite(qform).all() else "one is not finite"
+    found = []
+    if np.linalg.det(qform[:3, :3]) * np.linalg.det(sform[:3, :3]) < 0:
+        found.append("opposite handedness")
+    scales = [np.linalg.norm(affine[:3, :3], axis=0) for affine in (qform, sform)]
+    if not np.allclose(scales[0], scales[1], rtol=1e-3):
+        found.append("voxels of " + " against ".join(" x ".join(f"{size:.3g}" for size in scale) for scale in scales))
+    found.append(f"up to {shift:.1f} mm apart")
+    return ", ".join(found)
