@@ -67,3 +67,12 @@ def test_an_image_that_holds_no_labels(image: Path, tmp_path: Path) -> None:
         load_atlas(tmp_path / "x.nii.gz", tmp_path / "t.csv")
     with pytest.raises(UserError, match="cannot be read"):
         load_atlas(image, tmp_path / "missing.csv")
+
+
+def test_an_itk_snap_table_pairs_left_with_right(image: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.txt"
+    table.write_text('5 255 0 0 1 1 1 "Left Hippocampus"\n7 0 0 255 1 1 1 "Right Hippocampus"\n')
+    atlas = load_atlas(image, table)
+    assert [region.name for region in atlas.regions] == ["Left Hippocampus", "Right Hippocampus"]
+    assert atlas.regions[1].colour == (0.0, 0.0, 1.0)
+    assert atlas.opposite() == {5: 7}

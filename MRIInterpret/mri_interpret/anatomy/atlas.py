@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-import csv
 import importlib.util
 import re
 from dataclasses import dataclass
@@ -12,15 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..images.label_tables import read_label_table
 from ..images.volume import Volume
 
 DEFAULT_ATLAS = "Desikan-Killiany"
 # Voxels of these labels belong to no region that could be named to a reader.
 _UNNAMED = re.compile(r"unknown", re.IGNORECASE)
 _SIDES = (
-    (re.compile(r"^Left-"), "Right-"),
     (re.compile(r"^ctx-lh-"), "ctx-rh-"),
-    (re.compile(r"^(L|lh)[ ._-]"), None),
+    (re.compile(r"^(L|lh|left|Left)[ ._-]"), None),
     (re.compile(r"[ ._-](L|lh|left|Left)$"), None),
 )
 
@@ -92,8 +91,7 @@ def load_atlas(image: str | Path, table: str | Path, name: str | None = None) ->
     image
         NIfTI with integer labels, in MNI152 space.
     table
-        CSV with columns ``index`` and ``name`` (``r``, ``g``, ``b`` from 0 to 255 are used if there), or a
-        FreeSurfer-style lookup table (label, name, red, green, blue, alpha on each line).
+        Any table that :func:`read_label_table` reads.
 
     Raises
     ------
@@ -107,59 +105,19 @@ def load_atlas(image: str | Path, table: str | Path, name: str | None = None) ->
     if not np.array_equal(rounded, volume.array) or rounded.min() < 0 or rounded.max() > 65535:
         raise UserError(f"{image} is no label image: its voxels must be whole numbers from 0 to 65535.")
     labels = rounded.astype(np.uint16)
-    named = {label: entry for label, entry in _read_table(Path(table)).items() if not _UNNAMED.search(entry[0])}
+    named = {label: entry for label, entry in read_label_table(table).items() if not _UNNAMED.search(entry.name)}
     present = [int(label) for label in np.unique(labels) if label and int(label) in named]
     if not present:
         raise UserError(f"No label of {table} occurs in {image}: check that they belong together.")
     # Labels without a name count as no region, so that every voxel is either in a listed region or in none.
     labels[~np.isin(labels, present)] = 0
-    names = [named[label][0] for label in present]
+    names = [named[label].name for label in present]
     colours = _distinct_colours(names)
     regions = tuple(
-        Region(label, region_name, named[label][1] or colours[region_name])
+        Region(label, region_name, named[label].colour or colours[region_name])
         for label, region_name in zip(present, names, strict=True)
     )
     return Atlas(name or Path(image).name.split(".")[0], Volume(labels, volume.affine, str(image)), regions)
-
-
-_Entry = tuple[str, tuple[float, float, float] | None]
-
-
-def _read_table(path: Path) -> dict[int, _Entry]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The label table {path} cannot be read ({error}).") from error
-    try:
-        if path.suffix.lower() in (".csv", ".tsv"):
-            return _read_csv(text, "\t" if path.suffix.lower() == ".tsv" else ",")
-        return _read_lookup_table(text)
-    except (KeyError, ValueError, IndexError) as error:
-        raise UserError(
-            f"The label table {path} is not understood: give a CSV with columns index and name, "
-            "or lines of label, name, red, green, blue, alpha."
-        ) from error
-
-
-def _read_csv(text: str, delimiter: str) -> dict[int, _Entry]:
-    entries: dict[int, _Entry] = {}
-    for row in csv.DictReader(text.splitlines(), delimiter=delimiter):
-        colour = None
-        if all(row.get(channel) for channel in "rgb"):
-            colour = (int(row["r"]) / 255, int(row["g"]) / 255, int(row["b"]) / 255)
-        entries[int(row["index"])] = (row["name"].strip(), colour)
-    return entries
-
-
-def _read_lookup_table(text: str) -> dict[int, _Entry]:
-    entries: dict[int, _Entry] = {}
-    for line in text.splitlines():
-        fields = line.split()
-        if not fields or fields[0].startswith("#"):
-            continue
-        red, green, blue = (int(value) / 255 for value in fields[2:5])
-        entries[int(fields[0])] = (fields[1], (red, green, blue))
-    return entries
 
 
 def _distinct_colours(names: list[str]) -> dict[str, tuple[float, float, float]]:
