@@ -60,7 +60,7 @@ def _cpu_of_children() -> float:
 def maps_of(subjects: int) -> None:
     """Group maps and difference of random maps on the model's grid; prints the growth of peak memory in MiB."""
     import numpy as np
-    from mri_interpret.cohort.difference import permutation_difference
+    from mri_interpret.cohort.group_difference import permutation_difference
     from mri_interpret.cohort.group_maps import group_maps, memberships
     from mri_interpret.images.volume import Grid
     from nilearn.mass_univariate import permuted_ols

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mri_interpret.cohort.cluster import Where
+from mri_interpret.cohort.cluster import ClusterOptions
 from mri_interpret.cohort.planning import Options, Plan
 
 from Testing.cohort.cohort_scans import write_cohort
@@ -22,10 +22,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def options(bundle: Path) -> Options:
     """The quickest that is still everything: one method, scans in template space, no pages."""
-    where = Where(workers=2, device="cpu", memory=2**30)
+    where = ClusterOptions(workers=2, device="cpu", memory=2**30)
     return Options(
         model=str(bundle), methods=("grad_cam",), mask="none", space="mni", native=False, pages=False, cache=False,
-        permutations=0, where=where,
+        permutations=0, cluster=where,
     )  # fmt: skip
 
 

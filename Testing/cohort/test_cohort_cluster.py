@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from mri_interpret.cohort import pinning
+from mri_interpret.cohort import gpu_pinning
 from mri_interpret.cohort.capacity import RESERVED_BYTES, free_memory, plan_workers
-from mri_interpret.cohort.cluster import Where, open_client, slurm_options
+from mri_interpret.cohort.cluster import ClusterOptions, open_client, slurm_options
+from mri_interpret.cohort.run_subjects import SubjectCounts
 from mri_interpret.cohort.subjects import Outcome
-from mri_interpret.cohort.tally import Tally
 from mri_interpret.errors import UserError
 
 GIB = 2**30
@@ -51,9 +51,9 @@ def test_too_little_memory_and_no_worker() -> None:
 _PIN = """
 import os, sys, time
 from pathlib import Path
-from mri_interpret.cohort import pinning
-os.environ.pop(pinning.VARIABLE, None)
-print("device", pinning.pin_device(2, Path(sys.argv[1])), flush=True)
+from mri_interpret.cohort import gpu_pinning
+os.environ.pop(gpu_pinning.VARIABLE, None)
+print("device", gpu_pinning.pin_device(2, Path(sys.argv[1])), flush=True)
 time.sleep(60)
 """
 
@@ -88,27 +88,27 @@ def test_workers_share_the_devices_that_were_given(tmp_path: Path, monkeypatch: 
     for number, given in enumerate(("3,5,7", "GPU-8a1f,GPU-0b2c,MIG-77")):
         folder, pinned = tmp_path / str(number), []
         for _ in range(4):
-            monkeypatch.setenv(pinning.VARIABLE, given)
-            pinned.append(pinning.pin_device(8, folder))
-            assert os.environ[pinning.VARIABLE] == pinned[-1]
+            monkeypatch.setenv(gpu_pinning.VARIABLE, given)
+            pinned.append(gpu_pinning.pin_device(8, folder))
+            assert os.environ[gpu_pinning.VARIABLE] == pinned[-1]
         assert pinned == [*given.split(","), ""]  # each once, and none of the others
-    monkeypatch.setenv(pinning.VARIABLE, "")
-    assert pinning.pin_device(8, tmp_path) == ""  # devices were hidden on purpose
+    monkeypatch.setenv(gpu_pinning.VARIABLE, "")
+    assert gpu_pinning.pin_device(8, tmp_path) == ""  # devices were hidden on purpose
 
 
 def test_a_device_that_was_given_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(pinning.VARIABLE, "5")
-    assert pinning.pin_device(8, tmp_path) == "5"
-    assert pinning.pin_worker("cpu") == ""
+    monkeypatch.setenv(gpu_pinning.VARIABLE, "5")
+    assert gpu_pinning.pin_device(8, tmp_path) == "5"
+    assert gpu_pinning.pin_worker("cpu") == ""
 
 
 def test_an_unreachable_scheduler_is_a_sentence(tmp_path: Path) -> None:
-    where = Where(scheduler="tcp://127.0.0.1:9", patience=1.0)
+    where = ClusterOptions(scheduler="tcp://127.0.0.1:9", timeout=1.0)
     with pytest.raises(UserError, match=r"tcp://127\.0\.0\.1:9 cannot be reached"), open_client(where, None, tmp_path):
         pass
     with (
         pytest.raises(UserError, match="cannot be reached"),
-        open_client(Where(scheduler="nonsense:x"), None, tmp_path),
+        open_client(ClusterOptions(scheduler="nonsense:x"), None, tmp_path),
     ):
         pass
 
@@ -118,8 +118,8 @@ def test_a_scheduler_without_workers_is_a_sentence(tmp_path: Path) -> None:
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as cluster:
-        # Long enough to connect on a busy machine: patience is for connecting and for workers alike.
-        where = Where(scheduler=cluster.scheduler_address, patience=5.0)
+        # Long enough to connect on a busy machine: timeout is for connecting and for workers alike.
+        where = ClusterOptions(scheduler=cluster.scheduler_address, timeout=5.0)
         with pytest.raises(UserError, match="No worker of tcp"), open_client(where, None, tmp_path):
             pass
 
@@ -129,7 +129,7 @@ def test_slurm_options() -> None:
     for text in ("partition=x", "cores", "cores="):
         with pytest.raises(UserError, match="--slurm does not understand"):
             slurm_options(text)
-    with pytest.raises(UserError, match="whole numbers"), open_client(Where(slurm="cores=two"), None, Path()):
+    with pytest.raises(UserError, match="whole numbers"), open_client(ClusterOptions(slurm="cores=two"), None, Path()):
         pass
 
 
@@ -145,7 +145,9 @@ def test_slurm_jobs_are_submitted_and_work(tmp_path: Path, monkeypatch: pytest.M
         (commands / name).write_text(f"#!/bin/bash\n{text}\n")
         (commands / name).chmod(0o755 | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
-    where = Where(slurm="queue=short,cores=2,memory=3GB,walltime=00:10:00,gpus=1,jobs=1", device="cpu", patience=200)
+    where = ClusterOptions(
+        slurm="queue=short,cores=2,memory=3GB,walltime=00:10:00,gpus=1,jobs=1", device="cpu", timeout=200
+    )
     with open_client(where, None, tmp_path / "out") as client:
         assert client.submit(os.getpid, pure=False).result(timeout=200) != os.getpid()
     script = (tmp_path / "job.sh").read_text()
@@ -155,21 +157,21 @@ def test_slurm_jobs_are_submitted_and_work(tmp_path: Path, monkeypatch: pytest.M
 
 def test_missing_sbatch_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    where = Where(slurm="jobs=1", patience=3)
+    where = ClusterOptions(slurm="jobs=1", timeout=3)
     with pytest.raises(UserError, match="sbatch"), open_client(where, None, tmp_path):
         pass
 
 
 def test_the_tally_tells_pace_and_time_left() -> None:
     time = [0.0]
-    tally = Tally(10, skipped=3, now=lambda: time[0])
-    assert tally.seconds_left() is None
-    assert tally.seconds_each() is None
+    counts = SubjectCounts(10, skipped=3, now=lambda: time[0])
+    assert counts.seconds_left() is None
+    assert counts.seconds_each() is None
     for number in range(4):
         time[0] += 5.0  # two workers, ten seconds each
-        tally.add(Outcome(f"sub-{number}", 10.0, "bad" if number == 3 else ""))
-    assert tally.seconds_left() == pytest.approx(30.0)
-    assert tally.seconds_each() == 10.0
-    assert tally.fraction == 0.4
-    assert tally.sentence() == "4 of 10 subjects done, 1 failed, 10.0 s per subject, 3 were complete before"
-    assert Tally(0).fraction == 1.0
+        counts.add(Outcome(f"sub-{number}", 10.0, "bad" if number == 3 else ""))
+    assert counts.seconds_left() == pytest.approx(30.0)
+    assert counts.seconds_each() == 10.0
+    assert counts.fraction == 0.4
+    assert counts.sentence() == "4 of 10 subjects done, 1 failed, 10.0 s per subject, 3 were complete before"
+    assert SubjectCounts(0).fraction == 1.0

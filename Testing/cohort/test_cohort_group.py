@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from mri_interpret.cohort.group import write_group
 from mri_interpret.cohort.group_maps import template_brain
-from mri_interpret.cohort.map_stage import make_maps
+from mri_interpret.cohort.method_group_maps import make_group_maps
 from mri_interpret.cohort.planning import Plan
 from mri_interpret.cohort.subjects import Outcome
 from mri_interpret.errors import Cancelled, UserError
@@ -28,7 +28,7 @@ from Testing.cohort.written_cohort import GROUPS, METHODS, STRENGTH, WRONG, map_
 def group(finished: Plan) -> Path:
     """The group folder."""
     failed = (Outcome("sub-S99", 0.0, "It has <no> brain."),)
-    files = write_group(finished, finished.units(), failed)
+    files = write_group(finished, finished.subject_results(), failed)
     assert files["report"].is_file()
     return files["folder"]
 
@@ -138,7 +138,7 @@ def test_cohorts_that_cannot_be_compared(finished: Plan, tmp_path: Path, case: s
     )
     plan = subset(finished, keep, tmp_path / "out", **({"group": ""} if case == "no group" else {}))
     plan = replace(plan, settings=replace(plan.settings, methods=("lrp",)))
-    files = write_group(plan, plan.units())
+    files = write_group(plan, plan.subject_results())
     page = files["report"].read_text(encoding="utf-8")
     assert "There are no AD and CN subjects to compare." in page
     assert ("An ROC curve needs two groups." in page) == (case != "no group")
@@ -156,7 +156,7 @@ def test_cancelling_keeps_the_earlier_group_results(finished: Plan, group: Path)
             raise Cancelled(step)
 
     with pytest.raises(Cancelled):
-        write_group(finished, finished.units(), progress=stop)
+        write_group(finished, finished.subject_results(), progress=stop)
     assert (group / "group.json").read_bytes() == before
     assert not list(finished.output.glob(".partial-*"))
 
@@ -164,7 +164,7 @@ def test_cancelling_keeps_the_earlier_group_results(finished: Plan, group: Path)
 def test_a_full_disk_keeps_the_earlier_group_results(finished: Plan, group: Path) -> None:
     before = (group / "group.json").read_bytes()
     with files_no_longer_than(10_000), pytest.raises(UserError, match="Cannot write"):
-        write_group(finished, finished.units())
+        write_group(finished, finished.subject_results())
     assert (group / "group.json").read_bytes() == before
     assert not list(finished.output.glob(".partial-*"))
 
@@ -173,7 +173,7 @@ def test_a_full_disk_keeps_the_earlier_group_results(finished: Plan, group: Path
 def test_the_difference_by_cluster_enhancement(finished: Plan, tmp_path: Path) -> None:
     plan = replace(finished, options=replace(finished.options, correction="tfce", permutations=19))
     about = {"title": "LRP", "signed": True, "units": "logit"}
-    found = make_maps(plan, plan.units(), "lrp", about, tmp_path, lambda fraction: None)
+    found = make_group_maps(plan, plan.subject_results(), "lrp", about, tmp_path, lambda fraction: None)
     assert found.difference["correction"] == "tfce"
     assert found.difference["critical_tfce"] > 0
     assert "critical_t" not in found.difference

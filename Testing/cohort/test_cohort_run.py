@@ -20,12 +20,11 @@ import pandas as pd
 import psutil
 import pytest
 from mri_interpret.attribution import available_methods
-from mri_interpret.cohort import process
-from mri_interpret.cohort import unit as unit_module
-from mri_interpret.cohort.cluster import Where
+from mri_interpret.cohort import explain_subject, subject_result
+from mri_interpret.cohort.cluster import ClusterOptions
 from mri_interpret.cohort.planning import Options, Plan, make_plan
 from mri_interpret.cohort.run import run_cohort
-from mri_interpret.cohort.subjects import Job, Outcome
+from mri_interpret.cohort.subjects import Outcome, SubjectJob
 from mri_interpret.errors import Cancelled, UserError
 
 from Testing.cohort.cohort_scans import write_cohort
@@ -34,9 +33,9 @@ from Testing.cohort.cohort_scans import write_cohort
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """Predictions and voxels of every complete subject, and those of a group map."""
     found = {}
-    for unit in plan.units():
-        voxels = np.asarray(nib.load(unit.file("template/grad_cam")).dataobj)
-        found[unit.subject.name] = (unit.record["prediction"], hashlib.sha256(voxels.tobytes()).hexdigest())
+    for result in plan.subject_results():
+        voxels = np.asarray(nib.load(result.file("template/grad_cam")).dataobj)
+        found[result.subject.name] = (result.record["prediction"], hashlib.sha256(voxels.tobytes()).hexdigest())
     mean = np.asarray(nib.load(plan.output / "group" / "maps" / "grad_cam" / "true-AD_mean.nii.gz").dataobj)
     return found | {"group": hashlib.sha256(mean.tobytes()).hexdigest()}
 
@@ -47,7 +46,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, four: Path, options: O
     plan = make_plan(four, tmp_path_factory.mktemp("undisturbed"), options)
     steps: list[tuple[str, float]] = []
     counts: list[int] = []
-    result = run_cohort(plan, lambda *step: steps.append(step), lambda tally: counts.append(len(tally.done)))
+    result = run_cohort(plan, lambda *step: steps.append(step), lambda subjects: counts.append(len(subjects.done)))
     assert (result.done, result.skipped, result.failures) == (4, 0, ())
     assert counts == [1, 2, 3, 4]
     assert steps[0] == ("Explaining the subjects", 0.0)
@@ -67,7 +66,7 @@ def test_a_killed_worker_changes_nothing(undisturbed: Plan, four: Path, tmp_path
     plan = make_plan(four, tmp_path / "out", options)
     killed: list[psutil.Process] = []
 
-    def kill_one(tally: Any) -> None:
+    def kill_one(counts: Any) -> None:
         if not killed:  # one subject is done, so both workers are in the middle of others
             killed.append(worker_processes()[0])
             killed[0].kill()
@@ -101,7 +100,7 @@ def test_what_a_result_depends_on_makes_it_new(
     known = available_methods()
     changed = replace(known["grad_cam"], parameters={**known["grad_cam"].parameters, "layer": "another default"})
     with monkeypatch.context() as patch:
-        patch.setattr(unit_module, "available_methods", lambda: {**known, "grad_cam": changed})
+        patch.setattr(subject_result, "available_methods", lambda: {**known, "grad_cam": changed})
         assert len(make_plan(four, undisturbed.output, options).jobs) == 4
     metadata = model / "configs" / "metadata.json"
     record = json.loads(metadata.read_text())
@@ -119,14 +118,14 @@ def test_an_existing_scheduler(undisturbed: Plan, four: Path, tmp_path: Path, op
         "".join(four.read_text().splitlines(keepends=True)[:2]).replace("sub-01/", f"{four.parent}/sub-01/")
     )
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
-        where = Where(scheduler=cluster.scheduler_address, device="cpu")
-        plan = make_plan(table, tmp_path / "out", replace(options, where=where))
+        where = ClusterOptions(scheduler=cluster.scheduler_address, device="cpu")
+        plan = make_plan(table, tmp_path / "out", replace(options, cluster=where))
         assert plan.capacity is None
         result = run_cohort(plan)
     assert result.done == 1
-    (unit,) = plan.units()
-    same = undisturbed.units()[0]
-    assert unit.record["prediction"] == same.record["prediction"]
+    (result,) = plan.subject_results()
+    same = undisturbed.subject_results()[0]
+    assert result.record["prediction"] == same.record["prediction"]
 
 
 def test_threads_cancel_and_a_full_disk(
@@ -134,15 +133,15 @@ def test_threads_cancel_and_a_full_disk(
 ) -> None:
     """Threads of this process, so that its parts can be replaced."""
 
-    def work(job: Job) -> Outcome:
+    def work(job: SubjectJob) -> Outcome:
         if job.subject.id == "03":
             return Outcome(job.subject.name, 0.1, "No space left on device", disk_full=True)
         time.sleep(0.1)
         return Outcome(job.subject.name, 0.1)
 
-    monkeypatch.setattr(process, "process_subject", work)
-    where = Where(workers=1, threads=True, device="cpu", memory=2**30)
-    plan = make_plan(four, tmp_path / "out", replace(options, where=where))
+    monkeypatch.setattr(explain_subject, "explain_subject", work)
+    where = ClusterOptions(workers=1, threads=True, device="cpu", memory=2**30)
+    plan = make_plan(four, tmp_path / "out", replace(options, cluster=where))
     with pytest.raises(UserError, match=r"full: [012] subjects are complete"):
         run_cohort(plan)
 
@@ -152,18 +151,20 @@ def test_threads_cancel_and_a_full_disk(
 
     with pytest.raises(Cancelled):
         run_cohort(plan, cancel)
-    assert process.STOP.is_set()
+    assert explain_subject.STOP.is_set()
     with pytest.raises(Cancelled):
-        process._checked("Explaining", 0.5)
+        explain_subject._checked("Explaining", 0.5)
 
 
 def test_a_cohort_of_which_none_succeeds_is_an_error(
     four: Path, tmp_path: Path, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "process_subject", lambda job: Outcome(job.subject.name, 0.1, "It has no brain."))
-    where = Where(workers=2, threads=True, device="cpu", memory=2**30)
+    monkeypatch.setattr(
+        explain_subject, "explain_subject", lambda job: Outcome(job.subject.name, 0.1, "It has no brain.")
+    )
+    where = ClusterOptions(workers=2, threads=True, device="cpu", memory=2**30)
     with pytest.raises(UserError, match=r"No subject could be explained\. sub-0"):
-        run_cohort(make_plan(four, tmp_path / "out", replace(options, where=where)))
+        run_cohort(make_plan(four, tmp_path / "out", replace(options, cluster=where)))
     assert len(pd.read_csv(tmp_path / "out" / "failures.tsv", sep="\t")) == 4
 
 
@@ -214,7 +215,7 @@ def complete(output: Path) -> set[str]:
     """Subjects whose folder is there; each must be whole."""
     found = set()
     for folder in output.glob("sub-*"):
-        record = json.loads((folder / f"{folder.name}_unit.json").read_text())
+        record = json.loads((folder / f"{folder.name}_result.json").read_text())
         for entry in record["files"].values():
             path = folder / entry["path"]
             assert path.stat().st_size == entry["bytes"]
@@ -229,7 +230,7 @@ def complete(output: Path) -> set[str]:
 def test_kill_minus_9_and_ctrl_c_lose_only_the_subject_under_way(command: list[str], tmp_path: Path) -> None:
     output = tmp_path / "out"
     run = start(command)
-    wait_for(output / "sub-01" / "sub-01_unit.json", run)
+    wait_for(output / "sub-01" / "sub-01_result.json", run)
     family = psutil.Process(run.pid).children(recursive=True)
     run.kill()
     run.wait(60)
@@ -240,7 +241,7 @@ def test_kill_minus_9_and_ctrl_c_lose_only_the_subject_under_way(command: list[s
     assert len(first) < 4
 
     run = start(command)  # goes on with the third
-    wait_for(output / "sub-03" / "sub-03_unit.json", run)
+    wait_for(output / "sub-03" / "sub-03_result.json", run)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers too
     _, err = run.communicate(timeout=250)
     assert run.returncode == 130, err

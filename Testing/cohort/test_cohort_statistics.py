@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from mri_interpret.cohort import correlations, regions
-from mri_interpret.cohort.difference import STRIDE, corrected_p, permutation_difference
+from mri_interpret.cohort.group_difference import STRIDE, corrected_p, permutation_difference
 from mri_interpret.cohort.group_maps import group_maps, memberships
-from mri_interpret.cohort.map_stage import confound_matrix
+from mri_interpret.cohort.method_group_maps import confound_matrix
 from mri_interpret.cohort.performance import confusion_table, measure, performance_table, roc_points
+from mri_interpret.cohort.subject_result import SubjectResult
 from mri_interpret.cohort.subjects import Subject
-from mri_interpret.cohort.unit import Unit
 from mri_interpret.errors import Cancelled
 from mri_interpret.images.volume import Grid
 from scipy import ndimage, stats
@@ -289,13 +289,13 @@ def test_group_means_and_wide_table() -> None:
     assert wide["summary: R2"].to_numpy() == pytest.approx(values[:, 1, 2])
 
 
-def units(columns: dict[str, list[object]]) -> list[Unit]:
+def subjects_with(columns: dict[str, list[object]]) -> list[SubjectResult]:
     count = len(next(iter(columns.values())))
     people = [
         Subject(str(s), Path(), covariates={k: v[s] for k, v in columns.items() if v[s] is not None})  # type: ignore[misc]
         for s in range(count)
     ]
-    return [Unit(subject, Path(), {}) for subject in people]
+    return [SubjectResult(subject, Path(), {}) for subject in people]
 
 
 def test_correlations_agree_with_scipy_and_are_corrected() -> None:
@@ -306,7 +306,7 @@ def test_correlations_agree_with_scipy_and_are_corrected() -> None:
     known = np.array([value is not None for value in age])
     sites = ["A", "B", "C"] * 8
     volume = [1000.0 - 900 * values[s, 0, 2] for s in range(24)]
-    people = units(
+    people = subjects_with(
         {"age": age, "sex": ["F", "M"] * 12, "site": sites, "name": [f"n{k}" for k in range(24)], "R2_volume": volume}
     )
     long = long_table(values, ["CN"] * 24)
@@ -342,7 +342,7 @@ def test_columns_of_region_volumes() -> None:
 
 
 def test_confounds_become_columns() -> None:
-    people = units({"age": [60.0, 70.0, 80.0], "site": ["A", "B", "C"]})
+    people = subjects_with({"age": [60.0, 70.0, 80.0], "site": ["A", "B", "C"]})
     matrix = confound_matrix(people, ["age", "site"])
     assert matrix is not None
     assert matrix.tolist() == [[-10, 0, 0], [0, 1, 0], [10, 0, 1]]

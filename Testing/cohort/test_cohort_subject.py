@@ -14,9 +14,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from mri_interpret.cohort import folders, process
+from mri_interpret.cohort import explain_subject, folders
 from mri_interpret.cohort.planning import Options, Plan, make_plan
-from mri_interpret.cohort.unit import read_unit
+from mri_interpret.cohort.subject_result import read_result
 from mri_interpret.cohort.validation import InvalidTable
 from mri_interpret.errors import UserError
 
@@ -30,7 +30,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory, options: Options) -> Pla
     folder = tmp_path_factory.mktemp("two subjects")
     full = replace(options, native=True, pages=True)
     plan = make_plan(write_cohort(folder, ["CN", "AD"], bids=True), folder / "out", full)
-    outcome = process.process_subject(plan.jobs[0])
+    outcome = explain_subject.explain_subject(plan.jobs[0])
     assert outcome.reason == ""
     return plan
 
@@ -46,7 +46,7 @@ def again(plan: Plan, **changes: Any) -> Plan:
 def test_the_folder_is_bids_derivatives(explained: Plan) -> None:
     folder = explained.output / "sub-01"
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    expected = {"sub-01_unit.json", "sub-01_regions.tsv", "sub-01_agreement.tsv", "sub-01_prediction.json"}
+    expected = {"sub-01_result.json", "sub-01_regions.tsv", "sub-01_agreement.tsv", "sub-01_prediction.json"}
     expected |= {"sub-01_provenance.json", "sub-01_report.html"}
     for space in ("MNI152NLin2009aSym", "orig"):
         for stem in ("gradcam_relevance", "summary_relevance", "consensus_dseg"):
@@ -97,7 +97,7 @@ def test_a_failing_subject_is_recorded_and_forgotten_when_it_succeeds(tmp_path: 
     image = nib.load(scan)
     nib.save(nib.Nifti1Image(np.zeros(image.shape, np.float32), image.affine), scan)
     plan = make_plan(table, tmp_path / "out", options)
-    outcome = process.process_subject(plan.jobs[0])
+    outcome = explain_subject.explain_subject(plan.jobs[0])
     assert "all zero" in outcome.reason
     assert not outcome.disk_full
     note = plan.output / "logs" / "sub-01.json"
@@ -105,7 +105,7 @@ def test_a_failing_subject_is_recorded_and_forgotten_when_it_succeeds(tmp_path: 
     assert not (plan.output / "sub-01").exists()
     scan.write_bytes(good)
     plan = make_plan(table, tmp_path / "out", options)
-    assert process.process_subject(plan.jobs[0]).reason == ""
+    assert explain_subject.explain_subject(plan.jobs[0]).reason == ""
     assert not note.exists()
 
 
@@ -113,25 +113,25 @@ def test_a_full_disk_is_told_apart_and_leaves_the_older_result(
     explained: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = explained.cohort.subjects[0]
-    before = (explained.output / "sub-01" / "sub-01_unit.json").read_bytes()
+    before = (explained.output / "sub-01" / "sub-01_result.json").read_bytes()
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "replace", full)
-    outcome = process.process_subject(again(explained, force=True).jobs[0])
+    outcome = explain_subject.explain_subject(again(explained, force=True).jobs[0])
     monkeypatch.undo()
     assert outcome.disk_full
     assert "Cannot write" in outcome.reason
-    assert (explained.output / "sub-01" / "sub-01_unit.json").read_bytes() == before
-    assert read_unit(explained.output, subject, explained.keys[subject.name]) is not None
+    assert (explained.output / "sub-01" / "sub-01_result.json").read_bytes() == before
+    assert read_result(explained.output, subject, explained.keys[subject.name]) is not None
     assert not list(explained.output.glob(".partial-*"))
 
 
 def test_a_write_that_the_system_refuses_half_way(explained: Plan, tmp_path: Path) -> None:
     job = replace(explained.jobs[1], output=tmp_path / "out")
     with files_no_longer_than(100_000):
-        outcome = process.process_subject(job)
+        outcome = explain_subject.explain_subject(job)
     assert outcome.disk_full, outcome
     assert not list(job.output.glob("sub-*"))
     assert not list(job.output.glob(".partial-*"))
@@ -149,7 +149,7 @@ def test_what_a_subject_leaves_in_memory_is_given_back() -> None:
     try:
         there = weakref.ref(Cycle())
         assert there() is not None
-        process._release_memory()
+        explain_subject._release_memory()
         assert there() is None
     finally:
         gc.enable()
@@ -161,15 +161,15 @@ def test_an_unforeseen_error_is_a_sentence_too(
     def burst(_: Any) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(process, "_explain_and_write", burst)
-    outcome = process.process_subject(replace(explained.jobs[1], output=tmp_path))
+    monkeypatch.setattr(explain_subject, "_explain_and_write", burst)
+    outcome = explain_subject.explain_subject(replace(explained.jobs[1], output=tmp_path))
     assert outcome.reason == "Unexpected RuntimeError: unforeseen"
     assert "Traceback" in json.loads((tmp_path / "logs" / "sub-02.json").read_text())["traceback"]
 
 
 def test_weights_that_changed_after_planning_are_refused(explained: Plan, tmp_path: Path) -> None:
-    process._bundle.cache_clear()
-    outcome = process.process_subject(replace(explained.jobs[1], output=tmp_path, model_hash="0" * 64))
+    explain_subject._bundle.cache_clear()
+    outcome = explain_subject.explain_subject(replace(explained.jobs[1], output=tmp_path, model_hash="0" * 64))
     assert "not those that the run was planned with" in outcome.reason
 
 

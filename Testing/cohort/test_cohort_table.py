@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from mri_interpret.cohort import bids
-from mri_interpret.cohort.table import read_table
+from mri_interpret.cohort.participants_table import read_table
 from mri_interpret.cohort.validation import Cohort, InvalidTable, read_cohort
 from mri_interpret.errors import UserError
 

@@ -12,8 +12,8 @@ from mri_interpret.anatomy.statistics import RegionStatistics
 from mri_interpret.cohort.derivatives import write_tsv
 from mri_interpret.cohort.group_maps import template_brain
 from mri_interpret.cohort.planning import Options, Plan, make_plan
+from mri_interpret.cohort.subject_result import write_record
 from mri_interpret.cohort.subjects import Subject
-from mri_interpret.cohort.unit import write_record
 from mri_interpret.images.volume import Array, Grid, Volume, resample
 from mri_interpret.images.writing import save_nifti
 from scipy import ndimage
@@ -54,13 +54,13 @@ def write_finished_cohort(folder: Path, bundle: Path) -> Plan:
     labels = resample(atlas.volume, plan.grid, order=0)
     statistics = RegionStatistics(labels, labels.array > 0, atlas, "template")
     for place, subject in enumerate(plan.cohort.subjects):
-        _write_unit(plan, subject, place, statistics)
+        _write_subject(plan, subject, place, statistics)
     again = make_plan(table, output, options)
     assert not again.jobs
     return again
 
 
-def _write_unit(plan: Plan, subject: Subject, place: int, statistics: RegionStatistics) -> None:
+def _write_subject(plan: Plan, subject: Subject, place: int, statistics: RegionStatistics) -> None:
     folder = plan.output / subject.folder
     maps = {method: map_of(plan.grid, place, method) for method in METHODS}
     maps["summary"] = np.clip(maps["lrp"] / 10 + 0.5, 0, 1)

@@ -59,7 +59,7 @@ DOORS = {
     "python": (_python, set(NAMES) - {"cache"}),  # there, a cache object or None for the user's
     "explain command": (lambda: _command("explain"), set(NAMES)),
     "cohort command": (lambda: _command("cohort"), set(NAMES) - {"target"}),  # groups need one contrast for all
-    "cohort": (lambda: _fields(Options) | {"device": Options().where.device}, set(NAMES) - {"target"}),
+    "cohort": (lambda: _fields(Options) | {"device": Options().cluster.device}, set(NAMES) - {"target"}),
     "cohort's subjects": (lambda: _fields(Settings), {"mask", "space", "atlas", "trust"}),
     "worker": (lambda: _fields(Job), set(NAMES) - {"atlas", "cache"}),
     "panel": (_panel, set(NAMES) - {"atlas", "cache"}),

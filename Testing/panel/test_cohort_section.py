@@ -15,12 +15,12 @@ from mri_interpret.errors import UserError
 from mri_interpret.scene.nodes import runs
 from mri_interpret.scene.views import nodes_of
 from mri_interpret.worker.messages import Notice, Progress
-from Testing.worker.test_process import is_alive
 
 from Testing.cohort.cohort_scans import write_cohort
 from Testing.cohort.written_cohort import write_finished_cohort
 from Testing.panel.panel_nodes import composites
 from Testing.panel.test_building import ids
+from Testing.worker.test_process import is_alive
 
 FINISHED = {"methods": ["lrp", "grad_cam"], "mask": "none", "space": "mni", "native": False, "permutations": 60}
 QUICK = {"methods": ["grad_cam"], "mask": "none", "space": "mni", "native": False, "pages": False, "cache": False}

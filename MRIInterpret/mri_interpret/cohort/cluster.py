@@ -15,7 +15,7 @@ from .. import __version__
 from ..errors import UserError
 from ..explanation.options import DEFAULTS
 from .capacity import SUBJECT_BYTES, Capacity, free_memory, plan_workers, usable_cores, usable_gpus
-from .pinning import pin_worker
+from .gpu_pinning import pin_worker
 
 _SLURM = {  # our words -> dask-jobqueue's
     "queue": "queue",
@@ -30,7 +30,7 @@ _SLURM = {  # our words -> dask-jobqueue's
 
 
 @dataclass(frozen=True)
-class Where:
+class ClusterOptions:
     """What the user asked for; at most one of ``scheduler`` and ``slurm``."""
 
     workers: int | None = None
@@ -39,24 +39,24 @@ class Where:
     threads: bool = False  # threads of this process instead of worker processes
     device: str = DEFAULTS.device
     memory: int = SUBJECT_BYTES  # bytes that one subject takes
-    patience: float = 60.0  # seconds to wait for a scheduler or its first worker
+    timeout: float = 60.0  # seconds to wait for a scheduler or its first worker
 
 
-def local_capacity(where: Where, subjects: int) -> Capacity:
+def local_capacity(options: ClusterOptions, subjects: int) -> Capacity:
     """How many workers this machine gets."""
-    gpus = usable_gpus(where.device)
+    gpus = usable_gpus(options.device)
     return plan_workers(
-        where.workers, subjects, available=free_memory(), cores=usable_cores(), gpus=gpus, per_worker=where.memory
+        options.workers, subjects, available=free_memory(), cores=usable_cores(), gpus=gpus, per_worker=options.memory
     )
 
 
 @contextmanager
-def open_client(where: Where, capacity: Capacity | None, output: Path) -> Iterator[Any]:
+def open_client(options: ClusterOptions, capacity: Capacity | None, output: Path) -> Iterator[Any]:
     """A dask client with workers that can do the work; closed with everything it started.
 
     Parameters
     ----------
-    where
+    options
         Which cluster.
     capacity
         From :func:`local_capacity`, for the local ones.
@@ -70,32 +70,32 @@ def open_client(where: Where, capacity: Capacity | None, output: Path) -> Iterat
     """
     from distributed import Client
 
-    cluster = _cluster(where, capacity)
+    cluster = _open_cluster(options, capacity)
     try:
         try:
-            client = Client(cluster or where.scheduler, timeout=where.patience, set_as_default=False)
+            client = Client(cluster or options.scheduler, timeout=options.timeout, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise UserError(
-                f"The scheduler {where.scheduler or 'of the local cluster'} cannot be reached "
+                f"The scheduler {options.scheduler or 'of the local cluster'} cannot be reached "
                 f"({' '.join(str(error).split())[:120]}): check that dask-scheduler runs there, and the port."
             ) from error
         with client:
-            _check_workers(client, where, capacity, output)
+            _check_workers(client, options, capacity, output)
             yield client
     finally:
         if cluster is not None:
             cluster.close()
 
 
-def _cluster(where: Where, capacity: Capacity | None) -> Any:
-    if where.scheduler:
+def _open_cluster(options: ClusterOptions, capacity: Capacity | None) -> Any:
+    if options.scheduler:
         return None
-    if where.slurm:
-        return _slurm_cluster(where.slurm, where.workers)
+    if options.slurm:
+        return _slurm_cluster(options.slurm, options.workers)
     from distributed import LocalCluster
 
     assert capacity is not None
-    processes = not where.threads
+    processes = not options.threads
     return LocalCluster(
         n_workers=capacity.workers if processes else 1,
         threads_per_worker=1 if processes else capacity.workers,
@@ -132,11 +132,11 @@ def _slurm_cluster(text: str, workers: int | None) -> Any:
     except ImportError as error:
         raise UserError("--slurm needs dask-jobqueue: pip install 'mri-interpret[slurm]'.") from error
 
-    options = {"cores": "2", "memory": "6GB", "walltime": "04:00:00", "jobs": str(workers or 1)} | slurm_options(text)
-    extra = [f"--gres=gpu:{options['gpus']}"] if "gpus" in options else []
-    named: dict[str, Any] = {_SLURM[key]: value for key, value in options.items() if _SLURM[key]}
+    given = {"cores": "2", "memory": "6GB", "walltime": "04:00:00", "jobs": str(workers or 1)} | slurm_options(text)
+    extra = [f"--gres=gpu:{given['gpus']}"] if "gpus" in given else []
+    named: dict[str, Any] = {_SLURM[key]: value for key, value in given.items() if _SLURM[key]}
     try:
-        cores, jobs = int(named.pop("cores")), int(options["jobs"])
+        cores, jobs = int(named.pop("cores")), int(given["jobs"])
     except ValueError as error:
         raise UserError("--slurm: cores and jobs are whole numbers.") from error
     if shutil.which("sbatch") is None:
@@ -152,13 +152,13 @@ def _slurm_cluster(text: str, workers: int | None) -> Any:
     return cluster
 
 
-def _check_workers(client: Any, where: Where, capacity: Capacity | None, output: Path) -> None:
-    source = where.scheduler or ("Slurm" if where.slurm else "the local cluster")
+def _check_workers(client: Any, options: ClusterOptions, capacity: Capacity | None, output: Path) -> None:
+    source = options.scheduler or ("Slurm" if options.slurm else "the local cluster")
     try:
-        client.wait_for_workers(1, timeout=where.patience)
+        client.wait_for_workers(1, timeout=options.timeout)
     except TimeoutError as error:
         raise UserError(
-            f"No worker of {source} appeared within {where.patience:.0f} s: start some, and check their logs."
+            f"No worker of {source} appeared within {options.timeout:.0f} s: start some, and check their logs."
         ) from error
     output.mkdir(parents=True, exist_ok=True)
     try:
@@ -175,9 +175,9 @@ def _check_workers(client: Any, where: Where, capacity: Capacity | None, output:
             )
         if not sees:
             raise UserError(f"The worker {address} does not see {output}: choose an output folder on a shared disk.")
-    if not where.threads:
+    if not options.threads:
         client.register_plugin(
-            _preparation(where.device, capacity is not None)
+            _preparation(options.device, capacity is not None)
         )  # for workers that are there, come later, or are restarted
 
 

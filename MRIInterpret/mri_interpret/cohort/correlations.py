@@ -12,14 +12,14 @@ from scipy import stats
 
 from .bids import label
 from .regions import VALUE, value_matrix
-from .unit import Unit
+from .subject_result import SubjectResult
 
 OWN_VOLUME, ALIGNED_VOLUME = "region volume", "region volume by alignment"
 LEAST = 8  # subjects below which no correlation is given
 Floats = NDArray[np.float64]
 
 
-def covariate_correlations(long: pd.DataFrame, units: Sequence[Unit], names: Sequence[str]) -> pd.DataFrame:
+def covariate_correlations(long: pd.DataFrame, results: Sequence[SubjectResult], names: Sequence[str]) -> pd.DataFrame:
     """Every method and region against every covariate, and against the region's volume.
 
     Numbers, and words of two kinds (such as F and M, by alphabet 0 and 1), by Spearman's rank correlation; words of
@@ -33,7 +33,7 @@ def covariate_correlations(long: pd.DataFrame, units: Sequence[Unit], names: Seq
     ----------
     long
         From :func:`regions.long_table`.
-    units
+    results
         The subjects in the same order.
     names
         Columns of the participants table to look at.
@@ -44,14 +44,14 @@ def covariate_correlations(long: pd.DataFrame, units: Sequence[Unit], names: Seq
     Hochberg's correction over all methods and regions of one covariate.
     """
     frames = []
-    covariates = {name: _column(units, name) for name in names}
+    covariates = {name: _column(results, name) for name in names}
     methods = list(dict.fromkeys(long["method"]))
     matrices = {method: value_matrix(long, method) for method in methods}
     for name, values in covariates.items():
         found = [_against(matrices[method], values, method, name) for method in methods]
         frames.append(_corrected(pd.concat(found, ignore_index=True)))
     for name, volumes in (
-        (OWN_VOLUME, region_volumes(long, units)),
+        (OWN_VOLUME, region_volumes(long, results)),
         (ALIGNED_VOLUME, value_matrix(long, methods[0], "native_volume_mm3")),
     ):
         found = [_paired(matrices[method], volumes, method, name) for method in methods]
@@ -60,14 +60,14 @@ def covariate_correlations(long: pd.DataFrame, units: Sequence[Unit], names: Seq
     return table
 
 
-def region_volumes(long: pd.DataFrame, units: Sequence[Unit]) -> pd.DataFrame:
+def region_volumes(long: pd.DataFrame, results: Sequence[SubjectResult]) -> pd.DataFrame:
     """Subjects x regions, mm^3, as the participants table gives them; NaN where it does not."""
     volumes = value_matrix(long, long["method"].iloc[0], "native_volume_mm3") * np.nan
-    columns = list(dict.fromkeys(name for unit in units for name in unit.subject.covariates))
+    columns = list(dict.fromkeys(name for result in results for name in result.subject.covariates))
     for region in volumes.columns:
         column = volume_column(columns, region)
         if column:
-            volumes[region] = [_number(unit.subject.covariates.get(column)) for unit in units]
+            volumes[region] = [_number(result.subject.covariates.get(column)) for result in results]
     return volumes
 
 
@@ -91,8 +91,8 @@ def _number(value: float | str | None) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
-def _column(units: Sequence[Unit], name: str) -> list[float | str | None]:
-    return [unit.subject.covariates.get(name) for unit in units]
+def _column(results: Sequence[SubjectResult], name: str) -> list[float | str | None]:
+    return [result.subject.covariates.get(name) for result in results]
 
 
 def _against(matrix: pd.DataFrame, values: Sequence[float | str | None], method: str, name: str) -> pd.DataFrame:

@@ -149,7 +149,7 @@ def write_dataset(output: Path, sources: list[str]) -> None:
         "report.html",
         "cohort.mrb",
         "failures.tsv",
-        "sub-*/**/*_unit.json",
+        "sub-*/**/*_result.json",
         "**/*_relevance.*",
     ]
     ignored += ["sub-*/**/*_report.html", "**/*_prediction.json", "**/*_provenance.json", "**/*_regions.tsv"]

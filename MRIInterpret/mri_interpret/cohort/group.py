@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,18 +14,17 @@ from ..atomic import write_bytes, write_text
 from ..drawing.canvas import Picture
 from ..progress import ProgressCallback, silent
 from ..report.jsonable import to_json
-from . import figures, regions
+from . import charts, regions
 from .correlations import covariate_correlations
 from .derivatives import write_tsv
 from .folders import completing
-from .map_stage import MapResults, make_maps
+from .group_results import GroupResults
+from .method_group_maps import make_group_maps
 from .page import cohort_page
-from .performance import Performance, confusion_table, measure, performance_table, predictions_table
+from .performance import confusion_table, measure, performance_table, predictions_table
+from .planning import Plan
+from .subject_result import SubjectResult
 from .subjects import Outcome
-from .unit import Unit
-
-if TYPE_CHECKING:
-    from .planning import Plan
 
 TABLES, MAPS, PAGE = "Group tables", "Group maps", "Drawing the cohort's report"
 FOLDER = Path("group")
@@ -43,29 +41,8 @@ def typical_group_seconds(plan: Plan) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True)
-class GroupResults:
-    """What the page shows."""
-
-    plan: Plan
-    units: Sequence[Unit]
-    failures: Sequence[Outcome]
-    predictions: pd.DataFrame
-    performance: Performance | None
-    long: pd.DataFrame
-    means: pd.DataFrame
-    chosen: pd.DataFrame
-    named: pd.DataFrame
-    consistent: pd.DataFrame
-    correlations: pd.DataFrame
-    methods: dict[str, dict[str, Any]]  # name -> title, signed, units; "summary" included
-    left_out: tuple[str, ...] = ()  # methods without a part in the summary score
-    maps: dict[str, MapResults] = field(default_factory=dict)
-    pictures: dict[str, Picture] = field(default_factory=dict)
-
-
 def write_group(
-    plan: Plan, units: Sequence[Unit], failures: Sequence[Outcome] = (), progress: ProgressCallback = silent
+    plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Outcome] = (), progress: ProgressCallback = silent
 ) -> dict[str, Path]:
     """Compute and write all group results from the complete subjects.
 
@@ -73,7 +50,7 @@ def write_group(
     ----------
     plan
         What was run.
-    units
+    subjects
         Complete subjects, in the table's order; at least one.
     failures
         For the page.
@@ -86,7 +63,7 @@ def write_group(
         "report", "predictions", "folder".
     """
     progress(TABLES, 0.0)
-    results = _tables(plan, units, failures)
+    results = _tables(plan, subjects, failures)
     progress(TABLES, 1.0)
     with completing(plan.output, FOLDER) as aside:
         _write_tables(results, aside)
@@ -97,10 +74,10 @@ def write_group(
             def told(fraction: float, base: float = base) -> None:
                 progress(MAPS, min(0.999, base + fraction / total))
 
-            results.maps[name] = make_maps(plan, units, name, about, aside / "maps" / name, told)
+            results.maps[name] = make_group_maps(plan, subjects, name, about, aside / "maps" / name, told)
         progress(MAPS, 1.0)
         progress(PAGE, 0.0)
-        results.pictures.update(figures.charts(results))
+        results.pictures.update(charts.all_charts(results))
         for name, picture in _all_pictures(results).items():
             suffix = ".svg" if picture.mime == "image/svg+xml" else ".webp"
             write_bytes(aside / "figures" / f"{name}{suffix}", picture.data)
@@ -112,17 +89,17 @@ def write_group(
     return {"report": plan.output / "report.html", "predictions": folder / "predictions.csv", "folder": folder}
 
 
-def _tables(plan: Plan, units: Sequence[Unit], failures: Sequence[Outcome]) -> GroupResults:
+def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Outcome]) -> GroupResults:
     classes = plan.cohort.classes
-    predictions = predictions_table(units, classes)
-    long = regions.long_table(units)
-    left_out = _left_out(units)
-    chosen = regions.selection(long, left_out)
-    methods = dict(units[0].record["methods"])
+    predictions = predictions_table(subjects, classes)
+    long = regions.long_table(subjects)
+    excluded = _excluded_methods(subjects)
+    chosen = regions.selection(long, excluded)
+    methods = dict(subjects[0].record["methods"])
     methods["summary"] = {"title": "Summary score", "signed": False, "units": "0 to 1"}
     return GroupResults(
         plan,
-        units,
+        subjects,
         failures,
         predictions,
         measure(predictions, classes),
@@ -131,30 +108,30 @@ def _tables(plan: Plan, units: Sequence[Unit], failures: Sequence[Outcome]) -> G
         chosen,
         regions.most_named(chosen),
         regions.consistency(long),
-        covariate_correlations(long, units, plan.cohort.covariates),
+        covariate_correlations(long, subjects, plan.cohort.covariates),
         methods,
-        left_out,
+        excluded,
     )
 
 
-def _left_out(units: Sequence[Unit]) -> tuple[str, ...]:
-    """Methods that have no part in the summary score of any subject: the model's metadata says so."""
+def _excluded_methods(subjects: Sequence[SubjectResult]) -> tuple[str, ...]:
+    """Methods that the summary score of no subject includes, for instance because the model's metadata says so."""
     found: list[set[str]] = []
-    for unit in units:
-        record = json.loads(unit.file("provenance").read_text(encoding="utf-8"))
+    for result in subjects:
+        record = json.loads(result.file("provenance").read_text(encoding="utf-8"))
         found.append(set(record["parameters"]["summary"]["left_out"]))
-    return tuple(name for name in units[0].record["methods"] if all(name in out for out in found))
+    return tuple(name for name in subjects[0].record["methods"] if all(name in out for out in found))
 
 
 def _write_tables(results: GroupResults, folder: Path) -> None:
     frames = {
         "predictions": results.predictions,
-        "regions_long": results.long,
-        "regions_wide": regions.wide_table(results.long),
-        "region_means": results.means,
-        "region_selection": results.chosen,
-        "top_regions": results.named,
-        "consistency": results.consistent,
+        "regions_long": results.regions,
+        "regions_wide": regions.wide_table(results.regions),
+        "region_means": results.region_means,
+        "region_selection": results.region_selection,
+        "top_regions": results.top_regions,
+        "consistency": results.consistency,
         "correlations": results.correlations,
     }
     if results.performance is not None:
@@ -198,7 +175,7 @@ def _record(results: GroupResults) -> dict[str, Any]:
         "classes": list(plan.cohort.classes),
         "target": plan.settings.target,
         "contrast": list(plan.contrast),
-        "subjects": len(results.units),
+        "subjects": len(results.subjects),
         "failed": [outcome.name for outcome in results.failures],
         "notes": list(plan.notes),
         "methods": results.methods,

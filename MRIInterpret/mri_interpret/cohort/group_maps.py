@@ -18,7 +18,7 @@ from ..images.reading import read_volume
 from ..images.volume import Array, Grid, Volume, resample
 from ..preprocessing.template import load_template
 from .bids import label
-from .scratch import BLOCK_BYTES, Rows, Scratch
+from .disk_matrix import BLOCK_BYTES, DiskMatrix, Rows
 
 SETS = ("true", "predicted", "cell")
 
@@ -112,15 +112,15 @@ def group_maps(
     first = read(0)
     sums = {name: np.zeros(first.size, dtype=np.float64) for name in members}
     medians = {name: np.empty(first.size, dtype=np.float32) for name in members}
-    with Scratch(first.size, folder) as scratch:
+    with DiskMatrix(first.size, folder) as matrix:
         for place in range(subjects):
             row = first if place == 0 else read(place)
-            scratch.append(row)
+            matrix.append(row)
             for name in belongs.get(place, ()):
                 sums[name] += row
             on_subject(place + 1)
         for name, places in members.items():
-            for start, stop, block in scratch.blocks(list(places), block_bytes):
+            for start, stop, block in matrix.blocks(list(places), block_bytes):
                 medians[name][start:stop] = np.median(block, axis=0)
     return {
         name: GroupMap(len(places), (sums[name] / len(places)).astype(np.float32), medians[name])

@@ -5,15 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..drawing.markup import escape
 from ..drawing.style import CSS
 from . import page_sections as sections
-
-if TYPE_CHECKING:
-    from .group import GroupResults
+from .group_results import GroupResults
 
 # The page's only script: a click on a head sorts the table by that column, numbers as numbers.
 SCRIPT = """
@@ -77,7 +74,7 @@ def _page(results: GroupResults, parts: Sequence[tuple[str, str, str]]) -> str:
     anchors = "".join(f'<a href="#{key}">{escape(title)}</a>' for key, title, _ in parts)
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    count = "1 subject" if len(results.units) == 1 else f"{len(results.units)} subjects"
+    count = "1 subject" if len(results.subjects) == 1 else f"{len(results.subjects)} subjects"
     title = f"{plan.cohort.table.resolve().parent.name}/{plan.cohort.table.name}: {count}"
     body = "\n".join(_section(*part) for part in parts)
     return f"""<!DOCTYPE html>

@@ -6,16 +6,14 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ..anatomy.atlas import DEFAULT_ATLAS
 from ..drawing.markup import definitions, escape, figure, number, table, verdict_badge
 from .correlations import ALIGNED_VOLUME, OWN_VOLUME
-
-if TYPE_CHECKING:
-    from .group import GroupResults
+from .group_results import GroupResults
+from .subject_result import SubjectResult
 
 _SHOWN_CORRELATIONS = 40
 
@@ -27,13 +25,13 @@ def subjects(results: GroupResults) -> str:
     heads += [(f"p({name})", True) for name in classes]
     heads += [(f"Logit {results.plan.settings.target}", True), ("Alignment", False), ("Seconds", True)]
     rows = []
-    for unit, row in zip(results.units, results.predictions.to_dict("records"), strict=True):
-        known = bool(unit.subject.group)
+    for result, row in zip(results.subjects, results.predictions.to_dict("records"), strict=True):
+        known = bool(result.subject.group)
         right = verdict_badge("pass" if row["right"] else "fail").replace(">pass<", ">yes<").replace(">fail<", ">no<")
         rows.append(
             [
-                _linked(results, unit),
-                escape(unit.subject.group or "–"),
+                _linked(results, result),
+                escape(result.subject.group or "–"),
                 escape(row["predicted"]),
                 right if known else "–",
                 *(f"{row[f'p_{name}']:.3f}" for name in classes),
@@ -44,7 +42,7 @@ def subjects(results: GroupResults) -> str:
         )
     count = results.predictions["predicted"].value_counts()
     called = ", ".join(f"{count.get(name, 0)} {name}" for name in classes)
-    text = f"<p>{len(results.units)} subjects were explained; the model called {escape(called)}. "
+    text = f"<p>{len(results.subjects)} subjects were explained; the model called {escape(called)}. "
     text += "A click on a column's head sorts; a subject's name leads to its page.</p>"
     failed = "".join(f"<li><b>{escape(out.name)}</b>: {escape(out.reason)}</li>" for out in results.failures)
     if failed:
@@ -52,12 +50,12 @@ def subjects(results: GroupResults) -> str:
     return text + _sortable(table(heads, rows), scroll=len(rows) > 20)
 
 
-def _linked(results: GroupResults, unit: object) -> str:
-    name = escape(unit.subject.name)  # type: ignore[attr-defined]
-    record = unit.record["files"]  # type: ignore[attr-defined]
+def _linked(results: GroupResults, result: SubjectResult) -> str:
+    name = escape(result.subject.name)
+    record = result.record["files"]
     if "page" not in record:
         return name
-    path = unit.file("page")  # type: ignore[attr-defined]
+    path = result.file("page")
     return f'<a href="{escape(os.path.relpath(path, results.plan.output).replace(os.sep, "/"))}">{name}</a>'
 
 
@@ -116,17 +114,17 @@ def maps(results: GroupResults) -> str:
 
 def regions(results: GroupResults) -> str:
     """Regions most often named, per group; frequencies; group means."""
-    there = set(results.named["group"])
+    there = set(results.top_regions["group"])
     groups = [name for name in ("all", *results.plan.cohort.classes) if name in there]
     heads = [("Place", True)] + [("All subjects" if group == "all" else group, False) for group in groups]
     rows = []
-    for place in sorted(set(results.named["place"])):
+    for place in sorted(set(results.top_regions["place"])):
         cells = [str(place)]
         for group in groups:
-            own = results.named[(results.named["group"] == group) & (results.named["place"] == place)]
+            own = results.top_regions[(results.top_regions["group"] == group) & (results.top_regions["place"] == place)]
             cells.append("" if own.empty else f"{escape(own['region'].iloc[0])} ({own['frequency'].iloc[0]:.0%})")
         rows.append(cells)
-    out = ", ".join(escape(str(results.methods[name]["title"])) for name in results.left_out)
+    out = ", ".join(escape(str(results.methods[name]["title"])) for name in results.excluded)
     text = (
         "<p>For each group the five regions most often among the five most relevant ones of a map, over all its "
         "subjects and methods, with how often."
@@ -141,7 +139,7 @@ def regions(results: GroupResults) -> str:
 
 
 def _means_table(results: GroupResults) -> str:
-    rows = results.means[results.means["method"] == "summary"]
+    rows = results.region_means[results.region_means["method"] == "summary"]
     groups = [name for name in results.plan.cohort.classes if (rows["group"] == name).any()]
     wide = rows.pivot(index="region", columns="group", values=["mean", "low", "high"])
     cells = []
@@ -175,7 +173,7 @@ def consistency(results: GroupResults) -> str:
             number(row["icc_2_1"]),
             number(row["icc_3_1"]),
         ]
-        for row in results.consistent.to_dict("records")
+        for row in results.consistency.to_dict("records")
     ]
     heads = (
         ("Map", False), ("Raters", False), ("How many", True), ("Kendall's W", True), ("p", True), ("ICC(2,1)", True),
@@ -231,7 +229,7 @@ def made(results: GroupResults) -> str:
     plan = results.plan
     settings = plan.settings
     mean = results.predictions["seconds"].mean()
-    peak = max(int(unit.record.get("peak_memory_bytes") or 0) for unit in results.units)
+    peak = max(int(result.record.get("peak_memory_bytes") or 0) for result in results.subjects)
     rows = [
         ("Model", f"{escape(plan.model.name)} {escape(plan.model.version)}<br>{escape(plan.model.description)}"),
         ("Intended use", escape(plan.model.intended_use)),
@@ -249,12 +247,12 @@ def made(results: GroupResults) -> str:
 
 def warnings(results: GroupResults) -> list[str]:
     """Sentences about the subjects that a reader must know."""
-    poor = [unit.subject.name for unit in results.units if unit.record["registration"] != "good"]
+    poor = [result.subject.name for result in results.subjects if result.record["registration"] != "good"]
     sentences = []
     if poor:
         sentences.append(
-            f"{len(poor)} of {len(results.units)} subjects are poorly aligned with the template ({_some(poor)}): look "
-            "at their pages before trusting group maps."
+            f"{len(poor)} of {len(results.subjects)} subjects are poorly aligned with the template ({_some(poor)}): "
+            "look at their pages before trusting group maps."
         )
     if results.failures:
         sentences.append(f"{len(results.failures)} subjects failed and are in no group result.")

@@ -19,7 +19,7 @@ from ..metrics.classification import (
     expected_calibration_error,
     reliability,
 )
-from .unit import Unit
+from .subject_result import SubjectResult
 
 REPEATS = 2000
 BINS = 10
@@ -57,25 +57,25 @@ class Performance:
             return np.asarray(self.counts / self.counts.sum(1, keepdims=True))
 
 
-def predictions_table(units: Sequence[Unit], classes: Sequence[str]) -> pd.DataFrame:
+def predictions_table(results: Sequence[SubjectResult], classes: Sequence[str]) -> pd.DataFrame:
     """One row per subject: names, group, prediction, probability and logit of each class, target, alignment."""
     rows = []
-    for unit in units:
-        found = unit.record["prediction"]
-        group = unit.subject.group
+    for result in results:
+        found = result.record["prediction"]
+        group = result.subject.group
         rows.append(
             {
-                "participant_id": f"sub-{unit.subject.id}",
-                "session_id": f"ses-{unit.subject.session}" if unit.subject.session else None,
+                "participant_id": f"sub-{result.subject.id}",
+                "session_id": f"ses-{result.subject.session}" if result.subject.session else None,
                 "group": group or None,
                 "predicted": found["predicted"],
                 "right": found["predicted"] == group if group else None,
                 **{f"p_{name}": found["probabilities"][name] for name in classes},
                 **{f"logit_{name}": found["logits"][name] for name in classes},
-                "target": unit.record["target"]["name"],
-                "target_value": unit.record["target"]["value"],
-                "alignment": unit.record["registration"],
-                "seconds": sum(unit.record["seconds"].values()),
+                "target": result.record["target"]["name"],
+                "target_value": result.record["target"]["value"],
+                "alignment": result.record["registration"],
+                "seconds": sum(result.record["seconds"].values()),
             }
         )
     return pd.DataFrame(rows)

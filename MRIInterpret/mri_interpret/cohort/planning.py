@@ -17,11 +17,11 @@ from ..models.registry import find_model
 from ..models.targets import parse_target
 from ..preprocessing.pipeline import check_space
 from .capacity import Capacity
-from .cluster import Where, local_capacity
-from .difference import CORRECTIONS, PERMUTATIONS
-from .subjects import Job, Settings
-from .table import read_table
-from .unit import Unit, input_hash, read_unit, subject_key
+from .cluster import ClusterOptions, local_capacity
+from .group_difference import CORRECTIONS, PERMUTATIONS
+from .participants_table import read_table
+from .subject_result import SubjectResult, input_hash, read_result, subject_key
+from .subjects import Settings, SubjectJob
 from .validation import Cohort, InvalidTable, read_cohort
 
 _MAP_BYTES = 16 * 2**20  # a map on both grids with its sidecars, compressed: about this at 1 mm
@@ -49,7 +49,7 @@ class Options:
     adjust: tuple[str, ...] = ()  # covariates that the group difference is adjusted for
     permutations: int = PERMUTATIONS  # 0: no test
     correction: str = "max"  # one of difference.CORRECTIONS
-    where: Where = field(default_factory=Where)
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ class Plan:
     grid: Grid
     contrast: tuple[str, str]  # the two groups whose maps are compared
     keys: dict[str, str]  # subject's name -> key
-    jobs: tuple[Job, ...]  # to be run
-    complete: tuple[Unit, ...]  # done before and unchanged
+    jobs: tuple[SubjectJob, ...]  # to be run
+    complete: tuple[SubjectResult, ...]  # done before and unchanged
     capacity: Capacity | None  # of this machine; None where the work runs elsewhere
     notes: tuple[str, ...]
 
-    def units(self) -> list[Unit]:
+    def subject_results(self) -> list[SubjectResult]:
         """Complete subjects, as they lie on the disk now, in the table's order."""
-        found = (read_unit(self.output, subject, self.keys[subject.name]) for subject in self.cohort.subjects)
-        return [unit for unit in found if unit is not None]
+        found = (read_result(self.output, subject, self.keys[subject.name]) for subject in self.cohort.subjects)
+        return [result for result in found if result is not None]
 
 
 def make_plan(table: str | Path, output: str | Path, options: Options | None = None) -> Plan:
@@ -96,7 +96,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     """
     options = options or Options()
     output = Path(output).expanduser().resolve()
-    where = options.where
+    where = options.cluster
     if where.scheduler and where.slurm:
         raise UserError("--scheduler and --slurm are two places to run: give one of them.")
     if options.permutations < 0:
@@ -133,12 +133,12 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     for subject in cohort.subjects:
         scan_hash = input_hash(subject.scan)
         key = keys[subject.name] = subject_key(scan_hash, subject, settings, model)
-        unit = None if options.force else read_unit(output, subject, key)
-        if unit is not None:
-            complete.append(unit)
+        result = None if options.force else read_result(output, subject, key)
+        if result is not None:
+            complete.append(result)
             continue
         jobs.append(
-            Job(subject, settings, output, key, scan_hash, bundle.path.resolve(), bundle.hash, where.device,
+            SubjectJob(subject, settings, output, key, scan_hash, bundle.path.resolve(), bundle.hash, where.device,
                 cache=options.cache)
         )  # fmt: skip
     capacity = None
@@ -152,7 +152,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         capacity = local_capacity(where, len(jobs))
         notes += [capacity.note] if capacity.note else []
     notes += _disk_note(output, len(jobs), settings)
-    threaded = tuple(Job(**{**job.__dict__, "threads": capacity.threads}) if capacity else job for job in jobs)
+    threaded = tuple(SubjectJob(**{**job.__dict__, "threads": capacity.threads}) if capacity else job for job in jobs)
     return Plan(
         output, options, settings, cohort, model_info(bundle), bundle.metadata.grid, contrast, keys, threaded,
         tuple(complete), capacity, tuple(notes),

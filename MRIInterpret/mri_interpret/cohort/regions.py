@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..summary import kendall_w
-from .unit import Unit
+from .subject_result import SubjectResult
 
 TOP = 5
 VALUE = "gain"  # density relative to the brain's mean: comparable between regions of any size, and between subjects
 KEPT = ["method", "label", "region", "volume_mm3", "sum", "mean", "positive_share", "share", "gain", "asymmetry"]
 
 
-def long_table(units: Sequence[Unit]) -> pd.DataFrame:
+def long_table(results: Sequence[SubjectResult]) -> pd.DataFrame:
     """Subject x method x region, measured in template space; ``native_volume_mm3`` is the region's size in the scan.
 
     Rows of the brain outside all regions, and of outside the brain, are left out.
     """
     frames = []
-    for unit in units:
-        table = pd.read_csv(unit.file("regions"), sep="\t", keep_default_na=False, na_values=["n/a"])
+    for result in results:
+        table = pd.read_csv(result.file("regions"), sep="\t", keep_default_na=False, na_values=["n/a"])
         table = table[table["label"] > 0]
         own = table[table["space"] == "template"][KEPT].copy()
         native = table[(table["space"] == "native") & (table["method"] == table["method"].iloc[0])]
         own["native_volume_mm3"] = own["label"].map(dict(zip(native["label"], native["volume_mm3"], strict=True)))
-        own.insert(0, "predicted", unit.predicted)
-        own.insert(0, "group", unit.subject.group or None)
-        own.insert(0, "subject", unit.subject.name)
+        own.insert(0, "predicted", result.predicted)
+        own.insert(0, "group", result.subject.group or None)
+        own.insert(0, "subject", result.subject.name)
         frames.append(own)
     return pd.concat(frames, ignore_index=True)
 

@@ -10,14 +10,13 @@ import pandas as pd
 
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
-from . import cluster
+from .cluster import open_client
 from .derivatives import write_dataset, write_tsv
 from .folders import locked, sweep
 from .group import typical_group_seconds, write_group
 from .planning import Plan
-from .runner import STEP, run_jobs
+from .run_subjects import STEP, SubjectCounts, run_subjects
 from .subjects import Outcome
-from .tally import Tally
 
 __all__ = ["CohortResult", "run_cohort", "typical_seconds"]
 
@@ -47,7 +46,7 @@ def typical_seconds(plan: Plan) -> dict[str, float]:
 def run_cohort(
     plan: Plan,
     progress: ProgressCallback = silent,
-    on_subject: Callable[[Tally], None] = lambda tally: None,
+    on_subject: Callable[[SubjectCounts], None] = lambda counts: None,
 ) -> CohortResult:
     """Run a plan.
 
@@ -76,21 +75,21 @@ def run_cohort(
         sweep(output)
         write_dataset(output, sorted({str(plan.cohort.table.parent)}))
         _write_participants(plan)
-        tally = Tally(len(plan.jobs), len(plan.complete))
+        counts = SubjectCounts(len(plan.jobs), len(plan.complete))
         if plan.jobs:
-            with cluster.open_client(plan.options.where, plan.capacity, output) as client:
-                run_jobs(plan.jobs, client, tally=tally, progress=progress, on_subject=on_subject)
+            with open_client(plan.options.cluster, plan.capacity, output) as client:
+                run_subjects(plan.jobs, client, counts=counts, progress=progress, on_subject=on_subject)
             sweep(output)
-        failures = tuple(tally.failures)
+        failures = tuple(counts.failures)
         _write_failures(output, failures)
-        units = plan.units()
-        files = write_group(plan, units, failures, progress) if units else {}
-    if not units:
+        results = plan.subject_results()
+        files = write_group(plan, results, failures, progress) if results else {}
+    if not results:
         raise UserError(
             f"No subject could be explained. {failures[0].name}: {failures[0].reason} All reasons are in "
             f"{output / 'failures.tsv'}."
         )
-    return CohortResult(output, len(tally.done) - len(failures), len(plan.complete), failures, files)
+    return CohortResult(output, len(counts.done) - len(failures), len(plan.complete), failures, files)
 
 
 def _write_participants(plan: Plan) -> None:

@@ -47,7 +47,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Job:
+class SubjectJob:
     """One subject's work."""
 
     subject: Subject

@@ -9,8 +9,8 @@ from pathlib import Path
 from ..errors import UserError
 from ..images.reading import ITK_SUFFIXES, NIBABEL_SUFFIXES
 from . import bids
+from .participants_table import Table
 from .subjects import UNKNOWN, Subject
-from .table import Table
 
 
 class InvalidTable(UserError):

@@ -132,16 +132,16 @@ def cohort(
     as_json: Json = False,
 ) -> None:
     """Explain a cohort: every subject, then group results. Run it again to go on where it stopped."""
-    from ..cohort.cluster import Where
+    from ..cohort.cluster import ClusterOptions
     from ..cohort.planning import Options
     from .cohort import cohort_command, gibibytes, pairs
     from .explain import method_names
 
     if (atlas is None) != (atlas_labels is None):
         raise UserError("--atlas and --atlas-labels belong together: give both or neither.")
-    where = Where(workers, scheduler, slurm, threads, device)
+    cluster = ClusterOptions(workers, scheduler, slurm, threads, device)
     if memory is not None:
-        where = replace(where, memory=gibibytes(memory))
+        cluster = replace(cluster, memory=gibibytes(memory))
     options = Options(
         model=model,
         methods=tuple(method_names(methods)),
@@ -160,7 +160,7 @@ def cohort(
         permutations=permutations,
         correction=correction,
         atlas=(str(atlas.resolve()), str(atlas_labels.resolve())) if atlas and atlas_labels else None,
-        where=where,
+        cluster=cluster,
     )
     if not cohort_command(table, output, options, dry_run=dry_run, scene=scene, as_json=as_json):
         raise typer.Exit(1)

@@ -68,21 +68,21 @@ def cohort_command(table: Path, output: Path, options: Any, *, dry_run: bool, sc
 def _told(quiet: bool) -> Callable[[Any], None]:
     """A line per subject on stderr; beneath a progress bar, only for subjects that fail."""
 
-    def on_subject(tally: Any) -> None:
-        outcome = tally.done[-1]
+    def on_subject(counts: Any) -> None:
+        outcome = counts.done[-1]
         if quiet:
             return
         if outcome.failed:
             print(f"{outcome.name} failed: {outcome.reason}", file=sys.stderr, flush=True)
         if outcome.failed or not sys.stderr.isatty():
-            left = time_left(tally.seconds_left())
-            print(f"  {outcome.name}: {tally.sentence()}" + (f", {left}" if left else ""), file=sys.stderr, flush=True)
+            left = time_left(counts.seconds_left())
+            print(f"  {outcome.name}: {counts.sentence()}" + (f", {left}" if left else ""), file=sys.stderr, flush=True)
 
     return on_subject
 
 
 def _print_plan(plan: Any, as_json: bool) -> None:
-    where = plan.options.where
+    where = plan.options.cluster
     workers = plan.capacity.workers if plan.capacity else 0
     record = {
         "output": str(plan.output),
@@ -90,7 +90,7 @@ def _print_plan(plan: Any, as_json: bool) -> None:
         "methods": list(plan.settings.methods),
         "target": plan.settings.target,
         "to_run": [job.subject.name for job in plan.jobs],
-        "complete": [unit.subject.name for unit in plan.complete],
+        "complete": [result.subject.name for result in plan.complete],
         "groups": {
             name: sum(1 for subject in plan.cohort.subjects if subject.group == name) for name in plan.cohort.classes
         },

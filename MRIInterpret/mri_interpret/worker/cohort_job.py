@@ -39,10 +39,10 @@ class CohortJob:
 
     def planning(self) -> Options:
         """The options as the planning takes them; what JSON made lists of are tuples again."""
-        from ..cohort.cluster import Where
+        from ..cohort.cluster import ClusterOptions
         from ..cohort.planning import Options
 
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()
         }
-        return Options(**given, where=Where(workers=self.workers, device=self.device))
+        return Options(**given, cluster=ClusterOptions(workers=self.workers, device=self.device))

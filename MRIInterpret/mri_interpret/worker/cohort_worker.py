@@ -20,7 +20,7 @@ _READING = "Reading the table"
 def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
     """Read the job, run it, write what the scene shows into FOLDER/result."""
     send(Progress(_READING, 0.0, 0.0))
-    from ..cohort.runner import STEP
+    from ..cohort.run_subjects import STEP
     from ..scene_content.content_files import write_content
     from ..scene_content.group_content import group_content
     from .cohort_job import CohortJob
@@ -34,10 +34,10 @@ def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
         text = f"{step}: {counts}" if counts and step == STEP else step
         send(Progress(text, fraction, clock.overall(), clock.seconds_left()))
 
-    def on_subject(tally: Any) -> None:
+    def on_subject(subjects: Any) -> None:
         nonlocal counts
-        counts = tally.sentence()
-        outcome = tally.done[-1]
+        counts = subjects.sentence()
+        outcome = subjects.done[-1]
         if outcome.failed:
             send(Notice(f"{outcome.name} failed: {outcome.reason}"))
 

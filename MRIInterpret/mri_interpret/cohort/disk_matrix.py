@@ -16,7 +16,7 @@ Rows = NDArray[np.float32]
 BLOCK_BYTES = 8 * 2**20
 
 
-class Scratch:
+class DiskMatrix:
     """A matrix (rows, columns) of float32 in a temporary file, written row by row. Use as a context manager.
 
     The file is read with plain reads, not mapped into memory, so that resident memory does not grow with the rows.
@@ -69,7 +69,7 @@ class Scratch:
             stop = min(start + width, self.columns)
             yield start, stop, self.block(start, stop, rows)
 
-    def __enter__(self) -> Scratch:
+    def __enter__(self) -> DiskMatrix:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

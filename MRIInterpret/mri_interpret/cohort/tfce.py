@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Grid
-from .scratch import Rows
+from .disk_matrix import Rows
 
 _CHUNK = 20  # permutations between two looks at whether the user cancelled
 
 Floats = NDArray[np.float64]
 
 
-def enhanced_difference(
+def tfce_difference(
     tested: Floats,
     data: Rows,
     confounds: Floats | None,

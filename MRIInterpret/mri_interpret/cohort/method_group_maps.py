@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +15,15 @@ from ..drawing.canvas import Picture
 from ..images.volume import Grid, Volume
 from ..images.writing import save_nifti
 from .bids import label
-from .difference import LEAST, Difference, permutation_difference
+from .group_difference import LEAST, GroupDifference, permutation_difference
 from .group_maps import GroupMap, group_maps, masked_reader, memberships, on_grid, set_name, template_brain
-from .map_figures import difference_picture, sets_picture
-from .unit import Unit
-
-if TYPE_CHECKING:
-    from .planning import Plan
+from .map_pictures import difference_picture, sets_picture
+from .planning import Plan
+from .subject_result import SubjectResult
 
 
 @dataclass(frozen=True)
-class MapResults:
+class MethodGroupMaps:
     """What is told of one method's group maps."""
 
     sizes: dict[str, int]  # set of subjects -> how many
@@ -34,19 +32,19 @@ class MapResults:
     pictures: dict[str, Picture]  # "groups", "difference", "cells", "medians"
 
 
-def make_maps(
+def make_group_maps(
     plan: Plan,
-    units: Sequence[Unit],
+    results: Sequence[SubjectResult],
     method: str,
     about: Mapping[str, Any],
     folder: Path,
     progress: Callable[[float], None],
-) -> MapResults:
+) -> MethodGroupMaps:
     """Group maps of one method (or "summary").
 
     Parameters
     ----------
-    plan, units
+    plan, results
         What was run, and what is complete.
     method, about
         The method's name, and its title, signed and units.
@@ -57,11 +55,11 @@ def make_maps(
     """
     grid = plan.grid
     inside = template_brain(grid)
-    groups = [unit.subject.group for unit in units]
-    members = memberships(groups, [unit.predicted for unit in units], plan.cohort.classes)
-    read = masked_reader([unit.file(f"template/{method}") for unit in units], grid, inside)
+    groups = [result.subject.group for result in results]
+    members = memberships(groups, [result.predicted for result in results], plan.cohort.classes)
+    read = masked_reader([result.file(f"template/{method}") for result in results], grid, inside)
     folder.mkdir(parents=True, exist_ok=True)
-    found = group_maps(read, members, len(units), folder, on_subject=lambda done: progress(0.4 * done / len(units)))
+    found = group_maps(read, members, len(results), folder, on_subject=lambda done: progress(0.4 * done / len(results)))
     progress(0.5)
     files = _write(found, inside, grid, folder, method)
     volumes = {
@@ -69,10 +67,10 @@ def make_maps(
         for name, entry in found.items()
         for kind in ("mean", "median")
     }
-    tested = _test(plan, units, read, inside, folder, lambda fraction: progress(0.5 + 0.3 * fraction))
+    tested = _test(plan, results, read, inside, folder, lambda fraction: progress(0.5 + 0.3 * fraction))
     pictures = _draw(plan, found, volumes, tested, inside, about)
     facts: dict[str, Any] = tested if isinstance(tested, dict) else {}
-    if isinstance(tested, Difference):
+    if isinstance(tested, GroupDifference):
         first, second = plan.contrast
         pair = f"{label(first)}-minus-{label(second)}"
         change = volumes[set_name(first), "mean"].array - volumes[set_name(second), "mean"].array
@@ -95,7 +93,7 @@ def make_maps(
             "adjusted_for": list(plan.options.adjust),
         }
     progress(1.0)
-    return MapResults({name: entry.n for name, entry in found.items()}, files, facts, pictures)
+    return MethodGroupMaps({name: entry.n for name, entry in found.items()}, files, facts, pictures)
 
 
 def _write(
@@ -113,14 +111,14 @@ def _write(
 
 def _test(
     plan: Plan,
-    units: Sequence[Unit],
+    results: Sequence[SubjectResult],
     read: Any,
     inside: NDArray[np.bool_],
     folder: Path,
     progress: Callable[[float], None],
-) -> Difference | dict[str, Any]:
+) -> GroupDifference | dict[str, Any]:
     """The test of the contrast's two groups, or the reason why there is none."""
-    first, second = ([i for i, unit in enumerate(units) if unit.subject.group == name] for name in plan.contrast)
+    first, second = ([i for i, result in enumerate(results) if result.subject.group == name] for name in plan.contrast)
     if plan.contrast[0] == plan.contrast[1] or not first or not second:
         return {"reason": f"There are no {plan.contrast[0]} and {plan.contrast[1]} subjects to compare."}
     if not plan.options.permutations:
@@ -130,18 +128,18 @@ def _test(
             "reason": f"{len(first)} {plan.contrast[0]} and {len(second)} {plan.contrast[1]} subjects are too few for "
             f"a test: at least {LEAST} of each are needed."
         }
-    confounds = confound_matrix([units[i] for i in (*first, *second)], plan.options.adjust)
+    confounds = confound_matrix([results[i] for i in (*first, *second)], plan.options.adjust)
     return permutation_difference(
         read, first, second, inside, plan.grid, folder, confounds=confounds, permutations=plan.options.permutations,
         correction=plan.options.correction, progress=progress,
     )  # fmt: skip
 
 
-def confound_matrix(units: Sequence[Unit], names: Sequence[str]) -> NDArray[np.float64] | None:
+def confound_matrix(results: Sequence[SubjectResult], names: Sequence[str]) -> NDArray[np.float64] | None:
     """Covariates as columns: numbers centred, words as one 0/1 column per kind but the first; None without names."""
     columns: list[NDArray[np.float64]] = []
     for name in names:
-        values = [unit.subject.covariates[name] for unit in units]
+        values = [result.subject.covariates[name] for result in results]
         if all(isinstance(value, int | float) for value in values):
             numbers = np.array(values, dtype=np.float64)
             columns.append(numbers - numbers.mean())
@@ -156,7 +154,7 @@ def _draw(
     plan: Plan,
     found: Mapping[str, GroupMap],
     volumes: Mapping[tuple[str, str], Volume],
-    tested: Difference | dict[str, Any],
+    tested: GroupDifference | dict[str, Any],
     inside: NDArray[np.bool_],
     about: Mapping[str, Any],
 ) -> dict[str, Picture]:
@@ -173,7 +171,7 @@ def _draw(
     pictures["medians"] = sets_picture(rows(true or predicted, "median"), brain, about, "median")
     if true:
         pictures["cells"] = sets_picture(rows([*predicted, *cells], "mean"), brain, about, "mean")
-    if isinstance(tested, Difference):
+    if isinstance(tested, GroupDifference):
         first, second = plan.contrast
         a, b = volumes[set_name(first), "mean"], volumes[set_name(second), "mean"]
         pictures["difference"] = difference_picture(

@@ -19,14 +19,14 @@ from ..models.bundle import ModelBundle, load_bundle
 from ..preprocessing.cache import PreprocessingCache
 from .derivatives import write_derivatives
 from .folders import completing
-from .subjects import Job, Outcome
-from .unit import forget_failure, note_failure, write_record
+from .subject_result import forget_failure, note_failure, write_record
+from .subjects import Outcome, SubjectJob
 
 _FULL = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC, errno.EFBIG)
 STOP = threading.Event()  # asks the subjects of this process to stop, where workers are threads
 
 
-def process_subject(job: Job) -> Outcome:
+def explain_subject(job: SubjectJob) -> Outcome:
     """Explain a subject and write its folder, or note why that failed."""
     name = job.subject.name
     start = time.monotonic()
@@ -67,7 +67,7 @@ def disk_is_full(error: BaseException | None) -> bool:
     return False
 
 
-def _explain_and_write(job: Job) -> None:
+def _explain_and_write(job: SubjectJob) -> None:
     from ..explanation.job import choose_device, explain
 
     subject, settings = job.subject, job.settings

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
+from .group_results import GroupResults
 from .performance import Performance
-
-if TYPE_CHECKING:
-    from .group import GroupResults
 
 COLOURS = (ACCENT, "#c98a1b", WARM, "#5b7f3a", "#6d4f9c", "#7a7f87")  # one for each class, in the model's order
 
 
-def charts(results: GroupResults) -> dict[str, Picture]:
+def all_charts(results: GroupResults) -> dict[str, Picture]:
     """All charts that the data allow."""
     found: dict[str, Picture] = {}
     performance = results.performance
@@ -26,9 +22,9 @@ def charts(results: GroupResults) -> dict[str, Picture]:
             found["roc"] = roc_chart(performance)
         found["calibration"] = calibration_chart(performance)
     titles = {name: str(about["title"]) for name, about in results.methods.items()}
-    found["selection"] = selection_chart(results.chosen, titles)
-    if not results.means.empty:
-        found["means"] = means_chart(results.means, results.plan.cohort.classes)
+    found["selection"] = selection_chart(results.region_selection, titles)
+    if not results.region_means.empty:
+        found["means"] = means_chart(results.region_means, results.plan.cohort.classes)
     return found
 
 

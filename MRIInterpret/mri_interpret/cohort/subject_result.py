@@ -20,7 +20,7 @@ _LOGS = "logs"
 
 
 @dataclass(frozen=True)
-class Unit:
+class SubjectResult:
     """A complete subject, as its record tells."""
 
     subject: Subject
@@ -80,7 +80,7 @@ def _mask_files(subject: Subject, settings: Settings) -> list[str]:
 
 def record_path(output: Path, subject: Subject) -> Path:
     """Where a subject's record lies."""
-    return output / subject.folder / f"{subject.name}_unit.json"
+    return output / subject.folder / f"{subject.name}_result.json"
 
 
 def write_record(
@@ -92,10 +92,10 @@ def write_record(
         for name, path in files.items()
     }
     record = {"key": key, "subject": subject.name, **content, "files": listed}
-    write_text(folder / f"{subject.name}_unit.json", to_json(record))
+    write_text(folder / f"{subject.name}_result.json", to_json(record))
 
 
-def read_unit(output: Path, subject: Subject, key: str) -> Unit | None:
+def read_result(output: Path, subject: Subject, key: str) -> SubjectResult | None:
     """The subject's complete and unchanged result, or None: no record, another key, or a file missing or cut off."""
     path = record_path(output, subject)
     try:
@@ -107,7 +107,7 @@ def read_unit(output: Path, subject: Subject, key: str) -> Unit | None:
                 return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Unit(subject, path.parent, record)
+    return SubjectResult(subject, path.parent, record)
 
 
 def note_failure(output: Path, name: str, reason: str, trace: str = "") -> None:

@@ -3,7 +3,7 @@
 nilearn's ``permuted_ols`` (Freedman & Lane's scheme, family-wise error by the maximum of |t|; Winkler 2014) is run on
 blocks of voxels. The same seed gives each block the same permutations, so the maximum over the whole brain in each
 permutation is the maximum over the blocks, and the p-values are those of one run over everything, with less memory.
-The maximum is of |t|, or of its threshold-free cluster enhancement (:mod:`.enhancement`).
+The maximum is of |t|, or of its threshold-free cluster enhancement (:mod:`.tfce`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from scipy import ndimage
 
 from ..images.volume import Array, Grid, Volume
 from ..summary import COMMON_FWHM_MM
-from .enhancement import enhanced_difference
-from .scratch import Rows, Scratch
+from .disk_matrix import DiskMatrix, Rows
+from .tfce import tfce_difference
 
 PERMUTATIONS = 1000
 CORRECTIONS = ("max", "tfce")
@@ -31,7 +31,7 @@ _FWHM_TO_SIGMA = 1 / 2.354820045
 
 
 @dataclass(frozen=True)
-class Difference:
+class GroupDifference:
     """First group minus second group."""
 
     t: Volume  # on every second voxel of the model's grid; positive where the first group's maps are higher
@@ -67,7 +67,7 @@ def permutation_difference(
     correction: str = "max",
     block_bytes: int = _BLOCK_BYTES,
     progress: Callable[[float], None] = lambda fraction: None,
-) -> Difference:
+) -> GroupDifference:
     """Test the maps of two groups of subjects against each other.
 
     Parameters
@@ -96,9 +96,9 @@ def permutation_difference(
     chosen = inside[::STRIDE, ::STRIDE, ::STRIDE]
     members = [*first, *second]
     weight = _smooth(inside.astype(np.float32), grid)
-    with Scratch(int(chosen.sum()), folder) as scratch:
+    with DiskMatrix(int(chosen.sum()), folder) as matrix:
         for done, place in enumerate(members):
-            scratch.append(_coarse(read(place), inside, grid, weight)[chosen])
+            matrix.append(_coarse(read(place), inside, grid, weight)[chosen])
             progress(0.3 * (done + 1) / len(members))
         tested = np.repeat([1.0, 0.0], [len(first), len(second)])[:, None]
         coarse = coarse_grid(grid)
@@ -107,15 +107,15 @@ def permutation_difference(
             progress(0.3 + 0.7 * fraction)
 
         if correction == "tfce":
-            data = scratch.block(0, scratch.columns, range(len(members)))
-            t, score, highest = enhanced_difference(
+            data = matrix.block(0, matrix.columns, range(len(members)))
+            t, score, highest = tfce_difference(
                 tested, data, confounds, chosen, coarse, permutations=permutations, seed=SEED, progress=told
             )
         else:
-            t, highest = _in_blocks(tested, scratch, confounds, permutations, block_bytes, told)
+            t, highest = _in_blocks(tested, matrix, confounds, permutations, block_bytes, told)
             score = np.abs(t)
     p = corrected_p(score, highest)
-    return Difference(
+    return GroupDifference(
         t=_volume(t, chosen, coarse, "t"),
         logp=_volume(-np.log10(p), chosen, coarse, "-log10 p"),
         n=(len(first), len(second)),
@@ -128,22 +128,22 @@ def permutation_difference(
 
 def _in_blocks(
     tested: NDArray[np.float64],
-    scratch: Scratch,
+    matrix: DiskMatrix,
     confounds: NDArray[np.float64] | None,
     permutations: int,
     block_bytes: int,
     progress: Callable[[float], None],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """t of every voxel, and the highest |t| of the brain in each permutation."""
-    t, highest = np.zeros(scratch.columns), np.zeros(permutations)
+    t, highest = np.zeros(matrix.columns), np.zeros(permutations)
     # In float64 there, with a copy or two.
-    for start, stop, block in scratch.blocks(range(scratch.rows), block_bytes // 4):
+    for start, stop, block in matrix.blocks(range(matrix.rows), block_bytes // 4):
         varying = np.ptp(block, axis=0) > 0
         if varying.any():
             values, maxima = _permuted(tested, block[:, varying], confounds, permutations)
             t[start:stop][varying] = values
             highest = np.maximum(highest, maxima)
-        progress(stop / scratch.columns)
+        progress(stop / matrix.columns)
     return t, highest
 
 

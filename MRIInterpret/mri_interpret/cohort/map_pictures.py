@@ -14,7 +14,7 @@ from ..drawing.montage import Backdrop, Frame, Outline, describe_point, draw_bar
 from ..drawing.slices import AXIS, CONVENTION, Plane, as_float, cut, hottest
 from ..images.volume import Volume, resample
 from ..preprocessing.template import load_template
-from .difference import Difference
+from .group_difference import GroupDifference
 
 # Where slices lie (mm) unless a map is hottest elsewhere: through the hippocampi, which studies of dementia look at
 # first, and through the middle of the other lobes.
@@ -58,7 +58,7 @@ def sets_picture(rows: Sequence[tuple[str, Volume]], brain: Volume, about: Mappi
 
 
 def difference_picture(
-    change: Volume, tested: Difference, brain: Volume, about: Mapping[str, Any], first: str, second: str
+    change: Volume, tested: GroupDifference, brain: Volume, about: Mapping[str, Any], first: str, second: str
 ) -> Picture:
     """The difference of two groups' mean maps, and t, with the voxels that survive correction outlined."""
     # A difference of scores from 0 to 1 is not one from 0 to 1.

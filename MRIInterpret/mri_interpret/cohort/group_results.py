@@ -1,0 +1,37 @@
+"""What comes out of a group of subjects: the tables, maps and pictures that the page and the files show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ..drawing.canvas import Picture
+from .method_group_maps import MethodGroupMaps
+from .performance import Performance
+from .planning import Plan
+from .subject_result import SubjectResult
+from .subjects import Outcome
+
+
+@dataclass(frozen=True)
+class GroupResults:
+    """The results of all explained subjects of a cohort together."""
+
+    plan: Plan
+    subjects: Sequence[SubjectResult]  # in the table's order
+    failures: Sequence[Outcome]
+    predictions: pd.DataFrame  # see performance.predictions_table
+    performance: Performance | None  # None if the table names no group
+    regions: pd.DataFrame  # see regions.long_table
+    region_means: pd.DataFrame  # see regions.group_means
+    region_selection: pd.DataFrame  # see regions.selection
+    top_regions: pd.DataFrame  # see regions.most_named
+    consistency: pd.DataFrame  # see regions.consistency
+    correlations: pd.DataFrame  # see correlations.covariate_correlations
+    methods: dict[str, dict[str, Any]]  # name -> title, signed, units; "summary" included
+    excluded: tuple[str, ...] = ()  # methods that the summary score of no subject includes
+    maps: dict[str, MethodGroupMaps] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
