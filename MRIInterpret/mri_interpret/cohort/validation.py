@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from ..images.reading import ITK_SUFFIXES, NIBABEL_SUFFIXES
+from ..images.reading import check_header
 from . import bids
 from .participants_table import Table
 from .subjects import UNKNOWN, Subject
@@ -82,7 +82,10 @@ def read_cohort(
             )
         seen.setdefault(subject.name, line)
         if scan is not None:
-            problems.extend(_check_header(scan, where))
+            try:
+                check_header(scan)
+            except UserError as error:
+                problems.append(f"{where}: {error}")
             subjects.append(subject)
     if problems:
         raise InvalidTable(table.path, problems)
@@ -141,35 +144,6 @@ def _beside(table: Table, text: str) -> Path:
     """A path of the table; relative ones belong to the table's folder, wherever the command is run."""
     path = Path(text).expanduser()
     return (path if path.is_absolute() else table.path.parent / path).resolve()
-
-
-def _check_header(path: Path, where: str) -> list[str]:
-    """What the header alone tells, without reading voxels."""
-    if path.is_dir():
-        return [] if any(path.iterdir()) else [f"{where}: the folder {path} is empty."]
-    name = path.name.lower()
-    if path.stat().st_size == 0:
-        return [f"{where}: {path} is empty (0 bytes)."]
-    try:
-        if name.endswith(NIBABEL_SUFFIXES):
-            import nibabel
-
-            shape: Sequence[int] = nibabel.load(path).shape  # type: ignore[attr-defined]
-        elif name.endswith(ITK_SUFFIXES):
-            import SimpleITK
-
-            reader = SimpleITK.ImageFileReader()
-            reader.SetFileName(str(path))
-            reader.ReadImageInformation()
-            shape = reader.GetSize()
-        else:
-            return [f"{where}: {path} is not in an image format that is read here (.nii, .nii.gz, .mgz, .nrrd)."]
-    except Exception as error:  # the libraries' errors have no common base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:120]
-        return [f"{where}: the header of {path} is not readable ({reason})."]
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    return [] if len(shape) == 3 else [f"{where}: {path} is {len(shape)}-dimensional; one 3D volume is needed."]
 
 
 def _notes(subjects: Sequence[Subject], classes: Sequence[str]) -> list[str]:

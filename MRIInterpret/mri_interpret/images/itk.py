@@ -1,7 +1,8 @@
-"""SimpleITK images in memory as volumes: LPS becomes RAS, and the array's axes are turned round."""
+"""Files through SimpleITK, and its images as volumes: LPS becomes RAS, and the array's axes are turned round."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +45,32 @@ def volume_from_itk(image: SimpleITK.Image, where: str, name: str = "", affine: 
         view = SimpleITK.GetArrayViewFromImage(image)
         array = np.ascontiguousarray(view.astype(np.float32).T.reshape(shape))
         return Volume(array, checked_affine(itk_affine(image) if affine is None else affine, where), name)
+
+
+def read_itk_file(path: Path, reader_name: str) -> SimpleITK.Image:
+    """A file through one of ITK's readers, for instance "NrrdImageIO"; its size is checked before voxels are read.
+
+    Raises
+    ------
+    UserError
+        If ITK cannot read it, or it is not a single scalar 3D volume.
+    """
+    import SimpleITK
+
+    where = str(path)
+    warned = SimpleITK.ProcessObject.GetGlobalWarningDisplay()
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        with one_sentence(where):
+            reader = SimpleITK.ImageFileReader()
+            reader.SetFileName(where)
+            reader.SetImageIO(reader_name)
+            reader.ReadImageInformation()
+            check_components(reader.GetNumberOfComponents(), where)
+            single_volume(reader.GetSize(), where)
+            return reader.Execute()
+    finally:
+        SimpleITK.ProcessObject.SetGlobalWarningDisplay(warned)
 
 
 def check_components(number: int, where: str) -> None:

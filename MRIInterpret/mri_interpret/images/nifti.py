@@ -33,6 +33,11 @@ def read_nifti(path: Path) -> Volume:
     return volume_from_nibabel(image, where, path.name)
 
 
+def check_nifti_header(path: Path) -> None:
+    """As :func:`read_nifti`, from the header alone."""
+    check_nibabel_header(load_header(path), str(path))
+
+
 def load_header(path: Path) -> Any:
     """The nibabel image of a file whose header was found sound, voxels unread."""
     import nibabel as nib
@@ -63,6 +68,22 @@ def volume_from_nibabel(image: Any, where: str, name: str = "") -> Volume:
     UserError
         If it is not a single scalar 3D volume, or carries no orientation.
     """
+    shape, affine, notes = check_nibabel_header(image, where, name)
+    with one_sentence(where, "breaks off or is damaged"):
+        data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+    return Volume(data, affine, name, notes)
+
+
+def check_nibabel_header(
+    image: Any, where: str, name: str = ""
+) -> tuple[tuple[int, int, int], Affine, tuple[str, ...]]:
+    """Shape, affine to RAS mm, and notes of a nibabel image, its voxels unread.
+
+    Raises
+    ------
+    UserError
+        If it is not a single scalar 3D volume, or carries no orientation.
+    """
     import nibabel as nib
 
     notes: tuple[str, ...] = ()
@@ -79,10 +100,7 @@ def volume_from_nibabel(image: Any, where: str, name: str = "") -> Volume:
             raise no_orientation(where, "the Analyze format has no place for one")
         if image.affine is None:
             raise no_orientation(where, "it has no affine")
-        affine = checked_affine(_millimetres(image.affine, scale), where)
-    with one_sentence(where, "breaks off or is damaged"):
-        data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
-    return Volume(data, affine, name, notes)
+        return shape, checked_affine(_millimetres(image.affine, scale), where), notes
 
 
 def _check_offset(image: Any, path: Path) -> None:

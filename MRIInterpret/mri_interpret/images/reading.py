@@ -1,19 +1,29 @@
-"""Read a scan from disk: NIfTI and MGH through nibabel; NRRD and DICOM folders through SimpleITK."""
+"""Read an image from disk: one reader for each format, chosen by the file's name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import UserError
 from .checking import check_scan
 from .itk import volume_from_itk
-from .mgh import read_mgh
-from .nifti import read_nifti
+from .metaimage import check_metaimage_header, read_metaimage
+from .mgh import check_mgh_header, read_mgh
+from .nifti import check_nifti_header, read_nifti
+from .nrrd import read_nrrd, read_nrrd_affine
+from .paths import existing_path
 from .refusals import short
 from .volume import Volume
 
-NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh", ".img", ".hdr")
-ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+# Suffixes, what reads the file, what checks its header alone. Another format is added here.
+_FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path], Volume], Callable[[Path], object]], ...] = (
+    ((".nii", ".nii.gz", ".img", ".hdr"), read_nifti, check_nifti_header),
+    ((".mgz", ".mgh"), read_mgh, check_mgh_header),
+    ((".nrrd", ".nhdr"), read_nrrd, read_nrrd_affine),
+    ((".mha", ".mhd"), read_metaimage, check_metaimage_header),
+)
+SUFFIXES = tuple(suffix for suffixes, _, _ in _FORMATS for suffix in suffixes)
 
 
 def read_scan(path: str | Path) -> Volume:
@@ -22,7 +32,7 @@ def read_scan(path: str | Path) -> Volume:
     Parameters
     ----------
     path
-        .nii, .nii.gz, .mgz, .nrrd, .nhdr, .mha, or a folder that holds one DICOM series.
+        A file whose name ends in one of :data:`SUFFIXES`, or a folder that holds one DICOM series.
 
     Returns
     -------
@@ -41,32 +51,39 @@ def read_scan(path: str | Path) -> Volume:
 
 def read_volume(path: str | Path) -> Volume:
     """As :func:`read_scan`, without the checks on the intensities: for masks and atlases too."""
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise UserError(f"{path} does not exist: check the path of the scan.")
+    path = existing_path(path)
     if path.is_dir():
         return _read_dicom_folder(path)
+    read, _ = _format_of(path)
+    return read(path)
+
+
+def check_header(path: str | Path) -> None:
+    """What the header alone tells: that it is a single scalar 3D volume with an orientation; voxels stay unread.
+
+    Raises
+    ------
+    UserError
+        As :func:`read_volume`. A DICOM folder is only looked into for being empty.
+    """
+    path = existing_path(path)
+    if not path.is_dir():
+        _, check = _format_of(path)
+        check(path)
+    elif not any(path.iterdir()):
+        raise UserError(f"The folder {path} is empty: give a scan file or the folder of one DICOM series.")
+
+
+def _format_of(path: Path) -> tuple[Callable[[Path], Volume], Callable[[Path], object]]:
+    """How a file of this name is read, and how its header alone is checked."""
     name = path.name.lower()
-    if path.stat().st_size == 0:
-        raise UserError(f"{path} is empty (0 bytes): copy or export the image again.")
-    if name.endswith(NIBABEL_SUFFIXES):
-        return read_mgh(path) if name.endswith((".mgz", ".mgh")) else read_nifti(path)
-    if name.endswith(ITK_SUFFIXES):
-        return _read_itk(path)
+    for suffixes, read, check in _FORMATS:
+        if name.endswith(suffixes):
+            return read, check
     raise UserError(
-        f"{path} is not in an image format that is read here: "
-        "give .nii, .nii.gz, .mgz, .nrrd, .nhdr or the folder of a DICOM series."
+        f"{path} is not in an image format that is read here: give {', '.join(SUFFIXES)}, "
+        "or the folder of a DICOM series."
     )
-
-
-def _read_itk(path: Path) -> Volume:
-    import SimpleITK
-
-    try:
-        image = SimpleITK.ReadImage(str(path))
-    except RuntimeError as error:
-        raise UserError(f"{path} is not a readable image ({short(error)}): export it again.") from error
-    return volume_from_itk(image, str(path), path.name)
 
 
 def _read_dicom_folder(path: Path) -> Volume:
