@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import nibabel as nib
@@ -157,3 +158,48 @@ def test_names_of_derivatives_follow_the_standard() -> None:
     name = bids.derivative("sub-01_ses-a", "relevance", space=bids.TEMPLATE_SPACE, desc="grad_cam_pp")
     assert name == "sub-01_ses-a_space-MNI152NLin2009aSym_desc-gradcampp_relevance.nii.gz"
     assert bids.derivative("sub-01", "stat", ".tsv") == "sub-01_stat.tsv"
+
+
+@pytest.mark.parametrize("header", [",participant_id,group,path", ",participant_id,,path"])
+def test_an_unnamed_column_plays_no_role(tmp_path: Path, header: str) -> None:
+    """pandas writes its index so: it must not become the session, the mask or a covariate."""
+    write_image(tmp_path / "scan.nii")
+    (tmp_path / "t.csv").write_text(f"{header}\n7,01,CN,scan.nii\n")
+    found = cohort(tmp_path / "t.csv")
+    (subject,) = found.subjects
+    assert (subject.name, subject.session, subject.mask) == ("sub-01", "", None)
+    assert subject.group == ("CN" if "group" in header else "")
+    assert found.covariates == ()
+    assert subject.covariates == {}
+
+
+def test_paths_with_awkward_names_are_found(tmp_path: Path) -> None:
+    names = [
+        "a & b <c> \"d\" 'e'.nii",
+        "100%#;(x)[y]{z}$.nii",
+        "-dash.nii",
+        "脑 мозг دماغ.nii",
+        "line\nend.nii",
+        "x" * 200 + ".nii",
+    ]
+    for name in names:
+        write_image(tmp_path / name)
+    with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["participant_id", "path"])
+        writer.writerows((f"s{number}", name) for number, name in enumerate(names))
+    assert [subject.scan.name for subject in cohort(tmp_path / "t.csv").subjects] == names
+
+
+def test_a_path_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "link.nii").symlink_to(tmp_path / "annex" / "key")
+    (tmp_path / "loop.nii").symlink_to(tmp_path / "loop.nii")
+    names = ["link.nii", "loop.nii", "y" * 300 + ".nii", "gone/scan.nii"]
+    (tmp_path / "t.csv").write_text("participant_id,path\n" + "".join(f"s{i},{name}\n" for i, name in enumerate(names)))
+    found = problems(tmp_path / "t.csv")
+    assert len(found) == 4
+    for sentence, words in zip(
+        found, ["is a link to", "cannot be opened", "cannot be opened", "does not exist"], strict=True
+    ):
+        assert words in sentence
+        assert "\n" not in sentence

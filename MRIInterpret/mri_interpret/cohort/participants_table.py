@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +34,12 @@ class Table:
 
     @property
     def covariates(self) -> tuple[str, ...]:
-        """Columns without a role."""
-        return tuple(column for column in self.columns if column not in self.roles.values())
+        """Named columns without a role."""
+        return tuple(column for column in self.columns if column and column not in self.roles.values())
 
     def value(self, row: dict[str, str], role: str) -> str:
         """The entry of a role, "" where it is missing."""
-        return row.get(self.roles.get(role, ""), "")
+        return row[self.roles[role]] if role in self.roles else ""
 
     def number(self, text: str) -> float | str:
         """``text`` as a number if it is one."""
@@ -71,12 +73,12 @@ def read_table(path: Path, columns: dict[str, str] | None = None) -> Table:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The table {path} cannot be read ({error}): save it as CSV or TSV in UTF-8.") from error
     delimiter = _delimiter(path, text)
-    lines = [(number, row) for number, row in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), start=1)]
-    lines = [(number, row) for number, row in lines if any(cell.strip() for cell in row)]
+    lines = [(number, row) for number, row in _numbered(text, delimiter) if any(cell.strip() for cell in row)]
     if not lines:
         raise UserError(f"The table {path} is empty: it needs a header and one row for each subject.")
     header = [cell.strip() for cell in lines[0][1]]
-    repeated = {name for name in header if header.count(name) > 1}
+    # A column without a name, as pandas writes its index, plays no role and is no covariate; there may be several.
+    repeated = {name for name in header if name and header.count(name) > 1}
     if repeated:
         raise UserError(f"The table {path} has the column '{min(repeated)}' twice: rename one of them.")
     if len(lines) == 1:
@@ -99,6 +101,15 @@ def read_table(path: Path, columns: dict[str, str] | None = None) -> Table:
     )
 
 
+def _numbered(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the line each begins on; a quoted entry may hold line ends."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    start = 1
+    for row in reader:
+        yield start, row
+        start = reader.line_num + 1
+
+
 def _delimiter(path: Path, text: str) -> str:
     first = text.split("\n", 1)[0]
     if path.suffix.lower() == ".tsv" or "\t" in first:
@@ -113,7 +124,7 @@ def _text(cell: str) -> str:
 
 def _roles(header: list[str], named: dict[str, str], path: Path) -> dict[str, str]:
     roles = {}
-    by_lower = {name.lower(): name for name in header}
+    by_lower = {name.lower(): name for name in header if name}
     for role, usual in _KNOWN.items():
         if role in named:
             if named[role] not in header:

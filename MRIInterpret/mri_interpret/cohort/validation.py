@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
+from ..images.paths import existing_path
 from ..images.reading import check_header
 from . import bids
 from .participants_table import Table
@@ -110,13 +111,9 @@ def _group(text: str, classes: Sequence[str], group_map: Mapping[str, str], wher
 def _scan(
     table: Table, row: Mapping[str, str], root: Path, identity: str, session: str, where: str, problems: list[str]
 ) -> Path | None:
-    text = row.get(table.roles.get("scan", ""), "")
+    text = table.value(row, "scan")
     if text:
-        path = _beside(table, text)
-        if path.exists():
-            return path
-        problems.append(f"{where}: {path} does not exist: paths are taken from the table's folder.")
-        return None
+        return _existing(table, text, where, problems)
     found = bids.find_t1w(root, identity, session)
     if len(found) == 1:
         return found[0].resolve()
@@ -130,20 +127,18 @@ def _scan(
 
 
 def _mask(table: Table, row: Mapping[str, str], where: str, problems: list[str]) -> Path | None:
-    text = row.get(table.roles.get("mask", ""), "")
-    if not text:
-        return None
-    path = _beside(table, text)
-    if path.exists():
-        return path
-    problems.append(f"{where}: the mask {path} does not exist.")
-    return None
+    text = table.value(row, "mask")
+    return _existing(table, text, where, problems) if text else None
 
 
-def _beside(table: Table, text: str) -> Path:
+def _existing(table: Table, text: str, where: str, problems: list[str]) -> Path | None:
     """A path of the table; relative ones belong to the table's folder, wherever the command is run."""
-    path = Path(text).expanduser()
-    return (path if path.is_absolute() else table.path.parent / path).resolve()
+    try:
+        path = Path(text).expanduser() if text.startswith("~/") else Path(text)
+        return existing_path(path if path.is_absolute() else table.path.parent.absolute() / path).resolve()
+    except UserError as error:
+        problems.append(f"{where}: {error}")
+        return None
 
 
 def _notes(subjects: Sequence[Subject], classes: Sequence[str]) -> list[str]:
