@@ -73,7 +73,7 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     assert len(found) == 9
     expected = [
         ("Line 3", "missing.nii.gz", "does not exist"),
-        ("Line 4", "broken.nii.gz", "not readable"),
+        ("Line 4", "broken.nii.gz", "not a readable image"),
         ("Line 5", "4-dimensional"),
         ("Line 6", "'SMC'", "CN, MCI, AD", "--groups"),
         ("Line 7", "sub-01 stands on line 2 already"),

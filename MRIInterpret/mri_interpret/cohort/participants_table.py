@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Table:
         """Named columns without a role."""
         return tuple(column for column in self.columns if column and column not in self.roles.values())
 
-    def value(self, row: dict[str, str], role: str) -> str:
+    def value(self, row: Mapping[str, str], role: str) -> str:
         """The entry of a role, "" where it is missing."""
         return row[self.roles[role]] if role in self.roles else ""
 

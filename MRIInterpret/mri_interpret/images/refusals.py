@@ -35,7 +35,8 @@ def one_sentence(where: str, what: str = "is not a readable image") -> Iterator[
     except MemoryError as error:
         raise UserError(f"{where} does not fit into memory: resample it to about 1 mm first.") from error
     except Exception as error:
-        raise UserError(f"{where} {what} ({short(error)}): copy or export it again.") from error
+        reason = short(error).replace(f"File {where}", "it").replace(where, "it")
+        raise UserError(f"{where} {what} ({reason}): copy or export it again.") from error
 
 
 def short(error: BaseException) -> str:
