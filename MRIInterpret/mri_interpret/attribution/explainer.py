@@ -247,13 +247,14 @@ class Explainer:
             raise UserError(f"The input has type {x.dtype}; give floating point intensities.")
         if not bool(torch.isfinite(x).all()):
             raise UserError("The input holds values that are not finite (NaN or infinity): mend the scan first.")
-        first = next((m for m in self.model.modules() if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Conv3d))), None)
-        if first is not None:
-            axes = len(first.kernel_size)
-            if x.dim() != axes + 2:
-                raise UserError(
-                    f"The input has shape {tuple(x.shape)}; the model needs {axes} spatial axes after (N, C)."
-                )
+        kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+        first = next((module for module in self.model.modules() if isinstance(module, kinds)), None)
+        axes = x.dim() - 2 if first is None else len(first.kernel_size)
+        if x.dim() != axes + 2:
+            hint = ": add an axis for the batch, x[None]" if x.dim() == axes + 1 else ""
+            raise UserError(
+                f"The input has shape {tuple(x.shape)}; the model needs {axes} spatial axes after (N, C){hint}."
+            )
 
     def _check_layers(self, wanted: dict[str, Method]) -> None:
         names = layer_names(self.model)

@@ -1,11 +1,16 @@
-"""What an explanation of one input gives back."""
+"""What an explanation of one input gives back: maps, and what the network said."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
+
 if TYPE_CHECKING:
+    import numpy as np
+    from nibabel import Nifti1Image
+    from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
 
@@ -40,6 +45,44 @@ class Attribution:
     peak_memory: int
     details: dict[str, Any] = field(default_factory=dict)
 
+    def numpy(self, sample: int = 0) -> NDArray[np.float32]:
+        """The map of one sample as an array, (I, J, K)."""
+        array: NDArray[np.float32] = self.map[sample].detach().cpu().numpy()
+        return array
+
+    def to_nibabel(self, affine: ArrayLike, sample: int = 0) -> Nifti1Image:
+        """The map of one sample as a NIfTI image.
+
+        Parameters
+        ----------
+        affine
+            4 x 4, takes voxel indices of the network's input to RAS mm.
+        sample
+            Which of the N inputs.
+
+        Raises
+        ------
+        UserError
+            If the map has no three spatial axes or the affine is none.
+        """
+        import numpy as np
+
+        from ..images.volume import Volume
+        from ..images.writing import nifti_image
+
+        array, matrix = self.numpy(sample), np.asarray(affine, dtype=float)
+        if array.ndim != 3:
+            raise UserError(f"A NIfTI image has three axes, but this map has shape {array.shape}.")
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or np.linalg.det(matrix[:3, :3]) == 0:
+            raise UserError("The affine must be an invertible 4 x 4 matrix that takes voxel indices to RAS mm.")
+        return nifti_image(Volume(array, matrix, self.title), labels=False, description=f"{self.title}, {self.units}")
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what the map is, its sum, and its middle slices."""
+        from .notebook_view import attribution_html
+
+        return attribution_html(self)
+
 
 class Attributions(dict[str, Attribution]):
     """Attributions by name, and what the one forward pass said.
@@ -47,7 +90,7 @@ class Attributions(dict[str, Attribution]):
     Attributes
     ----------
     logits
-        The model's outputs, float32 (N, classes), on the CPU.
+        The outputs that are explained, float32 (N, classes), on the CPU.
     weights
         The target as weights over the outputs, (N, classes).
     explained
@@ -62,3 +105,9 @@ class Attributions(dict[str, Attribution]):
         self.weights = weights
         self.explained = explained
         self.forward_seconds = forward_seconds
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what was explained, and every map."""
+        from .notebook_view import attributions_html
+
+        return attributions_html(self)

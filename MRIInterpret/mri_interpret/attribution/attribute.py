@@ -1,0 +1,98 @@
+"""The public function: attribution maps of any model for any input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from ..progress import ProgressCallback, silent
+from .registry import DEFAULT_METHODS
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import Tensor, device, nn
+    from torch.export import ExportedProgram
+
+    from .method import Method
+    from .result import Attributions
+    from .target import Target
+
+
+def attribute(
+    model: nn.Module | ExportedProgram,
+    x: Tensor | ArrayLike,
+    target: Target = "predicted",
+    methods: Sequence[str | Method] | str | Method = DEFAULT_METHODS,
+    *,
+    device: str | device | None = None,
+    brain_mask: Tensor | ArrayLike | None = None,
+    regions: Tensor | ArrayLike | None = None,
+    progress: ProgressCallback = silent,
+) -> Attributions:
+    """Explain what any classifier or regression network says about an input.
+
+    Parameters
+    ----------
+    model
+        Any ``torch.nn.Module`` that returns one row of outputs per sample, a TorchScript module, or a program from
+        ``torch.export``. It is never changed, and evaluated as if in evaluation mode.
+    x
+        The network's input: a tensor or array (N, C, I, J, K), floating point, finite; 1D and 2D networks take as many
+        spatial axes as they need. The batch axis is never guessed: for one input give ``x[None]``. It is not changed.
+    target
+        What is explained. A class's index; one index per sample (integers, (N,)); ``"predicted"``, each sample's
+        largest output; or a weight for every output (floating point, (classes,) or (N, classes)), such as
+        ``[-1.0, 0.0, 1.0]`` for the last class against the first.
+    methods
+        Names from :func:`mri_interpret.methods`, method objects such as ``LRP(composite="epsilon")``, or a single one.
+    device
+        ``"cpu"``, ``"cuda"``, ``"auto"`` (CUDA if there is one) or a torch device; None for where the model is. The
+        model is brought back afterwards. If a GPU's memory does not suffice, the CPU takes over, and a notice says so.
+    brain_mask
+        (I, J, K), true inside the brain: methods that fill or perturb voxels leave the outside alone.
+    regions
+        (I, J, K), integer labels of atlas regions, 0 outside; ``region_occlusion`` needs them.
+    progress
+        Called between passes; may raise :class:`~mri_interpret.Cancelled`, which leaves no trace in the model.
+
+    Returns
+    -------
+    Attributions
+        Maps by name in the order asked for, each float32 (N, I, J, K); with the outputs of the same forward pass.
+
+    Raises
+    ------
+    UserError
+        In one sentence, if the input, target, layers or labels do not fit the model, or the network has an operation
+        for which a method that was asked for has no rule. Both before time is spent on maps.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3))
+    >>> maps = attribute(model, torch.rand(1, 1, 8, 8, 8), target=2, methods=["lrp", "grad_cam"])
+    >>> maps["lrp"].map.shape
+    torch.Size([1, 8, 8, 8])
+    """
+    from .explainer import Explainer
+
+    return Explainer(model).explain(
+        as_tensor(x), target, methods, progress, device, as_tensor(brain_mask), as_tensor(regions)
+    )
+
+
+def as_tensor(value: Any) -> Any:
+    """A tensor of what can be one (arrays without a copy); None stays None."""
+    import numpy as np
+    import torch
+
+    if value is None or isinstance(value, torch.Tensor):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise UserError(f"An array of type {array.dtype} cannot be explained: give floating point numbers.")
+    # Torch takes neither reversed axes nor another machine's byte order, and warns of arrays that cannot be written.
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
