@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from mri_interpret.attribution import Explainer
 from mri_interpret.attribution.engine.geometry import covering, identity, interpolation_matrix, to_input_grid
+from mri_interpret.attribution.engine.pooled_convolution import SlabPolicy
 from mri_interpret.attribution.methods.cam import GradCam, GradCamPlusPlus, HiResCam
 from torch import Tensor, nn
 
@@ -176,12 +177,10 @@ def test_covering_geometry_is_what_interpolate_does() -> None:
 
 
 def test_last_layer_pooled_on_the_fly_is_still_found_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mri_interpret.attribution.engine import stage
-
     model = nn.Sequential(nn.Conv3d(1, 3, 3), nn.ReLU(), nn.MaxPool3d(2), nn.AdaptiveAvgPool3d(1), nn.Flatten())
     x = volume((9, 9, 9)).float()
     wanted = Explainer(model).explain(x, 0, "grad_cam")["grad_cam"]
-    monkeypatch.setattr(stage, "LARGE", 1)
+    monkeypatch.setattr(Explainer, "_slabs", SlabPolicy(minimum_voxels=1))
     found = Explainer(model).explain(x, 0, "grad_cam")["grad_cam"]
     assert found.details["layer"] == ["1"]
     assert torch.equal(found.map, wanted.map)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mri_interpret.attribution import Explainer
-from mri_interpret.attribution.engine import stage
+from mri_interpret.attribution.engine.pooled_convolution import PooledConvolution, SlabPolicy
 from mri_interpret.attribution.methods.gradient import IntegratedGradients, SmoothGrad
 from mri_interpret.attribution.methods.lrp import LRP
 from torch import Tensor, nn
@@ -184,12 +184,11 @@ def test_stages_in_slabs_equal_whole_ones(name: str, monkeypatch: pytest.MonkeyP
     methods = ["gradient", "guided_backprop", "lrp", LRP("epsilon"), LRP("epsilon-gamma-box", bias="redistribute")]
     wanted = Explainer(model).explain(x, 1, methods)
     assert not torch.allclose(wanted["gradient"].map, wanted["guided_backprop"].map)
-    monkeypatch.setattr(stage, "LARGE", 1)
-    whole = stage.PooledConvolution.forward
+    whole = PooledConvolution.forward
     stages: list[tuple[int, ...]] = []
-    monkeypatch.setattr(stage.PooledConvolution, "forward", lambda self, x: stages.append(x.shape) or whole(self, x))
+    monkeypatch.setattr(PooledConvolution, "forward", lambda self, x: stages.append(x.shape) or whole(self, x))
     for planes in (4, 16, 64):
-        monkeypatch.setattr(stage, "PLANES", planes)
+        monkeypatch.setattr(Explainer, "_slabs", SlabPolicy(1, planes))
         found = Explainer(model).explain(x, 1, methods)
         for method, reference in wanted.items():
             torch.testing.assert_close(found[method].map, reference.map, rtol=1e-5, atol=1e-8, msg=f"{planes} {method}")

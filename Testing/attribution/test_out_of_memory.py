@@ -7,7 +7,7 @@ import gc
 import pytest
 import torch
 from mri_interpret.attribution import DEFAULT_METHODS, Explainer
-from mri_interpret.attribution.engine import convolution_layer, kernels, stage
+from mri_interpret.attribution.engine import convolution_layer, kernels, pooled_convolution
 from torch import Tensor, nn
 
 from Testing.attribution.networks import plain, volume
@@ -21,19 +21,18 @@ def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkey
     honest = Explainer._explain
 
     def failing(self: Explainer, *args: object) -> object:
-        places.append((args[4], stage.LARGE))
+        places.append((args[4], args[7].minimum_voxels))
         if len(places) <= failures:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return honest(self, *args)
 
     monkeypatch.setattr(Explainer, "_explain", failing)
     steps: list[str] = []
-    large = stage.LARGE
     found = Explainer(model).explain(x, 0, DEFAULT_METHODS, progress=lambda step, _: steps.append(step))
     told = ["Out of GPU memory: in slabs", "Out of GPU memory: on the CPU"]
     assert [step for step in steps if step.startswith("Out of")] == told[:failures]
     assert [place for place, _ in places] == [None, None, "cpu"][: failures + 1]
-    assert places[1][1] < large == stage.LARGE
+    assert places[1][1] < places[0][1]
     for name in DEFAULT_METHODS:
         torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-8)
 
@@ -54,7 +53,7 @@ def test_memory_that_runs_out_inside_a_layer(suffices: str, where: str, monkeypa
             raise torch.OutOfMemoryError("CUDA out of memory")
         return honest(y, *rest)
 
-    for module in (convolution_layer, stage):
+    for module in (convolution_layer, pooled_convolution):
         monkeypatch.setattr(module, name, limited)
     before = state(model)
     found = Explainer(model).explain(x, 0, DEFAULT_METHODS, progress=lambda step, _: steps.append(step))

@@ -16,7 +16,7 @@ from .result import Attribution, Attributions
 if TYPE_CHECKING:
     from .attribute import attribute
     from .composites import Composite, composite_named, composites
-    from .engine.errors import UnsupportedOperation
+    from .engine.calls import UnsupportedOperation
     from .explainer import Explainer
     from .methods.baselines import Edges, Intensity, RandomisedModel, RandomMap
     from .methods.cam import GradCam, GradCamPlusPlus, HiResCam
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "attribute": "attribute",
     "Explainer": "explainer",
-    "UnsupportedOperation": "engine.errors",
+    "UnsupportedOperation": "engine.calls",
     **dict.fromkeys(("RandomMap", "Intensity", "Edges", "RandomisedModel"), "methods.baselines"),
     **dict.fromkeys(("GradCam", "HiResCam", "GradCamPlusPlus"), "methods.cam"),
     **dict.fromkeys(

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from .device import on_device, peak_memory
-from .engine import operations as operations  # fills the table of recorded operations
 from .engine.operation import Backward
+from .engine.pooled_convolution import SMALL_SLABS, SlabPolicy
 from .engine.programs import is_program, layer_names
 from .engine.recorder import Recorder
-from .engine.stage import slabs_everywhere
 from .evaluation_mode import evaluation_mode
 from .method import Method
 from .patched_logits import PatchedLogits
@@ -44,6 +43,8 @@ class Explainer:
     >>> maps["lrp"].map.shape
     torch.Size([1, 8, 8, 8])
     """
+
+    _slabs = SlabPolicy()
 
     def __init__(self, model: nn.Module | torch.export.ExportedProgram) -> None:
         if isinstance(model, torch.export.ExportedProgram):
@@ -101,24 +102,23 @@ class Explainer:
         self._check_input(x)
         self._check_layers(wanted)
 
-        def explained(where: str | torch.device | None) -> Attributions:
-            return self._explain(x, target, wanted, progress, where, brain_mask, regions)
+        def explained(where: str | torch.device | None, slabs: SlabPolicy) -> Attributions:
+            return self._explain(x, target, wanted, progress, where, brain_mask, regions, slabs)
 
         try:
-            return explained(device)
+            return explained(device, self._slabs)
         except torch.OutOfMemoryError:
             # Outside the handler, whose traceback would keep the failed pass in memory.
             pass
         torch.cuda.empty_cache()
         progress("Out of GPU memory: in slabs", 0.0)
         try:
-            with slabs_everywhere():
-                return explained(device)
+            return explained(device, SMALL_SLABS)
         except torch.OutOfMemoryError:
             pass
         torch.cuda.empty_cache()
         progress("Out of GPU memory: on the CPU", 0.0)
-        return explained("cpu")
+        return explained("cpu", self._slabs)
 
     def _explain(
         self,
@@ -129,6 +129,7 @@ class Explainer:
         device: str | torch.device | None,
         brain_mask: Tensor | None,
         regions: Tensor | None,
+        slabs: SlabPolicy,
     ) -> Attributions:
         with on_device(self.model, device) as place, evaluation_mode(self.model):
             prepared = self._input_on(x, place)
@@ -136,7 +137,7 @@ class Explainer:
             progress("Forward pass", 0.0)
             mask = None if brain_mask is None else torch.as_tensor(brain_mask).to(place).bool()
             labels = None if regions is None else torch.as_tensor(regions).to(place).long()
-            recorded = self.record(prepared, target, wanted, progress, mask, labels)
+            recorded = self.record(prepared, target, wanted, progress, mask, labels, slabs)
             progress("Forward pass", 1.0)
             results = Attributions(
                 recorded.logits.detach().float().cpu(),
@@ -177,6 +178,7 @@ class Explainer:
         progress: ProgressCallback = silent,
         mask: Tensor | None = None,
         regions: Tensor | None = None,
+        slabs: SlabPolicy | None = None,
     ) -> RecordedPass:
         """The recorded forward pass of ``x``, ready for the methods in ``wanted`` (by key).
 
@@ -187,24 +189,24 @@ class Explainer:
         UserError
             If the target does not fit the outputs, or these are not finite or do not depend on the input.
         """
+        slabs = slabs or self._slabs
         strict = any(method.needs_rules for method in wanted.values())
         layers = tuple(name for method in wanted.values() for name in method.layers)
         backward = Backward()
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
-            recorder = Recorder(self.model, backward, strict=strict, layers=layers)
+            recorder = Recorder(self.model, backward, strict=strict, layers=layers, slabs=slabs)
             logits = class_scores(recorder.run(self.model, leaf))
             if recorder.last_spatial_pooled:
                 # The last feature map was pooled on the fly, and class activation maps want it whole.
                 recorder = Recorder(self.model, backward, strict=strict, layers=layers)
-                recorder.pools_in_slabs = False
                 logits = class_scores(recorder.run(self.model, leaf))
         if not logits.requires_grad:
             raise UserError("The model's output does not depend on its input: nothing can be explained.")
         if not bool(torch.isfinite(logits).all()):
             raise UserError("The model's scores are not finite for this input: check its weights and the intensities.")
         weights = target_weights(target, logits.detach())
-        given = progress, mask, regions
+        given = progress, mask, regions, slabs
         return RecordedPass(
             model=self.model,
             x=leaf,
@@ -229,7 +231,7 @@ class Explainer:
         pieces = x.split(samples) if is_program(self.model) else (x,)
         found = []
         for piece in pieces:
-            recorder = Recorder(self.model, Backward(), strict=False)
+            recorder = Recorder(self.model, Backward(), strict=False, slabs=self._slabs)
             with torch.no_grad():
                 found.append(class_scores(recorder.run(self.model, piece.detach())).detach())
         return torch.cat(found)

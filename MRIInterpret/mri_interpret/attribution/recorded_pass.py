@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from .composites import Composite
 from .engine.geometry import Geometry, covering, to_input_grid
-from .engine.operation import Backward
+from .engine.operation import Backward, Mode
 from .engine.partial import filled_boxes
 from .engine.tag import tag_of
 
@@ -108,7 +108,7 @@ class RecordedPass:
         cached: tuple[Tensor, dict[str, Any]] = self._cache[method]
         return cached
 
-    def input_gradient(self, mode: str = "gradient") -> Tensor:
+    def input_gradient(self, mode: Mode = "gradient") -> Tensor:
         """Gradient of the value with respect to the input, or guided backpropagation; shape of x."""
         key = ("input", mode)
         if key not in self._cache:
@@ -171,12 +171,12 @@ class RecordedPass:
         """Interpolate (N, *feature grid) to the input's grid; every value stays where it lies in space."""
         return to_input_grid(features, layer.geometry, self.shape)
 
-    def _backpropagate(self, start: Tensor, source: Tensor, mode: str, composite: Composite | None = None) -> Tensor:
-        self.backward.mode, self.backward.composite = mode, composite
+    def _backpropagate(self, start: Tensor, source: Tensor, mode: Mode, composite: Composite | None = None) -> Tensor:
+        self.backward.mode, self.backward.policy = mode, composite
         try:
             (found,) = torch.autograd.grad(self.logits, source, start, retain_graph=True, allow_unused=True)
         finally:
-            self.backward.mode, self.backward.composite = "gradient", None
+            self.backward.mode, self.backward.policy = "gradient", None
         if found is None:
             return torch.zeros_like(source)
         return found.detach()

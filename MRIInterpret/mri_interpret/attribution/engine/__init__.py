@@ -5,3 +5,18 @@ that depends on the input by an :class:`operation.Operation`. Each operation kno
 and its *relevance* under the composite of LRP rules in force. Which of them runs is decided when a backward pass
 starts, so every map is one ``torch.autograd.grad`` over the same graph, and the model itself is never touched.
 """
+
+# Importing these fills the table of recorded operations (calls.HANDLERS).
+from . import activation, arithmetic, attention, convolution, linear, multihead, normalisation, pooling, shape
+
+__all__ = [
+    "activation",
+    "arithmetic",
+    "attention",
+    "convolution",
+    "linear",
+    "multihead",
+    "normalisation",
+    "pooling",
+    "shape",
+]

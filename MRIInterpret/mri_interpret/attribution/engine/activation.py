@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .calls import Call, handles
+from .calls import Call, Recording, handles
 from .operation import Function, Operation
-from .recorder import Recorder
 from .tag import tag_of
 
 
@@ -45,24 +44,28 @@ class Rectifier(Activation):
         return (torch.ops.aten.threshold_backward(grad, self.positive_part, 0).clamp_(min=0),)
 
 
-def _record(recorder: Recorder, call: Call, operation: Operation, gate: bool = False) -> Tensor:
-    x = call.get(0, "input")
+def record_pointwise(recorder: Recording, x: Tensor, operation: Operation, gate: bool = False) -> Tensor:
+    """Record an operation whose output lies where its input lies."""
     return recorder.record(operation, x, geometry=recorder.geometry(x), gate=gate)
 
 
+def _record(recorder: Recording, call: Call, operation: Operation, gate: bool = False) -> Tensor:
+    return record_pointwise(recorder, call.get(0, "input"), operation, gate)
+
+
 @handles("relu")
-def _relu(recorder: Recorder, call: Call) -> Tensor:
+def _relu(recorder: Recording, call: Call) -> Tensor:
     return _record(recorder, call, Rectifier())
 
 
 @handles("relu6", "hardtanh")
-def _clipped(recorder: Recorder, call: Call) -> Tensor:
+def _clipped(recorder: Recording, call: Call) -> Tensor:
     low, high = (0.0, 6.0) if call.name == "relu6" else (call.get(1, "min_val", -1.0), call.get(2, "max_val", 1.0))
     return _record(recorder, call, Activation(lambda x: F.hardtanh(x, low, high), rectifies=low == 0))
 
 
 @handles("clamp", "clip", "clamp_min", "clamp_max")
-def _clamp(recorder: Recorder, call: Call) -> Tensor:
+def _clamp(recorder: Recording, call: Call) -> Tensor:
     if call.name in ("clamp", "clip"):
         low, high = call.get(1, "min"), call.get(2, "max")
     else:
@@ -75,7 +78,7 @@ def _clamp(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("maximum", "max")
-def _maximum(recorder: Recorder, call: Call) -> Any:
+def _maximum(recorder: Recording, call: Call) -> Any:
     x, other = call.get(0, "input"), call.get(1, "other")
     if isinstance(other, Tensor) and tag_of(other) is None and other.numel() == 1 and not bool(other.any()):
         return _record(recorder, call, Rectifier())
@@ -86,27 +89,25 @@ def _maximum(recorder: Recorder, call: Call) -> Any:
 @handles(
     "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus", "tanh", "logsigmoid", "rrelu"
 )
-def _smooth(recorder: Recorder, call: Call) -> Tensor:
-    function = getattr(F, call.name)
-    rest, kwargs = call.args[1:], {key: value for key, value in call.kwargs.items() if key != "input"}
-    if call.name == "rrelu" and (kwargs.get("training") or (len(rest) > 2 and rest[2])):
+def _smooth(recorder: Recording, call: Call) -> Tensor:
+    if call.name == "rrelu" and call.get(3, "training", False):
         raise recorder.unsupported(call, "it draws random slopes in training mode")
-    return _record(recorder, call, Activation(lambda x: function(x, *rest, **kwargs)))
+    return _record(recorder, call, Activation(call.of_input(getattr(F, call.name))))
 
 
 @handles("prelu")
-def _prelu(recorder: Recorder, call: Call) -> Tensor:
+def _prelu(recorder: Recording, call: Call) -> Tensor:
     slopes = call.get(1, "weight")
     return _record(recorder, call, Activation(lambda x: F.prelu(x, slopes.to(x.dtype))))
 
 
 @handles("sigmoid", "hardsigmoid")
-def _sigmoid(recorder: Recorder, call: Call) -> Tensor:
+def _sigmoid(recorder: Recording, call: Call) -> Tensor:
     function = torch.sigmoid if call.name == "sigmoid" else F.hardsigmoid
     return _record(recorder, call, Activation(function), gate=True)
 
 
 @handles("log_softmax")
-def _log_softmax(recorder: Recorder, call: Call) -> Tensor:
+def _log_softmax(recorder: Recording, call: Call) -> Tensor:
     dim = int(call.get(1, "dim"))
     return _record(recorder, call, Function(lambda x: F.log_softmax(x, dim)))

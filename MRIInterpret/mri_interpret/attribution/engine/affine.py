@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .operation import Operation, gradient_through
-
-if TYPE_CHECKING:
-    from ..composites import Composite
+from .operation import Operation, RelevancePolicy, gradient_through
 
 
 class Affine(Operation):
@@ -30,8 +27,8 @@ class Affine(Operation):
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return ((grad * self.scale).sum_to_size(self.input.shape),)
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
-        if composite.bias != "redistribute" and self.shift is not None and not composite.passes(self):
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
+        if policy.bias != "redistribute" and self.shift is not None and not policy.passes(self):
             relevance = relevance * self.share()
         return (relevance.sum_to_size(self.input.shape),)
 

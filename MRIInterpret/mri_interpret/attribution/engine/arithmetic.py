@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from ..stabilise import divide
+from .activation import record_pointwise
 from .affine import Affine
-from .calls import Call, handles
-from .operation import Function, Operation
-from .recorder import Recorder
-from .tag import tag_of
-
-if TYPE_CHECKING:
-    from ..composites import Composite
+from .calls import Call, Recording, handles
+from .operation import Function, Operation, RelevancePolicy
+from .tag import place, tag_of
 
 
 class Sum(Operation):
@@ -34,12 +29,12 @@ class Sum(Operation):
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return grad.sum_to_size(self.left.shape), (self.sign * grad).sum_to_size(self.right.shape)
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         left, right = self.left, self.right if self.sign == 1 else self.sign * self.right
         z = left + right
-        shares = divide(relevance, z, composite.epsilon)
+        shares = divide(relevance, z, policy.epsilon)
         parts = [left * shares, right * shares]
-        if composite.bias == "redistribute":
+        if policy.bias == "redistribute":
             lost, total = relevance - shares * z, left.abs() + right.abs()
             scaled = divide(lost, total, 0.0)
             half = torch.where(total == 0, lost / 2, 0)
@@ -67,7 +62,7 @@ class Product(Operation):
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return (grad * self.right).sum_to_size(self.left.shape), (grad * self.left).sum_to_size(self.right.shape)
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor | None, ...]:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor | None, ...]:
         left = None if self.left_share == 0 else (self.left_share * relevance).sum_to_size(self.left.shape)
         rest = 1 - self.left_share
         right = None if rest == 0 else (rest * relevance).sum_to_size(self.right.shape)
@@ -84,13 +79,13 @@ def _is_tracked(value: object) -> bool:
     return isinstance(value, Tensor) and tag_of(value) is not None
 
 
-def _scaled(recorder: Recorder, x: Tensor, scale: object, shift: object = None) -> Tensor:
+def _scaled(recorder: Recording, x: Tensor, scale: object, shift: object = None) -> Tensor:
     one = torch.ones((), dtype=x.dtype, device=x.device)
     factor = one if scale is None else _constant(scale, x)
     operation = Affine(factor, None if shift is None else _constant(shift, x))
     output = recorder.record(operation, x)
     if output.shape == x.shape:
-        recorder.place(output, recorder.geometry(x))
+        place(output, recorder.geometry(x))
         tag, before = tag_of(output), tag_of(x)
         assert tag is not None
         assert before is not None
@@ -99,7 +94,7 @@ def _scaled(recorder: Recorder, x: Tensor, scale: object, shift: object = None) 
 
 
 @handles("add", "sub", "__radd__", "__rsub__", "rsub", "subtract")
-def _add(recorder: Recorder, call: Call) -> Tensor:
+def _add(recorder: Recording, call: Call) -> Tensor:
     left, right = call.get(0, "input"), call.get(1, "other")
     if call.name in ("__rsub__", "rsub"):
         left, right = right, left
@@ -116,7 +111,7 @@ def _add(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("mul", "multiply", "__rmul__")
-def _multiply(recorder: Recorder, call: Call) -> Tensor:
+def _multiply(recorder: Recording, call: Call) -> Tensor:
     left, right = call.get(0, "input"), call.get(1, "other")
     if _is_tracked(left) and _is_tracked(right):
         return recorder.record(Product(_share(left, right)), left, right, geometry=recorder.geometry(left, right))
@@ -133,7 +128,7 @@ def _share(left: Tensor, right: Tensor) -> float:
 
 
 @handles("div", "divide", "true_divide", "__truediv__", "__rtruediv__", "__rdiv__")
-def _divide(recorder: Recorder, call: Call) -> Tensor:
+def _divide(recorder: Recording, call: Call) -> Tensor:
     left, right = call.get(0, "input"), call.get(1, "other")
     if call.name.startswith("__r"):
         left, right = right, left
@@ -141,7 +136,7 @@ def _divide(recorder: Recorder, call: Call) -> Tensor:
         raise recorder.unsupported(call, "it rounds")
     if not _is_tracked(right):
         return _scaled(recorder, left, 1 / _constant(right, left))
-    inverse = recorder.record(Function(torch.reciprocal), right, geometry=recorder.geometry(right), gate=True)
+    inverse = record_pointwise(recorder, right, Function(torch.reciprocal), gate=True)
     if not _is_tracked(left):
         return _scaled(recorder, inverse, left)
     # A quotient is a normalisation of its numerator: the denominator counts as a gate.
@@ -149,16 +144,16 @@ def _divide(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("neg", "negative", "__neg__")
-def _negate(recorder: Recorder, call: Call) -> Tensor:
+def _negate(recorder: Recording, call: Call) -> Tensor:
     return _scaled(recorder, call.args[0], -1)
 
 
 @handles("pow", "__pow__", "square", "sqrt", "rsqrt", "exp", "abs", "log", "reciprocal")
-def _power(recorder: Recorder, call: Call) -> Tensor:
+def _power(recorder: Recording, call: Call) -> Tensor:
     x = call.get(0, "input")
     if call.name in ("pow", "__pow__"):
         exponent = call.get(1, "exponent")
         if _is_tracked(exponent):
             raise recorder.unsupported(call, "its exponent depends on the input")
-        return recorder.record(Function(lambda value: value**exponent), x, geometry=recorder.geometry(x))
-    return recorder.record(Function(getattr(torch, call.name)), x, geometry=recorder.geometry(x))
+        return record_pointwise(recorder, x, Function(lambda value: value**exponent))
+    return record_pointwise(recorder, x, Function(getattr(torch, call.name)))

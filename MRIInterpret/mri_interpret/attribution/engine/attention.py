@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..stabilise import divide
-from .calls import Call, handles
-from .operation import Operation
-from .recorder import Recorder
+from .calls import Call, Recording, handles
+from .operation import Operation, RelevancePolicy
 from .tag import tag_of
 from .weighted import Contraction
-
-if TYPE_CHECKING:
-    from ..composites import Composite
 
 
 class MatrixProduct(Operation):
@@ -44,9 +39,9 @@ class MatrixProduct(Operation):
         self.left, self.right = left.detach(), right.detach()
         return backs
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         output = self.function(self.left, self.right)
-        left, right = self.gradient(divide(relevance, 2 * output, composite.epsilon))
+        left, right = self.gradient(divide(relevance, 2 * output, policy.epsilon))
         return left * self.left, right * self.right
 
 
@@ -68,14 +63,14 @@ class Softmax(Operation):
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return (self.output * (grad - (grad * self.output).sum(self.dim, keepdim=True)),)
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         share = relevance - self.output * relevance.sum(self.dim, keepdim=True)
         # A masked score is minus infinity: its probability is zero, and so is its relevance.
         return (torch.where(torch.isfinite(self.input), self.input, 0) * share,)
 
 
 def record_matrix_product(
-    recorder: Recorder, function: Callable[[Tensor, Tensor], Tensor], left: Tensor, right: Tensor
+    recorder: Recording, function: Callable[[Tensor, Tensor], Tensor], left: Tensor, right: Tensor
 ) -> Tensor:
     """Record ``function(left, right)``: a dense layer if one of them is constant, an attention product if none is."""
     if tag_of(right) is None:
@@ -86,13 +81,13 @@ def record_matrix_product(
 
 
 @handles("softmax")
-def _softmax(recorder: Recorder, call: Call) -> Tensor:
+def _softmax(recorder: Recording, call: Call) -> Tensor:
     x, dim = call.get(0, "input"), call.get(1, "dim")
     return recorder.record(Softmax(int(dim)), x, geometry=recorder.geometry(x), gate=True)
 
 
 @handles("scaled_dot_product_attention")
-def _scaled_dot_product_attention(recorder: Recorder, call: Call) -> Tensor:
+def _scaled_dot_product_attention(recorder: Recording, call: Call) -> Tensor:
     query, key, value = call.get(0, "query"), call.get(1, "key"), call.get(2, "value")
     mask, dropout = call.get(3, "attn_mask"), call.get(4, "dropout_p", 0.0)
     causal, scale = call.get(5, "is_causal", False), call.get(6, "scale")

@@ -1,15 +1,18 @@
-"""Calls of torch functions, and the tables of functions that record them."""
+"""Calls of torch functions, the tables of functions that record them, and the error that refuses one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from torch import Tensor
+
+from ...errors import UserError
 from .aten import aten_name
-
-if TYPE_CHECKING:
-    from .recorder import Recorder
+from .geometry import Geometry
+from .operation import Operation
+from .pooled_convolution import SlabPolicy
 
 #: In-place operations whose out-of-place twin has another name.
 _TWINS = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__idiv__": "div"}
@@ -30,8 +33,69 @@ class Call:
             return self.args[position]
         return self.kwargs.get(name, default)
 
+    def of_input(self, function: Callable[..., Any]) -> Callable[[Tensor], Any]:
+        """``function`` of the first argument alone, with the others as in this call."""
+        rest, kwargs = self.args[1:], {key: value for key, value in self.kwargs.items() if key != "input"}
+        return lambda x: function(x, *rest, **kwargs)
 
-Handler = Callable[["Recorder", Call], Any]
+
+class UnsupportedOperation(UserError):
+    """The network uses an operation that cannot be followed, or for which no relevance rule is known.
+
+    Parameters
+    ----------
+    operation
+        The operation's name as torch calls it, such as ``"fft_rfft"``.
+    module
+        Dotted name of the module that was running; empty for the model's own ``forward``.
+    reason
+        One clause that says why, or what would help.
+    """
+
+    def __init__(self, operation: str, module: str, reason: str) -> None:
+        self.operation = operation
+        self.module = module
+        where = f"module '{module}'" if module else "the model's own forward()"
+        super().__init__(f"Operation '{operation}' in {where} cannot be explained: {reason}.")
+
+
+class Recording(Protocol):
+    """What a handler may ask of the recorder; :class:`recorder.Recorder` documents the methods."""
+
+    slabs: SlabPolicy | None
+
+    @property
+    def module(self) -> str:
+        """Dotted name of the module that is running."""
+
+    def record(
+        self,
+        operation: Operation,
+        *inputs: Tensor,
+        geometry: Geometry | None = None,
+        gate: bool = False,
+        module: str | None = None,
+        label: str | None = None,
+    ) -> Tensor:
+        """Run ``operation`` on ``inputs`` and put it into the graph."""
+
+    def plain(self, call: Call, geometry: Geometry | None = None) -> Any:
+        """Run a function whose gradient is also its relevance rule."""
+
+    def geometry(self, *tensors: Tensor) -> Geometry | None:
+        """The geometry of the largest of ``tensors`` that has one."""
+
+    def note_feature(self, output: Tensor, layer: str) -> None:
+        """Remember ``output`` as the last feature map so far."""
+
+    def unsupported(self, call: Call, reason: str) -> UnsupportedOperation:
+        """The error that refuses ``call``."""
+
+    def peek(self, value: Any) -> Any:
+        """What stands for ``value`` now, without computing it."""
+
+
+Handler = Callable[[Recording, Call], Any]
 HANDLERS: dict[str, Handler] = {}
 
 

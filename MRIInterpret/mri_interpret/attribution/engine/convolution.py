@@ -7,25 +7,19 @@ that comes first joins it: it costs nothing then, and no memory for what lies be
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...errors import UserError
 from .affine import batch_norm_constants
-from .calls import Call, handles, joins
-from .convolution_layer import Convolution
-from .geometry import Geometry, through_transposed_window, through_window
+from .calls import Call, Recording, handles, joins
+from .convolution_layer import Convolution, RectifiedConvolution
+from .geometry import Geometry, per_axis, through_transposed_window, through_window
 from .kernels import Window
-from .recorder import Recorder
-from .stage import Pool, PooledConvolution, RectifiedConvolution, poolable
+from .pooled_convolution import Pool, PooledConvolution, poolable
+from .pooling import PoolingWindow
 from .tag import Tag, attach, tag_of
-
-
-def _tuple(value: Any, axes: int) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, (tuple, list, torch.Size)) else (value,)
-    return tuple(int(v) for v in (values * axes if len(values) == 1 else values))
 
 
 def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -35,7 +29,7 @@ def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[tup
 
 
 @handles("conv1d", "conv2d", "conv3d")
-def _convolution(recorder: Recorder, call: Call) -> Tensor:
+def _convolution(recorder: Recording, call: Call) -> Tensor:
     x, weight, bias = call.get(0, "input"), call.get(1, "weight"), call.get(2, "bias")
     if tag_of(weight) is not None:
         raise recorder.unsupported(call, "its weights depend on the input")
@@ -44,8 +38,8 @@ def _convolution(recorder: Recorder, call: Call) -> Tensor:
     needed = weight.shape[1] * int(call.get(6, "groups", 1))
     if x.shape[1] != needed:
         many = "channel" if needed == 1 else "channels"
-        raise UserError(f"Layer '{recorder.where.name}' needs {needed} {many}, but gets {x.shape[1]}.")
-    stride, dilation = _tuple(call.get(3, "stride", 1), axes), _tuple(call.get(5, "dilation", 1), axes)
+        raise UserError(f"Layer '{recorder.module}' needs {needed} {many}, but gets {x.shape[1]}.")
+    stride, dilation = per_axis(call.get(3, "stride", 1), axes), per_axis(call.get(5, "dilation", 1), axes)
     padding = call.get(4, "padding", 0)
     geometry = recorder.geometry(x)
     if isinstance(padding, str):
@@ -58,7 +52,7 @@ def _convolution(recorder: Recorder, call: Call) -> Tensor:
             padded = Call("pad", torch.nn.functional.pad, (x, flat))
             x = recorder.plain(padded, geometry)
     else:
-        before = _tuple(padding, axes)
+        before = per_axis(padding, axes)
     if x.dim() == axes + 1:
         raise recorder.unsupported(call, "it gets a volume without a batch axis")
     window = Window(stride, before, dilation, int(call.get(6, "groups", 1)))
@@ -68,16 +62,19 @@ def _convolution(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def _transposed(recorder: Recorder, call: Call) -> Tensor:
+def _transposed(recorder: Recording, call: Call) -> Tensor:
     x, weight, bias = call.get(0, "input"), call.get(1, "weight"), call.get(2, "bias")
     axes = weight.dim() - 2
-    stride, padding = _tuple(call.get(3, "stride", 1), axes), _tuple(call.get(4, "padding", 0), axes)
-    output_padding, dilation = _tuple(call.get(5, "output_padding", 0), axes), _tuple(call.get(7, "dilation", 1), axes)
+    stride, padding = per_axis(call.get(3, "stride", 1), axes), per_axis(call.get(4, "padding", 0), axes)
+    output_padding, dilation = (
+        per_axis(call.get(5, "output_padding", 0), axes),
+        per_axis(call.get(7, "dilation", 1), axes),
+    )
     window = Window(stride, padding, dilation, int(call.get(6, "groups", 1)), True, output_padding)
     geometry = recorder.geometry(x)
     if geometry is not None:
         geometry = through_transposed_window(geometry, tuple(weight.shape[2:]), stride, padding, dilation)
-    layer, module = Convolution(weight.to(x.dtype), _cast(bias, x), window), recorder.where.name
+    layer, module = Convolution(weight.to(x.dtype), _cast(bias, x), window), recorder.module
     return _compute(recorder, Plan(layer, x, geometry, module, module))
 
 
@@ -105,18 +102,18 @@ class Plan:
         return (self.x.shape[0], self.layer.weight.shape[0], *spatial)
 
 
-def _plan(recorder: Recorder, layer: Convolution, x: Tensor, geometry: Geometry | None) -> Tensor:
-    return _deferred(recorder, Plan(layer, x, geometry, recorder.where.name, recorder.where.name))
+def _plan(recorder: Recording, layer: Convolution, x: Tensor, geometry: Geometry | None) -> Tensor:
+    return _deferred(recorder, Plan(layer, x, geometry, recorder.module, recorder.module))
 
 
-def _deferred(recorder: Recorder, plan: Plan) -> Tensor:
+def _deferred(recorder: Recording, plan: Plan) -> Tensor:
     """A tensor of the right shape without memory (one NaN, repeated), computed when something else needs it."""
     value = plan.x.detach().new_full((1,), float("nan")).expand(plan.shape())
     tag = Tag(geometry=plan.geometry, first=False, pending=lambda: _compute(recorder, plan), plan=plan)
     return attach(value, tag)
 
 
-def _compute(recorder: Recorder, plan: Plan) -> Tensor:
+def _compute(recorder: Recording, plan: Plan) -> Tensor:
     layer = plan.layer
     if plan.rectified:
         layer = RectifiedConvolution(layer.weight, layer.bias, layer.window)
@@ -128,13 +125,13 @@ def _compute(recorder: Recorder, plan: Plan) -> Tensor:
     return output
 
 
-def _planned(recorder: Recorder, value: object) -> Plan | None:
+def _planned(recorder: Recording, value: object) -> Plan | None:
     tag = tag_of(recorder.peek(value)) if isinstance(value, Tensor) else None
     return tag.plan if tag is not None and tag.pending is not None else None
 
 
 @joins("batch_norm")
-def _join_batch_norm(recorder: Recorder, call: Call) -> Tensor | None:
+def _join_batch_norm(recorder: Recording, call: Call) -> Tensor | None:
     plan = _planned(recorder, call.get(0, "input"))
     mean, variance = call.get(1, "running_mean"), call.get(2, "running_var")
     if plan is None or plan.rectified or mean is None or call.get(5, "training", False):
@@ -142,29 +139,31 @@ def _join_batch_norm(recorder: Recorder, call: Call) -> Tensor | None:
     weight, bias = (None if value is None else value.detach() for value in (call.get(3, "weight"), call.get(4, "bias")))
     scale, shift = batch_norm_constants(mean, variance, weight, bias, call.get(7, "eps", 1e-5), plan.x.dtype)
     layer = plan.layer.scaled(scale, shift)
-    return _deferred(recorder, replace(plan, layer=layer, label=recorder.where.name))
+    return _deferred(recorder, replace(plan, layer=layer, label=recorder.module))
 
 
 @joins("relu")
-def _join_relu(recorder: Recorder, call: Call) -> Tensor | None:
+def _join_relu(recorder: Recording, call: Call) -> Tensor | None:
     plan = _planned(recorder, call.get(0, "input"))
     if plan is None or plan.rectified:
         return None
-    return _deferred(recorder, replace(plan, label=recorder.where.name, rectified=True))
+    return _deferred(recorder, replace(plan, label=recorder.module, rectified=True))
 
 
 @joins("max_pool3d")
-def _join_max_pool(recorder: Recorder, call: Call) -> Tensor | None:
+def _join_max_pool(recorder: Recording, call: Call) -> Tensor | None:
     plan = _planned(recorder, call.get(0, "input"))
-    if plan is None or not recorder.pools_in_slabs or len(plan.shape()) != 5:
+    slabs = recorder.slabs
+    if plan is None or slabs is None or len(plan.shape()) != 5:
         return None
-    if call.get(5, "ceil_mode", False) or call.get(6, "return_indices", False):
+    window = PoolingWindow.of(call, 3)
+    if window.ceil or set(window.dilation) != {1} or call.get(6, "return_indices", False):
         return None
-    kernel, stride = _tuple(call.get(1, "kernel_size"), 3), call.get(2, "stride")
-    stride = kernel if stride is None or stride in ((), []) else _tuple(stride, 3)
-    pool = Pool(kernel, stride, _tuple(call.get(3, "padding", 0), 3))
-    if set(_tuple(call.get(4, "dilation", 1), 3)) != {1} or not poolable(plan.layer.window, pool, plan.shape()[2:]):
+    convolution, pool = plan.layer, Pool(window.kernel, window.stride, window.padding)
+    if not poolable(convolution.window, pool, plan.shape()[2:], slabs):
         return None
-    layer = PooledConvolution(plan.layer.weight, plan.layer.bias, plan.layer.window, pool, plan.rectified)
-    geometry = plan.geometry and through_window(plan.geometry, kernel, stride, pool.padding, (1, 1, 1))
+    layer = PooledConvolution(
+        convolution.weight, convolution.bias, convolution.window, pool, plan.rectified, slabs.planes
+    )
+    geometry = plan.geometry and through_window(plan.geometry, pool.kernel, pool.stride, pool.padding, (1, 1, 1))
     return recorder.record(layer, plan.x, geometry=geometry, module=plan.module, label=plan.label)

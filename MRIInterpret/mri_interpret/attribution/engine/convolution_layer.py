@@ -1,7 +1,8 @@
-"""A convolution as a layer that LRP rules work on."""
+"""A convolution, alone or with the ReLU that follows it, as a layer that LRP rules work on."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from .kernels import Window, convolve, convolve_back
@@ -38,3 +39,18 @@ class Convolution(WeightedLayer):
             weight = self.weight * scale.reshape(-1, 1, *([1] * axes))
         bias = shift if self.bias is None else self.bias * scale + shift
         return Convolution(weight, bias, self.window)
+
+
+class RectifiedConvolution(Convolution):
+    """Convolution and ReLU. Relevance passes the ReLU; the gradient is stopped where the output is zero."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        output = super().forward(*inputs).relu_()
+        self.rectified = output.detach()
+        return output
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return super().gradient(torch.ops.aten.threshold_backward(grad, self.rectified, 0))
+
+    def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return super().gradient(torch.ops.aten.threshold_backward(grad, self.rectified, 0).clamp_(min=0))

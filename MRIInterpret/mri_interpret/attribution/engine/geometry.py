@@ -9,12 +9,19 @@ convolution with odd kernels).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 Axis = tuple[float, float]
 Geometry = tuple[Axis, ...]
+
+
+def per_axis(value: Any, axes: int) -> tuple[int, ...]:
+    """``value`` for each of ``axes`` spatial axes; one number counts for all."""
+    values = tuple(value) if isinstance(value, (tuple, list, torch.Size)) else (value,)
+    return tuple(int(v) for v in (values * axes if len(values) == 1 else values))
 
 
 def identity(axes: int) -> Geometry:

@@ -6,14 +6,13 @@ import torch
 from torch import Tensor
 
 from .attention import record_matrix_product
-from .calls import Call, handles
-from .recorder import Recorder
+from .calls import Call, Recording, handles
 from .tag import tag_of
 from .weighted import Contraction, Linear
 
 
 @handles("linear")
-def _linear(recorder: Recorder, call: Call) -> Tensor:
+def _linear(recorder: Recording, call: Call) -> Tensor:
     x, weight, bias = call.get(0, "input"), call.get(1, "weight"), call.get(2, "bias")
     if tag_of(weight) is not None:
         raise recorder.unsupported(call, "its weights depend on the input")
@@ -26,7 +25,7 @@ def _linear(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("matmul", "__matmul__", "bmm", "mm", "mv", "__rmatmul__")
-def _matmul(recorder: Recorder, call: Call) -> Tensor:
+def _matmul(recorder: Recording, call: Call) -> Tensor:
     left, right = call.get(0, "input"), call.args[1] if len(call.args) > 1 else _second(call)
     if call.name == "__rmatmul__":
         left, right = right, left
@@ -34,7 +33,7 @@ def _matmul(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("addmm", "baddbmm")
-def _addmm(recorder: Recorder, call: Call) -> Tensor:
+def _addmm(recorder: Recording, call: Call) -> Tensor:
     bias, left, right = call.args[:3]
     if call.kwargs or tag_of(bias) is not None or tag_of(right) is not None:
         raise recorder.unsupported(call, "only a constant matrix and bias with unit factors are covered")
@@ -42,7 +41,7 @@ def _addmm(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("einsum")
-def _einsum(recorder: Recorder, call: Call) -> Tensor:
+def _einsum(recorder: Recording, call: Call) -> Tensor:
     equation, *operands = call.args
     if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
         operands = list(operands[0])

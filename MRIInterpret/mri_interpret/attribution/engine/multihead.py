@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from .attention import Softmax, record_matrix_product
-from .calls import Call, handles
-from .recorder import Recorder
+from .calls import Call, Recording, handles
 from .tag import tag_of
 from .weighted import Linear
 
@@ -23,7 +22,7 @@ _NAMES = (
 
 
 @handles("multi_head_attention_forward")
-def _multi_head_attention(recorder: Recorder, call: Call) -> tuple[Tensor, Tensor | None]:
+def _multi_head_attention(recorder: Recording, call: Call) -> tuple[Tensor, Tensor | None]:
     given: dict[str, Any] = dict(zip(_NAMES, call.args, strict=False)) | call.kwargs
     query, key, value = given["query"], given["key"], given["value"]
     for name in ("bias_k", "bias_v", "static_k", "static_v"):
@@ -60,13 +59,13 @@ def _multi_head_attention(recorder: Recorder, call: Call) -> tuple[Tensor, Tenso
     return output, shown.mean(1) if given.get("average_attn_weights", True) else shown
 
 
-def _dense(recorder: Recorder, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _dense(recorder: Recording, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if tag_of(x) is None:
         return torch.nn.functional.linear(x, weight, bias)
     return recorder.record(Linear(weight.to(x.dtype), None if bias is None else bias.to(x.dtype)), x)
 
 
-def _heads(recorder: Recorder, x: Tensor, heads: int) -> Tensor:
+def _heads(recorder: Recording, x: Tensor, heads: int) -> Tensor:
     """(length, N, heads * width) to (N, heads, length, width)."""
     length, samples, width = x.shape
     x = recorder.plain(Call("reshape", torch.reshape, (x, (length, samples, heads, width // heads))))

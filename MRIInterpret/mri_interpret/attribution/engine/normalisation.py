@@ -10,26 +10,22 @@ of this input held fixed: the share keeps relevance bounded by the contribution,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .affine import Affine, FixedStatistics, batch_norm_constants
-from .calls import Call, handles
+from .calls import Call, Recording, handles
 from .convolution_layer import Convolution
-from .operation import Operation
-from .recorder import Recorder
+from .operation import Operation, RelevancePolicy
 from .tag import tag_of
 from .weighted import Linear, WeightedLayer, per_channel
 
-if TYPE_CHECKING:
-    from ..composites import Composite
-
 
 @handles("batch_norm")
-def _batch_norm(recorder: Recorder, call: Call) -> Tensor:
+def _batch_norm(recorder: Recording, call: Call) -> Tensor:
     x = call.get(0, "input")
     mean, variance = call.get(1, "running_mean"), call.get(2, "running_var")
     weight, bias = call.get(3, "weight"), call.get(4, "bias")
@@ -45,7 +41,7 @@ def _batch_norm(recorder: Recorder, call: Call) -> Tensor:
         merged = merge(layer, scale, shift)
         if merged is not None:
             value = torch.addcmul(per_channel(shift, x.dim()), x.detach(), per_channel(scale, x.dim()))
-            known, label = Known(merged, value), recorder.where.name
+            known, label = Known(merged, value), recorder.module
             return recorder.record(known, *inputs, geometry=recorder.geometry(x), module=layer.module, label=label)
     operation = Affine(per_channel(scale, x.dim()), per_channel(shift, x.dim()))
     return recorder.record(operation, x, geometry=recorder.geometry(x))
@@ -79,12 +75,12 @@ class Known(Operation):
     def gradient(self, grad: Tensor) -> tuple[Tensor | None, ...]:
         return self.layer.gradient(grad)
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor | None, ...]:
-        return self.layer.relevance(relevance, composite)
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor | None, ...]:
+        return self.layer.relevance(relevance, policy)
 
 
 @handles("instance_norm")
-def _instance_norm(recorder: Recorder, call: Call) -> Tensor:
+def _instance_norm(recorder: Recording, call: Call) -> Tensor:
     x = call.get(0, "input")
     weight, bias = call.get(3, "weight"), call.get(4, "bias")
     if not call.get(5, "use_input_stats", True):
@@ -98,7 +94,7 @@ def _instance_norm(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("group_norm")
-def _group_norm(recorder: Recorder, call: Call) -> Tensor:
+def _group_norm(recorder: Recording, call: Call) -> Tensor:
     x, groups = call.get(0, "input"), int(call.get(1, "num_groups"))
     weight, bias, epsilon = call.get(2, "weight"), call.get(3, "bias"), call.get(4, "eps", 1e-5)
     weight, bias = _cast(weight, x), _cast(bias, x)
@@ -119,7 +115,7 @@ def _group_norm(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("layer_norm", "rms_norm")
-def _layer_norm(recorder: Recorder, call: Call) -> Tensor:
+def _layer_norm(recorder: Recording, call: Call) -> Tensor:
     x, shape = call.get(0, "input"), call.get(1, "normalized_shape")
     weight, bias = _cast(call.get(2, "weight"), x), _cast(call.get(3, "bias"), x)
     centred = call.name == "layer_norm"
@@ -151,7 +147,7 @@ def _cast(value: Any, x: Tensor) -> Any:
 
 
 def _by_input(
-    recorder: Recorder,
+    recorder: Recording,
     call: Call,
     x: Tensor,
     axes: list[int],

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from ..composites import Composite
-
 Grads = tuple[Tensor | None, ...]
+Mode = Literal["gradient", "guided", "relevance"]
+
+
+class LayerRule(Protocol):
+    """How one layer hands its relevance down, as :class:`rules.Rule` does."""
+
+    def redistribute(self, layer: Any, relevance: Tensor, bias: str) -> Tensor:
+        """Relevance of the layer's inputs, given that of its outputs."""
+
+
+class RelevancePolicy(Protocol):
+    """What the engine has to know for a relevance pass; :class:`composites.Composite` is one."""
+
+    @property
+    def bias(self) -> str:
+        """``"absorb"`` or ``"redistribute"``."""
+
+    @property
+    def epsilon(self) -> float:
+        """Stabiliser of sums, means, average pooling and matrix products."""
+
+    def rule_for(self, layer: Operation) -> LayerRule:
+        """The rule of ``layer``."""
+
+    def passes(self, layer: Operation) -> bool:
+        """Whether a normalisation that is not merged hands all its relevance through."""
 
 
 class Backward:
@@ -20,14 +43,14 @@ class Backward:
     Attributes
     ----------
     mode
-        ``"gradient"``, ``"guided"`` or ``"relevance"``.
-    composite
+        The exact gradient, guided backpropagation, or relevance.
+    policy
         The LRP composite in force; only in mode ``"relevance"``.
     """
 
     def __init__(self) -> None:
-        self.mode = "gradient"
-        self.composite: Composite | None = None
+        self.mode: Mode = "gradient"
+        self.policy: RelevancePolicy | None = None
 
 
 class Operation:
@@ -59,19 +82,19 @@ class Operation:
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The operation's value; the inputs are detached."""
-        raise AssertionError(f"{type(self).__name__} has no forward")
+        raise NotImplementedError
 
     def gradient(self, grad: Tensor) -> Grads:
         """Gradients with respect to the inputs of :meth:`forward`, given the gradient at the output."""
-        raise AssertionError(f"{type(self).__name__} has no gradient")
+        raise NotImplementedError
 
     def guided(self, grad: Tensor) -> Grads:
         """The backward step of guided backpropagation: the gradient, except at ReLUs."""
         return self.gradient(grad)
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> Grads:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> Grads:
         """Relevance of the inputs, given the relevance at the output."""
-        raise AssertionError(f"{type(self).__name__} has no relevance rule")
+        raise NotImplementedError
 
 
 def gradient_through(function: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
@@ -97,7 +120,7 @@ class Function(Operation):
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return gradient_through(self.function, self.input, grad)
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         return (relevance,)
 
 
@@ -116,9 +139,8 @@ class Node(torch.autograd.Function):
         operation: Operation = ctx.operation
         grad = grads[0]
         if operation.backward.mode == "relevance":
-            composite = operation.backward.composite
-            assert composite is not None
-            back = operation.relevance(grad, composite)
+            assert operation.backward.policy is not None
+            back = operation.relevance(grad, operation.backward.policy)
         elif operation.backward.mode == "guided":
             back = operation.guided(grad)
         else:

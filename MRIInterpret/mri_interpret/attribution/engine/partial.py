@@ -27,7 +27,6 @@ class Baseline(Recorder):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model, Backward(), strict=False)
-        self.pools_in_slabs = False
         self.values: list[Tensor] = []
 
     def record(self, operation: Operation, *inputs: Tensor, **facts: Any) -> Tensor:
@@ -49,7 +48,6 @@ class Partial(Recorder):
 
     def __init__(self, model: nn.Module, baseline: list[Tensor]) -> None:
         super().__init__(model, Backward(), strict=False)
-        self.pools_in_slabs = False
         self._baseline = baseline
         self._count = 0
         self._computing = False

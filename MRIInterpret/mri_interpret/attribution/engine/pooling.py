@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..stabilise import divide
-from .calls import Call, handles
-from .geometry import Geometry, through_resize, through_window
-from .operation import Function, Operation
-from .recorder import Recorder
-
-if TYPE_CHECKING:
-    from ..composites import Composite
+from .calls import Call, Recording, handles
+from .geometry import Geometry, per_axis, through_resize, through_window
+from .operation import Function, Operation, RelevancePolicy
+from .tag import place
 
 
 class LinearMap(Function):
@@ -27,11 +25,11 @@ class LinearMap(Function):
 
     kind = "pooling"
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         z = self.function(self.input)
-        shares = divide(relevance, z, composite.epsilon)
+        shares = divide(relevance, z, policy.epsilon)
         result = self.input * self.gradient(shares)[0]
-        if composite.bias == "redistribute":
+        if policy.bias == "redistribute":
             # What the stabiliser took is given back in proportion to the size of each part.
             lost, size = relevance - shares * z, self.input.abs()
             total = self.function(size)
@@ -46,7 +44,7 @@ class LinearMap(Function):
 class WinnerTakesAll(LinearMap):
     """Max-pooling: the gradient's way is the relevance's way."""
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         return self.gradient(relevance)
 
 
@@ -69,52 +67,58 @@ class MaxPooling(Operation):
         backward = torch.ops.aten.max_pool3d_with_indices_backward
         return (backward(grad.contiguous(), like, *self.arguments, self.places),)
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         """The winner takes all."""
         return self.gradient(relevance)
 
 
-def _tuple(value: Any, axes: int) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    return tuple(values * axes if len(values) == 1 else values)
+@dataclass(frozen=True)
+class PoolingWindow:
+    """The arguments of a pooling, one value per spatial axis."""
 
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    ceil: bool
 
-def _window_geometry(recorder: Recorder, call: Call, x: Tensor, axes: int, dilation: Any = 1) -> Geometry | None:
-    geometry = recorder.geometry(x)
-    if geometry is None or len(geometry) != axes:
-        return None
-    kernel = _tuple(call.get(1, "kernel_size"), axes)
-    stride = call.get(2, "stride")
-    stride = kernel if stride is None or stride == () else _tuple(stride, axes)
-    return through_window(geometry, kernel, stride, _tuple(call.get(3, "padding", 0), axes), _tuple(dilation, axes))
+    @classmethod
+    def of(cls, call: Call, axes: int) -> PoolingWindow:
+        """The window of a call of ``max_pool``; those of ``avg_pool`` have no dilation."""
+        kernel, stride, average = per_axis(call.get(1, "kernel_size"), axes), call.get(2, "stride"), "avg" in call.name
+        # Python leaves the stride out for that of the kernel; programs give an empty list.
+        stride = kernel if stride is None or len(per_axis(stride, axes)) == 0 else per_axis(stride, axes)
+        dilation = 1 if average else call.get(4, "dilation", 1)
+        ceil = call.get(4 if average else 5, "ceil_mode", False)
+        return cls(kernel, stride, per_axis(call.get(3, "padding", 0), axes), per_axis(dilation, axes), bool(ceil))
+
+    def after(self, geometry: Geometry | None) -> Geometry | None:
+        """The geometry of the pooled map."""
+        if geometry is None or len(geometry) != len(self.kernel):
+            return None
+        return through_window(geometry, self.kernel, self.stride, self.padding, self.dilation)
 
 
 @handles("avg_pool1d", "avg_pool2d", "avg_pool3d")
-def _average_pool(recorder: Recorder, call: Call) -> Tensor:
-    x, axes = call.get(0, "input"), int(call.name[-2])
-    function = getattr(F, call.name)
-    rest, kwargs = call.args[1:], {key: value for key, value in call.kwargs.items() if key != "input"}
-    operation = LinearMap(lambda value: function(value, *rest, **kwargs))
-    return recorder.record(operation, x, geometry=_window_geometry(recorder, call, x, axes))
+def _average_pool(recorder: Recording, call: Call) -> Tensor:
+    x, window = call.get(0, "input"), PoolingWindow.of(call, int(call.name[-2]))
+    operation = LinearMap(call.of_input(getattr(F, call.name)))
+    return recorder.record(operation, x, geometry=window.after(recorder.geometry(x)))
 
 
 @handles("max_pool1d", "max_pool2d", "max_pool3d")
-def _max_pool(recorder: Recorder, call: Call) -> Tensor:
+def _max_pool(recorder: Recording, call: Call) -> Tensor:
     x, axes = call.get(0, "input"), int(call.name[-2])
-    function = getattr(F, call.name)
-    rest, kwargs = call.args[1:], {key: value for key, value in call.kwargs.items() if key != "input"}
-    geometry = _window_geometry(recorder, call, x, axes, call.get(4, "dilation", 1))
+    window = PoolingWindow.of(call, axes)
     if axes == 3 and x.dim() == 5:
-        kernel, stride = _tuple(call.get(1, "kernel_size"), 3), call.get(2, "stride")
-        stride = kernel if stride is None or stride == () else _tuple(stride, 3)
-        padding, dilation = _tuple(call.get(3, "padding", 0), 3), _tuple(call.get(4, "dilation", 1), 3)
-        pooling = MaxPooling((kernel, stride, padding, dilation, bool(call.get(5, "ceil_mode", False))))
-        return recorder.record(pooling, x, geometry=geometry)
-    return recorder.record(WinnerTakesAll(lambda value: function(value, *rest, **kwargs)), x, geometry=geometry)
+        operation: Operation = MaxPooling((window.kernel, window.stride, window.padding, window.dilation, window.ceil))
+    else:
+        operation = WinnerTakesAll(call.of_input(getattr(F, call.name)))
+    return recorder.record(operation, x, geometry=window.after(recorder.geometry(x)))
 
 
 @handles(*(f"adaptive_{kind}_pool{axes}d" for kind in ("avg", "max") for axes in (1, 2, 3)))
-def _adaptive_pool(recorder: Recorder, call: Call) -> Tensor:
+def _adaptive_pool(recorder: Recording, call: Call) -> Tensor:
     x, size = call.get(0, "input"), call.get(1, "output_size")
     function = getattr(F, call.name)
     operation = (LinearMap if "avg" in call.name else WinnerTakesAll)(lambda value: function(value, size))
@@ -122,26 +126,25 @@ def _adaptive_pool(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("interpolate", "upsample")
-def _interpolate(recorder: Recorder, call: Call) -> Tensor:
+def _interpolate(recorder: Recording, call: Call) -> Tensor:
     x, mode = call.get(0, "input"), call.get(3, "mode", "nearest")
-    rest, kwargs = call.args[1:], {key: value for key, value in call.kwargs.items() if key != "input"}
-    operation = LinearMap(lambda value: F.interpolate(value, *rest, **kwargs))
+    operation = LinearMap(call.of_input(F.interpolate))
     if mode == "bicubic":
         raise recorder.unsupported(call, "bicubic interpolation has negative coefficients; use linear")
     return _resized(recorder, operation, x, bool(call.get(4, "align_corners", False)))
 
 
-def _resized(recorder: Recorder, operation: Operation, x: Tensor, align_corners: bool = False) -> Tensor:
+def _resized(recorder: Recording, operation: Operation, x: Tensor, align_corners: bool = False) -> Tensor:
     before, geometry = recorder.geometry(x), None
     output = recorder.record(operation, x)
     if before is not None:
         geometry = through_resize(before, x.shape[2:], output.shape[2:], align_corners)
-    recorder.place(output, geometry)
+    place(output, geometry)
     return output
 
 
 @handles("mean", "sum", "nanmean", "nansum")
-def _reduce(recorder: Recorder, call: Call) -> Tensor:
+def _reduce(recorder: Recording, call: Call) -> Tensor:
     function = getattr(torch, call.name)
     x, dim = call.get(0, "input"), call.get(1, "dim")
     keepdim = bool(call.get(2, "keepdim", False))
@@ -150,6 +153,6 @@ def _reduce(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("amax")
-def _amax(recorder: Recorder, call: Call) -> Tensor:
+def _amax(recorder: Recording, call: Call) -> Tensor:
     x, dim, keepdim = call.get(0, "input"), call.get(1, "dim", ()), call.get(2, "keepdim", False)
     return recorder.record(WinnerTakesAll(lambda value: torch.amax(value, dim=dim, keepdim=keepdim)), x)

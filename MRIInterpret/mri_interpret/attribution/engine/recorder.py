@@ -11,13 +11,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from .aten import aten_name, translate
-from .calls import HANDLERS, JOINS, Call, function_name, without_in_place
-from .errors import UnsupportedOperation
+from .calls import HANDLERS, JOINS, Call, UnsupportedOperation, function_name, without_in_place
 from .geometry import Geometry
-from .operation import Backward, Node, Operation
+from .operation import Backward, Node, Operation, RelevancePolicy
+from .pooled_convolution import SlabPolicy
 from .programs import is_program, run_program
+from .running_module import RunningModule
 from .tag import Tag, attach, tag_of
-from .whereabouts import Whereabouts
 
 #: Queries that a deferred tensor (one that is not computed yet) can answer as it is.
 _ANSWERED_BY_DEFERRED = frozenset({"shape", "ndim", "dtype", "device", "is_cuda", "size", "dim", "numel", "__len__"})
@@ -38,9 +38,18 @@ class Recorder(TorchFunctionMode):
         Refuse operations without a relevance rule. When False they are differentiated as torch does.
     layers
         Dotted names of the modules whose outputs are to be kept.
+    slabs
+        Which max-poolings are computed slab by slab together with their convolution; None for none.
     """
 
-    def __init__(self, model: nn.Module, backward: Backward, strict: bool = True, layers: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        backward: Backward,
+        strict: bool = True,
+        layers: tuple[str, ...] = (),
+        slabs: SlabPolicy | None = None,
+    ) -> None:
         super().__init__()
         self.backward = backward
         self.strict = strict
@@ -49,10 +58,10 @@ class Recorder(TorchFunctionMode):
         self.last_spatial: Tensor | None = None
         self.last_spatial_layer = ""
         self.last_spatial_pooled = False
-        self.pools_in_slabs = True
+        self.slabs = slabs
         self.rank = 0
         self.with_history = False
-        self.where = Whereabouts(model)
+        self.where = RunningModule(model)
         self._parameters = {id(parameter) for parameter in model.parameters()}
         self._sharing: dict[int, list[weakref.ref[Tensor]]] = {}
 
@@ -70,13 +79,18 @@ class Recorder(TorchFunctionMode):
         """Run ``model`` on a tensor that is tagged already, and give its output with everything computed."""
         with self.where.following(self._module_returned), self:
             if is_program(model):
-                output = run_program(model, start, self.where.stand_in, self._module_returned)
+                output = run_program(model, start, self.where.enter, self._module_returned)
             else:
                 output = model(start)
         leaves, structure = tree_flatten(output)
         return tree_unflatten([self.current(leaf) for leaf in leaves], structure)
 
     # ------------------------------------------------------------------ used by the handlers
+
+    @property
+    def module(self) -> str:
+        """Dotted name of the innermost running module; empty for the model itself."""
+        return self.where.name
 
     def record(
         self,
@@ -112,13 +126,6 @@ class Recorder(TorchFunctionMode):
         if output.dim() == self.rank and output.requires_grad and output[0, 0].numel() > 1:
             self.last_spatial, self.last_spatial_layer, self.last_spatial_pooled = output, layer, pooled
 
-    @staticmethod
-    def place(output: Tensor, geometry: Geometry | None) -> None:
-        """Set the geometry of a recorded tensor."""
-        tag = tag_of(output)
-        if tag is not None:
-            tag.geometry = geometry
-
     def plain(self, call: Call, geometry: Geometry | None = None) -> Any:
         """Run a function whose gradient is also its relevance rule (it only moves values about)."""
         sources = [tag for tag in map(tag_of, self._tensors(call)) if tag is not None]
@@ -145,7 +152,7 @@ class Recorder(TorchFunctionMode):
 
     def unsupported(self, call: Call, reason: str) -> UnsupportedOperation:
         """The error that refuses ``call``."""
-        return UnsupportedOperation(call.name, self.where.name, reason)
+        return UnsupportedOperation(call.name, self.module, reason)
 
     @staticmethod
     def peek(value: Any) -> Any:
@@ -162,7 +169,7 @@ class Recorder(TorchFunctionMode):
         while tag is not None:
             if tag.stale:
                 raise UnsupportedOperation(
-                    tag.stale, self.where.name, "it changes memory in place that another name still uses"
+                    tag.stale, self.module, "it changes memory in place that another name still uses"
                 )
             if tag.replacement is None:
                 if tag.pending is None or self.postpones(tag):
@@ -213,7 +220,7 @@ class Recorder(TorchFunctionMode):
 
     def _untracked(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         if name.endswith("_") and not name.endswith("__") and args and id(args[0]) in self._parameters:
-            raise UnsupportedOperation(name, self.where.name, "it changes a weight of the model in place")
+            raise UnsupportedOperation(name, self.module, "it changes a weight of the model in place")
         return func(*args, **kwargs)
 
     def _operand(self, value: Any) -> Any:
@@ -281,7 +288,7 @@ class Recorder(TorchFunctionMode):
 
     def _prepare(self, operation: Operation) -> Operation:
         operation.backward = self.backward
-        operation.module = self.where.name
+        operation.module = self.module
         return operation
 
     @staticmethod
@@ -306,5 +313,5 @@ class _Start(Operation):
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return (grad,)
 
-    def relevance(self, relevance: Tensor, composite: Any) -> tuple[Tensor, ...]:
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         return (relevance,)

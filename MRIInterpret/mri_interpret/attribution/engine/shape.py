@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .calls import Call, handles
+from .calls import Call, Recording, handles
 from .geometry import Geometry, through_slice
-from .recorder import Recorder
 from .tag import Tag, attach, tag_of
 
 _KEEP_THE_GRID = (
@@ -67,7 +66,7 @@ _MOVE = (
 
 
 @handles(*_KEEP_THE_GRID)
-def _keep(recorder: Recorder, call: Call) -> Any:
+def _keep(recorder: Recording, call: Call) -> Any:
     x = call.args[0] if call.args else call.kwargs["input"]
     if call.name in ("to", "type", "type_as", "as_tensor") and isinstance(x, Tensor):
         # A network of lower precision is recorded in the precision of the input; casts to less are left out.
@@ -78,30 +77,30 @@ def _keep(recorder: Recorder, call: Call) -> Any:
 
 
 @handles("half", "bfloat16")
-def _lower(recorder: Recorder, call: Call) -> Tensor:
+def _lower(recorder: Recording, call: Call) -> Tensor:
     x: Tensor = call.args[0]
     return x
 
 
 @handles(*_MOVE)
-def _move(recorder: Recorder, call: Call) -> Any:
+def _move(recorder: Recording, call: Call) -> Any:
     return recorder.plain(call)
 
 
 @handles("cat")
-def _cat(recorder: Recorder, call: Call) -> Tensor:
+def _cat(recorder: Recording, call: Call) -> Tensor:
     parts, dim = call.get(0, "tensors"), call.get(1, "dim", 0)
     geometry = recorder.geometry(*(part for part in parts if isinstance(part, Tensor))) if dim in (0, 1) else None
     # One of the parts may be constant; as a tensor without history it receives nothing.
     output = recorder.plain(call, geometry)
     if geometry is not None:
-        recorder.note_feature(output, recorder.where.name)
+        recorder.note_feature(output, recorder.module)
     result: Tensor = output
     return result
 
 
 @handles("pad", "constant_pad_nd")
-def _pad(recorder: Recorder, call: Call) -> Tensor:
+def _pad(recorder: Recording, call: Call) -> Tensor:
     x, amounts = call.get(0, "input"), call.get(1, "pad")
     geometry = recorder.geometry(x)
     if geometry is not None:
@@ -114,14 +113,14 @@ def _pad(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("__getitem__")
-def _getitem(recorder: Recorder, call: Call) -> Tensor:
+def _getitem(recorder: Recording, call: Call) -> Tensor:
     x, index = call.args
     output: Tensor = recorder.plain(call, _sliced(recorder.geometry(x), x, index))
     return output
 
 
 @handles("slice")
-def _slice(recorder: Recorder, call: Call) -> Tensor:
+def _slice(recorder: Recording, call: Call) -> Tensor:
     x, dim = call.args[0], call.get(1, "dim", 0)
     index = [slice(None)] * x.dim()
     index[dim] = slice(call.get(2, "start"), call.get(3, "end"), call.get(4, "step", 1))
@@ -142,7 +141,7 @@ def _sliced(geometry: Geometry | None, x: Tensor, index: Any) -> Geometry | None
 
 
 @handles("__setitem__")
-def _setitem(recorder: Recorder, call: Call) -> Tensor:
+def _setitem(recorder: Recording, call: Call) -> Tensor:
     x, index, value = call.args
     output = x.clone()
     output[index] = value
@@ -152,7 +151,7 @@ def _setitem(recorder: Recorder, call: Call) -> Tensor:
 
 
 @handles("copy", "fill", "zero", "detach", "data")
-def _overwritten(recorder: Recorder, call: Call) -> Any:
+def _overwritten(recorder: Recording, call: Call) -> Any:
     x = call.args[0]
     if call.name == "copy":
         source: Tensor = call.args[1]

@@ -59,3 +59,10 @@ def attach(tensor: Tensor, tag: Tag) -> Tensor:
     """Tag ``tensor`` and return it."""
     setattr(tensor, _ATTRIBUTE, tag)
     return tensor
+
+
+def place(tensor: Tensor, geometry: Geometry | None) -> None:
+    """Set the geometry of a recorded tensor."""
+    tag = tag_of(tensor)
+    if tag is not None:
+        tag.geometry = geometry

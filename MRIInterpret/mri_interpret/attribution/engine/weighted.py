@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .operation import Operation
-
-if TYPE_CHECKING:
-    from ..composites import Composite
+from .operation import Operation, RelevancePolicy
 
 
 class WeightedLayer(Operation):
@@ -65,9 +61,9 @@ class WeightedLayer(Operation):
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return (self.adjoint(grad, self.weight),)
 
-    def relevance(self, relevance: Tensor, composite: Composite) -> tuple[Tensor, ...]:
-        rule = composite.rule_for(self)
-        return (rule.redistribute(self, relevance, composite.bias),)
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
+        rule = policy.rule_for(self)
+        return (rule.redistribute(self, relevance, policy.bias),)
 
 
 class Contraction(WeightedLayer):

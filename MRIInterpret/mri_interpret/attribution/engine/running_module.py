@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 
-class Whereabouts:
+class RunningModule:
     """The stack of running modules, by dotted name.
 
     Parameters
@@ -33,7 +33,7 @@ class Whereabouts:
         """Dotted name of the innermost running module; empty for the model itself."""
         return self._stack[-1] if self._stack else ""
 
-    def stand_in(self, name: str) -> None:
+    def enter(self, name: str) -> None:
         """Take ``name`` as the running module: for programs, which call no modules."""
         self._stack = [name]
 

@@ -1,14 +1,14 @@
-"""A convolution together with the ReLU and the max-pooling that follow it.
+"""A convolution together with the max-pooling that follows it, with a ReLU between or not.
 
 Computed together they need less memory: of a full-resolution feature map that is pooled at once, only the pooled values
-and the place of each maximum are kept, and the map itself is formed a few planes at a time.
+and the place of each maximum are kept, and the map itself is formed slab by slab, a few planes at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -17,25 +17,25 @@ from torch import Tensor
 from .convolution_layer import Convolution
 from .kernels import Window, convolve, convolve_back
 
-#: Feature maps of at least this many voxels are pooled slab by slab.
-LARGE = 1 << 16
-#: Output planes of the convolution that are formed at once, but for those that windows share.
-PLANES = 16
+
+@dataclass(frozen=True)
+class SlabPolicy:
+    """When a max-pooling joins its convolution, and how much is computed at once.
+
+    Attributes
+    ----------
+    minimum_voxels
+        Feature maps of fewer voxels are computed whole.
+    planes
+        Output planes of the convolution that are formed at once, but for those that windows share.
+    """
+
+    minimum_voxels: int = 1 << 16
+    planes: int = 16
 
 
-class RectifiedConvolution(Convolution):
-    """Convolution and ReLU. Relevance passes the ReLU; the gradient is stopped where the output is zero."""
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        output = super().forward(*inputs).relu_()
-        self.rectified = output.detach()
-        return output
-
-    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        return super().gradient(torch.ops.aten.threshold_backward(grad, self.rectified, 0))
-
-    def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
-        return super().gradient(torch.ops.aten.threshold_backward(grad, self.rectified, 0).clamp_(min=0))
+#: Slab by slab wherever that saves any memory.
+SMALL_SLABS = SlabPolicy(minimum_voxels=1 << 12)
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,13 @@ class PooledConvolution(Convolution):
 
     pooled = True
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, window: Window, pool: Pool, rectifies: bool) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, window: Window, pool: Pool, rectifies: bool, planes: int
+    ) -> None:
         super().__init__(weight, bias, window)
         self.pool = pool
         self.rectifies = rectifies
+        self.planes = planes
 
     def forward(self, *inputs: Tensor) -> Tensor:
         self.input = inputs[0].detach()
@@ -158,7 +161,7 @@ class PooledConvolution(Convolution):
         return self.window.output_shape(self.input.shape[2:], self.weight.shape[2:])
 
     def _slabs(self) -> Iterator[Slab]:
-        size, depth = self._size, max(1, PLANES // self.pool.stride[0])
+        size, depth = self._size, max(1, self.planes // self.pool.stride[0])
         for first in range(0, count := self.pool.output_shape(size)[0], depth):
             last = min(first + depth, count)
             low = first * self.pool.stride[0] - self.pool.padding[0]
@@ -179,26 +182,12 @@ class PooledConvolution(Convolution):
             yield slab, convolve(piece, weight, bias, window)
 
 
-def poolable(window: Window, pool: Pool, shape: Sequence[int]) -> bool:
+def poolable(window: Window, pool: Pool, shape: Sequence[int], slabs: SlabPolicy) -> bool:
     """Whether a convolution's output of spatial ``shape`` is worth pooling slab by slab."""
-    voxels = 1
-    for size in shape:
-        voxels *= size
     return (
         len(shape) == 3
         and not window.transposed
         and window.dilation[0] == 1
         and min(pool.output_shape(shape)) > 0
-        and voxels >= LARGE
+        and prod(shape) >= slabs.minimum_voxels
     )
-
-
-@contextmanager
-def slabs_everywhere() -> Iterator[None]:
-    """Pool slab by slab wherever it saves any memory, for the block."""
-    global LARGE
-    before, LARGE = LARGE, 1 << 12
-    try:
-        yield
-    finally:
-        LARGE = before
