@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from .errors import UserError
+from .images.smoothing import Floats, box_around, sigma_in_voxels, smooth_inside
 from .images.volume import Array, Grid, Volume
+from .metrics.agreement import kendall_w
+from .metrics.similarity import correlation, dice
 
 PARTS = ("positive", "signed", "absolute")
 AGGREGATIONS = ("density", "mean", "product")
@@ -20,7 +23,6 @@ AGGREGATIONS = ("density", "mean", "product")
 DEFAULT_PART, DEFAULT_AGGREGATION = "absolute", "density"
 COMMON_FWHM_MM = 8.0  # what Grad-CAM has on the bundled network; finer maps are smoothed to it
 TOP_SHARE = 0.05
-_FWHM_TO_SIGMA = 1 / 2.354820045
 
 
 @dataclass(frozen=True)
@@ -183,28 +185,6 @@ def consensus_labels(ranks: NDArray[np.float64]) -> NDArray[np.uint8]:
     return labels
 
 
-def kendall_w(rankings: NDArray[np.float64]) -> float:
-    """Kendall's coefficient of concordance W (Kendall & Babington Smith 1939), corrected for ties.
-
-    Parameters
-    ----------
-    rankings
-        (raters, items), any scores; ranked here. NaN for fewer than two raters or items.
-    """
-    raters, items = rankings.shape
-    if raters < 2 or items < 2:
-        return float("nan")
-    ranks = np.apply_along_axis(stats.rankdata, 1, rankings)
-    sums = ranks.sum(0)
-    squares = ((sums - sums.mean()) ** 2).sum()
-    ties = 0.0
-    for row in ranks:
-        _, counts = np.unique(row, return_counts=True)
-        ties += float((counts**3 - counts).sum())
-    bottom = raters**2 * (items**3 - items) - raters * ties
-    return float(12 * squares / bottom) if bottom > 0 else float("nan")
-
-
 def _check(maps: Mapping[str, Array], inside: NDArray[np.bool_]) -> None:
     if not maps:
         raise UserError("The summary score needs at least one map.")
@@ -229,7 +209,7 @@ def _part(values: NDArray[np.float64], part: str) -> NDArray[np.float64]:
 
 
 class Preparation:
-    """What brings maps on one grid to one resolution; the brain's own smoothed mask is made once per resolution.
+    """Brings maps on one grid to one resolution; the brain's own smoothed mask is made once per resolution.
 
     Parameters
     ----------
@@ -242,10 +222,9 @@ class Preparation:
     def __init__(self, inside: NDArray[np.bool_], grid: Grid) -> None:
         self._spacing = grid.spacing
         # Nothing outside the smallest box around the brain enters, so only the box is smoothed.
-        found = ndimage.find_objects(inside.astype(np.uint8))
-        self._box = found[0] if found else (slice(None),) * inside.ndim
+        self._box = box_around(inside)
         self._inside = inside[self._box]
-        self._weights: dict[float, NDArray[np.float64]] = {}
+        self._weights: dict[float, Floats] = {}
 
     def inside_values(
         self, values: Array, part: str = "positive", own_mm: float = 0.0, fwhm_mm: float = COMMON_FWHM_MM
@@ -260,14 +239,11 @@ class Preparation:
             return np.asarray(chosen[self._inside])
         # Smoothing is linear, so the scale could be left alone but for underflow of maps with tiny values.
         scale = float(np.abs(chosen).max()) or 1.0
-        smooth = self._blurred(np.where(self._inside, chosen / scale, 0.0), missing)
-        if missing not in self._weights:
-            self._weights[missing] = self._blurred(self._inside.astype(np.float64), missing)[self._inside]
-        return np.asarray(smooth[self._inside] / self._weights[missing] * scale)
-
-    def _blurred(self, values: NDArray[np.float64], fwhm_mm: float) -> NDArray[np.float64]:
-        sigma = (fwhm_mm * _FWHM_TO_SIGMA / self._spacing).tolist()
-        return np.asarray(ndimage.gaussian_filter(values, sigma, truncate=3.0, mode="constant"))
+        sigma = sigma_in_voxels(missing, self._spacing)
+        smooth, self._weights[missing] = smooth_inside(
+            chosen / scale, self._inside, sigma, weight=self._weights.get(missing), truncate=3.0
+        )
+        return np.asarray(smooth[self._inside] * scale, dtype=np.float64)
 
 
 def _volume(values: Array, inside: NDArray[np.bool_], grid: Grid, dtype: type) -> Volume:
@@ -283,28 +259,20 @@ def _agreement(ranks: Mapping[str, NDArray[np.float64]], labels: Array) -> tuple
     # Ranking the ranks by their mean makes Pearson's correlation of them Spearman's, ties treated as usual.
     averaged = {name: stats.rankdata(values) for name, values in ranks.items()}
     for a, b in combinations(ranks, 2):
-        top_a, top_b = ranks[a] > 1 - TOP_SHARE, ranks[b] > 1 - TOP_SHARE
-        both = int(top_a.sum()) + int(top_b.sum())
         rows.append(
             {
                 "method_a": a,
                 "method_b": b,
-                "spearman": _correlation(averaged[a], averaged[b]),
-                "dice_top5": 2.0 * int((top_a & top_b).sum()) / both if both else float("nan"),
-                "region_correlation": _correlation(profiles[a], profiles[b]),
+                "spearman": correlation(averaged[a], averaged[b]),
+                "dice_top5": dice(ranks[a] > 1 - TOP_SHARE, ranks[b] > 1 - TOP_SHARE),
+                "region_correlation": correlation(profiles[a], profiles[b]),
             }
         )
     columns = ["method_a", "method_b", "spearman", "dice_top5", "region_correlation"]
-    return pd.DataFrame(rows, columns=columns), kendall_w(np.stack(list(profiles.values())))
+    return pd.DataFrame(rows, columns=columns), kendall_w(np.stack(list(profiles.values())))[0]
 
 
 def _profile(values: NDArray[np.float64], labels: Array) -> NDArray[np.float64]:
     """Mean rank in each region, in order of the labels."""
     present = np.unique(labels[labels > 0])
     return np.asarray(ndimage.mean(values, labels, present), dtype=np.float64).reshape(-1)
-
-
-def _correlation(a: Sequence[float] | Array, b: Sequence[float] | Array) -> float:
-    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..atomic import replacing
-from ..metrics.similarity import intraclass_correlation, region_profile, spearman
+from ..metrics.agreement import intraclass_correlation
+from ..metrics.similarity import region_profile, spearman
 from .simulated_subjects import TruthSubject
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from ..checks.localisation import edge_detector, localise, uniform_map
+from ..checks.localisation import localise
 from ..checks.subject import Maps
+from ..images.smoothing import box_around
+from ..metrics.reference_maps import edge_map, uniform_map
 from ..metrics.similarity import region_profile
 from .network_under_test import Explained
 from .simulated_subjects import TruthSubject
@@ -24,13 +25,13 @@ def localisation_rows(
     explained: Explained, given: TruthSubject, maps: Maps, joined: Maps, with_baselines: bool = True
 ) -> Rows:
     """Localisation of absolute values; of single maps' positive part too."""
-    box = ndimage.find_objects(given.mask.astype(np.uint8))[0]
+    box = box_around(given.mask)
     mask, truth, labels = given.mask[box], given.truth[box], explained.labels[box]
     scan = given.image[0, 0].numpy()[box]
     baselines: dict[str, NDArray[Any]] = {
         "uniform": uniform_map(mask),
         "brightness": scan,
-        "edges": edge_detector(scan, mask),
+        "edges": np.where(mask, edge_map(scan), 0),
         "effect": np.where(mask, given.effect[box], 0),
     }
     rows: Rows = []

@@ -14,7 +14,8 @@ from ..checks.faithfulness_checks import check_correlation
 from ..checks.neutral import template_neutral
 from ..checks.stability import default_changes
 from ..checks.subject import Maps, Subject
-from ..metrics.similarity import intraclass_correlation, region_profile
+from ..metrics.agreement import intraclass_correlation
+from ..metrics.similarity import region_profile
 from ..summary import summarise
 from .aggregations import aggregate
 from .map_measurements import Rows

@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..checks.localisation import bootstrap_interval
+from ..metrics.bootstrap import mean_estimate, resamples
+from ..metrics.classification import auc
+from ..metrics.similarity import correlation
 
 # Measures for which low is good; of all others high is.
 LOW_IS_GOOD = ("randomised",)
@@ -33,9 +35,9 @@ def interval_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     found = []
     for (method, measure), group in rows.groupby(["method", "measure"], sort=False):
         values = group.groupby("subject")["value"].mean().dropna()
-        mean, low, high = bootstrap_interval(values.tolist(), seed=seed)
+        mean = mean_estimate(values, seed=seed)
         means = group.groupby("network")["value"].mean()
-        found.append((method, measure, mean, low, high, means.min(), means.max(), len(values)))
+        found.append((method, measure, mean.value, mean.low, mean.high, means.min(), means.max(), len(values)))
     return pd.DataFrame(found, columns=["method", "measure", "mean", "low", "high", "least", "most", "n"])
 
 
@@ -56,8 +58,7 @@ def ranking(rows: pd.DataFrame, measure: str, repeats: int = REPEATS, seed: int 
     # A method that has no answer for a subject gets the worst that any method got there.
     filled = (sign * table).apply(lambda row: row.fillna(row.min()), axis=1).dropna()
     values = filled.to_numpy()
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(values), (repeats, len(values)))
+    draws = resamples(np.zeros(len(values)), repeats, seed)
     ranks = np.stack([_ranks(values[draw].mean(axis=0)) for draw in draws])
     low, high = np.percentile(ranks, [2.5, 97.5], axis=0)
     frame = pd.DataFrame(
@@ -97,9 +98,7 @@ def biology_table(rows: pd.DataFrame, measure: str = "hippocampal relevance") ->
 
 def _correlation(group: pd.DataFrame) -> float:
     kept = group[["value", "fraction"]].dropna()
-    if len(kept) < 3 or kept["value"].nunique() < 2 or kept["fraction"].nunique() < 2:
-        return math.nan
-    return float(np.corrcoef(kept["value"], kept["fraction"])[0, 1])
+    return correlation(kept["value"], kept["fraction"]) if len(kept) >= 3 else math.nan
 
 
 def volume_alone(rows: pd.DataFrame, positive: str = "AD", negative: str = "CN") -> tuple[float, list[float]]:
@@ -116,8 +115,7 @@ def volume_alone(rows: pd.DataFrame, positive: str = "AD", negative: str = "CN")
 def _auc(ill: pd.Series, well: pd.Series) -> float:
     if ill.empty or well.empty:
         return math.nan
-    a, b = ill.to_numpy()[:, None], well.to_numpy()[None]
-    return float((a > b).mean() + 0.5 * (a == b).mean())
+    return auc(pd.concat([ill, well]), np.repeat([True, False], [len(ill), len(well)]))
 
 
 def correctly_classified(rows: pd.DataFrame) -> pd.DataFrame:

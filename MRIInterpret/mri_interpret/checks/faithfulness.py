@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Array
+from ..metrics.similarity import correlation
 from ..progress import ProgressCallback, silent
 from .parts import Labels, sums_and_sizes
 from .subject import explained_values
@@ -129,9 +130,8 @@ def faithfulness_correlation(
     """
     sums, _ = sums_and_sizes(relevance, parts)
     removed = taken @ sums
-    if not np.isfinite(removed).all() or np.ptp(removed) <= 1e-12 * np.abs(sums).sum() or np.ptp(drops) == 0:
-        return math.nan
-    return float(np.corrcoef(removed, drops)[0, 1])
+    # What differs only by rounding between the sets is no order.
+    return correlation(removed, drops) if np.ptp(removed) > 1e-12 * np.abs(sums).sum() else math.nan
 
 
 def chance_correlation(

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from ..images.volume import Array
+from ..metrics.reference_maps import edge_map
 from ..metrics.similarity import region_profile
 from .verdict import Verdict, judge, not_applicable
 
@@ -105,7 +106,7 @@ def localise(
         mass=float(values[hit].sum() / total),
         rank=_rank_accuracy(values, hit),
         pointing=float(near[peaks].mean() > 0.5),
-        auprc=average_precision(values, hit),
+        auprc=_average_precision(values, hit),
         recall=recall,
         chance=chance,
     )
@@ -126,14 +127,10 @@ def _rank_accuracy(values: NDArray[np.float64], hit: NDArray[np.bool_]) -> float
     return float((hit[above].sum() + room * hit[equal].mean()) / count)
 
 
-def average_precision(values: NDArray[np.float64], hit: NDArray[np.bool_]) -> float:
-    """Sum over thresholds of precision times gain in recall; equal values share a threshold."""
-    order = np.argsort(-values, kind="stable")
-    found = np.cumsum(hit[order])
-    last = np.append(np.flatnonzero(np.diff(values[order])), values.size - 1)
-    precision = found[last] / (last + 1)
-    recall = found[last] / max(int(hit.sum()), 1)
-    return float((np.diff(np.concatenate([[0.0], recall])) * precision).sum())
+def _average_precision(values: NDArray[np.float64], hit: NDArray[np.bool_]) -> float:
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(hit, values))
 
 
 def _recall(
@@ -149,35 +146,6 @@ def _recall(
     return float(np.isin(np.asarray(affected), best).mean())
 
 
-def edge_detector(image: Array, inside: Array, sigma: float = 1.0) -> NDArray[np.float64]:
-    """A map that knows anatomy and nothing else: Gaussian gradient magnitude, 0 outside the brain."""
-    magnitude = ndimage.gaussian_gradient_magnitude(np.asarray(image, dtype=np.float64), sigma)
-    return np.where(np.asarray(inside) > 0, magnitude, 0.0)
-
-
-def uniform_map(inside: Array) -> NDArray[np.float64]:
-    """A map without any knowledge."""
-    return (np.asarray(inside) > 0).astype(np.float64)
-
-
-def bootstrap_interval(
-    values: Sequence[float], level: float = 0.95, repeats: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean over subjects with its percentile bootstrap interval; NaN values are left out.
-
-    Returns
-    -------
-    mean, low, high
-    """
-    kept = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
-    if kept.size == 0:
-        return math.nan, math.nan, math.nan
-    rng = np.random.default_rng(seed)
-    means = kept[rng.integers(0, kept.size, (repeats, kept.size))].mean(axis=1)
-    low, high = stats.scoreatpercentile(means, [50 * (1 - level), 50 * (1 + level)])
-    return float(kept.mean()), float(low), float(high)
-
-
 def check_localisation(subject: Subject, threshold: float = THRESHOLD) -> list[Verdict]:
     """One verdict per map: relevance mass accuracy in multiples of chance; only where the truth is known.
 
@@ -186,7 +154,7 @@ def check_localisation(subject: Subject, threshold: float = THRESHOLD) -> list[V
     if subject.truth is None:
         return []
     image = subject.image[0, 0].detach().cpu().numpy()
-    edges = localise(edge_detector(image, subject.inside), subject.truth, subject.inside)
+    edges = localise(np.where(subject.inside, edge_map(image), 0), subject.truth, subject.inside)
     verdicts = []
     for method, relevance in subject.maps.items():
         found = localise(np.abs(relevance), subject.truth, subject.inside, subject.labels, subject.affected)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from ..images.smoothing import smooth_inside
 from ..images.volume import Array
 
 Labels = NDArray[np.int64]
@@ -55,9 +55,8 @@ def blurred_brain(image: Array, inside: Array, sigma: float) -> NDArray[np.float
         In voxels.
     """
     chosen = np.asarray(inside) > 0
-    weight = ndimage.gaussian_filter(chosen.astype(np.float32), sigma)
-    blur = ndimage.gaussian_filter(np.where(chosen, image, 0).astype(np.float32), sigma)
-    return np.divide(blur, weight, out=np.zeros_like(blur), where=chosen)
+    blur, _ = smooth_inside(np.asarray(image, dtype=np.float32), chosen, sigma)
+    return np.where(chosen, blur, 0).astype(np.float32)
 
 
 def noisy_linear_imputation(

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..images.volume import Array
-from ..metrics.similarity import intraclass_correlation, region_profile, spearman
+from ..metrics.agreement import intraclass_correlation
+from ..metrics.similarity import region_profile, spearman
 from ..progress import ProgressCallback, silent
 from .verdict import Verdict, judge, not_applicable
 

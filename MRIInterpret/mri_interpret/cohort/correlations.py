@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..metrics.similarity import rank_correlations
 from .bids import label
 from .regions import VALUE, value_matrix
 from .subject_result import SubjectResult
@@ -106,7 +107,7 @@ def _against(matrix: pd.DataFrame, values: Sequence[float | str | None], method:
     if words and len(kinds) > 2:
         return _kruskal(matrix, data, np.array([str(value) for value in kept]), method, name)
     numbers = np.array([kinds.index(str(value)) if words else float(value) for value in kept], dtype=np.float64)
-    r, p = spearman(data, numbers[:, None])
+    r, p = rank_correlations(data, numbers)
     return _frame(matrix, method, name, "spearman", r, p, len(kept))
 
 
@@ -127,20 +128,9 @@ def _paired(matrix: pd.DataFrame, volumes: pd.DataFrame, method: str, name: str)
         there = np.isfinite(volume)
         if there.sum() < LEAST:
             continue
-        r, p = spearman(relevance[there, None], volume[there, None])
+        r, p = rank_correlations(relevance[there, None], volume[there])
         rows.append(_frame(matrix[[region]], method, name, "spearman", r, p, int(there.sum())))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
-
-
-def spearman(data: Floats, other: Floats) -> tuple[Floats, Floats]:
-    """Rank correlation of each column of ``data`` (n, k) with ``other`` (n, 1), and its two-sided p (Student's t)."""
-    a = stats.rankdata(data, axis=0)
-    b = stats.rankdata(other, axis=0)
-    a, b = a - a.mean(0), b - b.mean(0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.clip((a * b).sum(0) / np.sqrt((a**2).sum(0) * (b**2).sum(0)), -1, 1)
-        t = r * np.sqrt((len(data) - 2) / (1 - r**2))
-    return r, 2 * stats.t.sf(np.abs(t), len(data) - 2)
 
 
 def _frame(
@@ -176,6 +166,5 @@ __all__ = [
     "VALUE",
     "covariate_correlations",
     "region_volumes",
-    "spearman",
     "volume_column",
 ]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from ..images.smoothing import Floats, sigma_in_voxels, smooth_inside
 from ..images.volume import Array, Grid, Volume
 from ..summary import COMMON_FWHM_MM
 from .disk_matrix import DiskMatrix, Rows
@@ -27,7 +27,6 @@ LEAST = 4  # subjects in each group below which no test is made
 STRIDE = 2  # after smoothing to 8 mm, every second voxel of the 2 mm grid tells all
 SEED = 7
 _BLOCK_BYTES = 16 * 2**20
-_FWHM_TO_SIGMA = 1 / 2.354820045
 
 
 @dataclass(frozen=True)
@@ -95,10 +94,11 @@ def permutation_difference(
         raise ValueError(f"{len(first)} and {len(second)} subjects: at least {LEAST} in each group are needed")
     chosen = inside[::STRIDE, ::STRIDE, ::STRIDE]
     members = [*first, *second]
-    weight = _smooth(inside.astype(np.float32), grid)
+    weight: Floats | None = None
     with DiskMatrix(int(chosen.sum()), folder) as matrix:
         for done, place in enumerate(members):
-            matrix.append(_coarse(read(place), inside, grid, weight)[chosen])
+            coarse_map, weight = _coarse(read(place), inside, grid, weight)
+            matrix.append(coarse_map[chosen])
             progress(0.3 * (done + 1) / len(members))
         tested = np.repeat([1.0, 0.0], [len(first), len(second)])[:, None]
         coarse = coarse_grid(grid)
@@ -172,17 +172,13 @@ def _permuted(
     return np.asarray(found["t"])[0], np.asarray(found["h0_max_t"])[0]
 
 
-def _coarse(row: Rows, inside: NDArray[np.bool_], grid: Grid, weight: Array) -> Array:
-    """A map smoothed inside the brain and taken at every second voxel."""
+def _coarse(row: Rows, inside: NDArray[np.bool_], grid: Grid, weight: Floats | None) -> tuple[Floats, Floats]:
+    """A map smoothed inside the brain and taken at every second voxel; and the smoothed mask, for the next map."""
     full = np.zeros(grid.shape, dtype=np.float32)
     full[inside] = row
-    smooth = np.divide(_smooth(full, grid), weight, out=np.zeros_like(full), where=inside)
-    return smooth[::STRIDE, ::STRIDE, ::STRIDE]
-
-
-def _smooth(array: Array, grid: Grid) -> Array:
-    sigma = (COMMON_FWHM_MM * _FWHM_TO_SIGMA / grid.spacing).tolist()
-    return np.asarray(ndimage.gaussian_filter(array, sigma, truncate=3.0))
+    sigma = sigma_in_voxels(COMMON_FWHM_MM, grid.spacing)
+    smooth, weight = smooth_inside(full, inside, sigma, weight=weight, truncate=3.0)
+    return smooth[::STRIDE, ::STRIDE, ::STRIDE], weight
 
 
 def _volume(values: Array, chosen: NDArray[np.bool_], grid: Grid, name: str) -> Volume:

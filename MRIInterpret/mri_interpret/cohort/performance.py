@@ -10,18 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..metrics.bootstrap import Estimate
 from ..metrics.classification import (
-    Estimate,
     Floats,
-    auc,
-    bootstrap,
+    auc_interval,
+    brier_score,
     confusion,
     expected_calibration_error,
     reliability,
+    roc_points,
 )
 from .subject_result import SubjectResult
 
-REPEATS = 2000
 BINS = 10
 
 
@@ -113,7 +113,6 @@ def measure(table: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> Perfo
     calibration = pd.DataFrame(
         {"from": edges[:-1], "to": edges[1:], "confidence": confidence, "accuracy": accuracy, "n": counts}
     )
-    onehot = np.eye(len(classes))[labels]
     return Performance(
         classes=tuple(classes),
         n=len(labels),
@@ -124,7 +123,7 @@ def measure(table: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> Perfo
         pairs=_pairs(probabilities, labels, classes, seed),
         calibration=calibration,
         calibration_error=expected_calibration_error(probabilities, labels, BINS),
-        brier=float(((probabilities - onehot) ** 2).sum(1).mean()),
+        brier=brier_score(probabilities, labels),
     )
 
 
@@ -147,20 +146,7 @@ def _balanced(groups: Sequence[NDArray[np.bool_]], seed: int, draws: int = 20_00
 
 def _curve(name: str, scores: Floats, positive: NDArray[np.bool_], seed: int) -> RocCurve:
     false_rate, true_rate = roc_points(scores, positive)
-    return RocCurve(name, false_rate, true_rate, _area(scores, positive, seed))
-
-
-def _area(scores: Floats, positive: NDArray[np.bool_], seed: int) -> Estimate:
-    return bootstrap(lambda index: auc(scores[index], positive[index]), positive, REPEATS, seed)
-
-
-def roc_points(scores: Floats, positive: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """False and true positive rates, from (0, 0) to (1, 1), one point per distinct score."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # equal scores are passed together
-    hits = np.cumsum(positive[order])[ends]
-    misses = ends + 1 - hits
-    return np.append(0.0, misses / (~positive).sum()), np.append(0.0, hits / positive.sum())
+    return RocCurve(name, false_rate, true_rate, auc_interval(scores, positive, seed=seed))
 
 
 def _pairs(probabilities: Floats, labels: NDArray[np.intp], classes: Sequence[str], seed: int) -> dict[str, Estimate]:
@@ -174,7 +160,7 @@ def _pairs(probabilities: Floats, labels: NDArray[np.intp], classes: Sequence[st
                 continue
             total = probabilities[chosen][:, [low, high]].sum(1)
             share = np.divide(probabilities[chosen, high], total, out=np.full(len(flags), 0.5), where=total > 0)
-            found[f"{classes[high]} vs {classes[low]}"] = _area(share, flags, seed)
+            found[f"{classes[high]} vs {classes[low]}"] = auc_interval(share, flags, seed=seed)
     return found
 
 

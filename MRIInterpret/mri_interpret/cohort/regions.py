@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..summary import kendall_w
+from ..metrics.agreement import intraclass_correlations, kendall_w
 from .subject_result import SubjectResult
 
 TOP = 5
@@ -115,10 +115,9 @@ def consistency(long: pd.DataFrame, value: str = VALUE) -> pd.DataFrame:
 
 
 def _concordance(method: str, raters: str, matrix: NDArray[np.float64]) -> dict[str, object]:
-    w = kendall_w(matrix)
+    w, p = kendall_w(matrix)
     number, items = matrix.shape
-    p = float(stats.chi2.sf(number * (items - 1) * w, items - 1)) if np.isfinite(w) else float("nan")
-    agreement, order = intraclass_correlation(matrix.T)
+    absolute, consistent = intraclass_correlations(matrix)
     return {
         "method": method,
         "raters": raters,
@@ -126,29 +125,6 @@ def _concordance(method: str, raters: str, matrix: NDArray[np.float64]) -> dict[
         "regions": items,
         "kendall_w": w,
         "p": p,
-        "icc_2_1": agreement,
-        "icc_3_1": order,
+        "icc_2_1": absolute,
+        "icc_3_1": consistent,
     }
-
-
-def intraclass_correlation(ratings: NDArray[np.float64]) -> tuple[float, float]:
-    """ICC(2,1) (absolute agreement) and ICC(3,1) (consistency) of Shrout & Fleiss 1979.
-
-    Parameters
-    ----------
-    ratings
-        (items, raters). NaN is returned for fewer than two of either, or ratings without variance.
-    """
-    items, raters = ratings.shape
-    if items < 2 or raters < 2:
-        return float("nan"), float("nan")
-    mean = ratings.mean()
-    between_items = raters * ((ratings.mean(1) - mean) ** 2).sum() / (items - 1)
-    between_raters = items * ((ratings.mean(0) - mean) ** 2).sum() / (raters - 1)
-    residual = ratings - ratings.mean(1, keepdims=True) - ratings.mean(0, keepdims=True) + mean
-    error = (residual**2).sum() / ((items - 1) * (raters - 1))
-    agreement = between_items + (raters - 1) * error + raters * (between_raters - error) / items
-    consistent = between_items + (raters - 1) * error
-    if agreement <= 0 or consistent <= 0:
-        return float("nan"), float("nan")
-    return float((between_items - error) / agreement), float((between_items - error) / consistent)

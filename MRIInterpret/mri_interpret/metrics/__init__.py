@@ -1,1 +1,1 @@
-"""How good predictions are and how alike maps are, each measure written once."""
+"""Every measure, written once: how good predictions are, how alike maps are, how far raters agree, with intervals."""

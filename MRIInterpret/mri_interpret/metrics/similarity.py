@@ -1,21 +1,36 @@
-"""How alike two maps are: rank correlation, structural similarity, and agreement of region profiles."""
+"""How alike two maps are: correlation, overlap, structural similarity; and a map's profile over regions."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from ..images.smoothing import box_around
 from ..images.volume import Array
 
 Floats = NDArray[np.floating]
 _REACH = 3.5  # standard deviations of a window
 
 
+def correlation(a: Sequence[float] | Array, b: Sequence[float] | Array) -> float:
+    """Pearson's correlation of two lists of numbers, -1 to 1.
+
+    NaN for fewer than two pairs, values that are not finite, or a list whose values are all the same.
+    """
+    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if first.size < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return math.nan
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return math.nan
+    return float(np.corrcoef(first, second)[0, 1])
+
+
 def spearman(a: Array, b: Array, inside: Array, absolute: bool = False) -> float:
-    """Spearman's rank correlation of two maps over the voxels inside, -1..1; NaN if one of them is constant there.
+    """Spearman's rank correlation of two maps over the voxels inside, -1 to 1; NaN as for :func:`correlation`.
 
     Parameters
     ----------
@@ -28,11 +43,16 @@ def spearman(a: Array, b: Array, inside: Array, absolute: bool = False) -> float
     first, second = np.asarray(a, dtype=np.float64)[chosen], np.asarray(b, dtype=np.float64)[chosen]
     if absolute:
         first, second = np.abs(first), np.abs(second)
-    if first.size < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
         return math.nan
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return math.nan
-    return float(np.corrcoef(stats.rankdata(first), stats.rankdata(second))[0, 1])
+    return correlation(stats.rankdata(first), stats.rankdata(second))
+
+
+def dice(a: Array, b: Array) -> float:
+    """Dice coefficient of two sets of voxels (> 0), 0 to 1; NaN if both are empty."""
+    first, second = np.asarray(a) > 0, np.asarray(b) > 0
+    total = int(first.sum()) + int(second.sum())
+    return 2.0 * int((first & second).sum()) / total if total else math.nan
 
 
 def ssim(a: Array, b: Array, inside: Array, sigma: float = 1.5) -> float:
@@ -40,7 +60,7 @@ def ssim(a: Array, b: Array, inside: Array, sigma: float = 1.5) -> float:
 
     Each map is scaled by its own 99.5th percentile there and clipped to 0..1, as for display, because raw maps have no
     common scale. Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity",
-    equation 13, in 3D with a Gaussian window.
+    equation 13, in 3D with a Gaussian window. Own code: scikit-image has it as its only use here, and no mask.
 
     Parameters
     ----------
@@ -54,7 +74,7 @@ def ssim(a: Array, b: Array, inside: Array, sigma: float = 1.5) -> float:
     float
         At most 1; NaN if a map is zero inside.
     """
-    box = _box(np.asarray(inside) > 0, math.ceil(_REACH * sigma) + 1)
+    box = box_around(np.asarray(inside) > 0, math.ceil(_REACH * sigma) + 1)
     chosen = np.asarray(inside)[box] > 0
     first, second = _scaled(np.asarray(a)[box], chosen), _scaled(np.asarray(b)[box], chosen)
     if first is None or second is None:
@@ -71,14 +91,6 @@ def ssim(a: Array, b: Array, inside: Array, sigma: float = 1.5) -> float:
     top = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     bottom = (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
     return float((top / bottom)[chosen].mean())
-
-
-def _box(chosen: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
-    """The smallest box around what is chosen, and a margin: nothing beyond it enters a window's mean."""
-    found = ndimage.find_objects(chosen.astype(np.uint8))
-    if not found:
-        return (slice(None),) * chosen.ndim
-    return tuple(slice(max(0, edge.start - margin), edge.stop + margin) for edge in found[0])
 
 
 def _scaled(values: Array, chosen: NDArray[np.bool_]) -> Floats | None:
@@ -100,29 +112,27 @@ def region_profile(values: Array, labels: Array, inside: Array) -> Floats:
     return means / whole if whole > 0 else np.zeros(len(present))
 
 
-def intraclass_correlation(profiles: Floats) -> float:
-    """ICC(2,1): two-way random effects, absolute agreement, single measurement.
-
-    Source: Shrout & Fleiss 1979, "Intraclass correlations: uses in assessing rater reliability", case 2.
+def rank_correlations(data: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[Floats, Floats]:
+    """Spearman's correlation of each column with one variable, and its two-sided p (Student's t), from SciPy.
 
     Parameters
     ----------
-    profiles
-        Shape (repetitions, regions): the same regions measured several times.
+    data, other
+        Shapes (n, k) and (n,).
 
     Returns
     -------
-    float
-        1 for identical repetitions; NaN for fewer than two repetitions or regions, or if all values are the same.
+    r, p
+        (k,) each; NaN for columns whose values are all the same.
     """
-    scores = np.asarray(profiles, dtype=np.float64).T  # targets (regions) as rows, raters (repetitions) as columns
-    n, k = scores.shape
-    if n < 2 or k < 2 or not np.isfinite(scores).all():
-        return math.nan
-    grand = scores.mean()
-    rows = k * ((scores.mean(axis=1) - grand) ** 2).sum() / (n - 1)
-    columns = n * ((scores.mean(axis=0) - grand) ** 2).sum() / (k - 1)
-    residual = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0, keepdims=True) + grand
-    error = (residual**2).sum() / ((n - 1) * (k - 1))
-    bottom = rows + (k - 1) * error + k * (columns - error) / n
-    return float((rows - error) / bottom) if bottom > 0 else math.nan
+    if np.ptp(other) == 0:
+        return np.full(data.shape[1], math.nan), np.full(data.shape[1], math.nan)
+    r, p = np.full(data.shape[1], math.nan), np.full(data.shape[1], math.nan)
+    varying = np.ptp(data, axis=0) > 0
+    if varying.any():
+        found = stats.spearmanr(np.column_stack([other, data[:, varying]]))
+        # Of two variables SciPy returns one number, of more the whole matrix.
+        several = varying.sum() > 1
+        r[varying] = found.statistic[0, 1:] if several else found.statistic
+        p[varying] = found.pvalue[0, 1:] if several else found.pvalue
+    return r, p

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from ..images.smoothing import FWHM_PER_SIGMA, smooth_inside
 from ..images.volume import Affine, Grid, Volume, resample
 from .intensity import normalise_intensity
 
-# A Gaussian whose full width at half maximum is one voxel; FWHM = 2.355 sigma.
-_FWHM = 2.354820045
 
 
 def to_model_grid(
@@ -38,9 +36,7 @@ def to_model_grid(
     # A finer scan is smoothed to the model's voxel size first, else the coarse grid would pick up single voxels' noise.
     # Smoothing image times mask and mask alike, and dividing, keeps skull out of the brain's edge and zeros too.
     sigma = _antialias_sigma(scan, to_template, grid)
-    weight = ndimage.gaussian_filter(inside, sigma)
-    smooth = ndimage.gaussian_filter(scan.array.astype(np.float32) * inside, sigma)
-    smooth = np.divide(smooth, weight, out=np.zeros_like(smooth), where=weight > 1e-3)
+    smooth, weight = smooth_inside(scan.array.astype(np.float32), inside, sigma, mode="reflect")
     back = np.linalg.inv(to_template)
     on_grid = resample(scan.with_array(smooth), grid, back)
     mask_on_grid = resample(mask.with_array(weight), grid, back).array > 0.5
@@ -55,7 +51,7 @@ def _antialias_sigma(scan: Volume, to_template: Affine, grid: Grid) -> NDArray[n
     """Standard deviations in scan voxels; 0 along axes on which the scan is as coarse as the grid."""
     spacing = np.linalg.norm((to_template @ scan.affine)[:3, :3], axis=0)
     ratio = float(grid.spacing.mean()) / spacing
-    return np.sqrt(np.maximum(ratio**2 - 1.0, 0.0)) / _FWHM
+    return np.sqrt(np.maximum(ratio**2 - 1.0, 0.0)) / FWHM_PER_SIGMA
 
 
 def to_scan_grid(on_model_grid: Volume, scan: Grid, to_template: Affine, *, order: int = 1) -> Volume:

@@ -10,6 +10,8 @@ from scipy import ndimage
 
 from ..errors import UserError
 from ..images.volume import Affine, Grid, Volume, resample
+from ..metrics.similarity import correlation as pearson
+from ..metrics.similarity import dice
 from ..progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
@@ -219,14 +221,11 @@ def registration_quality(
     on_template = resample(scan.with_array(np.where(inside, scan.array, 0)), template.grid, back).array
     brain = resample(mask.with_array(inside.astype(np.float32)), template.grid, back).array > 0.5
     reference = np.asarray(template_mask.array) > 0
-    total = int(brain.sum()) + int(reference.sum())
-    overlap = 2.0 * int((brain & reference).sum()) / total if total else 0.0
+    overlap = float(np.nan_to_num(dice(brain, reference)))
     sigma = (2.0 / template.grid.spacing).tolist()
     ours = ndimage.gaussian_filter(on_template, sigma)[reference]
     theirs = ndimage.gaussian_filter(template.array, sigma)[reference]
-    if np.ptp(ours) == 0:
-        return 0.0, overlap
-    return float(np.corrcoef(ours, theirs)[0, 1]), overlap
+    return float(np.nan_to_num(pearson(ours, theirs))), overlap
 
 
 def judge(name: str, to_template: Affine, correlation: float, overlap: float) -> tuple[str, str]:

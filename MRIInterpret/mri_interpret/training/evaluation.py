@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from ..metrics.bootstrap import Estimate, bootstrap
 from ..metrics.classification import (
-    Estimate,
     auc_estimate,
-    bootstrap,
     confusion,
     expected_calibration_error,
     fit_temperature,
     reliability,
     softmax,
 )
+from ..metrics.similarity import correlation
 from ..progress import ProgressCallback, silent
 from ..simulation.groups import group_posterior
 from .conditions import CONDITIONS, PLAIN, Scores, score
@@ -109,7 +109,7 @@ def assess(scores: dict[str, Scores], known: Scores) -> Evaluation:
     changes = np.abs(probabilities[:, -1] - mirrored[:, -1])
 
     def correlate(index: NDArray[np.intp]) -> float:
-        return float(np.corrcoef(plain.ad_minus_cn[index], plain.fractions[index])[0, 1])
+        return correlation(plain.ad_minus_cn[index], plain.fractions[index])
 
     return Evaluation(
         temperature=fit_temperature(*everyone),

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..metrics.classification import auc
+from ..metrics.similarity import correlation
 from ..models.plain_cnn import PlainCNN3d
 from ..progress import ProgressCallback, silent
 from ..simulation.acquisition import crop
@@ -264,7 +265,7 @@ def validate(heads: TrainingHeads, samples: Samples, settings: FitSettings, marg
         if (truth == positive).any() and (truth == 0).any():
             found[name] = auc((scores[:, positive] - scores[:, 0])[chosen], truth[chosen] == positive)
     if fractions:
-        found["correlation"] = float(np.corrcoef(scores[:, last] - scores[:, 0], torch.cat(fractions))[0, 1])
+        found["correlation"] = correlation(scores[:, last] - scores[:, 0], torch.cat(fractions))
     return found
 
 

@@ -14,10 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from ..atomic import write_text
+from ..metrics.bootstrap import Estimate, bootstrap
 from ..metrics.classification import (
-    Estimate,
     auc_estimate,
-    bootstrap,
     confusion,
     expected_calibration_error,
     fit_temperature,
