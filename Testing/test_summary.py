@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mri_interpret.errors import UserError
 from mri_interpret.images.volume import Grid
-from mri_interpret.summary import AGGREGATIONS, consensus_labels, kendall_w, rank_inside, summarise
+from mri_interpret.summary import AGGREGATIONS, consensus_labels, rank_inside, summarise
 from scipy import stats
 
 SHAPE = (14, 15, 13)
@@ -170,17 +170,6 @@ def test_the_agreement_table_against_scipy() -> None:
             for name in (a, b)
         ]
         assert row.region_correlation == pytest.approx(stats.pearsonr(*profile).statistic, abs=1e-9)
-
-
-def test_kendall_w() -> None:
-    assert kendall_w(np.array([[1.0, 2, 3, 4]] * 3)) == pytest.approx(1.0)
-    assert kendall_w(np.array([[1.0, 2, 3], [3, 2, 1]])) == pytest.approx(0.0)
-    rng = np.random.default_rng(0)
-    ratings = rng.normal(size=(5, 9))
-    # Friedman's statistic is raters * (items - 1) * W.
-    expected = stats.friedmanchisquare(*ratings.T).statistic / (5 * 8)
-    assert kendall_w(ratings) == pytest.approx(expected)
-    assert np.isnan(kendall_w(ratings[:1]))
 
 
 def test_consensus_counts_votes() -> None:

@@ -23,8 +23,8 @@ from mri_interpret.benchmark.plan import fast_methods
 from mri_interpret.benchmark.run import usual_methods
 from mri_interpret.benchmark.simulated_subjects import strong_effect
 from mri_interpret.benchmark.tables import correctly_classified
-from mri_interpret.checks.localisation import bootstrap_interval
 from mri_interpret.images.volume import Grid
+from mri_interpret.metrics.bootstrap import mean_estimate
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.summary import Preparation, join_densities
 
@@ -45,9 +45,9 @@ def main() -> None:
     alone = gains.groupby("subject")[[f"{key} alone" for key in keys]].mean().mean()
     best = str(alone.idxmax()).removesuffix(" alone")
     own = right[(right["measure"] == "times chance") & (right["method"] == best)]
-    mean, low, high = bootstrap_interval(own.groupby("subject")["value"].mean().tolist())
-    print(f"{best} alone, {own['subject'].nunique()} subjects: {mean:.2f} ({low:.2f} to {high:.2f})")
-    needed = low / mean * alone.max()
+    mean = mean_estimate(own.groupby("subject")["value"].mean())
+    print(f"{best} alone, {own['subject'].nunique()} subjects: {mean.value:.2f} ({mean.low:.2f} to {mean.high:.2f})")
+    needed = mean.low / mean.value * alone.max()
     print(f"{gains['subject'].nunique()} pictured subjects: {alone.max():.2f} alone, {needed:.2f} are needed")
     chosen = None
     for weight in WEIGHTS:

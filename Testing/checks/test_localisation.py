@@ -9,14 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mri_interpret.checks.localisation import (
-    average_precision,
-    bootstrap_interval,
     check_localisation,
-    edge_detector,
     localise,
-    uniform_map,
 )
-from sklearn.metrics import average_precision_score
+from mri_interpret.metrics.reference_maps import uniform_map
 
 from Testing.checks.small_networks import SHAPE, atlas, brain, linear_subject
 
@@ -66,12 +62,18 @@ def test_the_pointing_game_has_a_tolerance_in_millimetres() -> None:
 
 @given(st.integers(0, 1000), st.integers(1, 6))
 @settings(max_examples=30, deadline=None)
-def test_average_precision_is_scikit_learns_ties_included(seed: int, levels: int) -> None:
+def test_average_precision_passes_equal_values_together(seed: int, levels: int) -> None:
     rng = np.random.default_rng(seed)
-    hit = rng.random(40) < 0.3
-    hit[0] = True
-    values = rng.integers(0, levels, 40).astype(float)
-    assert average_precision(values, hit) == pytest.approx(average_precision_score(hit, values))
+    hit = rng.random((40, 1, 1)) < 0.3
+    hit[0], hit[1] = True, False
+    values = rng.integers(0, levels, hit.shape) + 1.0
+    area, recall = 0.0, 0.0
+    for threshold in np.unique(values)[::-1]:
+        chosen = values >= threshold
+        now = hit[chosen].sum() / hit.sum()
+        area += (now - recall) * hit[chosen].mean()
+        recall = now
+    assert localise(values, hit, np.ones(hit.shape)).auprc == pytest.approx(area)
 
 
 @given(st.integers(0, 100), st.floats(0.01, 1000))
@@ -97,26 +99,6 @@ def test_recall_counts_affected_regions_among_the_top_ones() -> None:
 def test_shapes_must_fit() -> None:
     with pytest.raises(ValueError, match="shapes differ"):
         localise(np.zeros((3, 3, 3)), _truth(), brain())
-
-
-def test_an_edge_detector_finds_edges_inside_the_brain() -> None:
-    step = np.zeros(SHAPE)
-    step[6:] = 1.0
-    edges = edge_detector(step, brain())
-    assert not edges[~brain()].any()
-    assert set(np.argwhere(edges > 0.9 * edges.max())[:, 0]) <= {5, 6}
-
-
-def test_the_bootstrap_interval_holds_the_mean_and_shrinks() -> None:
-    rng = np.random.default_rng(0)
-    few, many = rng.normal(5, 1, 20), rng.normal(5, 1, 2000)
-    mean, low, high = bootstrap_interval([*few, math.nan])
-    assert mean == pytest.approx(few.mean())
-    assert low < mean < high
-    _, narrow_low, narrow_high = bootstrap_interval(many)
-    # For 2000 normal values the interval is close to mean +- 1.96 standard errors.
-    assert narrow_high - narrow_low == pytest.approx(2 * 1.96 * many.std() / math.sqrt(2000), rel=0.1)
-    assert all(math.isnan(value) for value in bootstrap_interval([math.nan]))
 
 
 def test_verdicts_need_a_truth_and_beat_the_edge_detector() -> None:

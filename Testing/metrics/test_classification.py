@@ -7,14 +7,16 @@ import pytest
 from mri_interpret.metrics.classification import (
     auc,
     auc_estimate,
-    bootstrap,
+    brier_score,
     confusion,
     expected_calibration_error,
     fit_temperature,
     reliability,
+    roc_points,
     softmax,
 )
 from scipy import stats
+from sklearn import metrics
 
 
 def test_auc_is_the_share_of_ordered_pairs_ties_half() -> None:
@@ -33,16 +35,6 @@ def test_auc_of_two_normals_is_known() -> None:
 def test_auc_needs_both_classes() -> None:
     with pytest.raises(ValueError, match="both classes"):
         auc([1.0, 2.0], [True, True])
-
-
-def test_bootstrap_interval_of_a_mean_is_the_textbook_one() -> None:
-    values = np.random.default_rng(1).normal(0, 2.0, 400)
-    found = bootstrap(lambda index: float(values[index].mean()), np.zeros(400))
-    half = 1.96 * values.std() / 20
-    assert found.value == pytest.approx(values.mean())
-    assert found.low == pytest.approx(values.mean() - half, abs=0.15 * half)
-    assert found.high == pytest.approx(values.mean() + half, abs=0.15 * half)
-    assert found.n == 400
 
 
 def test_auc_estimate_looks_at_two_classes_only() -> None:
@@ -77,3 +69,17 @@ def test_reliability_by_hand() -> None:
 
 def test_confusion_counts_truth_in_rows() -> None:
     assert confusion([0, 0, 1, 2], [0, 1, 1, 0]).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+
+
+def test_auc_is_scikit_learns_and_that_under_its_curve() -> None:
+    rng = np.random.default_rng(5)
+    scores, positive = rng.integers(0, 9, 60).astype(float), rng.random(60) < 0.4
+    assert auc(scores, positive) == pytest.approx(metrics.roc_auc_score(positive, scores))
+    false_rate, true_rate = roc_points(scores, positive)
+    assert np.trapezoid(true_rate, false_rate) == pytest.approx(auc(scores, positive))
+    assert (false_rate[0], true_rate[0], false_rate[-1], true_rate[-1]) == (0, 0, 1, 1)
+    assert len(false_rate) == len(np.unique(scores)) + 1
+
+
+def test_brier_score_by_hand() -> None:
+    assert brier_score([[0.8, 0.1, 0.1], [0.0, 0.0, 1.0]], [0, 0]) == pytest.approx((0.06 + 2.0) / 2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mri_interpret.metrics.similarity import intraclass_correlation, region_profile, spearman, ssim
+from mri_interpret.metrics.similarity import correlation, dice, rank_correlations, region_profile, spearman, ssim
 from scipy import stats
 
 SHAPE = (9, 8, 10)
@@ -83,19 +83,6 @@ def test_unrelated_maps_are_less_alike_than_related_ones() -> None:
     assert ssim(a, other, inside) < ssim(a, b, inside) < 1
 
 
-def test_icc_is_that_of_shrout_and_fleiss() -> None:
-    ratings = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
-    assert intraclass_correlation(np.array(ratings, float).T) == pytest.approx(0.29, abs=0.005)
-
-
-def test_icc_knows_perfect_agreement_and_its_limits() -> None:
-    profile = np.array([3.0, 1.0, 2.0])
-    assert intraclass_correlation(np.stack([profile, profile, profile])) == pytest.approx(1)
-    assert intraclass_correlation(np.stack([profile, profile + 2])) < 0.5  # absolute agreement, not mere consistency
-    assert math.isnan(intraclass_correlation(profile[None]))
-    assert math.isnan(intraclass_correlation(np.ones((3, 4))))
-
-
 def test_a_region_profile_is_density_over_the_brains_mean() -> None:
     values = np.zeros((4, 2, 1))
     values[0] = -6.0
@@ -105,3 +92,27 @@ def test_a_region_profile_is_density_over_the_brains_mean() -> None:
     inside[3] = False  # label 9 lies outside the brain: it is no region of this brain
     np.testing.assert_allclose(region_profile(values, labels, inside), np.array([2.0, 6.0]) / (16 / 6))
     np.testing.assert_array_equal(region_profile(np.zeros((4, 2, 1)), labels, inside), [0, 0])
+
+
+def test_dice_and_correlation_by_hand() -> None:
+    a, b = np.array([1, 1, 0, 0]), np.array([0.5, 0, 2, 0])
+    assert dice(a, b) == pytest.approx(2 * 1 / 4)
+    assert math.isnan(dice(a * 0, b * 0))
+    assert correlation([1, 2, 3, 5], [2, 1, 4, 4]) == pytest.approx(
+        stats.pearsonr([1, 2, 3, 5], [2, 1, 4, 4]).statistic
+    )
+    assert math.isnan(correlation([1, 1, 1], [1, 2, 3]))
+    assert math.isnan(correlation([1.0], [2.0]))
+
+
+@pytest.mark.parametrize("columns", [1, 2, 5])
+def test_rank_correlations_are_scipys_column_by_column(columns: int) -> None:
+    rng = np.random.default_rng(columns)
+    data, other = rng.integers(0, 6, (12, columns)).astype(float), rng.normal(size=12)
+    r, p = rank_correlations(data, other)
+    for column in range(columns):
+        expected = stats.spearmanr(data[:, column], other)
+        assert (r[column], p[column]) == pytest.approx((expected.statistic, expected.pvalue))
+    data[:, 0] = 3.0
+    assert np.isnan(rank_correlations(data, other)[0][0])
+    assert np.isnan(rank_correlations(data, np.ones(12))[0]).all()

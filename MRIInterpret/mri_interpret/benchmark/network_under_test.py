@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.randomisation import layer_groups, randomised
 from ..images.volume import Grid
+from ..models.randomise import layer_groups, randomised
 
 if TYPE_CHECKING:
     import torch

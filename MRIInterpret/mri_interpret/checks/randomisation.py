@@ -8,7 +8,6 @@ explanations lie: why many modified BP attributions fail").
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from ..images.volume import Array
 from ..metrics.similarity import spearman, ssim
+from ..models.randomise import layer_groups, randomised
 from ..progress import ProgressCallback, silent
 from .subject import Explain, Maps
 from .verdict import Verdict, judge, not_applicable
@@ -53,93 +53,6 @@ class Stage:
     depth: float
     spearman: dict[str, float]
     ssim: dict[str, float]
-
-
-def layer_groups(network: nn.Module, image: torch.Tensor) -> list[tuple[str, ...]]:
-    """Modules that own parameters, in the order in which they first run; a normalisation joins the layer before it.
-
-    Modules that never run on this image come first, so that they are randomised last.
-    """
-    import torch
-
-    names = [
-        name for name, module in network.named_modules() if next(module.parameters(recurse=False), None) is not None
-    ]
-    modules = dict(network.named_modules())
-    order: list[str] = []
-    hooks = []
-    for name in names:
-
-        def note(*_: object, name: str = name) -> None:
-            if name not in order:
-                order.append(name)
-
-        hooks.append(modules[name].register_forward_pre_hook(note))
-    try:
-        with torch.no_grad():
-            network(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    groups: list[tuple[str, ...]] = [(name,) for name in names if name not in order]
-    for name in order:
-        if groups and _is_normalisation(modules[name]):
-            groups[-1] = (*groups[-1], name)
-        else:
-            groups.append((name,))
-    return groups
-
-
-def _is_normalisation(module: nn.Module) -> bool:
-    return "norm" in type(module).__name__.lower()
-
-
-def randomised(network: nn.Module, layers: Sequence[str], image: torch.Tensor, seed: int = 0) -> nn.Module:
-    """A copy of the network with random parameters in the named modules.
-
-    Weights (2D and more) are drawn from a normal distribution of mean 0 and the root mean square of the old ones;
-    vectors (biases, scales) from one with their mean and standard deviation: the signal keeps its size and loses its
-    meaning. Running statistics of batch normalisation are estimated anew on the image.
-
-    Parameters
-    ----------
-    network
-        Left as it is.
-    layers
-        Names as in ``network.named_modules()``.
-    image
-        (1, C, I, J, K), for the running statistics.
-    seed
-        The same seed gives the same network.
-    """
-    import torch
-    from torch import nn
-
-    changed = copy.deepcopy(network)
-    generator = torch.Generator().manual_seed(seed)
-    modules = dict(changed.named_modules())
-    norms = []
-    with torch.no_grad():
-        for name in layers:
-            for parameter in modules[name].parameters(recurse=False):
-                # Drawn on the CPU, so that every device gets the same network.
-                fresh = torch.randn(parameter.shape, generator=generator).to(parameter)
-                if parameter.ndim >= 2:
-                    parameter.copy_(fresh * parameter.square().mean().sqrt())
-                else:
-                    parameter.copy_(parameter.mean() + fresh * parameter.std(correction=0))
-            module = modules[name]
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
-                norms.append(module)
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # cumulative: one pass gives the image's own statistics
-            norm.train()
-        if norms:
-            changed(image)
-        for norm in norms:
-            norm.eval()
-    return changed
 
 
 def cascade(

@@ -1,4 +1,4 @@
-"""How far raters agree on items: intraclass correlation and Kendall's W. Raters are methods, subjects or repetitions."""
+"""How far raters (methods, subjects, repetitions) agree on items: intraclass correlation and Kendall's W."""
 
 from __future__ import annotations
 

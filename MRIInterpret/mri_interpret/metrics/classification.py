@@ -92,7 +92,7 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 10) -> 
 
 
 def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins: int = 10) -> float:
-    """Mean gap between confidence and accuracy, weighted by the number of scans in each bin (Guo et al. 2017, eq. 3)."""
+    """Mean gap between confidence and accuracy, weighted by the scans in each bin (Guo et al. 2017, eq. 3)."""
     confidence, accuracy, counts = reliability(probabilities, labels, bins)
     filled = counts > 0
     return float((np.abs(confidence - accuracy)[filled] * counts[filled]).sum() / counts.sum())

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, stats
 
 from ..images.smoothing import box_around
@@ -16,7 +15,7 @@ Floats = NDArray[np.floating]
 _REACH = 3.5  # standard deviations of a window
 
 
-def correlation(a: Sequence[float] | Array, b: Sequence[float] | Array) -> float:
+def correlation(a: ArrayLike, b: ArrayLike) -> float:
     """Pearson's correlation of two lists of numbers, -1 to 1.
 
     NaN for fewer than two pairs, values that are not finite, or a list whose values are all the same.
@@ -112,7 +111,9 @@ def region_profile(values: Array, labels: Array, inside: Array) -> Floats:
     return means / whole if whole > 0 else np.zeros(len(present))
 
 
-def rank_correlations(data: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[Floats, Floats]:
+def rank_correlations(
+    data: NDArray[np.float64], other: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Spearman's correlation of each column with one variable, and its two-sided p (Student's t), from SciPy.
 
     Parameters

@@ -10,7 +10,6 @@ from ..images.volume import Affine, Grid, Volume, resample
 from .intensity import normalise_intensity
 
 
-
 def to_model_grid(
     scan: Volume, mask: Volume, to_template: Affine, grid: Grid, low: float = 0.5, high: float = 99.5
 ) -> tuple[Volume, Volume]:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -265,7 +264,7 @@ def validate(heads: TrainingHeads, samples: Samples, settings: FitSettings, marg
         if (truth == positive).any() and (truth == 0).any():
             found[name] = auc((scores[:, positive] - scores[:, 0])[chosen], truth[chosen] == positive)
     if fractions:
-        found["correlation"] = correlation(scores[:, last] - scores[:, 0], torch.cat(fractions))
+        found["correlation"] = correlation((scores[:, last] - scores[:, 0]).numpy(), torch.cat(fractions).numpy())
     return found
 
 

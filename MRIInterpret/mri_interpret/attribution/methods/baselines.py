@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...metrics.reference_maps import edge_map
+from ...models.randomise import layer_groups, randomised
 from ..method import Method
 from .gradient import Gradient
 
@@ -59,7 +61,7 @@ class Intensity(Method):
 
 @dataclass(frozen=True)
 class Edges(Method):
-    """The magnitude of the scan's spatial gradient, by central differences."""
+    """The magnitude of the scan's spatial gradient, smoothed by a Gaussian of one voxel."""
 
     name: ClassVar[str] = "edges"
     title: ClassVar[str] = "Edge magnitude"
@@ -72,26 +74,23 @@ class Edges(Method):
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
-        x = recorded.x.detach().sum(1)
-        axes = [axis for axis in range(1, x.dim()) if x.shape[axis] > 1]
-        if not axes:
-            return torch.zeros_like(x), {}
-        slopes = torch.gradient(x, dim=axes)
-        return torch.stack(list(slopes)).square().sum(0).sqrt(), {}
+        scans = recorded.x.detach().sum(1)
+        edges = [torch.from_numpy(edge_map(scan.cpu().numpy())) for scan in scans]
+        return torch.stack(edges).to(scans), {}
 
 
 @dataclass(frozen=True)
 class RandomisedModel(Method):
-    """A method's map of the same network with its weights shuffled.
+    """A method's map of the same network with random weights.
 
-    Each weight tensor is permuted at random: the distribution of its values stays, what was learned is lost.
+    They are drawn by :func:`mri_interpret.models.randomise.randomised`.
 
     Parameters
     ----------
     base
         Any method.
     seed
-        Seed of the shuffling; the global random state is not touched.
+        Random seed; the global random state is not touched.
     """
 
     base: Method = field(default_factory=Gradient)
@@ -111,15 +110,7 @@ class RandomisedModel(Method):
         return self.base.map_units
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
-        import copy
-
-        import torch
-
-        other = copy.deepcopy(recorded.model)
-        generator = torch.Generator().manual_seed(self.seed)
-        with torch.no_grad():
-            for weight in other.parameters():
-                order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
-                weight.copy_(weight.flatten()[order].reshape(weight.shape))
+        layers = [name for group in layer_groups(recorded.model, recorded.x) for name in group]
+        other = randomised(recorded.model, layers, recorded.x.detach(), self.seed)
         found, _ = recorded.record_with(other).map_of(self.base)
         return found, {"base": self.base.name}

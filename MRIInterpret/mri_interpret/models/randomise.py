@@ -1,0 +1,164 @@
+"""A copy of a network in which some layers have random parameters; of programs (TorchScript, torch.export) too."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def layer_groups(network: nn.Module, image: torch.Tensor) -> list[tuple[str, ...]]:
+    """Layers with parameters in the order in which they first run; a normalisation joins the layer before it.
+
+    Parameters
+    ----------
+    network
+        A module, a TorchScript module, or the module of an exported program.
+    image
+        (1, C, I, J, K): what runs through the network to learn the order. A program's graph tells it without.
+
+    Returns
+    -------
+    list of tuple of str
+        Names as in ``network.named_modules()``. Layers that never run come first, so that they are randomised last.
+        Empty for a network without parameters, such as a frozen TorchScript module.
+    """
+    names = list(dict.fromkeys(name.rpartition(".")[0] for name, _ in network.named_parameters()))
+    order = [name for name in dict.fromkeys(_in_order(network, image)) if name in names]
+    modules = dict(network.named_modules())  # TorchScript has no get_submodule
+    groups: list[tuple[str, ...]] = [(name,) for name in names if name not in order]
+    for name in order:
+        if groups and _is_normalisation(modules[name]):
+            groups[-1] = (*groups[-1], name)
+        else:
+            groups.append((name,))
+    return groups
+
+
+def _in_order(network: nn.Module, image: torch.Tensor) -> list[str]:
+    import torch
+    from torch import fx
+
+    if isinstance(network, torch.jit.ScriptModule):
+        return list(_script_layers(network.inlined_graph, {}))
+    if isinstance(network, fx.GraphModule):
+        users = [node for node in network.graph.nodes if node.op not in ("get_attr", "placeholder")]
+        read = (source for node in users for source in node.all_input_nodes if source.op == "get_attr")
+        return [str(source.target).rpartition(".")[0] for source in read]
+    order: list[str] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda *_, name=name: order.append(name))
+        for name, module in network.named_modules()
+    ]
+    try:
+        with torch.no_grad():
+            network(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return order
+
+
+def _script_layers(block: Any, paths: dict[str, str]) -> Iterator[str]:
+    """Modules whose attributes a TorchScript graph reads, in the graph's order."""
+    for node in block.nodes():
+        if node.kind() == "prim::GetAttr":
+            owner = paths.get(node.input().debugName(), "")
+            paths[node.output().debugName()] = f"{owner}.{node.s('name')}".lstrip(".")
+            yield owner
+        for inner in node.blocks():
+            yield from _script_layers(inner, paths)
+
+
+def _is_normalisation(module: nn.Module) -> bool:
+    """By the class's name; an exported program keeps none, and there a layer of vectors alone is one."""
+    kind = str(getattr(module, "original_name", type(module).__name__))
+    if kind not in ("Module", "InterpreterModule"):
+        return "norm" in kind.lower()
+    return all(parameter.ndim < 2 for parameter in module.parameters(recurse=False))
+
+
+def randomised(network: nn.Module, layers: Sequence[str], image: torch.Tensor, seed: int = 0) -> nn.Module:
+    """A copy of the network with random parameters in the named layers.
+
+    Weights (two axes and more) are drawn from a normal distribution of mean 0 and the root mean square of the old ones;
+    vectors (biases, scales) from one with their mean and standard deviation: the signal keeps its size and loses its
+    meaning. Running statistics of batch normalisation in these layers are estimated anew on the image.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode; not changed.
+    layers
+        Names as in ``network.named_modules()``.
+    image
+        (1, C, I, J, K), for the running statistics.
+    seed
+        Random seed; the same on every device.
+    """
+    import torch
+
+    changed = copy.deepcopy(network)
+    generator = torch.Generator().manual_seed(seed)
+    named = dict(changed.named_modules())
+    modules = [named[name] for name in layers]
+    with torch.no_grad():
+        for module in modules:
+            for parameter in module.parameters(recurse=False):
+                # Drawn on the CPU, so that every device gets the same network.
+                fresh = torch.randn(parameter.shape, generator=generator).to(parameter)
+                if parameter.ndim >= 2:
+                    parameter.copy_(fresh * parameter.square().mean().sqrt())
+                else:
+                    parameter.copy_(parameter.mean() + fresh * parameter.std(correction=0))
+        _estimate_statistics(changed, modules, image)
+    return changed
+
+
+def _estimate_statistics(network: nn.Module, modules: Sequence[nn.Module], image: torch.Tensor) -> None:
+    import torch
+    from torch import fx, nn
+
+    if isinstance(network, torch.jit.ScriptModule | fx.GraphModule):
+        means = {buffer.data_ptr() for module in modules for buffer in module.buffers(recurse=False)}
+        if means:
+            with _statistics_mode(means):
+                network(image)
+        return
+    norms = [
+        module
+        for module in modules
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
+    ]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative: one pass gives the image's own statistics
+        norm.train()
+    if norms:
+        network(image)
+    for norm in norms:
+        norm.eval()
+
+
+def _statistics_mode(buffers: set[int]) -> Any:
+    """Sets running means and variances, known by the address of their memory, as the operations that use them run.
+
+    A program cannot be put into training mode: whether its normalisations use running statistics is compiled in.
+    """
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Statistics(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if "batch_norm" in func.__name__ and len(args) > 4 and args[3] is not None:
+                values, mean, variance = args[0], args[3], args[4]
+                if mean.data_ptr() in buffers:
+                    axes = [axis for axis in range(values.dim()) if axis != 1]
+                    mean.copy_(values.mean(axes))
+                    variance.copy_(values.var(axes))
+            return func(*args, **(kwargs or {}))
+
+    return Statistics()
