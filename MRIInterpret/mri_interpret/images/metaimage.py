@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from ..errors import UserError
-from .itk import read_itk_file, volume_from_itk
-from .refusals import no_orientation, one_sentence
+from .compression import check_compressed
+from .itk import check_components, read_itk_file, volume_from_itk
+from .paths import existing_path
+from .refusals import no_orientation, one_sentence, single_volume
 from .volume import Volume
 
 _HEADER_LIMIT = 1_000_000  # bytes; a header ends with ElementDataFile
 # MetaIO's names for the same thing, lower case.
 _ORIENTATION = ("transformmatrix", "rotation", "orientation")
 _SPACING = ("elementspacing", "elementsize")
+_BYTES = {
+    "met_char": 1, "met_uchar": 1, "met_short": 2, "met_ushort": 2, "met_int": 4, "met_uint": 4, "met_long": 4,
+    "met_ulong": 4, "met_long_long": 8, "met_ulong_long": 8, "met_float": 4, "met_double": 8,
+}  # fmt: skip
 
 
 def read_metaimage(path: Path) -> Volume:
@@ -23,25 +30,60 @@ def read_metaimage(path: Path) -> Volume:
     UserError
         If it is damaged, is not a single scalar 3D volume, or carries no orientation or voxel size.
     """
-    check_metaimage_header(path)
+    fields, end = check_metaimage_header(path)
+    _check_data(path, fields, end)
     return volume_from_itk(read_itk_file(path, "MetaImageIO"), str(path), path.name)
 
 
-def check_metaimage_header(path: Path) -> None:
-    """Raise a UserError for a header without orientation or voxel size: ITK would fill in an identity."""
+def check_metaimage_header(path: Path) -> tuple[dict[str, str], int]:
+    """The fields of the header, names in lower case, and where it ends.
+
+    Raises
+    ------
+    UserError
+        For a header without orientation or voxel size: ITK would fill in an identity.
+    """
     with one_sentence(str(path)), path.open("rb") as file:
         head = file.read(_HEADER_LIMIT)
-    names = []
-    for line in head.split(b"\n"):
-        name, separator, _ = line.partition(b"=")
+    fields: dict[str, str] = {}
+    end = 0
+    for line in head.splitlines(keepends=True):
+        name, separator, value = line.decode("utf-8", "replace").partition("=")
         if not separator:
             break
-        names.append(name.decode("ascii", "replace").strip().lower())
-        if names[-1] == "elementdatafile":
+        end += len(line)
+        fields[name.strip().lower()] = value.strip()
+        if "elementdatafile" in fields:
             break
-    if "ndims" not in names or names[-1] != "elementdatafile":
+    if not {"ndims", "dimsize", "elementdatafile"} <= set(fields):
         raise UserError(f"{path} is not a readable image (its header is no MetaImage's): copy or export it again.")
-    if not set(names) & set(_ORIENTATION):
+    if not set(fields) & set(_ORIENTATION):
         raise no_orientation(str(path), "its header has no TransformMatrix")
-    if not set(names) & set(_SPACING):
+    if not set(fields) & set(_SPACING):
         raise UserError(f"{path} carries no voxel size (ElementSpacing): convert it again from DICOM.")
+    with one_sentence(str(path)):
+        check_components(int(fields.get("elementnumberofchannels", "1")), str(path))
+        single_volume([int(size) for size in fields["dimsize"].split()], str(path))
+    return fields, end
+
+
+def _check_data(path: Path, fields: dict[str, str], end: int) -> None:
+    """Raise a UserError for voxels that break off or are damaged in their compression: MetaIO reads on regardless."""
+    size = _BYTES.get(fields.get("elementtype", "").lower())
+    if size is None:
+        raise UserError(
+            f"{path} holds no numbers (its ElementType is {fields.get('elementtype')}): give a scalar image."
+        )
+    expected = size * math.prod(int(number) for number in fields["dimsize"].split())
+    data = fields["elementdatafile"]
+    if data.upper().startswith("LIST") or "%" in data:
+        raise UserError(f"{path} keeps its voxels in several files: save it as one .mha file.")
+    if data.upper() != "LOCAL":
+        path, end = existing_path(path.parent / data), 0
+    found = path.stat().st_size - end
+    with one_sentence(str(path)), path.open("rb") as file:
+        file.seek(end)
+        if fields.get("compresseddata", "").lower() == "true":
+            check_compressed(file, str(path), expected)
+        elif found < expected:
+            raise UserError(f"{path} breaks off ({found} of {expected} bytes of voxels): copy or export it again.")

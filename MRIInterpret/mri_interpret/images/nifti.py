@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from .compression import check_compressed
 from .refusals import check_scalar, checked_affine, no_orientation, one_sentence, short, single_volume
 from .volume import Affine, Volume
 
@@ -69,6 +70,7 @@ def volume_from_nibabel(image: Any, where: str, name: str = "") -> Volume:
         If it is not a single scalar 3D volume, or carries no orientation.
     """
     shape, affine, notes = check_nibabel_header(image, where, name)
+    _check_checksum(image, where)
     with one_sentence(where, "breaks off or is damaged"):
         data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
     return Volume(data, affine, name, notes)
@@ -112,6 +114,18 @@ def _check_offset(image: Any, path: Path) -> None:
             f"{path} says that its voxels begin at byte {offset} (vox_offset), which is inside its header of "
             f"{least} bytes: export it again."
         )
+
+
+def _check_checksum(image: Any, where: str) -> None:
+    """Raise a UserError if an image's compressed file is damaged behind what nibabel reads of it."""
+    file = image.file_map["image"].filename if hasattr(image, "file_map") else None
+    if file is None or not str(file).lower().endswith((".gz", ".mgz")):
+        return
+    if not hasattr(image.dataobj, "offset"):  # voxels that were set in memory
+        return
+    expected = image.dataobj.offset + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
+    with one_sentence(where), Path(file).open("rb") as stream:
+        check_compressed(stream, where, expected)
 
 
 def _codes(header: Any) -> tuple[int, int]:

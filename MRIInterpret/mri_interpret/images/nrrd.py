@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .compression import check_compressed
 from .itk import LPS_TO_RAS, read_itk_file, volume_from_itk
 from .refusals import checked_affine, no_orientation, one_sentence
 from .volume import Affine, Volume
@@ -35,6 +36,7 @@ def read_nrrd(path: Path) -> Volume:
         If it is damaged, is not a single scalar 3D volume, or names no anatomical space.
     """
     affine, notes = read_nrrd_affine(path)
+    _check_checksum(path)
     volume = volume_from_itk(read_itk_file(path, "NrrdImageIO"), str(path), path.name, affine)
     return Volume(volume.array, volume.affine, volume.name, notes)
 
@@ -69,16 +71,38 @@ def read_nrrd_affine(path: Path) -> tuple[Affine, tuple[str, ...]]:
     return checked_affine(_TO_RAS[space] @ np.diag([scale, scale, scale, 1.0]) @ affine, where), notes
 
 
-def _fields(path: Path) -> dict[str, str]:
-    """The header's fields, names in lower case."""
+def _header(path: Path) -> tuple[str, int]:
+    """The header's text, and where in the file it ends."""
     with one_sentence(str(path)), path.open("rb") as file:
         head = file.read(_HEADER_LIMIT)
-    lines = re.split(r"\r?\n", re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0].decode("utf-8", "replace"))
+    end = re.search(rb"\r?\n\r?\n", head)
+    return (head[: end.start()].decode("utf-8", "replace"), end.end()) if end else (head.decode("utf-8", "replace"), 0)
+
+
+def _fields(path: Path) -> dict[str, str]:
+    """The header's fields, names in lower case."""
+    lines = re.split(r"\r?\n", _header(path)[0])
     if not re.match(r"NRRD\d{4}", lines[0]):
         raise UserError(f"{path} is not a readable image (it does not begin with NRRD): copy or export it again.")
     # "name:=value" lines are free text of whoever wrote the file.
     named = [line.split(": ", 1) for line in lines[1:] if ": " in line and ":=" not in line and line[0] != "#"]
     return {name.strip().lower(): value.strip() for name, value in named}
+
+
+def _check_checksum(path: Path) -> None:
+    """Raise a UserError for gzipped voxels that are damaged: NRRD's library does not look at their checksum."""
+    fields = _fields(path)
+    skipped = {fields.get("byte skip", "0"), fields.get("line skip", "0")} != {"0"}
+    if fields.get("encoding", "").lower() not in ("gzip", "gz") or skipped:
+        return
+    start = _header(path)[1]
+    data = fields.get("data file", fields.get("datafile"))
+    if data is not None:
+        path, start = path.parent / data, 0
+    with one_sentence(str(path)), path.open("rb") as file:
+        file.seek(start)
+        # How many bytes there must be, ITK knows and compares.
+        check_compressed(file, str(path), None)
 
 
 def _mm_per_unit(text: str, where: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -44,8 +45,11 @@ def short(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    # ITK puts its own file and line first and the reason last.
-    reason = lines[-1] if "itk" in lines[0].lower() else lines[0]
+    reason = lines[0]
+    if "itk" in reason.lower():
+        # ITK puts its own file and line first and the reason last, which may be that of a call that succeeded.
+        reason = [line for line in lines if line != "Reason: Success"][-1]
+        reason = re.sub(r"^ITK ERROR: \w+\(0x\w+\): ", "", reason)
     return reason.rstrip(".:")[:160]
 
 
