@@ -4,7 +4,6 @@ This file only meets Slicer's conventions; the work is done by mri_interpret. No
 """
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import slicer
@@ -50,14 +49,14 @@ class MRIInterpret(ScriptedLoadableModule):
 def registerSampleData():
     """Add the scan that ships with the module to the Sample Data module."""
     import SampleData
-    from mri_interpret.panel.sample import SAMPLE_NAME, sample_path, sample_sha256
+    from mri_interpret.doors.sample import SAMPLE_NAME, sample_path, sample_sha256
 
     icons = os.path.join(os.path.dirname(__file__), "Resources", "Icons")
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="MRIInterpret",
         sampleName=SAMPLE_NAME,
         thumbnailFileName=os.path.join(icons, "Colin27.png"),
-        uris=Path(sample_path()).as_uri(),
+        uris=sample_path().as_uri(),
         fileNames="Colin27_T1.nii.gz",
         checksums=f"SHA256:{sample_sha256()}",
         nodeNames=SAMPLE_NAME,
@@ -198,12 +197,12 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class MRIInterpretLogic(ScriptedLoadableModuleLogic):
-    """All that the panel does, for scripts: see mri_interpret.panel.logic."""
+    """All that the panel does, for scripts; the work is in mri_interpret.doors."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self._runner = None
-        self._cohortRunner = None
+        self._job = None
+        self._cohortJob = None
         self._results = {}
 
     def getParameterNode(self) -> MRIInterpretParameterNode:
@@ -212,23 +211,24 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
     @property
     def running(self) -> bool:
         """Whether a worker process is at work, or its result is being put into the scene."""
-        return self._runner is not None and self._runner.running
+        return self._job is not None and self._job.running
 
     @property
     def cohortRunning(self) -> bool:
         """The same of a cohort."""
-        return self._cohortRunner is not None and self._cohortRunner.running
+        return self._cohortJob is not None and self._cohortJob.running
 
     @property
     def cohortBuilding(self) -> bool:
         """Whether a cohort's group results are being put into the scene."""
-        return self._cohortRunner is not None and self._cohortRunner.building
+        return self._cohortJob is not None and self._cohortJob.building
 
     def loadSample(self):
-        """Load the scan that ships with the module; returns its volume node."""
-        from mri_interpret.panel.sample import load_sample
+        """Load the scan that ships with the module, once; returns its volume node."""
+        from mri_interpret.doors.sample import SAMPLE_NAME, sample_path
 
-        return load_sample()
+        present = slicer.mrmlScene.GetFirstNodeByName(SAMPLE_NAME)
+        return present or slicer.util.loadVolume(str(sample_path()), {"name": SAMPLE_NAME})
 
     def explain(self, inputVolume, model=None, methods=None, target=None, device=None, replace="", **options):
         """Explain a scan here and now.
@@ -242,10 +242,11 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         :param options: maskNode, space ("auto", "native", "mni"), mask ("auto", "none"), parameters, progress.
         :return: MRIInterpretResult with nodes and numbers.
         """
-        from mri_interpret.panel import logic
+        from mri_interpret.doors import explain_job
+        from mri_interpret.progress import silent
 
-        maskNode, progress = options.pop("maskNode", None), options.pop("progress", logic.silent)
-        result = logic.explain(
+        maskNode, progress = options.pop("maskNode", None), options.pop("progress", silent)
+        result = explain_job.explain(
             slicer.mrmlScene, inputVolume, mask_node=maskNode, replace=replace, progress=progress,
             model=model, methods=methods, target=target, device=device, **options,
         )  # fmt: skip
@@ -259,24 +260,24 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         :param onFinished: called with the result, or with None and one sentence.
         :param options: as for explain.
         """
-        from mri_interpret.panel import logic
+        from mri_interpret.doors import explain_job
 
         self._checkIdle()
         maskNode = options.pop("maskNode", None)
-        worker = logic.start(inputVolume, mask_node=maskNode, command=command, **options)
+        worker = explain_job.start(inputVolume, mask_node=maskNode, command=command, **options)
 
         def finish(done):
-            result = yield from logic.finish(slicer.mrmlScene, worker, done, inputVolume, replace)
+            result = yield from explain_job.finish(slicer.mrmlScene, worker, done, inputVolume, replace)
             self._results[result.run] = result
             return result
 
-        self._runner = logic.Runner(worker, finish, onProgress, onFinished)
+        self._job = self._backgroundJob(worker, finish, onProgress, onFinished)
 
     def cancel(self) -> None:
         """End a running worker; the scene is left as it was."""
-        if self._runner is not None:
-            self._runner.cancel()
-            self._runner = None
+        if self._job is not None:
+            self._job.cancel()
+            self._job = None
 
     def startCohort(self, participants, output, onProgress, onFinished, command=None, **options):
         """Explain many scans in worker processes and compare groups; returns at once.
@@ -287,22 +288,27 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         :param onFinished: called with the nodes of the group results, or with None and one sentence.
         :param options: model, methods, target, device, mask, space, workers, ...
         """
-        from mri_interpret.panel import cohort_logic
-        from mri_interpret.panel.runner import Runner
+        from mri_interpret.doors import cohort_job
 
         self._checkIdle()
-        worker = cohort_logic.start(participants, output, command=command, **options)
+        worker = cohort_job.start(participants, output, command=command, **options)
 
         def finish(done):
-            return cohort_logic.finish(slicer.mrmlScene, worker, done)
+            return cohort_job.finish(slicer.mrmlScene, worker, done)
 
-        self._cohortRunner = Runner(worker, finish, onProgress, onFinished)
+        self._cohortJob = self._backgroundJob(worker, finish, onProgress, onFinished)
 
     def cancelCohort(self) -> None:
         """End a running cohort; participants that are complete stay in its folder."""
-        if self._cohortRunner is not None:
-            self._cohortRunner.cancel()
-            self._cohortRunner = None
+        if self._cohortJob is not None:
+            self._cohortJob.cancel()
+            self._cohortJob = None
+
+    def _backgroundJob(self, worker, finish, onProgress, onFinished):
+        from mri_interpret.doors.background_job import BackgroundJob
+        from mri_interpret.panel.job_timer import JobTimer
+
+        return BackgroundJob(worker, finish, onProgress, onFinished, JobTimer())
 
     def _checkIdle(self) -> None:
         if self.running or self.cohortRunning:
@@ -310,13 +316,13 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
 
     def results(self):
         """Names of the results in the scene, oldest first."""
-        from mri_interpret.scene.found import explanations
+        from mri_interpret.scene.result_nodes import result_names
 
-        return explanations(slicer.mrmlScene)
+        return result_names(slicer.mrmlScene)
 
     def result(self, run):
         """The result of that name, or None; one that came with a saved scene has nodes only."""
-        from mri_interpret.panel.logic import find
+        from mri_interpret.doors.explain_job import find
 
         if run not in self._results or not find(slicer.mrmlScene, run):
             self._results[run] = find(slicer.mrmlScene, run)

@@ -52,7 +52,7 @@ def test_the_tool_writes_what_the_test_wants():
 def test_the_module_and_its_resources_are_among_the_files():
     wanted = lists.wanted()
     assert "MRIInterpret.py" in wanted["MODULE_PYTHON_SCRIPTS"]
-    assert "mri_interpret/worker/worker.py" in wanted["MODULE_PYTHON_SCRIPTS"]
+    assert "mri_interpret/worker/explain_worker.py" in wanted["MODULE_PYTHON_SCRIPTS"]
     for name in ("Resources/UI/MRIInterpret.ui", "Resources/Icons/MRIInterpret.png", "Resources/requirements.txt"):
         assert name in wanted["MODULE_PYTHON_RESOURCES"]
     assert "Resources/ColorTables/MRIInterpretSigned.ctbl" in wanted["MODULE_DATA"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mri_interpret.atomic import replacing, write_text
 from mri_interpret.errors import Cancelled, UserError
-from mri_interpret.progress import StepClock, cancellable, silent
+from mri_interpret.progress import StepClock, cancellable, silent, time_left
 
 
 def test_the_clock_estimates_by_how_fast_the_steps_went() -> None:
@@ -83,3 +83,10 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="Choose another output folder"):
         write_text(tmp_path / "file" / "below" / "x.txt", "text")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, ""), (0.2, "about 1 s left"), (42.4, "about 42 s left"), (200, "about 3 min left")]
+)
+def test_the_time_left_in_words(seconds, text):
+    assert time_left(seconds) == text

@@ -90,3 +90,12 @@ class StepClock:
         if done <= 0.02 * (1 - before):
             return None
         return (self._now() - begun) * (1 - before - done) / done
+
+
+def time_left(seconds: float | None) -> str:
+    """The time left in words; empty if it is not known."""
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s left"
+    return f"about {round(seconds / 60)} min left"

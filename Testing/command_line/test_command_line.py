@@ -16,7 +16,7 @@ import pytest
 from mri_interpret.command_line import app as cli
 from mri_interpret.command_line import check as check_module
 from mri_interpret.command_line import explain as explain_module
-from mri_interpret.command_line.terminal import shown_progress, time_left
+from mri_interpret.command_line.terminal import shown_progress
 from mri_interpret.errors import Cancelled, UserError
 
 Run = Callable[..., tuple[int, str, str]]
@@ -212,6 +212,3 @@ def test_progress_names_each_step_once_and_the_time_left(capsys: pytest.CaptureF
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("] ")[1].split(" (")[0] for line in lines] == ["A", "B"]
     assert lines[1].startswith("[ 50%]")
-    assert time_left(None) == ""
-    assert time_left(0.2) == "about 1 s left"
-    assert time_left(240) == "about 4 min left"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import pytest
 from mri_interpret.attribution.composites import composites
 from mri_interpret.attribution.registry import DEFAULT_METHODS, STUDY_METHODS, available_methods, create_method
 from mri_interpret.doors import choices
@@ -48,19 +47,33 @@ def test_scan_kinds_use_spaces_that_exist():
 
 def test_settings_reach_the_methods_that_take_them():
     parameters = SimpleNamespace(
-        scanKind="brain", model="", methods="lrp,grad_cam", composite="epsilon", layer=" block4 ",
+        scanKind="brain", model="", composite="epsilon", layer=" block4 ",
         target="AD-CN", device="cpu", trust="off",
     )  # fmt: skip
     takes = {name: list(info.parameters) for name, info in available_methods().items()}
-    wishes = choices.job_wishes(parameters, takes)
-    assert wishes["parameters"] == {"lrp": {"composite": "epsilon"}, "grad_cam": {"layers_named": ("block4",)}}
-    assert (wishes["mask"], wishes["space"]) == ("none", "native")
-    for name, given in wishes["parameters"].items():
+    options = choices.explain_options(parameters, ["lrp", "grad_cam"], takes)
+    assert options["parameters"] == {"lrp": {"composite": "epsilon"}, "grad_cam": {"layers_named": ("block4",)}}
+    assert (options["mask"], options["space"]) == ("none", "native")
+    for name, given in options["parameters"].items():
         create_method(name, **given)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(None, ""), (0.2, "about 1 s left"), (42.4, "about 42 s left"), (200, "about 3 min left")]
-)
-def test_the_time_left_is_for_people(seconds, text):
-    assert choices.time_left(seconds) == text
+def test_without_a_choice_the_default_methods_are_explained_with_the_chosen_composite():
+    known = list(available_methods())
+    methods = choices.chosen_methods("", DEFAULT_METHODS, known)
+    assert methods == list(DEFAULT_METHODS)
+    parameters = SimpleNamespace(
+        scanKind="auto", model="", composite="epsilon", layer="", target="AD", device="cpu", trust="off"
+    )
+    takes = {name: list(info.parameters) for name, info in available_methods().items()}
+    options = choices.explain_options(parameters, methods, takes)
+    assert options["parameters"]["lrp"] == {"composite": "epsilon"}
+
+
+def test_methods_that_are_not_known_are_passed_over_and_baselines_are_listed_last():
+    known = list(available_methods())
+    assert choices.chosen_methods("nonsense, lrp", DEFAULT_METHODS, known) == ["lrp"]
+    order = choices.order_of_methods(DEFAULT_METHODS, known)
+    assert sorted(order) == sorted(known)
+    assert tuple(order[: len(DEFAULT_METHODS)]) == tuple(DEFAULT_METHODS)
+    assert set(order[-len(choices.BASELINES) :]) == set(choices.BASELINES)

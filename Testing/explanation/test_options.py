@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import typer
+from mri_interpret.attribution.registry import DEFAULT_METHODS, available_methods
 from mri_interpret.cohort.planning import Options
 from mri_interpret.cohort.subjects import Settings
 from mri_interpret.command_line.app import app
@@ -21,7 +22,7 @@ from mri_interpret.doors import choices
 from mri_interpret.explanation.job import explain
 from mri_interpret.explanation.options import DEFAULTS, DEVICES, TRUST_LEVELS
 from mri_interpret.preprocessing.pipeline import SPACES
-from mri_interpret.worker.job import Job
+from mri_interpret.worker.explain_request import ExplainRequest
 
 MODULE = Path(__file__).resolve().parents[2] / "MRIInterpret" / "MRIInterpret.py"
 NAMES = [field.name for field in dataclasses.fields(DEFAULTS)]
@@ -51,8 +52,9 @@ def _panel() -> dict[str, Any]:
         for entry in node.body
         if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name) and entry.value is not None
     }
-    chosen = choices.job_wishes(SimpleNamespace(**defaults), {})
-    return vars(Job(scan={}, **{name: value for name, value in chosen.items() if value is not None}))
+    methods = choices.chosen_methods(defaults["methods"], DEFAULT_METHODS, list(available_methods()))
+    chosen = choices.explain_options(SimpleNamespace(**defaults), methods, {})
+    return vars(ExplainRequest(scan={}, **{name: value for name, value in chosen.items() if value is not None}))
 
 
 DOORS = {
@@ -61,7 +63,7 @@ DOORS = {
     "cohort command": (lambda: _command("cohort"), set(NAMES) - {"target"}),  # groups need one contrast for all
     "cohort": (lambda: _fields(Options) | {"device": Options().cluster.device}, set(NAMES) - {"target"}),
     "cohort's subjects": (lambda: _fields(Settings), {"mask", "space", "atlas", "trust"}),
-    "worker": (lambda: _fields(Job), set(NAMES) - {"atlas", "cache"}),
+    "worker": (lambda: _fields(ExplainRequest), set(NAMES) - {"atlas", "cache"}),
     "panel": (_panel, set(NAMES) - {"atlas", "cache"}),
 }
 

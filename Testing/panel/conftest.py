@@ -66,10 +66,10 @@ def scan(host: Any, small_explanation: Explanation) -> Any:
 def shown(widget: Any, scan: Any, small_explanation: Explanation) -> Any:
     """The widget with the small explanation as its result."""
     import slicer
-    from mri_interpret.panel import logic
+    from mri_interpret.doors import explain_job
 
     widget._parameterNode.inputVolume = scan
-    result = logic.show(slicer.mrmlScene, small_explanation, scan)
+    result = explain_job.show(slicer.mrmlScene, small_explanation, scan)
     widget.logic._results[result.run] = result
     widget.panel.explain.on_finished(result, "")
     return widget

@@ -59,7 +59,7 @@ def start(host, widget):
         kind = encode(Done("%s"))
         script = READY.format(source=str(source), kind=kind, progress=encode(Progress("Explaining", 1.0, 0.9)))
         widget.logic.startExplain(scan, on_progress, on_finished, command=[sys.executable, "-c", script], **options)
-        return widget.logic._runner
+        return widget.logic._job
 
     return started
 
@@ -122,7 +122,7 @@ def halfway(host, widget, small, small_explanation, start, monkeypatch):
     finished = []
     runner = start(small, scan, lambda _message: None, lambda *outcome: finished.append(outcome))
     runner._timer.stop()
-    monkeypatch.setattr("mri_interpret.panel.runner._TURN_SECONDS", 0.0005)
+    monkeypatch.setattr("mri_interpret.doors.background_job._TURN_SECONDS", 0.0005)
     end = time.monotonic() + 30
     while not finished and len(nodes_of_run(scene, next(iter(runs(scene, unfinished=True)), ""))) < 20:
         assert time.monotonic() < end
@@ -141,7 +141,7 @@ def test_what_is_half_there_is_not_offered(host, widget, halfway):
 @pytest.mark.parametrize("how", ["cancel", "cleanup"])
 def test_cancelling_while_the_result_is_put_into_the_scene_takes_it_out_again(host, widget, halfway, how):
     runner, finished, scan, before = halfway
-    scene, folder = host.headless.scene, runner._worker.folder
+    scene, folder = host.headless.scene, runner.worker.folder
     assert folder.is_dir()
     assert len(ids(scene)) > len(before[0]) + 20
     widget.logic.cancel() if how == "cancel" else widget.cleanup()
@@ -154,7 +154,7 @@ def test_cancelling_while_the_result_is_put_into_the_scene_takes_it_out_again(ho
 
 def test_closing_the_scene_on_the_way_ends_it(host, widget, halfway):
     runner, finished, _scan, _before = halfway
-    folder = runner._worker.folder
+    folder = runner.worker.folder
     host.headless.scene.Clear(0)
     assert finished == [(None, "Cancelled.")]
     assert not folder.exists()
@@ -173,7 +173,7 @@ def test_nodes_that_are_deleted_on_the_way_end_it_with_a_sentence(host, widget, 
     assert result is None
     assert "removed from the scene" in sentence
     assert ids(scene) <= before[0]
-    assert not runner._worker.folder.exists()
+    assert not runner.worker.folder.exists()
 
 
 def test_a_result_that_cannot_be_read_is_one_sentence(host, widget, small_explanation, small, start, wait):
@@ -186,7 +186,7 @@ def test_a_result_that_cannot_be_read_is_one_sentence(host, widget, small_explan
     assert result is None
     assert "cannot be read" in sentence
     assert ids(host.headless.scene) == before
-    assert not runner._worker.folder.exists()
+    assert not runner.worker.folder.exists()
 
 
 def test_the_result_that_is_replaced_goes_when_the_new_one_is_there(

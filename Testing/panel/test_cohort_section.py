@@ -38,8 +38,8 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def chosen(widget, finished, monkeypatch):
     """The finished cohort's table and output folder, chosen in the panel."""
-    wishes = {**FINISHED, "model": str(finished.options.model), "device": "cpu"}
-    monkeypatch.setattr(choices, "cohort_wishes", lambda _parameters, _methods: wishes)
+    options = {**FINISHED, "model": str(finished.options.model), "device": "cpu"}
+    monkeypatch.setattr(choices, "cohort_options", lambda _parameters, _methods: options)
     widget.ui.participantsPathLineEdit.currentPath = str(finished.cohort.table)
     widget.ui.cohortOutputButton.choose(str(finished.output))
     return widget
@@ -77,8 +77,8 @@ def test_the_choices_are_kept_in_the_scene(widget, tmp_path):
 def test_the_panels_choices_become_the_cohorts(widget):
     parameters = widget._parameterNode
     parameters.scanKind, parameters.target, parameters.device = "mni", "predicted", "cpu"
-    wishes = choices.cohort_wishes(parameters, ["lrp"])
-    assert wishes == {
+    options = choices.cohort_options(parameters, ["lrp"])
+    assert options == {
         "model": "small", "methods": ["lrp"], "target": "", "device": "cpu", "mask": "auto", "space": "mni"
     }  # fmt: skip
 
@@ -113,9 +113,7 @@ def test_a_cohort_runs_to_its_confusion_matrix_and_group_maps(host, chosen, wait
     assert brain.GetDisplayNode().GetVisibility()
     assert brain.GetPolyData().GetNumberOfPolys() > 1000
     assert chosen.logic.results() == []  # it is no explanation
-    assert not list(
-        Path(chosen.logic._cohortRunner._worker.folder.parent).glob(chosen.logic._cohortRunner._worker.folder.name)
-    )
+    assert not list(Path(chosen.logic._cohortJob.worker.folder.parent).glob(chosen.logic._cohortJob.worker.folder.name))
     # The same results once more, from the folder.
     assert ui.runCohortButton.text == "Resume"
     assert ui.showCohortButton.enabled
@@ -141,10 +139,10 @@ def test_a_table_with_mistakes_is_said_in_the_panel(widget, tmp_path, wait):
 def test_a_participant_goes_through_a_dask_worker_into_the_scene(host, widget, tmp_path, wait):
     """Nothing is complete here: the worker process starts dask, and dask a worker process of its own."""
     table = write_cohort(tmp_path, ["AD"])
-    wishes = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
+    options = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
     told, finished = [], []
     widget.logic.startCohort(
-        str(table), str(tmp_path / "out"), told.append, lambda *outcome: finished.append(outcome), **wishes
+        str(table), str(tmp_path / "out"), told.append, lambda *outcome: finished.append(outcome), **options
     )
     wait(lambda: finished, 500)
     ((nodes, sentence),) = finished
@@ -160,10 +158,10 @@ def test_a_participant_goes_through_a_dask_worker_into_the_scene(host, widget, t
 def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
     """Cancel in the midst of real work: dask and its worker end within a second, what is complete stays."""
     table, output = write_cohort(tmp_path, ["AD", "CN", "AD"]), tmp_path / "out"
-    wishes = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
+    options = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
     told, finished = [], []
-    widget.logic.startCohort(str(table), str(output), told.append, lambda *outcome: finished.append(outcome), **wishes)
-    worker = psutil.Process(widget.logic._cohortRunner._worker._process.pid)
+    widget.logic.startCohort(str(table), str(output), told.append, lambda *outcome: finished.append(outcome), **options)
+    worker = psutil.Process(widget.logic._cohortJob.worker._process.pid)
     wait(lambda: any("1 of 3 subjects done" in message.step for message in told if isinstance(message, Progress)), 400)
     family = [worker, *worker.children(recursive=True)]
     assert len(family) > 2
@@ -176,7 +174,7 @@ def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
     assert "sub-01" in done
 
     told.clear()
-    widget.logic.startCohort(str(table), str(output), told.append, lambda *outcome: finished.append(outcome), **wishes)
+    widget.logic.startCohort(str(table), str(output), told.append, lambda *outcome: finished.append(outcome), **options)
     wait(lambda: len(finished) == 2, 400)
     nodes, sentence = finished[1]
     assert sentence == ""
@@ -199,7 +197,7 @@ def test_cancel_ends_the_worker_with_all_that_it_started(widget, tmp_path, wait)
         command=[sys.executable, "-c", script],
     )  # fmt: skip
     widget.panel.update()
-    worker = widget.logic._cohortRunner._worker
+    worker = widget.logic._cohortJob.worker
     note = worker.folder / "pid"
     wait(lambda: note.is_file() and note.read_text().endswith(";"))
     pids = [worker._process.pid, int(note.read_text()[:-1])]
@@ -218,7 +216,7 @@ def test_no_process_of_a_cohort_outlives_slicer(tmp_path):
     grandchild = "import time; time.sleep(60)"
     guard = (
         "import subprocess, sys, threading, time; from pathlib import Path; "
-        "from mri_interpret.worker.worker import _end_with_parent; "
+        "from mri_interpret.worker.child import _end_with_parent; "
         f"p = subprocess.Popen([sys.executable, '-c', {grandchild!r}]); "
         "Path(sys.argv[1], 'pid').write_text(str(p.pid)); "
         "threading.Thread(target=_end_with_parent, args=(Path(sys.argv[1]),), daemon=True).start(); time.sleep(60)"

@@ -13,8 +13,8 @@ from mri_interpret.errors import UserError
 from mri_interpret.explanation.job import explain
 from mri_interpret.images.reading import read_scan
 from mri_interpret.images.volume import Volume
-from mri_interpret.panel import logic as room
 from mri_interpret.resources import resource
+from mri_interpret.scene import scan_input
 from mri_interpret.scene.geometry import affine_of, volume_of
 from mri_interpret.scene.views import to_world
 from mri_interpret.worker.messages import Progress
@@ -22,7 +22,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from Testing.panel.panel_nodes import add_volume
 
-WISHES = {"model": "small", "methods": ["lrp", "grad_cam_pp"], "device": "cpu", "target": "AD-CN", "trust": "off"}
+OPTIONS = {"model": "small", "methods": ["lrp", "grad_cam_pp"], "device": "cpu", "target": "AD-CN", "trust": "off"}
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ def logic(host):
 def in_worker(logic, wait):
     """Run a job in the worker and hand back result, sentence and the progress on the way."""
 
-    def run(node, **wishes):
+    def run(node, **options):
         finished, progress = [], []
-        logic.startExplain(node, progress.append, lambda *outcome: finished.append(outcome), **(WISHES | wishes))
+        logic.startExplain(node, progress.append, lambda *outcome: finished.append(outcome), **(OPTIONS | options))
         wait(lambda: finished, 300)
         return *finished[0], progress
 
@@ -67,11 +67,11 @@ def test_console_worker_and_file_give_the_same(host, logic, in_worker, coarse, t
     nib.save(nib.Nifti1Image(coarse.array.astype(np.float32), coarse.affine), path)
     node = slicer.util.loadVolume(str(path), {"name": "coarse"})
     before = volume_of(node)
-    here = logic.explain(node, **WISHES)
+    here = logic.explain(node, **OPTIONS)
     there, sentence, progress = in_worker(node)
     assert sentence == ""
-    file = explain(path, **WISHES)
-    for name in WISHES["methods"]:
+    file = explain(path, **OPTIONS)
+    for name in OPTIONS["methods"]:
         one = volume_of(here.nodes.maps[name]).array
         np.testing.assert_array_equal(one, volume_of(there.nodes.maps[name]).array)
         scale = np.abs(one).max()
@@ -102,7 +102,7 @@ def test_console_worker_and_file_give_the_same(host, logic, in_worker, coarse, t
 def test_under_a_transform_the_result_lies_under_it_too_and_is_the_same(host, logic, coarse):
     scene = host.headless.scene
     scan = add_volume(scene, coarse, "scan")
-    plain = logic.explain(scan, **WISHES)
+    plain = logic.explain(scan, **OPTIONS)
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "turned")
     matrix = vtkMatrix4x4()
     for row, values in enumerate([[0, -1, 0, 20], [1, 0, 0, -5], [0, 0, 1, 9]]):
@@ -110,7 +110,7 @@ def test_under_a_transform_the_result_lies_under_it_too_and_is_the_same(host, lo
             matrix.SetElement(row, column, value)
     transform.SetMatrixTransformToParent(matrix)
     scan.SetAndObserveTransformNodeID(transform.GetID())
-    moved = logic.explain(scan, **WISHES)
+    moved = logic.explain(scan, **OPTIONS)
     np.testing.assert_array_equal(volume_of(moved.nodes.summary).array, volume_of(plain.nodes.summary).array)
     assert moved.nodes.summary.GetTransformNodeID() == transform.GetID()
     np.testing.assert_allclose(to_world(moved.nodes.summary), to_world(scan))
@@ -131,16 +131,16 @@ def test_a_non_linear_parent_transform_is_refused(host, logic, coarse):
     warp.SetAndObserveTransformToParent(grid)
     scan.SetAndObserveTransformNodeID(warp.GetID())
     with pytest.raises(UserError, match="non-linear transform warp"):
-        logic.explain(scan, **WISHES)
+        logic.explain(scan, **OPTIONS)
     with pytest.raises(UserError, match="harden"):
-        logic.startExplain(scan, print, print, **WISHES)
+        logic.startExplain(scan, print, print, **OPTIONS)
 
 
 def test_a_second_run_replaces_the_first_if_wanted(host, logic, coarse):
     scan = add_volume(host.headless.scene, coarse, "scan")
-    first = logic.explain(scan, **WISHES)
+    first = logic.explain(scan, **OPTIONS)
     count = host.headless.scene.GetNumberOfNodes()
-    second = logic.explain(scan, **WISHES, replace=first.run)
+    second = logic.explain(scan, **OPTIONS, replace=first.run)
     assert logic.results() == [second.run]
     assert host.headless.scene.GetNumberOfNodes() == count
 
@@ -164,9 +164,9 @@ def test_a_given_mask_is_used(host, logic, coarse, kind):
         slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labels, mask)
         mask.SetReferenceImageGeometryParameterFromVolumeNode(scan)
     before = node_ids(scene)
-    np.testing.assert_array_equal(room.mask_of(mask, scan).array, brain)
+    np.testing.assert_array_equal(scan_input.mask_of(mask, scan).array, brain)
     assert node_ids(scene) == before
-    result = logic.explain(scan, maskNode=mask, **WISHES)
+    result = logic.explain(scan, maskNode=mask, **OPTIONS)
     np.testing.assert_array_equal(result.explanation.mask.array > 0, brain > 0)
 
 
@@ -178,25 +178,25 @@ def test_a_mask_that_is_empty_or_on_another_grid_is_one_sentence(host, coarse):
     mask = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "mask")
     fill_volume_node(mask, coarse.with_array(np.zeros(coarse.shape, np.uint8)))
     with pytest.raises(UserError, match="mask is empty"):
-        room.mask_of(mask, scan)
+        scan_input.mask_of(mask, scan)
     fill_volume_node(mask, Volume(np.ones((4, 4, 4), np.uint8), coarse.affine))
     with pytest.raises(UserError, match="does not lie on the voxel grid"):
-        room.mask_of(mask, scan)
+        scan_input.mask_of(mask, scan)
 
 
 def test_no_scan_and_an_empty_scan_are_one_sentence(host, logic):
     with pytest.raises(UserError, match="choose a volume"):
-        logic.explain(None, **WISHES)
+        logic.explain(None, **OPTIONS)
     empty = host.headless.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
     with pytest.raises(UserError, match="empty cannot be explained"):
-        logic.explain(empty, **WISHES)
+        logic.explain(empty, **OPTIONS)
 
 
-@pytest.mark.parametrize("wishes", [{"model": "nonsense"}, {"methods": ["nonsense"]}, {"target": "nonsense"}])
-def test_the_workers_errors_are_one_sentence_and_leave_the_scene_as_it_was(host, in_worker, coarse, wishes):
+@pytest.mark.parametrize("options", [{"model": "nonsense"}, {"methods": ["nonsense"]}, {"target": "nonsense"}])
+def test_the_workers_errors_are_one_sentence_and_leave_the_scene_as_it_was(host, in_worker, coarse, options):
     scan = add_volume(host.headless.scene, coarse, "scan")
     before = node_ids(host.headless.scene)
-    result, sentence, _progress = in_worker(scan, **wishes)
+    result, sentence, _progress = in_worker(scan, **options)
     assert result is None
     assert "nonsense" in sentence
     assert "\n" not in sentence
@@ -208,11 +208,11 @@ def test_cancelling_leaves_the_scene_as_it_was_and_no_file(host, logic, coarse, 
     scan = add_volume(host.headless.scene, coarse, "scan")
     before = node_ids(host.headless.scene)
     finished, progress = [], []
-    logic.startExplain(scan, progress.append, lambda *outcome: finished.append(outcome), **WISHES)
-    folder = logic._runner._worker.folder
+    logic.startExplain(scan, progress.append, lambda *outcome: finished.append(outcome), **OPTIONS)
+    folder = logic._job.worker.folder
     wait(lambda: progress)
     with pytest.raises(RuntimeError, match="is running"):
-        logic.startExplain(scan, print, print, **WISHES)
+        logic.startExplain(scan, print, print, **OPTIONS)
     logic.cancel()
     assert finished == [(None, "Cancelled.")]
     assert not logic.running
@@ -223,7 +223,7 @@ def test_cancelling_leaves_the_scene_as_it_was_and_no_file(host, logic, coarse, 
 def test_a_gpu_that_runs_out_of_memory_is_followed_by_the_cpu(monkeypatch, coarse, small_explanation):
     import mri_interpret.explanation.job
     import torch
-    from mri_interpret.worker.job import Job, run_job
+    from mri_interpret.worker.explain_request import ExplainRequest, carry_out
 
     devices, notices = [], []
 
@@ -234,12 +234,12 @@ def test_a_gpu_that_runs_out_of_memory_is_followed_by_the_cpu(monkeypatch, coars
         return small_explanation
 
     monkeypatch.setattr(mri_interpret.explanation.job, "explain", fake)
-    assert run_job(Job({}, device="cuda"), coarse, None, notice=notices.append) is small_explanation
+    assert carry_out(ExplainRequest({}, device="cuda"), coarse, None, notice=notices.append) is small_explanation
     assert devices == ["cuda", "cpu"]
     assert "goes on with the CPU" in notices[0]
     monkeypatch.setattr(mri_interpret.explanation.job, "explain", lambda *_, **__: fake(None, device="cuda"))
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        run_job(Job({}, device="cpu"), coarse, None)
+        carry_out(ExplainRequest({}, device="cpu"), coarse, None)
 
 
 def test_clicking_explain_runs_to_the_result_without_blocking_the_window(host, widget, coarse, wait, beats):
@@ -271,7 +271,7 @@ def test_cancel_by_click_and_closing_the_scene_end_the_worker(host, widget, coar
         widget._parameterNode.model = "small"
         widget._parameterNode.inputVolume = scan
         widget.ui.explainButton.click()
-        worker = widget.logic._runner._worker
+        worker = widget.logic._job.worker
         assert worker.running
         wait(lambda worker=worker: worker._process is not None)
         if how == "click":
@@ -296,7 +296,7 @@ def test_the_self_test_passes_on_the_stand_in(host, widget, models):
 
     if DEFAULT_MODEL not in {model.name for model in list_models()}:
         write_small_bundle(models / DEFAULT_MODEL)
-        widget.panel.model.refresh()
+        widget.panel.context.models.refresh()
     widget._parameterNode.model = DEFAULT_MODEL
     host.module_widgets["MRIInterpret"] = widget
     began = time.monotonic()

@@ -158,7 +158,7 @@ def test_progress_shows_the_step_and_the_time_left(widget):
     assert widget.ui.statusLabel.text == "Finding the brain, about 33 s left"
     section.on_progress(messages.Notice("On the CPU."))
     section.on_progress(messages.Progress("Explaining", 0.5, 0.5))
-    assert widget.ui.statusLabel.text == "Explaining, On the CPU."
+    assert widget.ui.statusLabel.text == "Explaining\nOn the CPU."
 
 
 def test_refusing_to_install_leaves_everything_usable(widget, scan, monkeypatch):
@@ -215,7 +215,7 @@ def test_a_brain_mask_of_either_kind_can_be_chosen_and_is_kept(widget, host):
     nodes = [scene.AddNewNodeByClass(f"vtkMRML{kind}Node", kind) for kind in ("Segmentation", "LabelMapVolume")]
     for node in [*nodes, None]:
         widget.ui.maskSelector.setCurrentNode(node)
-        assert widget.panel.scan.mask is node
+        assert widget.panel.context.mask_node is node
         widget.exit()
         widget.enter()
         assert widget.ui.maskSelector.currentNode() is node

@@ -7,8 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from mri_interpret.checks.verdict import judge, not_applicable
-from mri_interpret.panel import map_display
-from mri_interpret.scene import views
+from mri_interpret.scene import map_display, views
 from mri_interpret.scene.colours import read_table
 
 from Testing.panel.panel_nodes import composites, items, offsets, pick
@@ -113,12 +112,12 @@ def test_3d_can_be_switched_off_and_on(shown):
 
 def test_only_one_result_is_seen_in_3d(shown, host, scan, small_explanation):
     import slicer
-    from mri_interpret.panel import logic
+    from mri_interpret.doors import explain_job
     from mri_interpret.scene.atlas import highlight
 
     first = shown.panel.result.result.nodes
     highlight(first.atlas, 53)
-    second = logic.show(slicer.mrmlScene, small_explanation, scan).nodes
+    second = explain_job.show(slicer.mrmlScene, small_explanation, scan).nodes
     for mine, other in ((second, first), (first, second)):
         assert map_display.rendered(mine) == ["summary"]
         assert map_display.rendered(other) == []
@@ -217,7 +216,7 @@ def test_a_chosen_colour_map_keeps_the_threshold_of_a_signed_map(shown, small_ex
 
 def test_each_verdict_has_an_icon_of_its_own_and_what_was_not_checked_has_none(widget, host, scan, small_explanation):
     import slicer
-    from mri_interpret.panel import logic
+    from mri_interpret.doors import explain_job
 
     verdicts = (
         judge("lrp", "randomisation", 0.1, 0.5, True, "It depends on the weights."),
@@ -227,7 +226,7 @@ def test_each_verdict_has_an_icon_of_its_own_and_what_was_not_checked_has_none(w
         not_applicable("grad_cam_pp", "conservation", "It does not conserve."),
     )
     checked = dataclasses.replace(small_explanation, verdicts=verdicts)
-    logic.show(slicer.mrmlScene, checked, scan)
+    explain_job.show(slicer.mrmlScene, checked, scan)
     widget._parameterNode.inputVolume = scan
     widget.panel.update()
     entries = items(widget.ui.mapList)

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("slicer")
 
 from mri_interpret.explanation.explanation import Explanation
-from mri_interpret.scene import SceneNodes, build_scene, find_result, write_mrb
+from mri_interpret.scene import ResultNodes, build_scene, find_result, write_mrb
 from mri_interpret.scene.headless import HeadlessScene
 from mri_interpret.scene.nodes import runs
 from mri_interpret.scene.views import add_views
@@ -24,7 +24,7 @@ def headless() -> Iterator[HeadlessScene]:
 
 
 @pytest.fixture
-def built(headless: HeadlessScene, small_explanation: Explanation) -> tuple[HeadlessScene, SceneNodes]:
+def built(headless: HeadlessScene, small_explanation: Explanation) -> tuple[HeadlessScene, ResultNodes]:
     """A scene with views and the small explanation in it."""
     add_views(headless.scene)
     return headless, build_scene(small_explanation, headless.scene)
@@ -33,7 +33,7 @@ def built(headless: HeadlessScene, small_explanation: Explanation) -> tuple[Head
 @pytest.fixture(scope="session")
 def reopened(
     small_explanation: Explanation, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Any, SceneNodes]]:
+) -> Iterator[tuple[Any, ResultNodes]]:
     """The small explanation's scene after writing it as .mrb and reading that into a fresh scene."""
     path = write_mrb(small_explanation, tmp_path_factory.mktemp("mrb") / "scene.mrb")
     with HeadlessScene() as scene:

@@ -87,15 +87,15 @@ def cohort(widget: Any, camera: Camera, study: Path | None = None) -> None:
         if study is None:
             plan = write_finished_cohort(Path(folder) / "study", write_small_bundle(Path(folder) / "bundle"))
             study, table, output = Path(folder) / "study", plan.cohort.table, plan.output
-            wishes = {
+            options = {
                 "model": str(plan.options.model), "methods": ["lrp", "grad_cam"], "mask": "none", "space": "mni",
                 "native": False, "permutations": 60, "device": "cpu",
             }  # fmt: skip
-            choices.cohort_wishes = lambda _parameters, _methods: wishes
+            choices.cohort_options = lambda _parameters, _methods: options
         else:
             table, output = study / "participants.tsv", study / "out"
-            asked = choices.cohort_wishes
-            choices.cohort_wishes = lambda parameters, methods: {**asked(parameters, methods), "native": False}
+            asked = choices.cohort_options
+            choices.cohort_options = lambda parameters, methods: {**asked(parameters, methods), "native": False}
         os.chdir(study.parent)
         ui.participantsPathLineEdit.currentPath = f"{study.name}/{table.name}"
         ui.cohortOutputButton.choose(f"{study.name}/{output.name}")

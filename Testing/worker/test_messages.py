@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mri_interpret.worker.messages import Alive, Done, Failed, Notice, Progress, decode, encode
+from mri_interpret.worker.messages import Done, Failed, Heartbeat, Notice, Progress, decode, encode
 
 
 @pytest.mark.parametrize(
@@ -11,7 +11,7 @@ from mri_interpret.worker.messages import Alive, Done, Failed, Notice, Progress,
     [
         Progress("Écrire", 0.5, 0.25, 12.0),
         Progress("a", 0.0, 0.0),
-        Alive(),
+        Heartbeat(),
         Notice("x\ny"),
         Done("/a b"),
         Failed("ß", "t"),

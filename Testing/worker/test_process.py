@@ -49,7 +49,7 @@ def test_progress_and_notices_arrive_in_order_and_the_folder_stays_until_it_is_c
     process = worker(
         """
         print("a library's own line", flush=True)
-        send(Progress("one", 0.5, 0.2)); send(Notice("n")); send(Alive()); send(Done(FOLDER))
+        send(Progress("one", 0.5, 0.2)); send(Notice("n")); send(Heartbeat()); send(Done(FOLDER))
         """
     )
     news = news_of(process)
@@ -97,7 +97,7 @@ def test_signs_of_life_keep_the_watchdog_quiet():
     process = worker(
         """
         for _ in range(15):
-            time.sleep(0.2); send(Alive())
+            time.sleep(0.2); send(Heartbeat())
         send(Done(FOLDER))
         """,
         watchdog_seconds=1.5,
@@ -146,7 +146,7 @@ def test_no_orphan_is_left_when_slicer_goes_away(end, tmp_path):
     """A stand-in for Slicer starts the real worker's guard, then quits or is killed."""
     guard = (
         "import sys, threading, time; from pathlib import Path; "
-        "from mri_interpret.worker.worker import _end_with_parent; "
+        "from mri_interpret.worker.child import _end_with_parent; "
         "threading.Thread(target=_end_with_parent, args=(Path(sys.argv[1]),), daemon=True).start(); time.sleep(60)"
     )
     parent = subprocess.Popen(

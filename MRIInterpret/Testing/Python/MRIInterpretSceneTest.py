@@ -14,7 +14,7 @@ class MRIInterpretSceneTest(unittest.TestCase):
         slicer.mrmlScene.Clear()
 
     def test_shippedFilesAreFound(self):
-        from mri_interpret.panel.sample import sample_path
+        from mri_interpret.doors.sample import sample_path
         from mri_interpret.scene.colours import CONSENSUS, SEQUENTIAL, SIGNED, read_table
 
         assert os.path.isfile(sample_path())

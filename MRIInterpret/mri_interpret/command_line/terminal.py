@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from ..progress import ProgressCallback, StepClock
+from ..progress import ProgressCallback, StepClock, time_left
 
 
 @contextmanager
@@ -67,12 +67,3 @@ def _lines(clock: StepClock) -> ProgressCallback:
             print(f"[{clock.overall():4.0%}] {step}" + (f" ({left})" if left else ""), file=sys.stderr, flush=True)
 
     return callback
-
-
-def time_left(seconds: float | None) -> str:
-    """Seconds as people say them; empty if not known."""
-    if seconds is None:
-        return ""
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s left"
-    return f"about {round(seconds / 60)} min left"

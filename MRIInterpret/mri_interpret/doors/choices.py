@@ -1,4 +1,4 @@
-"""What the panel offers: targets, presets of methods, models; and what each choice means for the job."""
+"""What a front end offers to choose from, and the options that the choices stand for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..attribution.registry import STUDY_METHODS
 from ..explanation.options import DEFAULTS
 
-# What the user calls the scan -> how the job is told: mask, space.
+# Kind of scan -> the options mask and space.
 SCAN_KINDS = {
     "auto": (DEFAULTS.mask, DEFAULTS.space),
     "head": ("auto", "native"),
@@ -17,9 +17,18 @@ SCAN_KINDS = {
 }
 FAST = ("guided_backprop", "grad_cam", "grad_cam_pp")
 CUSTOM = "custom"
-# Yardsticks, which explain nothing of the model: listed last, and no part of "All".
+PRESET_TITLES = {"default": "Default", "study": "Study's six", "fast": "Fast", "all": "All", CUSTOM: "Custom"}
+SCAN_KIND_TITLES = {
+    "auto": "Automatic",
+    "head": "Whole head",
+    "brain": "Skull-stripped brain",
+    "mni": "Already in MNI space",
+}
+DEVICE_TITLES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}
+TRUST_TITLES = {"off": "Off", "fast": "Fast", "full": "Full"}
+# Baselines do not explain the model: they are listed last and are not in "All".
 BASELINES = ("random", "intensity", "edges", "randomised_model")
-# Named here, because the module that defines them needs PyTorch; a test compares.
+# Repeated here, because the module that defines them imports PyTorch; a test compares the two.
 COMPOSITES = (
     "epsilon-plus-flat-foreground",
     "epsilon-plus-flat",
@@ -34,7 +43,7 @@ COMPOSITES = (
 
 
 def presets(default: Sequence[str], known: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Named selections of methods, limited to those there are."""
+    """Named selections of the ``known`` methods."""
     return {
         "default": tuple(name for name in default if name in known),
         "study": tuple(name for name in STUDY_METHODS if name in known),
@@ -57,18 +66,40 @@ def targets(classes: Sequence[str]) -> list[str]:
     return ["predicted", *classes, *sorted(differences, key=lambda d: d != f"{classes[-1]}-{classes[0]}")]
 
 
-def job_wishes(parameters: Any, takes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The job's fields from the panel's parameter node.
+def method_list(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def chosen_methods(text: str, default: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The methods that a parameter node names; the default ones if it names none that is known."""
+    return [name for name in method_list(text) if name in known] or list(default)
+
+
+def order_of_methods(default: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The order in which methods are listed: the default ones, the others, the baselines."""
+    others = [name for name in known if name not in default]
+    return [*default, *sorted(others, key=lambda name: name in BASELINES)]
+
+
+def target_title(target: str) -> str:
+    """A target as it is listed."""
+    return "Predicted class" if target == "predicted" else target.replace("-", " - ")
+
+
+def explain_options(parameters: Any, methods: Sequence[str], takes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The options of Explain from what was chosen.
 
     Parameters
     ----------
     parameters
-        MRIInterpretParameterNode.
+        MRIInterpretParameterNode, or another object with its attributes.
+    methods
+        The chosen methods.
     takes
         Method to the names of the parameters that it takes.
     """
     mask, space = SCAN_KINDS.get(parameters.scanKind, SCAN_KINDS["auto"])
-    methods = method_list(parameters.methods)
     settings: dict[str, dict[str, Any]] = {}
     layer = parameters.layer.strip()
     for name, value in (("composite", parameters.composite), ("layers_named", (layer,) if layer else ())):
@@ -77,7 +108,7 @@ def job_wishes(parameters: Any, takes: Mapping[str, Sequence[str]]) -> dict[str,
                 settings.setdefault(method, {})[name] = value
     return {
         "model": parameters.model or None,
-        "methods": methods or None,
+        "methods": tuple(methods),
         "target": parameters.target,
         "device": parameters.device,
         "mask": mask,
@@ -87,8 +118,8 @@ def job_wishes(parameters: Any, takes: Mapping[str, Sequence[str]]) -> dict[str,
     }
 
 
-def cohort_wishes(parameters: Any, methods: Sequence[str]) -> dict[str, Any]:
-    """The cohort's options from the panel's parameter node; its own default target, if none was chosen."""
+def cohort_options(parameters: Any, methods: Sequence[str]) -> dict[str, Any]:
+    """The options of a cohort from what was chosen; "predicted" stands for the cohort's own default target."""
     mask, space = SCAN_KINDS.get(parameters.scanKind, SCAN_KINDS["auto"])
     return {
         "model": parameters.model or None,
@@ -98,17 +129,3 @@ def cohort_wishes(parameters: Any, methods: Sequence[str]) -> dict[str, Any]:
         "mask": mask,
         "space": space,
     }
-
-
-def method_list(text: str) -> list[str]:
-    """Names separated by commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def time_left(seconds: float | None) -> str:
-    """For people; empty if it is not known."""
-    if seconds is None:
-        return ""
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s left"
-    return f"about {round(seconds / 60)} min left"

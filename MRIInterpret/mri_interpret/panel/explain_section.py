@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..doors import choices
+from ..attribution.registry import DEFAULT_METHODS
+from ..doors import choices, status
 from ..errors import UserError
 from ..worker import messages
 from . import environment
+from .context import PanelContext
 from .widgets import chosen, enable, fill_combo, quiet
-
-if TYPE_CHECKING:
-    from .panel import Panel
 
 
 class ExplainSection:
     """Wires the section's widgets with the parameter node, and starts and ends runs."""
 
-    def __init__(self, panel: Panel) -> None:
-        from ..attribution.registry import DEFAULT_METHODS, available_methods
-
-        self.panel = panel
-        self.ui = panel.ui
-        self._known = available_methods()
-        self._default_methods = tuple(DEFAULT_METHODS)
-        self._presets = choices.presets(DEFAULT_METHODS, list(self._known))
-        self._notices: list[str] = []
+    def __init__(self, context: PanelContext) -> None:
+        self.context = context
+        self.ui = context.ui
+        self._presets = choices.presets(DEFAULT_METHODS, list(context.known_methods))
+        self._status = status.StatusText()
         ui = self.ui
-        ui.targetComboBox.connect("currentIndexChanged(int)", lambda _i: self._take("target", ui.targetComboBox))
-        ui.compositeComboBox.connect(
-            "currentIndexChanged(int)", lambda _i: self._take("composite", ui.compositeComboBox)
-        )
-        ui.deviceComboBox.connect("currentIndexChanged(int)", lambda _i: self._take("device", ui.deviceComboBox))
-        ui.trustComboBox.connect("currentIndexChanged(int)", lambda _i: self._take("trust", ui.trustComboBox))
+        for name, combo in (
+            ("target", ui.targetComboBox),
+            ("composite", ui.compositeComboBox),
+            ("device", ui.deviceComboBox),
+            ("trust", ui.trustComboBox),
+        ):
+            combo.connect("currentIndexChanged(int)", lambda _i, name=name, combo=combo: self.on_choice(name, combo))
         ui.presetComboBox.connect("currentIndexChanged(int)", self.on_preset)
         ui.layerLineEdit.connect("editingFinished()", self.on_layer)
         ui.methodsList.connect("itemChanged(QListWidgetItem*)", self.on_method)
@@ -46,11 +43,10 @@ class ExplainSection:
         self._list_methods()
 
     def _list_methods(self) -> None:
-        others = [name for name in self._known if name not in self._default_methods]
-        order = [*self._default_methods, *sorted(others, key=lambda name: name in choices.BASELINES)]
+        known = self.context.known_methods
         with quiet(self.ui.methodsList):
-            for name in order:
-                info = self._known[name]
+            for name in choices.order_of_methods(DEFAULT_METHODS, list(known)):
+                info = known[name]
                 item = qt.QListWidgetItem(info.title)
                 item.setData(qt.Qt.UserRole, name)
                 item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
@@ -58,127 +54,94 @@ class ExplainSection:
                 item.setCheckState(qt.Qt.Unchecked)
                 self.ui.methodsList.addItem(item)
 
-    @property
-    def methods(self) -> list[str]:
-        """The chosen methods; the default ones if none were ever chosen."""
-        chosen_methods = choices.method_list(self.panel.parameters.methods)
-        return [name for name in chosen_methods if name in self._known] or list(self._default_methods)
-
     def update(self) -> None:
-        parameters, ui = self.panel.parameters, self.ui
-        targets = [(self._target_title(target), target) for target in choices.targets(self.panel.model.classes)]
-        fill_combo(ui.targetComboBox, targets, parameters.target)
-        titles = {"default": _("Default"), "study": _("Study's six"), "fast": _("Fast"), "all": _("All")}
-        titles[choices.CUSTOM] = _("Custom")
-        preset = choices.preset_of(self.methods, self._presets)
-        fill_combo(ui.presetComboBox, [(title, name) for name, title in titles.items()], preset)
+        """Show what the parameter node holds, and whether Explain can be pressed."""
+        parameters, ui, methods = self.context.parameters, self.ui, self.context.methods
+        targets = {target: choices.target_title(target) for target in choices.targets(self.context.model.classes)}
+        _offer(ui.targetComboBox, targets, parameters.target)
+        _offer(ui.presetComboBox, choices.PRESET_TITLES, choices.preset_of(methods, self._presets))
         fill_combo(ui.compositeComboBox, [(name, name) for name in choices.COMPOSITES], parameters.composite)
-        fill_combo(
-            ui.deviceComboBox,
-            [(_("Automatic"), "auto"), (_("CPU"), "cpu"), (_("GPU (CUDA)"), "cuda")],
-            parameters.device,
-        )
-        fill_combo(
-            ui.trustComboBox,
-            [(_("Off"), "off"), (_("Fast"), "fast"), (_("Full"), "full")],
-            parameters.trust,
-        )
+        _offer(ui.deviceComboBox, choices.DEVICE_TITLES, parameters.device)
+        _offer(ui.trustComboBox, choices.TRUST_TITLES, parameters.trust)
         with quiet(ui.layerLineEdit, ui.methodsList):
             ui.layerLineEdit.text = parameters.layer
             for row in range(ui.methodsList.count):
                 item = ui.methodsList.item(row)
-                ticked = item.data(qt.Qt.UserRole) in self.methods
+                ticked = item.data(qt.Qt.UserRole) in methods
                 item.setCheckState(qt.Qt.Checked if ticked else qt.Qt.Unchecked)
-        running = self.panel.logic.running
-        enable(ui.explainButton, self._missing(), _("Explain the scan with the chosen model and methods."))
+        running = self.context.logic.running
+        blocked = status.explain_blocked(self.context.busy, bool(parameters.inputVolume), self.context.model.problem)
+        enable(ui.explainButton, _(blocked), _("Explain the scan with the chosen model and methods."))
         enable(
             ui.cancelButton, "" if running else _("Nothing is running."), _("End the run; the scene stays as it is.")
         )
         ui.progressBar.visible = running
 
-    def _target_title(self, target: str) -> str:
-        return _("Predicted class") if target == "predicted" else target.replace("-", " - ")
-
-    def _missing(self) -> str:
-        if self.panel.logic.running:
-            return _("An explanation is running.")
-        if self.panel.logic.cohortRunning:
-            return _("A cohort is running.")
-        if not self.panel.parameters.inputVolume:
-            return _("Choose a volume, or load the sample.")
-        return self.panel.model.problem
-
-    def _take(self, name: str, combo: Any) -> None:
-        if self.panel.parameters:
-            setattr(self.panel.parameters, name, chosen(combo))
+    def on_choice(self, name: str, combo: Any) -> None:
+        self.context.choose(name, chosen(combo))
 
     def on_preset(self, _index: int) -> None:
         members = self._presets.get(chosen(self.ui.presetComboBox))
-        if members is not None and self.panel.parameters:
-            self.panel.parameters.methods = ",".join(members)
+        if members is not None:
+            self.context.choose("methods", ",".join(members))
 
     def on_layer(self) -> None:
-        if self.panel.parameters:
-            self.panel.parameters.layer = self.ui.layerLineEdit.text
+        self.context.choose("layer", self.ui.layerLineEdit.text)
 
     def on_method(self, _item: Any) -> None:
         rows = (self.ui.methodsList.item(row) for row in range(self.ui.methodsList.count))
         ticked = [item.data(qt.Qt.UserRole) for item in rows if item.checkState() == qt.Qt.Checked]
-        if self.panel.parameters:
-            self.panel.parameters.methods = ",".join(ticked)
-            if not ticked:  # nothing to explain with: back to the default
-                self.panel.update()
+        self.context.choose("methods", ",".join(ticked))
+        if not ticked:  # nothing to explain with: back to the default
+            self.context.changed.emit()
 
     def on_explain(self, _checked: bool = False) -> None:
         """Install what is missing, if the user agrees, and start the worker."""
         try:
-            environment.ensure(self.panel.requirements)
+            environment.ensure(self.context.requirements)
             self._start()
         except UserError as error:
-            self._over(None, str(error))
+            self.on_finished(None, str(error))
         except Exception as error:
             logging.exception("MRIInterpret: the explanation could not be started")
-            self._over(None, _("The explanation could not be started ({error}).").format(error=error))
+            self.on_finished(None, _("The explanation could not be started ({error}).").format(error=error))
 
     def _start(self) -> None:
-        parameters = self.panel.parameters
-        takes = {name: list(info.parameters) for name, info in self._known.items()}
-        wishes = choices.job_wishes(parameters, takes) | {"methods": self.methods}
-        self._notices.clear()
-        self.panel.logic.startExplain(
+        parameters = self.context.parameters
+        takes = {name: list(info.parameters) for name, info in self.context.known_methods.items()}
+        starting = self._status.start()
+        self.context.logic.startExplain(
             parameters.inputVolume,
             self.on_progress,
             self.on_finished,
             replace=parameters.resultRun if parameters.replaceResult else "",
-            maskNode=self.panel.scan.mask,
-            **wishes,
+            maskNode=self.context.mask_node,
+            **choices.explain_options(parameters, self.context.methods, takes),
         )
         self.ui.progressBar.value = 0
-        self.ui.statusLabel.text = _("Starting")
-        self.panel.update()
+        self.ui.statusLabel.text = starting
+        self.context.changed.emit()
 
     def on_progress(self, message: messages.Message) -> None:
-        """Show the step and the time left."""
-        if isinstance(message, messages.Notice):
-            self._notices.append(message.text)
-        elif isinstance(message, messages.Progress):
-            self.ui.progressBar.value = round(100 * message.overall)
-            parts = [message.step, choices.time_left(message.seconds_left), *self._notices]
-            self.ui.statusLabel.text = ", ".join(part for part in parts if part)
+        """Show the step, the time left, and the notices."""
+        text = self._status.after(message)
+        if text is not None:
+            self.ui.progressBar.value = self._status.percent
+            self.ui.statusLabel.text = text
 
     def on_finished(self, result: Any, sentence: str) -> None:
         """Show the result, or why there is none."""
-        self._over(result, sentence)
-
-    def _over(self, result: Any, sentence: str) -> None:
-        text = " ".join([_("Done."), *self._notices]) if result is not None else sentence
+        text = self._status.end(sentence)
         self.ui.statusLabel.text = text
-        if result is not None and self.panel.parameters:
-            self.panel.parameters.resultRun = result.run
-            self.panel.result.show()
-        if self.panel.parameters:
-            self.panel.update()
-        slicer.util.showStatusMessage(text, 5000)
+        if result is not None:
+            self.context.result_arrived.emit(result)
+        self.context.changed.emit()
+        slicer.util.showStatusMessage(text.splitlines()[0], 5000)
 
     def on_cancel(self, _checked: bool = False) -> None:
-        self.panel.logic.cancel()
+        self.context.logic.cancel()
+
+
+def _offer(combo: Any, titles: Mapping[str, str], value: str) -> None:
+    """Offer values by their titles, in the user's language."""
+    fill_combo(combo, [(_(title), key) for key, title in titles.items()], value)

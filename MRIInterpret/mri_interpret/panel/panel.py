@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .cohort_section import CohortSection
+from .context import PanelContext
 from .explain_section import ExplainSection
 from .model_section import ModelSection
 from .result_section import ResultSection
@@ -25,26 +26,24 @@ class Panel:
     """
 
     def __init__(self, ui: Any, logic: Any, requirements: str) -> None:
-        self.ui = ui
-        self.logic = logic
-        self.requirements = requirements
-        self.parameters: Any = None
+        self.context = PanelContext(ui, logic, requirements)
+        self.scan = ScanSection(self.context)
+        self.model = ModelSection(self.context)
+        self.explain = ExplainSection(self.context)
+        self.result = ResultSection(self.context)
+        self.cohort = CohortSection(self.context)
         self._updating = False
-        self.scan = ScanSection(self)
-        self.model = ModelSection(self)
-        self.explain = ExplainSection(self)
-        self.result = ResultSection(self)
-        self.cohort = CohortSection(self)
+        self.context.changed.connect(self.update)
 
     def set_parameters(self, parameters: Any) -> None:
-        """Use another parameter node, or none: then nothing is reacted to."""
-        self.parameters = parameters
+        """Use another parameter node; with None, nothing is reacted to."""
+        self.context.parameters = parameters
         self.result.forget()  # another scene may have a result of the same name
         self.update()
 
     def update(self) -> None:
         """Show the parameter node's content and what can be pressed."""
-        if self.parameters is None or self._updating:
+        if self.context.parameters is None or self._updating:
             return
         self._updating = True
         try:

@@ -8,28 +8,23 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from . import result_tables
+from . import result_widgets
+from .context import PanelContext
 from .widgets import chosen, enable, fill_combo, number, quiet
 
 if TYPE_CHECKING:
-    from .panel import Panel
-    from .result import MRIInterpretResult
-
-_VERDICT_ICONS = {
-    "pass": "SP_DialogApplyButton",
-    "fail": "SP_MessageBoxWarning",
-    "not applicable": "SP_MessageBoxQuestion",
-}
+    from ..doors.result import MRIInterpretResult
 
 
 class ResultSection:
     """Wires the section's widgets with the result that is shown."""
 
-    def __init__(self, panel: Panel) -> None:
-        self.panel = panel
-        self.ui = panel.ui
-        self._drawn: tuple[str, str] | None = ("", "")  # which result and map the lists and tables show
+    def __init__(self, context: PanelContext) -> None:
+        self.context = context
+        self.ui = context.ui
+        self._drawn: tuple[str, str] | None = ("", "")  # the result and map that the lists and tables show
         self._magnitudes: Any = None
+        context.result_arrived.connect(self.on_result_arrived)
         ui = self.ui
         ui.resultComboBox.connect("currentIndexChanged(int)", self.on_result)
         ui.mapList.connect("currentRowChanged(int)", self.on_map)
@@ -45,25 +40,27 @@ class ResultSection:
     @property
     def result(self) -> MRIInterpretResult | None:
         """The result that is shown: the chosen one, else the newest in the scene."""
-        runs = self.panel.logic.results()
-        if not runs or not self.panel.parameters:
+        runs = self.context.logic.results()
+        if not runs or not self.context.parameters:
             return None
-        wanted = self.panel.parameters.resultRun
-        return self.panel.logic.result(wanted if wanted in runs else runs[-1])
+        wanted = self.context.parameters.resultRun
+        result: MRIInterpretResult | None = self.context.logic.result(wanted if wanted in runs else runs[-1])
+        return result
 
     @property
     def key(self) -> str:
         """The map that is shown."""
         result = self.result
-        wanted = self.panel.parameters.shownMap
+        wanted = str(self.context.parameters.shownMap)
         return wanted if result is not None and wanted in result.nodes.maps else "summary"
 
     def forget(self) -> None:
-        """What the tables show may be of another scene."""
+        """The lists and tables may be of another scene: fill them anew."""
         self._drawn = ("", "")
 
     def update(self) -> None:
-        runs = self.panel.logic.results()
+        """Show the results to choose from and the chosen one's numbers, and what can be pressed."""
+        runs = self.context.logic.results()
         result = self.result
         fill_combo(self.ui.resultComboBox, [(run, run) for run in runs], result.run if result else "")
         missing = "" if result else _("There is no result yet: press Explain.")
@@ -71,12 +68,12 @@ class ResultSection:
         for widget in (*shown, self.ui.coloursComboBox, self.ui.show3DCheckBox, self.ui.resultComboBox):
             widget.enabled = not missing
         enable(self.ui.jumpButton, missing, _("Move the slices to the voxel with the largest magnitude."))
-        saved = missing or (
+        unsaved = missing or (
             _("This result came with a saved scene: run Explain again to save its report.")
             if result and not result.complete
             else ""
         )
-        enable(self.ui.saveReportButton, saved, _("Save everything as one HTML page."))
+        enable(self.ui.saveReportButton, unsaved, _("Save everything as one HTML page."))
         drawn = (result.run, self.key) if result else None
         if drawn != self._drawn:
             self._drawn = drawn
@@ -85,66 +82,64 @@ class ResultSection:
     def _draw(self, result: MRIInterpretResult | None) -> None:
         if result is None:
             self._magnitudes = None
-            result_tables.clear(self.ui)
+            result_widgets.clear(self.ui)
             return
-        from . import map_display
+        from ..scene import map_display
 
-        result_tables.show_prediction(self.ui, result.nodes)
-        result_tables.show_maps(self.ui.mapList, result.nodes, self.key, self._icon)
-        result_tables.show_regions(self.ui.regionTable, result.nodes, self.key)
-        result_tables.show_agreement(self.ui.agreementTable, result.nodes)
-        self._magnitudes = map_display.Magnitudes(map_display.node_of(result.nodes, self.key))
-        offered = map_display.colour_choices(result.nodes, self.key)
-        fill_combo(self.ui.coloursComboBox, offered, map_display.colours_of(result.nodes, self.key))
+        nodes, key = result.nodes, self.key
+        result_widgets.show(self.ui, nodes, key)
+        self._magnitudes = map_display.Magnitudes(map_display.node_of(nodes, key))
+        colours = [(_(title), name) for title, name in map_display.colour_choices(nodes, key)]
+        fill_combo(self.ui.coloursComboBox, colours, map_display.colours_of(nodes, key))
         with quiet(self.ui.topSlider):
-            self.ui.topSlider.value = self.panel.parameters.topPercent
+            self.ui.topSlider.value = self.context.parameters.topPercent
         self._show_threshold()
 
-    def _icon(self, verdict: str) -> Any:
-        name = _VERDICT_ICONS.get(verdict)
-        if name is None:  # not checked: nothing is claimed
-            return qt.QIcon()
-        return slicer.app.style().standardIcon(getattr(qt.QStyle, name))
-
     def show(self) -> None:
-        """Bring the chosen map onto the screen: slices, threshold, 3D."""
+        """Show the chosen map in the views: slices, threshold, 3D."""
         result = self.result
         if result is None:
             return
-        from ..scene.found import hide_others
-        from . import map_display
+        from ..scene import map_display
+        from ..scene.result_nodes import hide_others
 
         self.update()
         hide_others(slicer.mrmlScene, result.run)
-        map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, self.panel.parameters.opacity)
+        map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, self.context.parameters.opacity)
         self._apply_top()
-        map_display.show_in_3d(result.nodes, self.key, self.panel.parameters.show3D)
+        map_display.show_in_3d(result.nodes, self.key, self.context.parameters.show3D)
+
+    def on_result_arrived(self, result: MRIInterpretResult) -> None:
+        """Choose a new result and show it."""
+        if self.context.parameters:
+            self.context.parameters.resultRun = result.run
+            self.show()
 
     def on_result(self, _index: int) -> None:
-        if self.panel.parameters:
-            self.panel.parameters.resultRun = chosen(self.ui.resultComboBox)
+        if self.context.parameters:
+            self.context.parameters.resultRun = chosen(self.ui.resultComboBox)
             self.show()
 
     def on_map(self, row: int) -> None:
         item = self.ui.mapList.item(row)
-        if item is not None and self.panel.parameters:
-            self.panel.parameters.shownMap = item.data(qt.Qt.UserRole)
+        if item is not None and self.context.parameters:
+            self.context.parameters.shownMap = item.data(qt.Qt.UserRole)
             self.show()
 
     def on_opacity(self, value: float) -> None:
         result = self.result
         if result is not None:
-            from . import map_display
+            from ..scene import map_display
 
             map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, value)
 
     def on_top(self, value: float) -> None:
         if self.result is not None:
-            self.panel.parameters.topPercent = value
+            self.context.parameters.topPercent = value
             self._apply_top()
 
     def _apply_top(self) -> None:
-        self._threshold(self._magnitudes.value_of_top(self.panel.parameters.topPercent))
+        self._threshold(self._magnitudes.value_of_top(self.context.parameters.topPercent))
         self._show_threshold()
 
     def on_threshold(self) -> None:
@@ -156,24 +151,24 @@ class ResultSection:
             self._show_threshold()
             return
         with quiet(self.ui.topSlider):
-            self.panel.parameters.topPercent = min(max(self._magnitudes.top_of_value(value), 0.1), 100.0)
-            self.ui.topSlider.value = self.panel.parameters.topPercent
+            self.context.parameters.topPercent = min(max(self._magnitudes.top_of_value(value), 0.1), 100.0)
+            self.ui.topSlider.value = self.context.parameters.topPercent
         self._threshold(value)
 
     def _threshold(self, value: float) -> None:
-        from . import map_display
+        from ..scene import map_display
 
         map_display.set_threshold(self.result.nodes, self.key, value)  # type: ignore[union-attr]
 
     def _show_threshold(self) -> None:
         with quiet(self.ui.thresholdLineEdit):
-            value = self._magnitudes.value_of_top(self.panel.parameters.topPercent)
+            value = self._magnitudes.value_of_top(self.context.parameters.topPercent)
             self.ui.thresholdLineEdit.text = f"{number(value):g}"
 
     def on_colours(self, _index: int) -> None:
         result = self.result
         if result is not None:
-            from . import map_display
+            from ..scene import map_display
 
             map_display.set_colours(result.nodes, self.key, chosen(self.ui.coloursComboBox))
             self._apply_top()
@@ -181,23 +176,24 @@ class ResultSection:
     def on_show_3d(self, wanted: bool) -> None:
         result = self.result
         if result is not None:
-            from . import map_display
+            from ..scene import map_display
 
             map_display.show_in_3d(result.nodes, self.key, wanted)
 
     def on_jump(self, _checked: bool = False) -> None:
         result = self.result
         if result is not None:
-            from . import map_display
+            from ..scene import map_display
 
             map_display.jump_to_hottest(slicer.mrmlScene, result.nodes, self.key)
 
     def on_region(self) -> None:
+        """Outline the chosen region, and move the slices to the map's peak in it."""
         result, row = self.result, self.ui.regionTable.currentRow()
         if result is None or row < 0:
             return
+        from ..scene import map_display
         from ..scene.atlas import highlight
-        from . import map_display
 
         label, *peak = self.ui.regionTable.item(row, 0).data(qt.Qt.UserRole)
         highlight(result.nodes.atlas, int(label))

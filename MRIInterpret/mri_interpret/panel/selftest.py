@@ -50,7 +50,7 @@ def check_cancel(logic: Any) -> None:
 
 def check_panel(logic: Any) -> None:
     """Explain is clicked in the panel, and the result is explored: maps, threshold, 3D, regions."""
-    from . import map_display
+    from ..scene import map_display
 
     scan = _small_sample(logic)
     widget = slicer.util.getModuleWidget("MRIInterpret")

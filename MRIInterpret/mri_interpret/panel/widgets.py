@@ -1,4 +1,4 @@
-"""Small tools for Qt widgets, written once."""
+"""Helpers for Qt widgets that several sections need."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
+
+from ..doors.result_tables import Table
 
 
 @contextmanager
 def quiet(*widgets: Any) -> Iterator[None]:
-    """Change widgets without their telling anybody."""
+    """Change widgets while their signals are blocked."""
     before = [widget.blockSignals(True) for widget in widgets]
     try:
         yield
     finally:
-        for widget, was in zip(widgets, before, strict=True):
-            widget.blockSignals(was)
+        for widget, blocked in zip(widgets, before, strict=True):
+            widget.blockSignals(blocked)
 
 
 def fill_combo(combo: Any, choices: Sequence[tuple[str, str]], chosen: str) -> None:
-    """Offer ``(text, value)`` pairs; the one whose value is ``chosen`` is current, else the first."""
+    """Offer ``(text, value)`` pairs; the current one is that whose value is ``chosen``, else the first."""
     with quiet(combo):
         if [(combo.itemText(n), combo.itemData(n)) for n in range(combo.count)] != list(choices):
             combo.clear()
@@ -38,7 +41,7 @@ def chosen(combo: Any) -> str:
 
 
 def enable(widget: Any, reason: str, tooltip: str) -> None:
-    """Enabled if there is no ``reason`` against it; the tooltip tells the reason, or what the widget does."""
+    """Enable a widget unless there is a ``reason`` against it, which then is its tooltip."""
     widget.enabled = not reason
     widget.toolTip = reason or tooltip
 
@@ -48,13 +51,14 @@ def number(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def fill_table(table: Any, heads: Sequence[str], rows: Sequence[Sequence[Any]], keys: Sequence[Any] = ()) -> None:
-    """A sortable, read-only table. Numbers sort as numbers. ``keys`` are kept with the first column's items."""
+def fill_table(table: Any, content: Table) -> None:
+    """A sortable, read-only table. Numbers sort as numbers. The keys are kept with the first column's items."""
+    heads, rows, keys = content.heads, content.rows, content.keys
     with quiet(table):
         table.setSortingEnabled(False)
         table.setRowCount(0)
         table.setColumnCount(len(heads))
-        table.setHorizontalHeaderLabels(list(heads))
+        table.setHorizontalHeaderLabels([_(head) for head in heads])
         table.setRowCount(len(rows))
         for i, row in enumerate(rows):
             for j, value in enumerate(row):

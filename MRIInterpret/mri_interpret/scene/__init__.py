@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .build import build_scene
-    from .found import SceneNodes, find_result, remove_result
     from .mrb import write_mrb
+    from .result_nodes import ResultNodes, find_result, remove_result
 
-__all__ = ["SceneNodes", "build_scene", "find_result", "remove_result", "write_mrb"]
+__all__ = ["ResultNodes", "build_scene", "find_result", "remove_result", "write_mrb"]
 
 _HOME = {
-    "SceneNodes": "found",
+    "ResultNodes": "result_nodes",
     "build_scene": "build",
-    "find_result": "found",
-    "remove_result": "found",
+    "find_result": "result_nodes",
+    "remove_result": "result_nodes",
     "write_mrb": "mrb",
 }
 

@@ -13,8 +13,8 @@ from ..scene_content.vtk_images import finished
 from . import charts, hierarchy, views
 from .atlas import add_atlas
 from .colours import CONSENSUS, SEQUENTIAL, SIGNED, add_colour_table
-from .found import VERDICT, VERDICT_TEXT, SceneNodes, hide_others
 from .nodes import ROLE, NodeMaker, batch, runs
+from .result_nodes import VERDICT, VERDICT_TEXT, ResultNodes, hide_others
 from .tables import add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_consensus, add_legend, add_map, add_scan
@@ -27,7 +27,7 @@ def build_scene(
     scan_node: Any | None = None,
     arrange_views: bool = True,
     progress: ProgressCallback = silent,
-) -> SceneNodes:
+) -> ResultNodes:
     """Add an explanation to a scene; if that fails half-way, the scene is left as it was.
 
     Parameters
@@ -45,14 +45,14 @@ def build_scene(
 
     Returns
     -------
-    SceneNodes
+    ResultNodes
     """
     progress(STEP, 0.0)
     content = content_of(explanation)
     progress(STEP, 0.3)
     with batch(scene):
         steps = build_steps(content, scene, scan_node=scan_node)
-        nodes: SceneNodes = finished(steps, lambda fraction: progress(STEP, 0.3 + 0.69 * fraction))
+        nodes: ResultNodes = finished(steps, lambda fraction: progress(STEP, 0.3 + 0.69 * fraction))
     if arrange_views:
         arrange(scene, nodes, content)
     progress(STEP, 1.0)
@@ -61,7 +61,7 @@ def build_scene(
 
 def build_steps(
     content: SceneContent, scene: Any, *, scan_node: Any | None = None
-) -> Generator[float, None, SceneNodes]:
+) -> Generator[float, None, ResultNodes]:
     """The same in steps of some milliseconds each, for a window that must stay awake.
 
     Parameters
@@ -82,7 +82,7 @@ def build_steps(
         If nodes that it needs were removed from the scene between two steps.
     """
     make = NodeMaker(scene, unique_name(content.run, runs(scene, unfinished=True)), content.banner, building=True)
-    nodes: SceneNodes = yield from whole(make, _add_nodes(content, make, scan_node), scan_node)
+    nodes: ResultNodes = yield from whole(make, _add_nodes(content, make, scan_node), scan_node)
     return nodes
 
 
@@ -112,7 +112,7 @@ def whole(
     return result
 
 
-def arrange(scene: Any, nodes: SceneNodes, content: SceneContent) -> None:
+def arrange(scene: Any, nodes: ResultNodes, content: SceneContent) -> None:
     """The slice views show the summary over the scan, at its peak, and the camera looks at the head."""
     hide_others(scene, nodes.run)
     views.show_over_scan(scene, nodes.scan, nodes.summary)
@@ -173,6 +173,6 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
     folder = yield from hierarchy.add_folder(
         make.scene, make.run, [(node, node.GetAttribute(ROLE)) for node in make.made]
     )
-    return SceneNodes(
+    return ResultNodes(
         make.run, scan, summary, consensus, atlas, surface, rendering, note, folder, shown, tables, plots
     )  # fmt: skip

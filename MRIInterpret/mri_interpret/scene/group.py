@@ -21,10 +21,10 @@ from ..scene_content.vtk_images import finished
 from . import charts, hierarchy, views
 from .build import whole
 from .colours import SEQUENTIAL, SIGNED, add_colour_table
-from .found import hide_others
 from .headless import HeadlessScene
 from .mrb import pack
 from .nodes import ROLE, NodeMaker, batch, runs
+from .result_nodes import hide_others
 from .tables import add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_legend, add_map, add_scan

@@ -47,6 +47,12 @@ def columns_of_node(node: Any) -> dict[str, list[Any]]:
     return {array.GetName(): [array.GetValue(row) for row in range(array.GetNumberOfValues())] for array in arrays}
 
 
+def rows_of_node(node: Any) -> list[dict[str, Any]]:
+    """A table node's rows, each by column name."""
+    columns = columns_of_node(node)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
 def table_frame(node: Any) -> pd.DataFrame:
     """A table node's content as a DataFrame."""
     import pandas as pd

@@ -1,1 +1,1 @@
-"""The child process that does long work, what it is asked, its messages and its files."""
+"""The child process that does long work: requests to it, its messages, its files."""

@@ -1,6 +1,7 @@
-"""The worker process of a cohort: ``python -m mri_interpret.worker.cohort_worker FOLDER`` carries out FOLDER/job.json.
+"""The worker process of a cohort: ``python -m mri_interpret.worker.cohort_worker FOLDER``.
 
-It starts worker processes of its own, one participant each; they end with it. See :mod:`worker` for the messages.
+It reads FOLDER/job.json and writes FOLDER/result: what the scene shows of the group results. It starts dask workers,
+which end with it.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from ..progress import ProgressCallback, StepClock
-from .messages import BUILDING, Done, Message, Notice, Progress
-from .worker import PASSING_ON, main
+from .child import Send, run_worker
+from .messages import BUILDING, WRITING, Done, Notice, Progress
 
 _READING = "Reading the table"
 
 
-def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
-    """Read the job, run it, write what the scene shows into FOLDER/result."""
+def explain_cohort(folder: Path, send: Send) -> None:
+    """Read the request in ``folder``, run the cohort, write what the scene shows of its group results."""
     send(Progress(_READING, 0.0, 0.0))
     from ..cohort.run_subjects import STEP
     from ..scene_content.content_files import write_content
     from ..scene_content.group_content import group_content
-    from .cohort_job import CohortJob
+    from .cohort_request import CohortRequest
 
-    job = CohortJob.read(folder / "job.json")
-    clock = StepClock({PASSING_ON: 5.0, BUILDING: 1.0})
+    request = CohortRequest.read(folder / "job.json")
+    clock = StepClock({WRITING: 5.0, BUILDING: 1.0})
     counts = ""
 
     def progress(step: str, fraction: float) -> None:
@@ -41,24 +42,22 @@ def carry_out(folder: Path, send: Callable[[Message], None]) -> None:
         if outcome.failed:
             send(Notice(f"{outcome.name} failed: {outcome.reason}"))
 
-    if job.participants:
+    if request.participants:
         from ..cohort.planning import make_plan
         from ..cohort.run import typical_seconds
 
-        plan = make_plan(job.participants, job.output, job.planning())
-        clock = StepClock(typical_seconds(plan) | {PASSING_ON: 5.0, BUILDING: 1.0})
+        plan = make_plan(request.participants, request.output, request.planning())
+        clock = StepClock(typical_seconds(plan) | {WRITING: 5.0, BUILDING: 1.0})
         _run(plan, progress, on_subject, send)
     result = folder / "result"
     result.mkdir()
-    content = group_content(job.output, lambda _step, fraction: progress(PASSING_ON, 0.8 * fraction))
+    content = group_content(request.output, lambda _step, fraction: progress(WRITING, 0.8 * fraction))
     write_content(content, result)
-    progress(PASSING_ON, 1.0)
+    progress(WRITING, 1.0)
     send(Done(str(result)))
 
 
-def _run(
-    plan: Any, progress: ProgressCallback, on_subject: Callable[[Any], None], send: Callable[[Message], None]
-) -> None:
+def _run(plan: Any, progress: ProgressCallback, on_subject: Callable[[Any], None], send: Send) -> None:
     from ..cohort.run import run_cohort
 
     for note in plan.notes:
@@ -70,4 +69,4 @@ def _run(
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), carry_out))
+    sys.exit(run_worker(Path(sys.argv[1]), explain_cohort))

@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-BUILDING = "Putting the result into the scene"  # the one step that Slicer does itself
+WRITING = "Passing the result on"  # the worker's last step
+BUILDING = "Putting the result into the scene"  # the step after it, which Slicer does itself
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Alive:
+class Heartbeat:
     """Nothing new, but the worker has not hung."""
 
 
@@ -46,8 +47,8 @@ class Failed:
     details: str = ""
 
 
-Message = Progress | Alive | Notice | Done | Failed
-_KINDS: dict[str, type[Any]] = {cls.__name__: cls for cls in (Progress, Alive, Notice, Done, Failed)}
+Message = Progress | Heartbeat | Notice | Done | Failed
+_KINDS: dict[str, type[Any]] = {cls.__name__: cls for cls in (Progress, Heartbeat, Notice, Done, Failed)}
 
 
 def encode(message: Message) -> str:

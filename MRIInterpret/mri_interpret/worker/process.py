@@ -1,4 +1,4 @@
-"""The worker process as Slicer sees it: started, asked for news now and then, cancelled; it never blocks its caller."""
+"""The worker process as its parent sees it: started, polled for messages, cancelled; no call blocks."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import UserError
-from .messages import Alive, Done, Failed, Message, decode
-from .process_group import APART, end_family
+from .messages import Done, Failed, Heartbeat, Message, decode
+from .process_tree import NEW_GROUP, kill_process_tree
 
 WATCHDOG_SECONDS = 120.0  # the worker gives a sign of life every two seconds; big operations may hold it up
 _PREPARE_SECONDS = 0.02  # at most so long at a time
 _OUTPUT, _LOG = "messages.jsonl", "worker.log"  # standard output and standard error
 _PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
-_ALL: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+_STARTED: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 
 
 def python_executable() -> str:
@@ -61,10 +61,10 @@ class WorkerProcess:
         self._last_sign = now()
         self._over = False
         self._rest = b""  # the beginning of a line whose end has not been written yet
-        self._command = command or [python_executable(), "-m", "mri_interpret.worker.worker"]
+        self._command = command or [python_executable(), "-m", "mri_interpret.worker.explain_worker"]
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
-        _ALL.add(self)
+        _STARTED.add(self)
         try:
             self._preparation = prepare(self.folder) or iter(())
             self._prepare()
@@ -96,7 +96,7 @@ class WorkerProcess:
                 stderr=log,
                 cwd=self.folder,
                 env=environment,
-                **APART,
+                **NEW_GROUP,
             )
 
     def _read(self) -> list[Message]:
@@ -130,7 +130,7 @@ class WorkerProcess:
         news: list[Message] = []
         for message in self._read():
             self._last_sign = self._now()
-            if not isinstance(message, Alive):
+            if not isinstance(message, Heartbeat):
                 news.append(message)
             if isinstance(message, (Done, Failed)):
                 return self._finish(news)
@@ -180,7 +180,7 @@ class WorkerProcess:
     def _end_process(self) -> None:
         if self._process is None:
             return
-        end_family(self._process)
+        kill_process_tree(self._process)
         for stream in (self._process.stdin, self._output):
             if stream is not None:
                 with contextlib.suppress(OSError, ValueError):
@@ -193,5 +193,5 @@ class WorkerProcess:
 
 @atexit.register
 def _end_all() -> None:
-    for worker in list(_ALL):
+    for worker in list(_STARTED):
         worker.cancel()

@@ -1,4 +1,4 @@
-"""A result's nodes: found in a scene by their marks, for instance after reopening a file, and taken out again."""
+"""A result's nodes: found in a scene by their attributes, for instance after reopening a file, and removed again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from .nodes import METHOD, ROLE, RUN, batch, nodes_of_run, remove_with_dependent
 VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, one sentence per line
 
+TABLES = ("regions", "agreement", "probabilities", "top-regions", "trust")
+CHARTS = ("probabilities", "top-regions")
+_REQUIRED = ("summary", "consensus", "atlas", "surface", "volume-rendering", "note", "regions", "agreement")
+
 
 @dataclass
-class SceneNodes:
+class ResultNodes:
     """The nodes of one result. ``maps`` is keyed by the registry's name of the method."""
 
     run: str
@@ -27,19 +31,17 @@ class SceneNodes:
     note: Any
     folder: int
     maps: dict[str, Any] = field(default_factory=dict)
-    tables: dict[str, Any] = field(
-        default_factory=dict
-    )  # "regions", "agreement", "probabilities", "top-regions", "trust"
-    charts: dict[str, Any] = field(default_factory=dict)  # "probabilities", "top-regions"
+    tables: dict[str, Any] = field(default_factory=dict)  # by role, see TABLES
+    charts: dict[str, Any] = field(default_factory=dict)  # by role, see CHARTS
 
 
-def explanations(scene: Any) -> list[str]:
-    """Names of the explanations in a scene, oldest first; cohorts and what is not complete are left out."""
+def result_names(scene: Any) -> list[str]:
+    """Names of the explanations in a scene, oldest first, without cohorts and incomplete results."""
     return [run for run in runs(scene) if find_result(scene, run) is not None]
 
 
-def find_result(scene: Any, run: str) -> SceneNodes | None:
-    """The nodes of a result that is in the scene already, for instance after reopening a file; None if incomplete."""
+def find_result(scene: Any, run: str) -> ResultNodes | None:
+    """The nodes of a result in the scene, also after reopening a file; None if it is not there or incomplete."""
     by_role: dict[str, Any] = {}
     maps: dict[str, Any] = {}
     for node in nodes_of_run(scene, run):
@@ -48,31 +50,26 @@ def find_result(scene: Any, run: str) -> SceneNodes | None:
             maps[node.GetAttribute(METHOD)] = node
         elif not (role == "volume-rendering" and node.GetAttribute(METHOD)):
             by_role.setdefault(role, node)
-    needed = ("summary", "consensus", "atlas", "surface", "volume-rendering", "note", "regions", "agreement")
-    if not maps or any(role not in by_role for role in needed):
+    if not maps or any(role not in by_role for role in _REQUIRED):
         return None
-    return SceneNodes(
-        run,
-        by_role.get("scan"),
-        by_role["summary"],
-        by_role["consensus"],
-        by_role["atlas"],
-        by_role["surface"],
-        by_role["volume-rendering"],
-        by_role["note"],
-        hierarchy.folder_named(scene, run) or 0,
-        maps,
-        {
-            role: by_role[role]
-            for role in ("regions", "agreement", "probabilities", "top-regions", "trust")
-            if role in by_role
-        },
-        {role: by_role[f"{role}-chart"] for role in ("probabilities", "top-regions") if f"{role}-chart" in by_role},
+    return ResultNodes(
+        run=run,
+        scan=by_role.get("scan"),
+        summary=by_role["summary"],
+        consensus=by_role["consensus"],
+        atlas=by_role["atlas"],
+        surface=by_role["surface"],
+        volume_rendering=by_role["volume-rendering"],
+        note=by_role["note"],
+        folder=hierarchy.folder_named(scene, run) or 0,
+        maps=maps,
+        tables={role: by_role[role] for role in TABLES if role in by_role},
+        charts={role: by_role[f"{role}-chart"] for role in CHARTS if f"{role}-chart" in by_role},
     )
 
 
 def hide_others(scene: Any, run: str) -> None:
-    """Take what other results show in 3D, and outlines of their regions, off the views: two brains would overlap."""
+    """Hide the 3D views and region outlines of all other results: two brains would overlap."""
     for index in range(scene.GetNumberOfNodes()):
         node = scene.GetNthNode(index)
         role = node.GetAttribute(ROLE)
@@ -84,7 +81,7 @@ def hide_others(scene: Any, run: str) -> None:
 
 
 def remove_result(scene: Any, run: str) -> None:
-    """Take a result out of the scene, folder and all."""
+    """Remove a result from the scene, with its folder in the data tree."""
     with batch(scene):
         for _ in remove_steps(scene, run):
             pass

@@ -1,4 +1,4 @@
-"""The cohort job behind the panel: a worker process runs it, and its group results come into the scene in steps."""
+"""Explaining a cohort: a worker process runs it, and its group results come into the scene in steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UserError
 from ..explanation.options import DEFAULTS
 from ..worker import messages
-from ..worker.cohort_job import CohortJob
+from ..worker.cohort_request import CohortRequest
 from ..worker.process import WorkerProcess, python_executable
 
 if TYPE_CHECKING:
@@ -25,26 +25,27 @@ def start(
     command: Sequence[str] | None = None,
     **options: Any,
 ) -> WorkerProcess:
-    """Start a cohort in a worker process; with no ``participants``, only read what lies in ``output``.
+    """Start a cohort in a worker process; without ``participants``, only read the group results in ``output``.
 
     Raises
     ------
     UserError
-        If the table or the output folder cannot be what they should be.
+        If the table does not exist, or the output folder is missing or holds no group results.
     """
     if participants and not Path(participants).expanduser().exists():
         raise UserError(f"{participants} does not exist: choose a participants table, or a BIDS folder that holds one.")
     if not output:
         raise UserError("No output folder is chosen: choose where the results of the cohort go.")
-    if not participants and not has_results(output):
+    if not participants and not has_group_results(output):
         raise UserError(f"{output} holds no group results: run the cohort first.")
     # The worker runs in a folder of its own: relative paths would mean something else there.
     participants = str(Path(participants).expanduser().absolute()) if participants else ""
     output = str(Path(output).expanduser().absolute())
-    job = CohortJob(participants, output, device, workers, {k: v for k, v in options.items() if v is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    request = CohortRequest(participants, output, device, workers, given)
 
     def prepare(folder: Path) -> None:
-        job.write(folder)
+        request.write(folder)
 
     return WorkerProcess(prepare, command or [python_executable(), "-m", "mri_interpret.worker.cohort_worker"])
 
@@ -65,11 +66,11 @@ def finish(scene: Any, worker: WorkerProcess, done: messages.Done) -> Generator[
     return nodes
 
 
-def has_results(output: str) -> bool:
+def has_group_results(output: str) -> bool:
     """Whether a folder holds complete group results."""
     return bool(output) and (Path(output) / "group" / "group.json").is_file()
 
 
 def has_begun(output: str) -> bool:
-    """Whether a cohort was run into this folder before, be it to its end or not."""
+    """Whether a cohort was run into this folder before, finished or not."""
     return bool(output) and (Path(output) / "participants.tsv").is_file()

@@ -1,4 +1,4 @@
-"""What is asked of the main job, as plain values, and how it is done: in this process or in a worker, the same."""
+"""A request to explain a scan, as plain values, and how it is carried out: the same in this process and in a worker."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run of the main job.
+class ExplainRequest:
+    """What to explain, with which model and methods, and where.
 
     ``scan`` and ``mask_volume`` are records of :mod:`exchange` in the job's folder; ``parameters`` holds, by the name
     of a method, parameters that differ from its defaults.
@@ -42,28 +42,28 @@ class Job:
         return path
 
     @classmethod
-    def read(cls, path: Path) -> Job:
-        """The job of a job.json."""
+    def read(cls, path: Path) -> ExplainRequest:
+        """The request in a job.json."""
         content = json.loads(path.read_text(encoding="utf-8"))
         content["methods"] = tuple(content["methods"])
         return cls(**content)
 
 
-def run_job(
-    job: Job,
+def carry_out(
+    request: ExplainRequest,
     scan: Volume,
     mask: Volume | None,
     progress: ProgressCallback = silent,
     notice: Callable[[str], None] = print,
 ) -> Explanation:
-    """Explain a scan as a job says; when the GPU's memory runs out, once more on the CPU.
+    """Explain a scan as requested; when the GPU's memory runs out, once more on the CPU.
 
     Parameters
     ----------
-    job
+    request
         What to do.
     scan, mask
-        The volumes that the job's records stand for.
+        The volumes that the request's records stand for.
     progress
         Told about each step; may raise Cancelled.
     notice
@@ -72,34 +72,36 @@ def run_job(
     import torch
 
     try:
-        return _explain(job, job.device, scan, mask, progress)
+        return _explain(request, request.device, scan, mask, progress)
     except torch.cuda.OutOfMemoryError:
-        if job.device == "cpu":
+        if request.device == "cpu":
             raise
     torch.cuda.empty_cache()
     notice("The GPU's memory is too small for this job: it goes on with the CPU.")
-    return _explain(job, "cpu", scan, mask, progress)
+    return _explain(request, "cpu", scan, mask, progress)
 
 
-def _explain(job: Job, device: str, scan: Volume, mask: Volume | None, progress: ProgressCallback) -> Explanation:
+def _explain(
+    request: ExplainRequest, device: str, scan: Volume, mask: Volume | None, progress: ProgressCallback
+) -> Explanation:
     from ..attribution.registry import create_method
     from ..explanation.job import explain
 
-    methods = [create_method(name, **_parameters(job, name)) for name in job.methods]
+    methods = [create_method(name, **_parameters(request, name)) for name in request.methods]
     return explain(
         scan,
-        model=job.model,
+        model=request.model,
         methods=methods,
-        target=job.target,
+        target=request.target,
         device=device,
-        mask=mask if mask is not None else job.mask,
-        space=job.space,
-        trust=job.trust,
+        mask=mask if mask is not None else request.mask,
+        space=request.space,
+        trust=request.trust,
         progress=progress,
     )
 
 
-def _parameters(job: Job, method: str) -> dict[str, Any]:
+def _parameters(request: ExplainRequest, method: str) -> dict[str, Any]:
     """A method's parameters; lists, which JSON makes of tuples, are tuples again."""
-    given = job.parameters.get(method, {})
+    given = request.parameters.get(method, {})
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}

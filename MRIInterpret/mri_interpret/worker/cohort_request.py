@@ -1,4 +1,4 @@
-"""What is asked of the cohort job, as plain values."""
+"""A request to explain a cohort, as plain values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CohortJob:
-    """One run of a cohort, or, without ``participants``, a look at the group results of an output folder.
+class CohortRequest:
+    """A cohort to explain or, without ``participants``, an output folder whose group results are to be shown.
 
-    ``options`` are fields of :class:`cohort.planning.Options`; ``workers`` and ``device`` say where the work is done.
+    ``options`` are fields of :class:`cohort.planning.Options`; ``workers`` is the number of worker processes.
     """
 
     participants: str
@@ -33,8 +33,8 @@ class CohortJob:
         return path
 
     @classmethod
-    def read(cls, path: Path) -> CohortJob:
-        """The job of a job.json."""
+    def read(cls, path: Path) -> CohortRequest:
+        """The request in a job.json."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     def planning(self) -> Options:

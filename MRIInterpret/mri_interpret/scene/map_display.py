@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..scene import hierarchy, views, volumes
-from ..scene.colours import (
+from ..scene_content.display_range import HIDDEN, DisplayRange
+from . import hierarchy, views, volumes
+from .colours import (
     SEQUENTIAL,
     SIGNED,
     TABLE,
@@ -16,18 +17,17 @@ from ..scene.colours import (
     add_colour_table,
     fill_colour_table,
 )
-from ..scene.nodes import METHOD, ROLE, RUN, NodeMaker, nodes_of_run
-from ..scene.volume_rendering import add_volume_rendering, transfer_functions
-from ..scene_content.display_range import HIDDEN, DisplayRange
+from .nodes import METHOD, ROLE, RUN, NodeMaker, nodes_of_run
+from .volume_rendering import add_volume_rendering, transfer_functions
 
 if TYPE_CHECKING:
-    from ..scene.found import SceneNodes
+    from .result_nodes import ResultNodes
 
 SUMMARY = "summary"
 _SAMPLE = 200_000
 
 
-def node_of(nodes: SceneNodes, key: str) -> Any:
+def node_of(nodes: ResultNodes, key: str) -> Any:
     """The volume node of a map, or of the summary."""
     return nodes.maps.get(key, nodes.summary)
 
@@ -57,18 +57,18 @@ class Magnitudes:
         return 100.0 * float(1 - np.searchsorted(self._sorted, value) / self._sorted.size)
 
 
-def show_over_slices(scene: Any, nodes: SceneNodes, key: str, opacity: float) -> None:
+def show_over_slices(scene: Any, nodes: ResultNodes, key: str, opacity: float) -> None:
     """Put a map over the scan in every slice view."""
     scan = nodes.scan or scan_under(nodes)
     views.show_over_scan(scene, scan, node_of(nodes, key), opacity)
 
 
-def scan_under(nodes: SceneNodes) -> Any:
+def scan_under(nodes: ResultNodes) -> Any:
     """The scan of a result, which was in the scene before it."""
     return nodes.atlas.GetNodeReference(nodes.atlas.GetReferenceImageGeometryReferenceRole())
 
 
-def set_threshold(nodes: SceneNodes, key: str, value: float) -> None:
+def set_threshold(nodes: ResultNodes, key: str, value: float) -> None:
     """Show magnitudes from ``value`` on, in the map's units, in the slices."""
     node = node_of(nodes, key)
     if not is_signed(node):
@@ -84,7 +84,7 @@ def set_threshold(nodes: SceneNodes, key: str, value: float) -> None:
     node.GetDisplayNode().SetAndObserveColorNodeID(colours.GetID())
 
 
-def _own_table(nodes: SceneNodes, key: str) -> Any:
+def _own_table(nodes: ResultNodes, key: str) -> Any:
     """The diverging table of one map, whose transparent band can be set without changing other maps."""
     for node in _colour_nodes(nodes):
         if node.GetAttribute(METHOD) == key:
@@ -95,24 +95,24 @@ def _own_table(nodes: SceneNodes, key: str) -> Any:
     return table
 
 
-def _colour_nodes(nodes: SceneNodes) -> list[Any]:
+def _colour_nodes(nodes: ResultNodes) -> list[Any]:
     return [n for n in nodes_of_run(nodes.summary.GetScene(), nodes.run) if n.GetAttribute(ROLE) == "colours"]
 
 
-def _add_table(nodes: SceneNodes, name: str, title: str = "") -> Any:
+def _add_table(nodes: ResultNodes, name: str, title: str = "") -> Any:
     scene = nodes.summary.GetScene()
     node = add_colour_table(NodeMaker(scene, nodes.run, nodes.summary.GetDescription() or ""), name, title)
     hierarchy.add_later(scene, nodes.run, node, "colours")
     return node
 
 
-def colour_choices(nodes: SceneNodes, key: str) -> list[tuple[str, str]]:
+def colour_choices(nodes: ResultNodes, key: str) -> list[tuple[str, str]]:
     """Titles and names of the colour tables that suit a map; the first is the one it is made with."""
     offered = WITH_SIGN if is_signed(node_of(nodes, key)) else WITHOUT_SIGN
     return [(title, name) for name, title in offered.items()]
 
 
-def colours_of(nodes: SceneNodes, key: str) -> str:
+def colours_of(nodes: ResultNodes, key: str) -> str:
     """Name of the colour table that a map is shown with."""
     node = node_of(nodes, key)
     colours = node.GetDisplayNode().GetColorNode()
@@ -120,7 +120,7 @@ def colours_of(nodes: SceneNodes, key: str) -> str:
     return str(name or (SIGNED if is_signed(node) else SEQUENTIAL))
 
 
-def set_colours(nodes: SceneNodes, key: str, name: str) -> None:
+def set_colours(nodes: ResultNodes, key: str, name: str) -> None:
     """Show a map with another of the shipped colour tables, in the slices and in 3D."""
     node = node_of(nodes, key)
     signed = is_signed(node)
@@ -142,12 +142,12 @@ def _limits(node: Any) -> DisplayRange:
     return DisplayRange(lower, upper, max(lower, HIDDEN * upper))
 
 
-def _renderings(nodes: SceneNodes) -> dict[str, Any]:
+def _renderings(nodes: ResultNodes) -> dict[str, Any]:
     found = nodes_of_run(nodes.summary.GetScene(), nodes.run)
     return {n.GetAttribute(METHOD) or SUMMARY: n for n in found if is_rendering(n)}
 
 
-def show_in_3d(nodes: SceneNodes, key: str, wanted: bool) -> None:
+def show_in_3d(nodes: ResultNodes, key: str, wanted: bool) -> None:
     """Render one map of the result in the 3D views, inside the brain's surface; or none."""
     scene = nodes.summary.GetScene()
     renderings = _renderings(nodes)
@@ -166,16 +166,16 @@ def is_rendering(node: Any) -> bool:
     return node.GetAttribute(ROLE) == "volume-rendering" and bool(node.GetAttribute(RUN))
 
 
-def rendered(nodes: SceneNodes) -> list[str]:
+def rendered(nodes: ResultNodes) -> list[str]:
     """Which maps are rendered in 3D."""
     return [key for key, node in _renderings(nodes).items() if node.GetVisibility()]
 
 
-def jump_to_hottest(scene: Any, nodes: SceneNodes, key: str) -> None:
+def jump_to_hottest(scene: Any, nodes: ResultNodes, key: str) -> None:
     """Move the slices through the voxel with the largest magnitude."""
     views.jump_to(scene, views.peak(node_of(nodes, key)))
 
 
-def jump_to_local(scene: Any, nodes: SceneNodes, point: tuple[float, float, float]) -> None:
+def jump_to_local(scene: Any, nodes: ResultNodes, point: tuple[float, float, float]) -> None:
     """Move the slices through a point in the scan's own RAS mm, wherever its parent transform puts it."""
     views.jump_to(scene, (views.to_world(nodes.summary) @ np.array([*point, 1.0]))[:3])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..explanation.explanation import Explanation
-    from ..scene.found import SceneNodes
+    from ..scene.result_nodes import ResultNodes
 
 
 class MRIInterpretResult:
@@ -30,7 +30,7 @@ class MRIInterpretResult:
     """
 
     def __init__(
-        self, nodes: SceneNodes, explanation: Explanation | Callable[[], Explanation] | None = None, files: Any = None
+        self, nodes: ResultNodes, explanation: Explanation | Callable[[], Explanation] | None = None, files: Any = None
     ) -> None:
         self.nodes = nodes
         self._explanation = explanation
@@ -46,7 +46,7 @@ class MRIInterpretResult:
 
     @property
     def explanation(self) -> Explanation | None:
-        """The numbers: prediction, target, maps as arrays, warnings, provenance."""
+        """The numbers: prediction, target, maps as arrays, verdicts, warnings, provenance."""
         if callable(self._explanation):
             self._explanation = self._explanation()
         return self._explanation
@@ -73,23 +73,23 @@ class MRIInterpretResult:
     @property
     def regions(self) -> pd.DataFrame:
         """One row per region, map and space; see the README for the columns."""
-        from ..scene.tables import table_frame
-
-        return (
-            self.explanation.region_table if self.explanation is not None else table_frame(self.nodes.tables["regions"])
-        )
+        return self._table("regions")
 
     @property
     def agreement(self) -> pd.DataFrame:
         """One row per pair of methods."""
+        return self._table("agreement")
+
+    def _table(self, role: str) -> pd.DataFrame:
         from ..scene.tables import table_frame
 
-        return (
-            self.explanation.agreement if self.explanation is not None else table_frame(self.nodes.tables["agreement"])
-        )
+        if self.explanation is None:
+            return table_frame(self.nodes.tables[role])
+        frame: pd.DataFrame = self.explanation.region_table if role == "regions" else self.explanation.agreement
+        return frame
 
     def save_report(self, path: str | Path) -> Path:
-        """Write the self-contained HTML page.
+        """Write everything, with the trust checks, as one self-contained HTML page.
 
         Raises
         ------
@@ -101,5 +101,5 @@ class MRIInterpretResult:
         from ..atomic import write_text
         from ..report.page import report_page
 
-        write_text(path, report_page(self.explanation))
+        write_text(path, report_page(self.explanation, self.explanation.verdicts))
         return Path(path)

@@ -1,0 +1,183 @@
+"""Explaining a scan of a scene: scan node in, result in the scene out, in this process or in a worker process."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from ..progress import ProgressCallback, silent
+from ..worker import messages
+from ..worker.explain_request import ExplainRequest, carry_out
+from ..worker.process import WorkerProcess
+from .result import MRIInterpretResult
+
+if TYPE_CHECKING:
+    from ..explanation.explanation import Explanation
+
+
+def explain(
+    scene: Any,
+    scan_node: Any,
+    *,
+    mask_node: Any = None,
+    replace: str = "",
+    progress: ProgressCallback = silent,
+    **options: Any,
+) -> MRIInterpretResult:
+    """Explain a scan in this process and put the result into the scene; returns when it is done.
+
+    Parameters
+    ----------
+    scene
+        vtkMRMLScene.
+    scan_node
+        vtkMRMLScalarVolumeNode; it is not modified.
+    mask_node
+        vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode of the brain, or None.
+    replace
+        Name of a result to take out of the scene once the new one is there.
+    progress
+        Told about each step; may raise Cancelled, which leaves the scene as it was.
+    options
+        Fields of :class:`ExplainRequest`: model, methods, target, device, mask, space, trust, parameters.
+
+    Raises
+    ------
+    UserError
+        With one sentence for whatever the user can mend. The scene is then as it was.
+    """
+    from ..scene.scan_input import mask_of, scan_of
+
+    scan, brain = scan_of(scan_node), mask_of(mask_node, scan_node)
+    request = _request({}, brain is not None, **options)
+    explanation = carry_out(request, scan, brain, progress, logging.info)
+    return show(scene, explanation, scan_node, replace, progress)
+
+
+def start(
+    scan_node: Any, *, mask_node: Any = None, command: Sequence[str] | None = None, **options: Any
+) -> WorkerProcess:
+    """Start the same in a worker process. Poll it; when it is done, hand it to :func:`finish`."""
+    from ..scene.scan_input import mask_of, scan_of
+
+    scan, brain = scan_of(scan_node, copy=False), mask_of(mask_node, scan_node)
+
+    def prepare(folder: Path) -> Iterator[None]:
+        from ..images.array_files import write_steps
+
+        record = yield from write_steps(scan, folder, "scan")
+        request = _request(record, brain is not None, **options)
+        if brain is not None:
+            record = yield from write_steps(brain, folder, "mask")
+            request = ExplainRequest(**{**request.__dict__, "mask_volume": record})
+        request.write(folder)
+
+    return WorkerProcess(prepare, command)
+
+
+def finish(
+    scene: Any, worker: WorkerProcess, done: messages.Done, scan_node: Any, replace: str = ""
+) -> Generator[float, None, MRIInterpretResult]:
+    """Put a worker's explanation into the scene, in steps; it takes the place of the result that ``replace`` names.
+
+    The worker's files are deleted when the result is no longer used.
+    """
+    from functools import partial
+
+    from ..worker.exchange import read_explanation
+
+    folder = Path(done.folder)
+    return show_steps(scene, worker, folder, partial(read_explanation, folder), scan_node, replace)
+
+
+def show_steps(
+    scene: Any,
+    worker: WorkerProcess,
+    folder: Path,
+    read: Callable[[], Explanation],
+    scan_node: Any = None,
+    replace: str = "",
+) -> Generator[float, None, MRIInterpretResult]:
+    """Put the scene content that a worker wrote into the scene, in steps.
+
+    Parameters
+    ----------
+    scene
+        vtkMRMLScene.
+    worker
+        Its files are deleted when the result is no longer used.
+    folder
+        Where the content lies, see :mod:`scene_content.content_files`.
+    read
+        Reads the explanation when it is asked for.
+    scan_node
+        The scan, if it is in the scene already.
+    replace
+        Name of the result whose place the new one takes.
+
+    Yields
+    ------
+    float
+        How much is done, 0 to 1. Closing the generator leaves the scene as it was.
+    """
+    from ..scene.build import arrange, build_steps
+    from ..scene.result_nodes import remove_steps
+    from ..scene_content.content_files import read_content
+
+    content = read_content(folder)
+    yield 0.01
+    nodes = yield from build_steps(content, scene, scan_node=scan_node)
+    arrange(scene, nodes, content)
+    removal = remove_steps(scene, replace)
+    try:
+        for _ in removal:
+            yield 0.99
+    finally:  # once begun, it is not left half done
+        for _ in removal:
+            pass
+    result = MRIInterpretResult(nodes, read, worker)
+    weakref.finalize(result, worker.clean_up)
+    return result
+
+
+def show(
+    scene: Any, explanation: Explanation, scan_node: Any = None, replace: str = "", progress: ProgressCallback = silent
+) -> MRIInterpretResult:
+    """Add an explanation to the scene; ``replace`` names a result whose place it takes.
+
+    Parameters
+    ----------
+    scan_node
+        The scan, if it is in the scene already; else it is added.
+    """
+    from ..scene.build import build_scene
+    from ..scene.result_nodes import remove_result
+
+    nodes = build_scene(explanation, scene, scan_node=scan_node, progress=progress)
+    if replace:
+        remove_result(scene, replace)
+    return MRIInterpretResult(nodes, explanation)
+
+
+def find(scene: Any, run: str) -> MRIInterpretResult | None:
+    """A result that is in the scene, by its name; it knows its nodes only."""
+    from ..scene.result_nodes import find_result
+
+    nodes = find_result(scene, run)
+    return MRIInterpretResult(nodes) if nodes is not None else None
+
+
+def _request(scan: dict[str, Any], has_mask: bool, **options: Any) -> ExplainRequest:
+    chosen = {key: value for key, value in options.items() if value is not None}
+    if "methods" in chosen:
+        chosen["methods"] = tuple(chosen["methods"])
+    if has_mask:
+        chosen["mask"] = "given"
+    try:
+        return ExplainRequest(scan=scan, **chosen)
+    except TypeError as error:
+        raise UserError(f"Explain does not know one of the options {', '.join(sorted(chosen))} ({error}).") from error

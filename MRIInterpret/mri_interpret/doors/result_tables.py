@@ -1,0 +1,143 @@
+"""What the lists and tables of a result say, read from its nodes: it works for reopened scenes, and without pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..scene.nodes import ROLE, RUN, runs
+from ..scene.result_nodes import VERDICT, VERDICT_TEXT, ResultNodes
+from ..scene.tables import rows_of_node
+
+SUMMARY = "summary"
+NO_RESULT = "No result yet."
+_NOT_CHECKED = "Not checked: trust checks were off."
+_REGION_COLUMNS = (
+    ("gain", "Gain"),
+    ("share", "Share"),
+    ("mean", "Mean"),
+    ("peak", "Peak"),
+    ("asymmetry", "Asymmetry"),
+    ("volume_mm3", "Volume (mm3)"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to show. ``keys`` say what the rows stand for; empty if rows cannot be chosen."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    keys: Sequence[Any] = ()
+
+
+EMPTY_TABLE = Table((), ())
+
+
+@dataclass(frozen=True)
+class PredictionText:
+    """The prediction in a sentence with the research-only banner, the probabilities by class, and the warnings."""
+
+    sentence: str
+    probabilities: dict[str, float]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MapEntry:
+    """A map in the list: ``verdict`` is "pass", "fail", "not applicable", or "" if it was not checked."""
+
+    key: str
+    title: str
+    verdict: str
+    tooltip: str
+
+
+def prediction_text(nodes: ResultNodes) -> PredictionText:
+    """What the model said about the scan."""
+    probabilities = {
+        str(row["class"]): float(row["probability"]) for row in rows_of_node(nodes.tables["probabilities"])
+    }
+    predicted = max(probabilities, key=lambda name: probabilities[name])
+    lines = nodes.note.GetText().splitlines()
+    warnings = tuple(line[2:] for line in lines if line.startswith("- "))
+    return PredictionText(f"The model says {predicted}. {lines[0]}", probabilities, warnings)
+
+
+def map_entries(nodes: ResultNodes) -> list[MapEntry]:
+    """The summary and the map of every method."""
+    return [
+        MapEntry(key, node.GetName(), node.GetAttribute(VERDICT) or "", node.GetAttribute(VERDICT_TEXT) or _NOT_CHECKED)
+        for key, node in ((SUMMARY, nodes.summary), *nodes.maps.items())
+    ]
+
+
+def region_table(nodes: ResultNodes, key: str) -> Table:
+    """The regions of one map, in the scan's space, the densest relevance first.
+
+    Its keys are lists: the label, and the map's peak in the region in the scan's own RAS mm.
+    """
+    rows = [
+        row
+        for row in rows_of_node(nodes.tables["regions"])
+        if row["method"] == key and row["space"] == "native" and int(row["label"]) > 0
+    ]
+    rows.sort(key=lambda row: -row["gain"])
+    return Table(
+        ["Region", *(title for _name, title in _REGION_COLUMNS)],
+        [[row["region"], *(float(row[name]) for name, _title in _REGION_COLUMNS)] for row in rows],
+        [[int(row["label"]), row["peak_r"], row["peak_a"], row["peak_s"]] for row in rows],
+    )
+
+
+def agreement_table(nodes: ResultNodes) -> Table:
+    """How alike the maps of each pair of methods are."""
+    titles = {name: node.GetName() for name, node in nodes.maps.items()}
+    return Table(
+        ["Method", "Method", "Rank correlation", "Overlap of top 5 %", "Correlation over regions"],
+        [
+            [
+                titles.get(row["method_a"], row["method_a"]),
+                titles.get(row["method_b"], row["method_b"]),
+                *(float(row[name]) for name in ("spearman", "dice_top5", "region_correlation")),
+            ]
+            for row in rows_of_node(nodes.tables["agreement"])
+        ],
+    )
+
+
+def newest_cohort(scene: Any) -> tuple[Table, str] | None:
+    """The newest cohort's confusion matrix, true classes in rows, and a text on how well the model did.
+
+    Returns
+    -------
+    tuple or None
+        None if the scene holds no cohort with a confusion matrix.
+    """
+    tables = _tables_of_newest_cohort(scene)
+    if "confusion" not in tables:
+        return None
+    rows = rows_of_node(tables["confusion"])
+    classes = list(dict.fromkeys(row["true"] for row in rows))
+    counts = {(row["true"], row["predicted"]): int(row["count"]) for row in rows}
+    confusion = Table(
+        ["True class", *(f"called {name}" for name in classes)],
+        [[true, *(counts[true, called] for called in classes)] for true in classes],
+    )
+    lines = [str(tables["confusion"].GetAttribute(RUN))]
+    for row in rows_of_node(tables["performance"]) if "performance" in tables else []:
+        if row["measure"] == "balanced accuracy":
+            value, low, high, n = (float(row[name]) for name in ("value", "low", "high", "n"))
+            interval = f"95 % interval {low:.2f} to {high:.2f}"
+            lines.append(f"Balanced accuracy {value:.2f}, {interval}, {n:.0f} participants")
+    return confusion, "\n".join(lines)
+
+
+def _tables_of_newest_cohort(scene: Any) -> dict[str, Any]:
+    """Table nodes by role."""
+    count = scene.GetNumberOfNodesByClass("vtkMRMLTableNode")
+    tables = [scene.GetNthNodeByClass(n, "vtkMRMLTableNode") for n in range(count)]
+    cohorts = [node.GetAttribute(RUN) for node in tables if node.GetAttribute(ROLE) == "predictions"]
+    newest = next((run for run in reversed(runs(scene)) if run in cohorts), None)
+    return {node.GetAttribute(ROLE): node for node in tables if newest and node.GetAttribute(RUN) == newest}

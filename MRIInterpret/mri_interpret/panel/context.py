@@ -1,0 +1,88 @@
+"""What the panel's sections share, and how they hear of one another: a section never holds another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..attribution.method import MethodInfo
+from ..attribution.registry import DEFAULT_METHODS, available_methods
+from ..doors import choices, status
+from ..doors.models import ChosenModel, ModelList
+
+MASK = "maskNode"  # a node reference, because parameterNodeWrapper has no type for "one of two classes, or none"
+
+
+class Signal:
+    """Calls the functions that were connected, in the order they were."""
+
+    def __init__(self) -> None:
+        self._functions: list[Callable[..., None]] = []
+
+    def connect(self, function: Callable[..., None]) -> None:
+        """Call this, too, from now on."""
+        self._functions.append(function)
+
+    def emit(self, *arguments: Any) -> None:
+        """Call all."""
+        for function in self._functions:
+            function(*arguments)
+
+
+class PanelContext:
+    """The widgets, the logic, the parameter node, and what was chosen with it.
+
+    Parameters
+    ----------
+    ui
+        The widgets of MRIInterpret.ui by name.
+    logic
+        MRIInterpretLogic.
+    requirements
+        The module's requirements.txt.
+
+    Attributes
+    ----------
+    parameters
+        MRIInterpretParameterNode, or None while the panel is not connected with a scene.
+    changed
+        Emitted when what the panel shows may be out of date.
+    result_arrived
+        Emitted with a MRIInterpretResult that is to be shown.
+    """
+
+    def __init__(self, ui: Any, logic: Any, requirements: str | Path) -> None:
+        self.ui = ui
+        self.logic = logic
+        self.requirements = Path(requirements)
+        self.parameters: Any = None
+        self.models = ModelList()
+        self.known_methods: dict[str, MethodInfo] = available_methods()
+        self.changed = Signal()
+        self.result_arrived = Signal()
+
+    @property
+    def model(self) -> ChosenModel:
+        """The chosen model, else the first."""
+        return self.models.chosen(self.parameters.model if self.parameters else "")
+
+    @property
+    def methods(self) -> list[str]:
+        """The chosen methods, else the default ones."""
+        return choices.chosen_methods(self.parameters.methods, DEFAULT_METHODS, list(self.known_methods))
+
+    @property
+    def mask_node(self) -> Any:
+        """The node that marks the brain, or None."""
+        return self.parameters.parameterNode.GetNodeReference(MASK)
+
+    @property
+    def busy(self) -> str:
+        """Why no job can start now; empty if one can."""
+        return status.busy(self.logic.running, self.logic.cohortRunning)
+
+    def choose(self, name: str, value: Any) -> None:
+        """Set a parameter, if the panel is connected with a scene."""
+        if self.parameters:
+            setattr(self.parameters, name, value)

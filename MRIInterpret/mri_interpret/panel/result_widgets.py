@@ -1,0 +1,83 @@
+"""Fills the lists and tables of the section "Result" with what doors/result_tables.py reads from the nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..doors import result_tables
+from .widgets import fill_table, quiet
+
+_VERDICT_ICONS = {
+    "pass": "SP_DialogApplyButton",
+    "fail": "SP_MessageBoxWarning",
+    "not applicable": "SP_MessageBoxQuestion",
+}
+
+
+def clear(ui: Any) -> None:
+    """No result: empty lists and tables."""
+    ui.predictionLabel.text = _(result_tables.NO_RESULT)
+    _show_warnings(ui, ())
+    with quiet(ui.mapList, ui.thresholdLineEdit, ui.coloursComboBox):
+        ui.mapList.clear()
+        ui.thresholdLineEdit.text = ""
+        ui.coloursComboBox.clear()
+    fill_table(ui.regionTable, result_tables.EMPTY_TABLE)
+    fill_table(ui.agreementTable, result_tables.EMPTY_TABLE)
+    _show_bars(ui.probabilitiesWidget, {})
+
+
+def show(ui: Any, nodes: Any, key: str) -> None:
+    """The prediction, the maps, and the tables of the map ``key``."""
+    prediction = result_tables.prediction_text(nodes)
+    ui.predictionLabel.text = prediction.sentence
+    _show_warnings(ui, prediction.warnings)
+    _show_bars(ui.probabilitiesWidget, prediction.probabilities)
+    _show_maps(ui.mapList, result_tables.map_entries(nodes), key)
+    fill_table(ui.regionTable, result_tables.region_table(nodes, key))
+    fill_table(ui.agreementTable, result_tables.agreement_table(nodes))
+
+
+def _show_warnings(ui: Any, sentences: tuple[str, ...]) -> None:
+    """In a box that scrolls: Qt cuts off a word-wrapped label that needs more lines than it reckoned with."""
+    ui.warningsTextEdit.plainText = "\n".join(sentences)
+    ui.warningsTextEdit.visible = bool(sentences)
+
+
+def _show_bars(widget: Any, probabilities: dict[str, float]) -> None:
+    layout = widget.layout()
+    while layout.count() > len(probabilities):
+        layout.takeAt(layout.count() - 1).widget().deleteLater()
+    while layout.count() < len(probabilities):
+        bar = qt.QProgressBar()
+        bar.setRange(0, 1000)
+        layout.addWidget(bar)
+    for index, (name, value) in enumerate(probabilities.items()):
+        bar = layout.itemAt(index).widget()
+        bar.value = round(1000 * value)
+        bar.format = f"{name}: {100 * value:.1f} %"
+        bar.toolTip = _("Probability of {name} by the model").format(name=name)
+
+
+def _show_maps(maps: Any, entries: list[result_tables.MapEntry], key: str) -> None:
+    with quiet(maps):
+        maps.clear()
+        for row, entry in enumerate(entries):
+            item = qt.QListWidgetItem(entry.title)
+            item.setData(qt.Qt.UserRole, entry.key)
+            item.setToolTip(entry.tooltip)
+            item.setIcon(_icon(entry.verdict))
+            maps.addItem(item)
+            if entry.key == key:
+                maps.setCurrentRow(row)
+
+
+def _icon(verdict: str) -> Any:
+    name = _VERDICT_ICONS.get(verdict)
+    if name is None:  # not checked: no claim
+        return qt.QIcon()
+    return slicer.app.style().standardIcon(getattr(qt.QStyle, name))
