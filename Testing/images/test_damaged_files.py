@@ -1,4 +1,4 @@
-"""Files with random damage: each comes in as a sound Volume or is refused in one sentence, whatever the library raises."""
+"""Files with random damage: each comes in as a sound Volume or is refused in one sentence, whatever is raised."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 from mri_interpret.errors import UserError
 from mri_interpret.images.reading import check_header, read_scan
+from mri_interpret.images.volume import Volume
 
 SHAPE = (20, 18, 22)
 AFFINE = np.array([[-5.0, 0, 0, 50], [0, 5, 0, -60], [0, 0, 5, -70], [0, 0, 0, 1]])
@@ -23,18 +24,19 @@ def _array() -> np.ndarray:
 
 def _outcome(path: Path) -> str:
     """ "read" or "refused"; anything else is an error of the test."""
-    try:
-        check_header(path)
-    except UserError as error:
-        assert "\n" not in str(error)
-        assert path.name in str(error)
-    try:
-        volume = read_scan(path)
-    except UserError as error:
-        assert "\n" not in str(error)
-        assert path.name in str(error), error
-        assert str(error).endswith((".", ")")) or ":" in str(error), error
+    refusals = []
+    for read in (check_header, read_scan):
+        try:
+            volume = read(path)
+        except UserError as error:
+            refusals.append(str(error))
+    for sentence in refusals:
+        assert "\n" not in sentence
+        assert path.name in sentence
+        assert sentence.endswith((".", "needed")), sentence
+    if refusals:
         return "refused"
+    assert isinstance(volume, Volume)
     assert volume.array.ndim == 3
     assert volume.array.dtype == np.float32
     assert np.isfinite(volume.array).all()
@@ -144,6 +146,7 @@ def test_a_compressed_file_that_unpacks_without_end_is_refused(tmp_path: Path) -
 def test_a_header_of_more_voxels_than_memory_is_refused(tmp_path: Path, name: str) -> None:
     image = nib.Nifti1Image(_array(), AFFINE)
     image.header["dim"][1:4] = 32767
+    image.header["vox_offset"] = 352
     data = image.header.binaryblock + bytes(4) + _array().tobytes(order="F")
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
     with pytest.raises(UserError, match="too many to explain"):

@@ -8,7 +8,6 @@ from pathlib import Path
 from ..errors import UserError
 from .compression import check_compressed
 from .itk import check_components, read_itk_file, volume_from_itk
-from .paths import existing_path
 from .refusals import no_orientation, one_sentence, single_volume
 from .volume import Volume
 
@@ -78,12 +77,15 @@ def _check_data(path: Path, fields: dict[str, str], end: int) -> None:
     data = fields["elementdatafile"]
     if data.upper().startswith("LIST") or "%" in data:
         raise UserError(f"{path} keeps its voxels in several files: save it as one .mha file.")
+    where, voxels = str(path), path
     if data.upper() != "LOCAL":
-        path, end = existing_path(path.parent / data), 0
-    found = path.stat().st_size - end
-    with one_sentence(str(path)), path.open("rb") as file:
+        voxels, end = path.parent / data, 0
+        if not voxels.is_file():
+            raise UserError(f"{path} keeps its voxels in {data}, which is not there: copy both files.")
+    with one_sentence(where), voxels.open("rb") as file:
         file.seek(end)
+        found = voxels.stat().st_size - end
         if fields.get("compresseddata", "").lower() == "true":
-            check_compressed(file, str(path), expected)
+            check_compressed(file, where, expected)
         elif found < expected:
-            raise UserError(f"{path} breaks off ({found} of {expected} bytes of voxels): copy or export it again.")
+            raise UserError(f"{where} breaks off ({found} of {expected} bytes of voxels): copy or export it again.")

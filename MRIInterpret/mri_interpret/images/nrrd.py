@@ -98,8 +98,9 @@ def _check_checksum(path: Path) -> None:
     start = _header(path)[1]
     data = fields.get("data file", fields.get("datafile"))
     if data is not None:
-        path, start = path.parent / data, 0
-    with one_sentence(str(path)), path.open("rb") as file:
+        start = 0
+    voxels = path if data is None else path.parent / data
+    with one_sentence(str(path)), voxels.open("rb") as file:
         file.seek(start)
         # How many bytes there must be, ITK knows and compares.
         check_compressed(file, str(path), None)
