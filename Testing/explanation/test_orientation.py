@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from mri_interpret.explanation.explanation import Explanation
@@ -99,6 +101,19 @@ def test_methods_that_the_model_distrusts_are_left_out_of_the_summary_unless_all
         assert sorted(found.provenance["parameters"]["summary"]["weights"]) == in_summary
         assert len([sentence for sentence in found.warnings if "of a test" in sentence]) == len(chosen)
         assert found.summary_template.array.max() > 0.9
+
+
+def test_what_a_header_leaves_in_doubt_is_a_warning_of_the_explanation(
+    scan: Volume, bundle: ModelBundle, tmp_path: Path
+) -> None:
+    image = nib.Nifti1Image(scan.array, scan.affine)
+    image.set_sform(scan.affine, 1)
+    image.set_qform(scan.affine @ np.diag([1.1, 1, 1, 1]), 1)
+    nib.save(image, tmp_path / "scan.nii")
+    found = explain(
+        tmp_path / "scan.nii", model=bundle, methods=["grad_cam"], cache=PreprocessingCache(enabled=False), trust="off"
+    )
+    assert any("qform and sform disagree" in warning for warning in found.warnings)
 
 
 def test_sides_of_the_regions_follow_the_head(reference: Explanation, scan: Volume) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import UserError
 from .compression import check_compressed
-from .itk import check_components, read_itk_file, volume_from_itk
+from .itk import check_components, itk_affine, read_itk_file, volume_from_itk
 from .refusals import no_orientation, one_sentence, single_volume
 from .volume import Volume
 
@@ -15,6 +17,7 @@ _HEADER_LIMIT = 1_000_000  # bytes; a header ends with ElementDataFile
 # MetaIO's names for the same thing, lower case.
 _ORIENTATION = ("transformmatrix", "rotation", "orientation")
 _SPACING = ("elementspacing", "elementsize")
+_MM_PER_UNIT = {"?": 1.0, "mm": 1.0, "um": 0.001, "cm": 10.0}  # ITK takes all for millimetres
 _BYTES = {
     "met_char": 1, "met_uchar": 1, "met_short": 2, "met_ushort": 2, "met_int": 4, "met_uint": 4, "met_long": 4,
     "met_ulong": 4, "met_long_long": 8, "met_ulong_long": 8, "met_float": 4, "met_double": 8,
@@ -31,7 +34,9 @@ def read_metaimage(path: Path) -> Volume:
     """
     fields, end = check_metaimage_header(path)
     _check_data(path, fields, end)
-    return volume_from_itk(read_itk_file(path, "MetaImageIO"), str(path), path.name)
+    scale = _MM_PER_UNIT[fields.get("distanceunits", "mm").lower()]
+    image = read_itk_file(path, "MetaImageIO")
+    return volume_from_itk(image, str(path), path.name, np.diag([scale, scale, scale, 1.0]) @ itk_affine(image))
 
 
 def check_metaimage_header(path: Path) -> tuple[dict[str, str], int]:
@@ -60,6 +65,10 @@ def check_metaimage_header(path: Path) -> tuple[dict[str, str], int]:
         raise no_orientation(str(path), "its header has no TransformMatrix")
     if not set(fields) & set(_SPACING):
         raise UserError(f"{path} carries no voxel size (ElementSpacing): convert it again from DICOM.")
+    if fields.get("distanceunits", "mm").lower() not in _MM_PER_UNIT:
+        raise UserError(
+            f"{path} gives lengths in units that are not understood ({fields['distanceunits']}): export it in mm."
+        )
     with one_sentence(str(path)):
         check_components(int(fields.get("elementnumberofchannels", "1")), str(path))
         single_volume([int(size) for size in fields["dimsize"].split()], str(path))

@@ -174,6 +174,7 @@ def _differences(qform: Affine, sform: Affine, shape: tuple[int, int, int]) -> s
         found.append("opposite handedness")
     scales = [np.linalg.norm(affine[:3, :3], axis=0) for affine in (qform, sform)]
     if not np.allclose(scales[0], scales[1], rtol=1e-3):
-        found.append("voxels of " + " against ".join(" x ".join(f"{size:.3g}" for size in scale) for scale in scales))
+        sizes = [" x ".join(f"{size:.3g}" for size in scale) for scale in scales]
+        found.append(f"voxels of {sizes[0]} mm against {sizes[1]} mm")
     found.append(f"up to {shift:.1f} mm apart")
     return ", ".join(found)
