@@ -96,7 +96,7 @@ class qMRMLNodeComboBox(_Widget):
         self._none = enabled
 
     currentNodeID = Property(str, lambda self: self._box.currentData() or "", setCurrentNodeID)
-    nodeTypes = Property("QStringList", lambda self: self._types, _set_types)
+    nodeTypes = Property("QVariant", lambda self: tuple(self._types), _set_types)
     noneEnabled = Property(bool, lambda self: self._none, _set_none)
     addEnabled = Property(bool, lambda _self: False, lambda _self, _value: None)
     removeEnabled = Property(bool, lambda _self: False, lambda _self, _value: None)

@@ -90,7 +90,7 @@ class _Wrapper:
             name = QtCore.QObject.property(widget, "SlicerParameterName")
             if name:
                 if name not in self._hints:
-                    raise ValueError(f"the widget {widget.name} names the parameter {name}, which does not exist")
+                    raise ValueError(f"the widget {widget.objectName} names the parameter {name}, which does not exist")
                 joints.append(_Joint(self, name, widget))
         tag = self.parameterNode.AddObserver(vtkCommand.ModifiedEvent, lambda *_: [j.to_widget() for j in joints])
         for joint in joints:

@@ -9,6 +9,8 @@ from typing import Any
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
+from .recording import Recordable
+
 # Qt calls these as virtual methods, so they must stay methods here; PythonQt has them as properties.
 _METHODS = {"sizeHint", "minimumSizeHint"}
 
@@ -22,7 +24,7 @@ def signal_and_count(signature: str) -> tuple[str, int]:
     return name, arguments.count(",") + 1 if arguments else 0
 
 
-class PythonQtObject:
+class PythonQtObject(Recordable):
     """Mixin: PythonQt's way to connect signals."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -32,8 +34,9 @@ class PythonQtObject:
 
     def connect_signature(self, signature: str, function: Callable[..., Any]) -> bool:
         name, count = signal_and_count(signature)
-        signal = self._signal(name)
-        signal.connect(lambda *arguments: function(*arguments[:count]))
+        # PySide looks at how many arguments a slot takes; with "*arguments" it leaves out those that have a default.
+        slots: list[Callable[..., Any]] = [lambda: function(), lambda a: function(a), lambda a, b: function(a, b)]
+        self._signal(name).connect(slots[count])
         return True
 
     def _signal(self, name: str) -> Any:
@@ -41,10 +44,6 @@ class PythonQtObject:
             if isinstance(cls.__dict__.get(name), QtCore.Signal):
                 return getattr(self, name)
         raise ValueError(f"{type(self).__name__} has no signal {name}")
-
-    @property
-    def name(self) -> str:
-        return QtCore.QObject.objectName(self)
 
 
 def _attribute(name: str) -> property:
@@ -68,6 +67,27 @@ def pythonqt(cls: type) -> type:
     if issubclass(cls, QtWidgets.QWidget):
         members["setVisible"] = cls.setVisible
     return type(cls.__name__, (PythonQtObject, cls), members)
+
+
+class _CheckState(int):
+    """PythonQt's enumerators are whole numbers; PySide's are not, but are what ``qt.Qt.Checked`` is here."""
+
+    def __eq__(self, other: object) -> bool:
+        return int(self) == getattr(other, "value", other)
+
+    __hash__ = int.__hash__
+
+
+def _item(cls: Any) -> Any:
+    """An item of a list or a table, whose check state is a whole number, too."""
+
+    def check_state(self: Any) -> _CheckState:
+        return _CheckState(cls.checkState(self).value)
+
+    def set_check_state(self: Any, state: Any) -> None:
+        cls.setCheckState(self, QtCore.Qt.CheckState(getattr(state, "value", state)))
+
+    return type(cls.__name__, (Recordable, cls), {"checkState": check_state, "setCheckState": set_check_state})
 
 
 class _FileDialog(QtWidgets.QFileDialog):
@@ -114,4 +134,6 @@ def qt_module() -> types.ModuleType:
     module = _Module("qt")
     module.QFileDialog = _FileDialog  # type: ignore[attr-defined]
     module.QDesktopServices = _DesktopServices  # type: ignore[attr-defined]
+    module.QListWidgetItem = _item(QtWidgets.QListWidgetItem)  # type: ignore[attr-defined]
+    module.QTableWidgetItem = _item(QtWidgets.QTableWidgetItem)  # type: ignore[attr-defined]
     return module
