@@ -28,9 +28,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def methods() -> str:
     """Every attribution method: what its class, units and parameters are."""
     classes = {
-        getattr(mi, name).name: name
-        for name, module in mi._PUBLIC.items()
-        if module.startswith("attribution.methods.")
+        getattr(mi, name).name: name for name, module in mi._PUBLIC.items() if module.startswith("attribution.methods.")
     }
     rows = []
     for name, info in mi.methods().items():
@@ -71,7 +69,6 @@ def networks() -> str:
 def commands() -> str:
     """Every command with its arguments and options."""
     import typer
-
     from mri_interpret.command_line.app import app
 
     group: Any = typer.main.get_command(app)
@@ -100,6 +97,8 @@ def public() -> str:
     parts = ["## methods", "::: mri_interpret.methods\n    options: {show_root_heading: false}"]
     parts += ["## rules", "::: mri_interpret.rules\n    options: {show_root_heading: false}"]
     for name, module in mi._PUBLIC.items():
+        if not (Path(mi.__file__).parent / (module.replace(".", "/") + ".py")).is_file():
+            continue
         parts += [f"## {name}", f"::: mri_interpret.{module}.{name}\n    options: {{show_root_heading: false}}"]
     return "\n\n".join(parts)
 

@@ -1,0 +1,50 @@
+"""The reference pages lack nothing that the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import mri_interpret as mi
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+FORM = ROOT / "MRIInterpret" / "Resources" / "UI" / "MRIInterpret.ui"
+# Headings and layout: nothing that could be used or read for itself.
+NOT_CONTROLS = re.compile(r"(LayoutLabel\d+|TitleLabel|CollapsibleButton)$|^MRIInterpret$")
+
+
+def controls() -> list[str]:
+    widgets = ElementTree.parse(FORM).iter("widget")
+    return [name for widget in widgets if not NOT_CONTROLS.search(name := widget.get("name", ""))]
+
+
+def checks() -> list[str]:
+    from mri_interpret.checks import outside_brain
+    from mri_interpret.checks.run_checks import CHECKS, FINITE
+
+    names = [name for check in CHECKS for name in check.name.split(", ")]
+    return [*names, FINITE, outside_brain.BORDER, outside_brain.FLUID]
+
+
+@pytest.mark.parametrize("name", controls())
+def test_every_control_of_the_panel_is_explained(name):
+    assert f"| `{name}` |" in (REFERENCE / "panel.md").read_text("utf-8")
+
+
+def test_the_panel_page_names_no_control_that_is_gone():
+    named = re.findall(r"\| `(\w+)` \|$", (REFERENCE / "panel.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted(controls())
+
+
+@pytest.mark.parametrize("name", mi.methods())
+def test_every_method_says_what_it_means(name):
+    terms = re.findall(r"^(`.*`)\n:   .*\*?", (REFERENCE / "methods.md").read_text("utf-8"), re.MULTILINE)
+    assert any(f"`{name}`" in term for term in terms)
+
+
+@pytest.mark.parametrize("name", checks())
+def test_every_check_says_what_it_tells(name):
+    assert f"[{name}](#" in (REFERENCE / "verdicts.md").read_text("utf-8")
