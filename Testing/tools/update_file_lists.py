@@ -1,11 +1,13 @@
 """Write the lists of files in MRIInterpret/CMakeLists.txt from the tree, so that a packaged extension lacks nothing.
 
-Run it as ``python -m Testing.tools.update_file_lists`` after adding, moving or removing a file.
+Run it as ``python -m Testing.tools.update_file_lists`` after adding, moving or removing a file; with ``--check`` it
+writes nothing and fails if there is something to write.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +20,7 @@ def _is_made(part: str) -> bool:
     return part == "__pycache__" or part.startswith(".")
 
 
-def _files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
     """All files below a folder that belong to the project, sorted."""
     found = (
         p for p in folder.rglob("*") if p.is_file() and not any(_is_made(part) for part in p.relative_to(ROOT).parts)
@@ -28,12 +30,12 @@ def _files(folder: Path) -> list[Path]:
 
 def wanted() -> dict[str, list[str]]:
     """The content of each list."""
-    library = [p for p in _files(MODULE / "mri_interpret") if "Resources" not in p.relative_to(MODULE).parts]
-    data = [p for p in _files(ROOT / "Resources") if p.relative_to(ROOT / "Resources").parts[0] not in _NOT_PACKAGED]
+    library = [p for p in files(MODULE / "mri_interpret") if "Resources" not in p.relative_to(MODULE).parts]
+    data = [p for p in files(ROOT / "Resources") if p.relative_to(ROOT / "Resources").parts[0] not in _NOT_PACKAGED]
     return {
         "MODULE_PYTHON_SCRIPTS": ["MRIInterpret.py", *(_posix(p, MODULE) for p in library if p.suffix == ".py")],
         "MODULE_PYTHON_RESOURCES": [
-            *(_posix(p, MODULE) for p in _files(MODULE / "Resources")),
+            *(_posix(p, MODULE) for p in files(MODULE / "Resources")),
             *(_posix(p, MODULE) for p in library if p.suffix != ".py"),
         ],
         "MODULE_DATA": [_posix(p, ROOT) for p in data],
@@ -64,6 +66,18 @@ def updated(text: str) -> str:
     return text
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    """Write the lists, or only compare them; the exit code."""
     path = MODULE / "CMakeLists.txt"
-    path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    if updated(text) == text:
+        return 0
+    if "--check" in arguments:
+        print("MRIInterpret/CMakeLists.txt is not up to date: run python -m Testing.tools.update_file_lists")
+        return 1
+    path.write_text(updated(text), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
