@@ -41,7 +41,11 @@ CHAINS = {
     "percentiles": [*START, entry("ScaleIntensityRangePercentilesd", lower=1, upper=99, b_min=-1, b_max=1, clip=True)],
     "z-score": [*START, entry("NormalizeIntensityd", nonzero=True, channel_wise=True)],
     "foreground": [*START, entry("CropForegroundd", source_key="image", margin=2)],
-    "pad and crop": [*START, entry("SpatialPadd", spatial_size=[32, 20, 24]), entry("CenterSpatialCropd", roi_size=[24, 24, 18])],
+    "pad and crop": [
+        *START,
+        entry("SpatialPadd", spatial_size=[32, 20, 24]),
+        entry("CenterSpatialCropd", roi_size=[24, 24, 18]),
+    ],
     "all": [
         entry("LoadImaged", image_only=True, ensure_channel_first=True),
         entry("monai.transforms.Orientationd", axcodes="RAS"),

@@ -271,9 +271,8 @@ def test_the_output_s_shape_is_known_where_it_does_not_depend_on_the_scan():
 def test_fit_and_orientation_never_change_where_a_voxel_lies(shape, axes):
     scan = Volume(linear(world_of(SHAPE, AFFINE)).astype(np.float32), AFFINE)
     about = ScanInTemplate(scan.with_array(np.ones(SHAPE, np.uint8)), lambda kind: np.eye(4))
-    made = run_steps(
-        steps_of({"step": "orientation", "axes": axes}, {"step": "fit", "shape": list(shape)}), scan, about
-    )
+    chain = steps_of({"step": "orientation", "axes": axes}, {"step": "fit", "shape": list(shape)})
+    made = chain.run(scan, about)
     world = world_of(made.image.shape, made.image.affine)
     inside = made.inside.array > 0
     assert inside.any()

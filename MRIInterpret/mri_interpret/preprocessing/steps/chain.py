@@ -104,7 +104,7 @@ def _converted(step: str, key: str, value: Any, default: Any) -> Any:
         raise StepError(step, f"'{key}' must be a {'list' if kind is tuple else kind.__name__}, not {value!r}")
     if kind is tuple and default and isinstance(default[0], (int, float)):
         whole = isinstance(default[0], int)
-        wanted = (int,) if whole else (int, float)
+        wanted: tuple[type, ...] = (int,) if whole else (int, float)
         if not all(isinstance(item, wanted) and not isinstance(item, bool) for item in value):
             raise StepError(step, f"'{key}' must hold {'whole ' if whole else ''}numbers, not {value!r}")
     return value

@@ -81,7 +81,7 @@ class MonaiChain:
         from monai.transforms import Compose
 
         image = MetaTensor(torch.from_numpy(np.array(scan.array, dtype=np.float32))[None], affine=_tensor(scan.affine))
-        image.meta["original_channel_dim"] = 0
+        image.meta.update(original_channel_dim=0, space="RAS")
         try:
             made = Compose(_made(self.source, self.transforms))({self.key: image})[self.key]
         except UserError:
