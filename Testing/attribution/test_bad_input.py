@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from mri_interpret.attribution import DEFAULT_METHODS, Explainer, UnsupportedOperation
@@ -61,6 +62,18 @@ def test_input_that_is_no_tensor() -> None:
         ([0.0, 0.0, 0.0], "zero"),
         ([float("nan"), 0.0, 1.0], "finite"),
         ("AD", "'predicted'"),
+        (True, "type bool"),
+        (torch.tensor([True]), "type bool"),
+        (np.array([0, 1]), "2 integers, one class per sample, but there is 1 sample"),
+        ([1, 0, 0], "3 integers, one class per sample.*floating point"),
+        (torch.eye(3, dtype=torch.int64), "integers of shape .3, 3."),
+        (torch.tensor([5]), "Class 5 does not exist"),
+        (np.int64(-4), "outputs 0 to 2"),
+        (torch.ones(2, 3), "2 x 3 weights, but the model has 3 outputs for 1 sample"),
+        (1.0, "one per output"),
+        ([], "one per output"),
+        (object(), "type object without numbers"),
+        (["AD"], "type list without numbers"),
     ],
 )
 def test_targets_that_do_not_fit(target: object, message: str) -> None:
@@ -69,8 +82,87 @@ def test_targets_that_do_not_fit(target: object, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "classes"),
+    [
+        (np.int64(2), [2, 2]),
+        (np.uint8(1), [1, 1]),
+        (torch.tensor(1), [1, 1]),
+        (np.array(2), [2, 2]),
+        (torch.tensor([0, 2]), [0, 2]),
+        (np.array([2, 0], dtype=np.int32), [2, 0]),
+        ([1, 2], [1, 2]),
+        (torch.tensor([1, -1], dtype=torch.int16), [1, 2]),
+    ],
+)
+def test_integers_are_classes(target: object, classes: list[int]) -> None:
+    x = torch.cat([volume(), volume() * 2])
+    found = Explainer(plain()).explain(x, target, "gradient")
+    assert found.weights.tolist() == [[float(index == chosen) for index in range(3)] for chosen in classes]
+    for sample, chosen in enumerate(classes):
+        wanted = Explainer(plain()).explain(x[sample : sample + 1], chosen, "gradient")["gradient"].map
+        torch.testing.assert_close(found["gradient"].map[sample : sample + 1], wanted)
+
+
+@pytest.mark.parametrize("target", [[0.0, -1.0, 1.0], np.array([0.0, -1, 1]), torch.tensor([[0.0, -1, 1]])])
+def test_floating_point_numbers_are_weights(target: object) -> None:
+    assert Explainer(plain()).explain(volume(), target, "gradient").weights.tolist() == [[0.0, -1.0, 1.0]]
+
+
+class _Asserts(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.shape[2] == 20, "patches need 20 planes"
+        return x.mean((2, 3, 4))
+
+
+def _flat(size: int) -> nn.Module:
+    torch.manual_seed(0)
+    features = nn.Sequential(nn.Conv3d(1, 2, 3), nn.ReLU(), nn.Flatten())
+    return nn.Sequential(features, nn.Linear(2 * (size - 2) ** 3, 3)).eval()
+
+
+@pytest.mark.parametrize("methods", ["gradient", "lrp"])
+@pytest.mark.parametrize(
+    ("model", "shape", "message"),
+    [
+        (_flat(8), (1, 1, 9, 9, 9), r"\(1, 1, 9, 9, 9\): its layer '1' takes 432 values .* gives it 686\.$"),
+        (nn.Sequential(nn.Conv3d(1, 3, 7)), (1, 1, 9, 5, 9), r"\(1, 1, 9, 5, 9\).*kernel of 7 x 7 x 7"),
+        (nn.Sequential(nn.BatchNorm3d(2), nn.Flatten()), (1, 3, 4, 4, 4), r"layer '0' takes 2 channels.* gives it 3 "),
+        (nn.Sequential(nn.LayerNorm(5), nn.Flatten()), (1, 1, 4, 4, 4), r"layer '0' takes \(5,\) as last axes"),
+        (nn.Sequential(_Asserts()), (1, 1, 9, 9, 9), r"layer '0' fails \(AssertionError: patches need 20 planes\)\.$"),
+    ],
+)
+def test_inputs_of_a_size_that_the_model_cannot_take(
+    model: nn.Module, shape: tuple[int, ...], message: str, methods: str
+) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        Explainer(model.eval()).explain(torch.rand(shape), 0, methods)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["traced", "scripted", "exported"])
+def test_inputs_of_a_size_that_a_program_cannot_take(form: str) -> None:
+    model, x = _flat(8), torch.rand(1, 1, 8, 8, 8)
+    make = {"traced": torch.jit.trace, "scripted": lambda m, _: torch.jit.script(m)}
+    program = torch.export.export(model, (x,)) if form == "exported" else make[form](model, x)
+    message = r"exported for inputs of shape \(1, 1, 8, 8, 8\)" if form == "exported" else r"432|686"
+    with pytest.raises(UserError, match=message) as caught:
+        Explainer(program).explain(torch.rand(1, 1, 9, 9, 9), 0, "gradient")
+    assert "(1, 1, 9, 9, 9)" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_of_our_own_is_not_blamed_on_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("mri_interpret.attribution.engine.recorder.Recorder.record", broken)
+    with pytest.raises(RuntimeError, match="ours"):
+        Explainer(plain()).explain(volume(), 0, "gradient")
+
+
+@pytest.mark.parametrize(
     "function",
-    [lambda y: y, lambda y: {"logits": y.mean((2, 3, 4))}, lambda y: y.mean(), lambda y: y.mean((2, 3, 4)).argmax(1)],
+    [lambda y: y, lambda y: {"logits": y}, lambda y: y.mean(), lambda y: y.mean((2, 3, 4)).argmax(1)],
 )
 def test_outputs_that_are_no_class_scores(function) -> None:
     with pytest.raises(UserError, match="class scores"):

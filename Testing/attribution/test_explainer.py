@@ -6,7 +6,7 @@ import pytest
 import torch
 from mri_interpret.attribution import DEFAULT_METHODS, Explainer, Method, available_methods
 from mri_interpret.attribution.methods.cam import GradCam
-from mri_interpret.errors import Cancelled
+from mri_interpret.errors import Cancelled, UserError
 from torch import Tensor, nn
 
 from Testing.attribution.networks import SPELLINGS, Spellings, plain, randomise, volume
@@ -105,8 +105,9 @@ class _Failing(nn.Module):
 def test_model_is_untouched_after_an_exception() -> None:
     model = _Failing().train()
     before = state(model)
-    with pytest.raises(RuntimeError, match="broken"):
+    with pytest.raises(UserError, match=r"of shape .*it fails \(RuntimeError: broken\)") as caught:
         Explainer(model).explain(volume().float(), 0, "gradient")
+    assert isinstance(caught.value.__cause__, RuntimeError)
     assert_same(before, state(model))
 
 

@@ -25,6 +25,7 @@ def attribute(
     target: Target = "predicted",
     methods: Sequence[str | Method] | str | Method = DEFAULT_METHODS,
     *,
+    output: int | str | None = None,
     device: str | device | None = None,
     brain_mask: Tensor | ArrayLike | None = None,
     regions: Tensor | ArrayLike | None = None,
@@ -46,6 +47,9 @@ def attribute(
         ``[-1.0, 0.0, 1.0]`` for the last class against the first.
     methods
         Names from :func:`mri_interpret.methods`, method objects such as ``LRP(composite="epsilon")``, or a single one.
+    output
+        Which output to explain, of a model that returns several: an index of its tuple or a key of its dict. Left out,
+        it is found where only one can be meant; :attr:`Attributions.notices` says which.
     device
         ``"cpu"``, ``"cuda"``, ``"auto"`` (CUDA if there is one) or a torch device; None for where the model is. The
         model is brought back afterwards. If a GPU's memory does not suffice, the CPU takes over, and a notice says so.
@@ -78,7 +82,7 @@ def attribute(
     """
     from .explainer import Explainer
 
-    return Explainer(model).explain(
+    return Explainer(model, output=output).explain(
         as_tensor(x), target, methods, progress, device, as_tensor(brain_mask), as_tensor(regions)
     )
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from .device import on_device, peak_memory
-from .engine.operation import Backward
 from .engine.pooled_convolution import SMALL_SLABS, SlabPolicy
-from .engine.programs import is_program, layer_names
-from .engine.recorder import Recorder
 from .evaluation_mode import evaluation_mode
+from .input_checks import check_input, check_layers
 from .method import Method
-from .patched_logits import PatchedLogits
 from .recorded_pass import RecordedPass
+from .recording import PassSettings, record_pass
 from .registry import DEFAULT_METHODS, resolve_methods
 from .result import Attribution, Attributions
-from .target import Target, check_target, class_scores, target_weights
+from .target import Target, check_target
 
 
 class Explainer:
@@ -33,6 +32,13 @@ class Explainer:
         Any ``nn.Module`` that returns class scores (N, classes), a TorchScript module or a program from
         ``torch.export``; it is never changed. A model in training mode is
         evaluated as if in evaluation mode. Models of half precision are computed in float32.
+    output
+        Which output to explain, of a model that returns several: an index of its tuple or a key of its dict. Left out,
+        it is found where only one can be meant; :attr:`Attributions.notices` says which.
+    classes
+        How many outputs the model is expected to have, to tell class scores from other outputs.
+    undo_activation
+        Whether the logits before a final softmax or sigmoid are explained, where they can be reached.
 
     Examples
     --------
@@ -46,12 +52,20 @@ class Explainer:
 
     _slabs = SlabPolicy()
 
-    def __init__(self, model: nn.Module | torch.export.ExportedProgram) -> None:
+    def __init__(
+        self,
+        model: nn.Module | torch.export.ExportedProgram,
+        *,
+        output: int | str | None = None,
+        classes: int | None = None,
+        undo_activation: bool = True,
+    ) -> None:
         if isinstance(model, torch.export.ExportedProgram):
             model = model.module()
         if not isinstance(model, nn.Module):
             raise TypeError(f"a model is a torch.nn.Module, not {type(model).__name__}")
         self.model = model
+        self._settings = PassSettings(output=output, classes=classes, undo_activation=undo_activation)
 
     def explain(
         self,
@@ -70,7 +84,8 @@ class Explainer:
         x
             (N, C, I, J, K), floating point, finite; the network's own input. It is not changed.
         target
-            A class's index, ``"predicted"`` (per sample), or a weight for every output: (classes,) or (N, classes).
+            A class's index, an index per sample (integers, (N,)), ``"predicted"``, or a weight for every output
+            (floating point, (classes,) or (N, classes)).
         methods
             Names from :func:`available_methods`, or configured methods such as ``LRP(composite="epsilon")``.
         progress
@@ -99,8 +114,8 @@ class Explainer:
         """
         wanted = resolve_methods(methods)
         check_target(target)
-        self._check_input(x)
-        self._check_layers(wanted)
+        check_input(self.model, x)
+        check_layers(self.model, (layer for method in wanted.values() for layer in method.layers))
 
         def explained(where: str | torch.device | None, slabs: SlabPolicy) -> Attributions:
             return self._explain(x, target, wanted, progress, where, brain_mask, regions, slabs)
@@ -132,18 +147,20 @@ class Explainer:
         slabs: SlabPolicy,
     ) -> Attributions:
         with on_device(self.model, device) as place, evaluation_mode(self.model):
-            prepared = self._input_on(x, place)
+            prepared = _input_on(x, place)
             started = time.perf_counter()
             progress("Forward pass", 0.0)
             mask = None if brain_mask is None else torch.as_tensor(brain_mask).to(place).bool()
             labels = None if regions is None else torch.as_tensor(regions).to(place).long()
-            recorded = self.record(prepared, target, wanted, progress, mask, labels, slabs)
+            settings = replace(self._settings, slabs=slabs, mask=mask, regions=labels, progress=progress)
+            recorded = record_pass(self.model, prepared, target, settings.for_methods(list(wanted.values())))
             progress("Forward pass", 1.0)
             results = Attributions(
                 recorded.logits.detach().float().cpu(),
                 recorded.weights.float().cpu(),
                 recorded.explained.float().cpu(),
                 time.perf_counter() - started,
+                recorded.choice,
             )
             for number, (key, method) in enumerate(wanted.items()):
                 progress(method.title, number / len(wanted))
@@ -156,118 +173,28 @@ class Explainer:
         found, details = recorded.map_of(method)
         if place.type == "cuda":
             torch.cuda.synchronize(place)
-        values = {"value": recorded.explained.tolist()}
+        facts: dict[str, Any] = {"value": recorded.explained.tolist()}
+        if recorded.choice.name:
+            facts["output"] = recorded.choice.name
+        if recorded.choice.undone:
+            facts["before"] = recorded.choice.activation
         return Attribution(
             map=found.to(device=x.device, dtype=torch.float32),
             name=key,
             title=method.title,
             signed=method.signed,
-            units=method.map_units,
+            units=method.map_units.replace("logit", recorded.choice.scale),
             seconds=time.perf_counter() - started,
             peak_memory=peak_memory(place),
-            details=method.parameters() | details | values,
+            details=method.parameters() | details | facts,
         )
 
-    # ------------------------------------------------------------------ recording
+    def record(self, x: Tensor, target: Target, wanted: dict[str, Method]) -> RecordedPass:
+        """The recorded forward pass of ``x``, ready for the methods in ``wanted`` (by key); see :func:`record_pass`."""
+        settings = replace(self._settings, slabs=self._slabs)
+        return record_pass(self.model, x, target, settings.for_methods(list(wanted.values())))
 
-    def record(
-        self,
-        x: Tensor,
-        target: Target,
-        wanted: dict[str, Method],
-        progress: ProgressCallback = silent,
-        mask: Tensor | None = None,
-        regions: Tensor | None = None,
-        slabs: SlabPolicy | None = None,
-    ) -> RecordedPass:
-        """The recorded forward pass of ``x``, ready for the methods in ``wanted`` (by key).
 
-        ``mask`` and ``regions`` lie on the input's spatial grid and on its device.
-
-        Raises
-        ------
-        UserError
-            If the target does not fit the outputs, or these are not finite or do not depend on the input.
-        """
-        slabs = slabs or self._slabs
-        strict = any(method.needs_rules for method in wanted.values())
-        layers = tuple(name for method in wanted.values() for name in method.layers)
-        backward = Backward()
-        with torch.inference_mode(False), torch.enable_grad():
-            leaf = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
-            recorder = Recorder(self.model, backward, strict=strict, layers=layers, slabs=slabs)
-            logits = class_scores(recorder.run(self.model, leaf))
-            if recorder.last_spatial_pooled:
-                # The last feature map was pooled on the fly, and class activation maps want it whole.
-                recorder = Recorder(self.model, backward, strict=strict, layers=layers)
-                logits = class_scores(recorder.run(self.model, leaf))
-        if not logits.requires_grad:
-            raise UserError("The model's output does not depend on its input: nothing can be explained.")
-        if not bool(torch.isfinite(logits).all()):
-            raise UserError("The model's scores are not finite for this input: check its weights and the intensities.")
-        weights = target_weights(target, logits.detach())
-        given = progress, mask, regions, slabs
-        return RecordedPass(
-            model=self.model,
-            x=leaf,
-            logits=logits,
-            weights=weights,
-            logits_of=lambda other: self._plain(other, len(x)),
-            record=lambda other: self.record(other, weights.repeat(len(other) // len(x), 1), wanted, *given),
-            record_with=lambda model: Explainer(model).record(x, weights, wanted, *given),
-            logits_with_boxes=PatchedLogits(self.model, x, self._plain),
-            backward=backward,
-            accepts_batches=not is_program(self.model),
-            outputs=recorder.outputs,
-            last_spatial=recorder.last_spatial,
-            last_spatial_name=recorder.last_spatial_layer,
-            regions=regions,
-            mask=mask,
-            progress=progress,
-        )
-
-    def _plain(self, x: Tensor, samples: int) -> Tensor:
-        # An exported program may insist on the number of samples that it was exported with.
-        pieces = x.split(samples) if is_program(self.model) else (x,)
-        found = []
-        for piece in pieces:
-            recorder = Recorder(self.model, Backward(), strict=False, slabs=self._slabs)
-            with torch.no_grad():
-                found.append(class_scores(recorder.run(self.model, piece.detach())).detach())
-        return torch.cat(found)
-
-    # ------------------------------------------------------------------ checks
-
-    def _check_input(self, x: Tensor) -> None:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"the input is a tensor (N, C, I, J, K), not {type(x).__name__}")
-        if x.dim() < 3 or 0 in x.shape:
-            raise UserError(f"The input has shape {tuple(x.shape)}; the model needs (N, C, I, J, K).")
-        if x.is_meta:
-            raise UserError("The input holds no values (it is on torch's meta device): load the scan first.")
-        if not x.is_floating_point():
-            raise UserError(f"The input has type {x.dtype}; give floating point intensities.")
-        if not bool(torch.isfinite(x).all()):
-            raise UserError("The input holds values that are not finite (NaN or infinity): mend the scan first.")
-        kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-        first = next((module for module in self.model.modules() if isinstance(module, kinds)), None)
-        axes = x.dim() - 2 if first is None else len(first.kernel_size)
-        if x.dim() != axes + 2:
-            hint = ": add an axis for the batch, x[None]" if x.dim() == axes + 1 else ""
-            raise UserError(
-                f"The input has shape {tuple(x.shape)}; the model needs {axes} spatial axes after (N, C){hint}."
-            )
-
-    def _check_layers(self, wanted: dict[str, Method]) -> None:
-        names = layer_names(self.model)
-        for method in wanted.values():
-            for layer in method.layers:
-                if layer not in names:
-                    raise UserError(f"The model has no layer '{layer}'; it has: {', '.join(names)}.")
-
-    # ------------------------------------------------------------------ devices and precision
-
-    def _input_on(self, x: Tensor, place: torch.device) -> Tensor:
-        dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
-        moved: Tensor = x.detach().to(device=place, dtype=dtype)
-        return moved
+def _input_on(x: Tensor, place: torch.device) -> Tensor:
+    dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
+    return x.detach().to(device=place, dtype=dtype)

@@ -50,7 +50,8 @@ def attributions_html(attributions: Attributions) -> str:
     explained = ", ".join(f"{value:.4g}" for value in attributions.explained.tolist())
     logits = "; ".join(", ".join(f"{value:.4g}" for value in row) for row in attributions.logits.tolist())
     maps = "".join(attribution_html(attribution) for attribution in attributions.values())
-    return f"<div>Outputs: {logits}<br>Value explained: {explained}{maps}</div>"
+    notices = "".join(f"<br>{html.escape(notice)}" for notice in attributions.notices)
+    return f"<div>Outputs: {logits}<br>Value explained: {explained}{notices}{maps}</div>"
 
 
 def _sum_line(attribution: Attribution, array: Array) -> str:

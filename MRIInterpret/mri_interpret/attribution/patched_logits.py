@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .engine.partial import Baseline, changed_outputs
 from .engine.programs import is_program
-from .target import class_scores
 
 
 class PatchedLogits:
@@ -22,12 +22,20 @@ class PatchedLogits:
         In evaluation mode.
     x
         The input without any box replaced, (N, C, *spatial).
+    scores
+        ``scores(output, samples)``: what is explained, (samples, classes), within what the model returned.
     whole
         ``whole(inputs, samples)``: the model's logits for whole inputs, run ``samples`` at a time where it must be.
     """
 
-    def __init__(self, model: nn.Module, x: Tensor, whole: Callable[[Tensor, int], Tensor]) -> None:
-        self._model, self._x, self._whole = model, x.detach(), whole
+    def __init__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        scores: Callable[[Any, int], Tensor],
+        whole: Callable[[Tensor, int], Tensor],
+    ) -> None:
+        self._model, self._x, self._scores, self._whole = model, x.detach(), scores, whole
         self._baseline: list[Tensor] | None = None
 
     def __call__(self, corners: list[tuple[int, ...]], values: Tensor) -> Tensor:
@@ -40,7 +48,7 @@ class PatchedLogits:
                     self._baseline = recorder.values
                 with _one_thread(values):
                     output = changed_outputs(self._model, self._baseline, self._x, corners, values)
-                logits = class_scores(output).detach()
+                logits = self._scores(output, len(corners) * len(self._x)).detach()
                 if bool(torch.isfinite(logits).all()):
                     return logits
             # A program, or a model that reads values which partial passes do not have.

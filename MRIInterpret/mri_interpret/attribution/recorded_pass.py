@@ -16,6 +16,7 @@ from .engine.geometry import Geometry, covering, to_input_grid
 from .engine.operation import Backward, Mode
 from .engine.partial import filled_boxes
 from .engine.tag import tag_of
+from .outputs import OutputChoice
 
 
 class MapMaker(Protocol):
@@ -49,6 +50,8 @@ class RecordedPass:
         (N, classes), with history.
     weights
         The target, (N, classes).
+    choice
+        Which of the model's outputs these are.
     logits_of
         ``logits_of(x)``: the plain model's logits for another input of the same kind, without history.
     record
@@ -76,6 +79,7 @@ class RecordedPass:
     x: Tensor
     logits: Tensor
     weights: Tensor
+    choice: OutputChoice
     logits_of: Callable[[Tensor], Tensor]
     record: Callable[[Tensor], RecordedPass]
     record_with: Callable[[nn.Module], RecordedPass]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
+    from .outputs import OutputChoice
+
 
 @dataclass(frozen=True)
 class Attribution:
@@ -97,10 +99,24 @@ class Attributions(dict[str, Attribution]):
         The value explained per sample: ``(weights * logits).sum(1)``.
     forward_seconds
         Time of the recorded forward pass.
+    output
+        Which of the model's outputs the logits are, and whether a final softmax or sigmoid was undone.
+    notices
+        Sentences on what was explained and how, beyond what was asked for.
     """
 
-    def __init__(self, logits: Tensor, weights: Tensor, explained: Tensor, forward_seconds: float) -> None:
+    def __init__(
+        self,
+        logits: Tensor,
+        weights: Tensor,
+        explained: Tensor,
+        forward_seconds: float,
+        output: OutputChoice,
+        notices: tuple[str, ...] = (),
+    ) -> None:
         super().__init__()
+        self.output = output
+        self.notices = (*output.notices, *notices)
         self.logits = logits
         self.weights = weights
         self.explained = explained

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UserError
 
-Target = int | str | Sequence[float] | Tensor
-"""A class's index, ``"predicted"``, or weights over the outputs: (classes,) for all samples or (N, classes)."""
+Target = int | str | Sequence[int] | Sequence[float] | NDArray[Any] | Tensor
+"""What to explain: a class's index for all samples, one index per sample (integers, (N,)), ``"predicted"``, or weights
+over the outputs (floating point, (classes,) for all samples or (N, classes))."""
+
+_FORMS = "give a class's index, an index per sample, 'predicted', or a weight (floating point) per output"
 
 
 def check_target(target: Target) -> None:
@@ -20,17 +25,23 @@ def check_target(target: Target) -> None:
     Raises
     ------
     UserError
-        If it is neither an index, ``"predicted"`` nor weights.
+        If it is none of the forms of :data:`Target`.
     """
     if isinstance(target, str):
         if target != "predicted":
+            raise UserError(f"Target '{target}' is not known: {_FORMS}.")
+        return
+    values = _as_tensor(target)
+    if values.dtype == torch.bool or values.is_complex():
+        raise UserError(f"The target has type {str(values.dtype).removeprefix('torch.')}: {_FORMS}.")
+    if not values.is_floating_point():
+        if values.dim() > 1 or values.numel() == 0:
             raise UserError(
-                f"Target '{target}' is not known: give a class's index, 'predicted', or a weight per output."
+                f"The target holds integers of shape {tuple(values.shape)}, but integers are a class per sample: "
+                "give weights as floating point numbers."
             )
-    elif not isinstance(target, int):
-        weights = torch.as_tensor(target)
-        if weights.dim() > 2 or weights.numel() == 0 or not torch.isfinite(weights.double()).all():
-            raise UserError("The target's weights must be finite numbers, one per output.")
+    elif values.dim() not in (1, 2) or values.numel() == 0 or not bool(torch.isfinite(values).all()):
+        raise UserError("The target's weights must be finite numbers, one per output.")
 
 
 def target_weights(target: Target, logits: Tensor) -> Tensor:
@@ -39,40 +50,47 @@ def target_weights(target: Target, logits: Tensor) -> Tensor:
     Raises
     ------
     UserError
-        If the index is out of range, the number of weights differs from that of the outputs, or all are zero.
+        If an index is out of range, the number of indices or weights does not fit the outputs, or the weights of a
+        sample are all zero.
     """
     samples, classes = logits.shape
+    one_hot = torch.nn.functional.one_hot
     if isinstance(target, str):
-        return torch.nn.functional.one_hot(logits.argmax(1), classes).to(logits.dtype)
-    if isinstance(target, int) or (isinstance(target, Tensor) and target.dim() == 0):
-        index = int(target)
-        if not -classes <= index < classes:
-            raise UserError(f"Class {index} does not exist: the model has the outputs 0 to {classes - 1}.")
-        weights = logits.new_zeros(samples, classes)
-        weights[:, index] = 1
-        return weights
-    weights = torch.as_tensor(target).to(device=logits.device, dtype=logits.dtype)
+        return one_hot(logits.argmax(1), classes).to(logits.dtype)
+    values = _as_tensor(target).to(logits.device)
+    if not values.is_floating_point():
+        if values.dim() == 1 and len(values) != samples:
+            raise UserError(
+                f"The target holds {len(values)} integers, one class per sample, but there "
+                f"{'is 1 sample' if samples == 1 else f'are {samples} samples'}: "
+                "give weights over the outputs as floating point numbers."
+            )
+        for index in values.flatten().tolist():
+            if not -classes <= index < classes:
+                raise UserError(f"Class {index} does not exist: the model has the outputs 0 to {classes - 1}.")
+        return one_hot(values.expand(samples).long() % classes, classes).to(logits.dtype)
+    weights = values.to(logits.dtype)
     if weights.shape[-1] != classes or (weights.dim() == 2 and weights.shape[0] not in (1, samples)):
-        raise UserError(f"The target has {weights.shape[-1]} weights, but the model has {classes} outputs.")
-    if not bool((weights != 0).any()):
+        given = " x ".join(map(str, weights.shape))
+        raise UserError(
+            f"The target has {given} weights, but the model has {classes} outputs for "
+            f"{samples} {'sample' if samples == 1 else 'samples'}."
+        )
+    if not bool((weights != 0).any(-1).all()):
         raise UserError("All weights of the target are zero: nothing is left to explain.")
     return weights.expand(samples, classes)
 
 
-def class_scores(output: Any) -> Tensor:
-    """The logits (N, classes) within whatever a model returned.
+def number_of_weights(target: Target) -> int | None:
+    """How many outputs the target has weights for; None where it gives no weights."""
+    if isinstance(target, str):
+        return None
+    values = _as_tensor(target)
+    return int(values.shape[-1]) if values.is_floating_point() and values.dim() else None
 
-    A tuple or list counts as its first tensor; trailing axes of length one are dropped.
 
-    Raises
-    ------
-    UserError
-        If there are no class scores in it.
-    """
-    value = output[0] if isinstance(output, (tuple, list)) and output else output
-    if isinstance(value, Tensor) and value.dim() > 2 and value[0, 0].numel() == 1:
-        value = value.flatten(1)
-    if not isinstance(value, Tensor) or value.dim() != 2 or not value.is_floating_point():
-        what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        raise UserError(f"The model returned {what} instead of class scores (N, classes): it is no classifier.")
-    return value
+def _as_tensor(target: Any) -> Tensor:
+    try:
+        return target.detach() if isinstance(target, Tensor) else torch.as_tensor(np.asarray(target))
+    except (TypeError, ValueError):
+        raise UserError(f"A target of type {type(target).__name__} without numbers is not known: {_FORMS}.") from None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .calls import Call, Recording, handles
 from .operation import Function, Operation
-from .tag import tag_of
+from .tag import note_activation, tag_of
 
 
 class Activation(Function):
@@ -104,10 +104,20 @@ def _prelu(recorder: Recording, call: Call) -> Tensor:
 @handles("sigmoid", "hardsigmoid")
 def _sigmoid(recorder: Recording, call: Call) -> Tensor:
     function = torch.sigmoid if call.name == "sigmoid" else F.hardsigmoid
-    return _record(recorder, call, Activation(function), gate=True)
+    output = _record(recorder, call, Activation(function), gate=True)
+    return note_activation(output, "sigmoid", call.get(0, "input")) if call.name == "sigmoid" else output
 
 
 @handles("log_softmax")
 def _log_softmax(recorder: Recording, call: Call) -> Tensor:
-    dim = int(call.get(1, "dim"))
-    return _record(recorder, call, Function(lambda x: F.log_softmax(x, dim)))
+    x, dim = call.get(0, "input"), softmax_axis(call)
+    output = _record(recorder, call, Function(lambda x: F.log_softmax(x, dim)))
+    return note_activation(output, "log_softmax", x) if dim == 1 else output
+
+
+def softmax_axis(call: Call) -> int:
+    """The axis of a softmax, 0 or more; without one, that which torch takes (with a warning)."""
+    axes, dim = call.get(0, "input").dim(), call.get(1, "dim")
+    if dim is None:
+        return 0 if axes in (0, 1, 3) else 1
+    return int(dim) % max(axes, 1)

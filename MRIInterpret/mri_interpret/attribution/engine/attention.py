@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from ..stabilise import divide
+from .activation import softmax_axis
 from .calls import Call, Recording, handles
 from .operation import Operation, RelevancePolicy
-from .tag import tag_of
+from .tag import note_activation, tag_of
 from .weighted import Contraction
 
 
@@ -82,8 +83,9 @@ def record_matrix_product(
 
 @handles("softmax")
 def _softmax(recorder: Recording, call: Call) -> Tensor:
-    x, dim = call.get(0, "input"), call.get(1, "dim")
-    return recorder.record(Softmax(int(dim)), x, geometry=recorder.geometry(x), gate=True)
+    x, dim = call.get(0, "input"), softmax_axis(call)
+    output = recorder.record(Softmax(dim), x, geometry=recorder.geometry(x), gate=True)
+    return note_activation(output, "softmax", x) if dim == 1 else output
 
 
 @handles("scaled_dot_product_attention")

@@ -135,7 +135,7 @@ class Recorder(TorchFunctionMode):
             if isinstance(value, Tensor) and self._follows(value):
                 gate, first = any(tag.gate for tag in sources), all(tag.first for tag in sources)
                 if tag_of(value) is None:
-                    attach(value, Tag(geometry=geometry, gate=gate, first=first))
+                    attach(value, Tag(geometry=geometry, gate=gate, first=first, activated=sources[0].activated))
                 self._shares(value)
         return output
 

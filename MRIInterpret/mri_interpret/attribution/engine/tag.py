@@ -35,6 +35,9 @@ class Tag:
         What is pending, for operations that may join it.
     patch
         Where it differs from the same tensor of an input that is known already.
+    activated
+        A function that made it (softmax, log_softmax, sigmoid), perhaps with moves of its values after that, and the
+        function's input, where the tensor may be the model's output: the input may then be what is explained.
     stale
         Why this tensor may not be used any more (it shared memory with one that was changed in place).
     """
@@ -45,6 +48,7 @@ class Tag:
     producer: tuple[Any, tuple[Tensor, ...]] | None = None
     pending: Callable[[], Tensor] | None = None
     replacement: Tensor | None = None
+    activated: tuple[str, Tensor] | None = None
     stale: str = ""
     plan: Any = None
     patch: Any = None
@@ -66,3 +70,11 @@ def place(tensor: Tensor, geometry: Geometry | None) -> None:
     tag = tag_of(tensor)
     if tag is not None:
         tag.geometry = geometry
+
+
+def note_activation(output: Tensor, function: str, x: Tensor) -> Tensor:
+    """Note on ``output`` that ``function`` made it from ``x``, if these may be class scores; return ``output``."""
+    tag = tag_of(output)
+    if tag is not None and x.dim() > 0 and x.numel() == x.shape[:2].numel():
+        tag.activated = function, x
+    return output

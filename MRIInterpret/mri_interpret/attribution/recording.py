@@ -1,0 +1,141 @@
+"""Forward passes of a model: recorded for backward passes over them, or plain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import Cancelled, UserError
+from ..progress import ProgressCallback, silent
+from .engine.operation import Backward
+from .engine.pooled_convolution import SlabPolicy
+from .engine.programs import is_program
+from .engine.recorder import Recorder
+from .input_checks import refusal_of
+from .method import Method
+from .outputs import Key, OutputChoice, choose_output
+from .patched_logits import PatchedLogits
+from .recorded_pass import RecordedPass
+from .target import Target, number_of_weights, target_weights
+
+
+@dataclass(frozen=True)
+class PassSettings:
+    """How the passes of one explanation run.
+
+    Attributes
+    ----------
+    strict
+        Refuse operations without a rule.
+    layers
+        Dotted names of the modules whose outputs are kept.
+    output, classes, undo_activation
+        See :func:`outputs.choose_output`.
+    choice
+        Which output is explained, once it is known.
+    slabs
+        Which poolings are computed slab by slab.
+    mask, regions
+        On the input's spatial grid and on its device.
+    progress
+        Told between passes.
+    """
+
+    strict: bool = False
+    layers: tuple[str, ...] = ()
+    output: Key | None = None
+    classes: int | None = None
+    undo_activation: bool = True
+    choice: OutputChoice | None = None
+    slabs: SlabPolicy = field(default_factory=SlabPolicy)
+    mask: Tensor | None = None
+    regions: Tensor | None = None
+    progress: ProgressCallback = silent
+
+    def for_methods(self, methods: Sequence[Method]) -> PassSettings:
+        """These settings with what ``methods`` need of the recorded pass."""
+        layers = tuple(name for method in methods for name in method.layers)
+        return replace(self, strict=any(method.needs_rules for method in methods), layers=layers)
+
+
+def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSettings) -> RecordedPass:
+    """The recorded forward pass of ``x`` (N, C, *spatial) through ``model``, which is in evaluation mode.
+
+    Raises
+    ------
+    UserError
+        If the model cannot take the input, the target does not fit the outputs, or these are not finite or do not
+        depend on the input.
+    """
+    backward = Backward()
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
+        recorder = Recorder(model, backward, strict=settings.strict, layers=settings.layers, slabs=settings.slabs)
+        output = _run(recorder, model, leaf)
+        if recorder.last_spatial_pooled:
+            # The last feature map was pooled on the fly, and class activation maps want it whole.
+            recorder = Recorder(model, backward, strict=settings.strict, layers=settings.layers)
+            output = _run(recorder, model, leaf)
+        choice = settings.choice
+        if choice is None:
+            classes = settings.classes or number_of_weights(target)
+            choice = choose_output(output, len(x), settings.output, classes, settings.undo_activation)
+        logits = choice.scores(output, len(x))
+    if not logits.requires_grad:
+        raise UserError("The model's output does not depend on its input: nothing can be explained.")
+    if not bool(torch.isfinite(logits).all()):
+        raise UserError("The model's scores are not finite for this input: check its weights and the intensities.")
+    weights = target_weights(target, logits.detach())
+    settings = replace(settings, choice=choice)
+
+    def logits_of(other: Tensor, samples: int = len(x)) -> Tensor:
+        return _plain(model, other, samples, choice, settings.slabs)
+
+    return RecordedPass(
+        model=model,
+        x=leaf,
+        logits=logits,
+        weights=weights,
+        choice=choice,
+        logits_of=logits_of,
+        record=lambda other: record_pass(model, other, weights.repeat(len(other) // len(x), 1), settings),
+        record_with=lambda network: record_pass(network, x, weights, settings),
+        logits_with_boxes=PatchedLogits(model, x, choice.scores, logits_of),
+        backward=backward,
+        accepts_batches=not is_program(model),
+        outputs=recorder.outputs,
+        last_spatial=recorder.last_spatial,
+        last_spatial_name=recorder.last_spatial_layer,
+        regions=settings.regions,
+        mask=settings.mask,
+        progress=settings.progress,
+    )
+
+
+def _plain(model: nn.Module, x: Tensor, samples: int, choice: OutputChoice, slabs: SlabPolicy) -> Tensor:
+    """Logits of ``x`` without history."""
+    # An exported program may insist on the number of samples that it was exported with.
+    pieces = x.split(samples) if is_program(model) else (x,)
+    found = []
+    for piece in pieces:
+        recorder = Recorder(model, Backward(), strict=False, slabs=slabs)
+        with torch.no_grad():
+            found.append(choice.scores(recorder.run(model, piece.detach()), len(piece)).detach())
+    return torch.cat(found)
+
+
+def _run(recorder: Recorder, model: nn.Module, x: Tensor) -> Any:
+    """The recorder's pass; what the model itself raises for this input becomes one sentence."""
+    try:
+        return recorder.run(model, x)
+    except (UserError, Cancelled, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        refusal = refusal_of(model, x)
+        if refusal is None:
+            raise
+        raise UserError(refusal) from error
