@@ -65,3 +65,13 @@ def test_every_rule_is_public():
 
 def test_names_are_listed_for_completion():
     assert {"explain", "attribute", "check_map", "LRP"} <= set(dir(mi))
+
+
+def test_listing_the_methods_loads_nothing_heavy():
+    code = (
+        "import sys, mri_interpret as mi; mi.methods(); print(*sorted(name.partition('.')[0] for name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    assert not set(HEAVY) & set(done.stdout.split())

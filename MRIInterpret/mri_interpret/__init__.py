@@ -11,7 +11,7 @@ and the rest come with the first use of a name that needs them.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 __version__ = "0.1.0"
 
@@ -69,11 +69,11 @@ def rules() -> dict[str, type[Rule]]:
     """The rules of layer-wise relevance propagation by the name of their class."""
     from .attribution import rules as defined
 
-    return {
-        name: value
-        for name, value in vars(defined).items()
-        if isinstance(value, type) and issubclass(value, defined.Rule) and value is not defined.Rule
+    # In Python 3.10, tuple[int, ...] passes for a type.
+    classes = {
+        name: value for name, value in vars(defined).items() if isinstance(value, type) and get_origin(value) is None
     }
+    return {name: found for name, found in classes.items() if issubclass(found, defined.Rule) and name != "Rule"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, get_origin
 
 from ..errors import UserError
 from . import methods
@@ -27,6 +27,7 @@ def _classes() -> Mapping[str, type[Method]]:
         for value in contents.values():
             if (
                 isinstance(value, type)
+                and get_origin(value) is None  # in Python 3.10, tuple[int, ...] passes for a type
                 and issubclass(value, Method)
                 and value.name
                 and value.__module__.endswith(module.name)

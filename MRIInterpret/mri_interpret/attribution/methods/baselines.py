@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...metrics.reference_maps import edge_map
 from ...models.randomise import layer_groups, randomised
 from ..method import Method
 from .gradient import Gradient
@@ -73,6 +72,8 @@ class Edges(Method):
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
+
+        from ...metrics.reference_maps import edge_map
 
         scans = recorded.x.detach().sum(1)
         edges = [torch.from_numpy(edge_map(scan.cpu().numpy())) for scan in scans]
