@@ -181,7 +181,7 @@ class Explainer:
         return Attribution(
             map=found.to(device=x.device, dtype=torch.float32),
             name=key,
-            title=method.title,
+            title=method.title_of(details),
             signed=method.signed,
             units=method.map_units.replace("logit", recorded.choice.scale),
             seconds=time.perf_counter() - started,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -71,6 +72,10 @@ class Method(ABC):
         map, details
             The map, shape (N, *spatial) on the input's grid, and what there is to say about it (JSON-like).
         """
+
+    def title_of(self, details: Mapping[str, Any]) -> str:
+        """The title of a map with these details: the method's, and what had to be done otherwise than it says."""
+        return self.title
 
     def components(self) -> tuple[Method, ...]:
         """The methods whose maps this one combines."""

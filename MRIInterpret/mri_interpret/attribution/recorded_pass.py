@@ -113,7 +113,10 @@ class RecordedPass:
         return cached
 
     def input_gradient(self, mode: Mode = "gradient") -> Tensor:
-        """Gradient of the value with respect to the input, or guided backpropagation; shape of x."""
+        """Gradient of the value with respect to the input, or guided backpropagation; shape of x.
+
+        What guided backpropagation gated stands in ``backward`` after it.
+        """
         key = ("input", mode)
         if key not in self._cache:
             self._cache[key] = self._backpropagate(self.weights, self.x, mode)
@@ -177,6 +180,9 @@ class RecordedPass:
 
     def _backpropagate(self, start: Tensor, source: Tensor, mode: Mode, composite: Composite | None = None) -> Tensor:
         self.backward.mode, self.backward.policy = mode, composite
+        if mode == "guided":
+            self.backward.gated.clear()
+            self.backward.not_gated.clear()
         try:
             (found,) = torch.autograd.grad(self.logits, source, start, retain_graph=True, allow_unused=True)
         finally:

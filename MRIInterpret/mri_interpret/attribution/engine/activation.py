@@ -1,4 +1,4 @@
-"""Pointwise non-linearities: relevance passes, guided backpropagation clips at ReLUs."""
+"""Pointwise non-linearities: relevance passes, guided backpropagation gates."""
 
 from __future__ import annotations
 
@@ -17,20 +17,31 @@ from .tag import note_activation, tag_of
 class Activation(Function):
     """A function voxel by voxel. Its relevance rule is the identity (Bach et al. 2015, equation 56 and after)."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor], rectifies: bool = False) -> None:
+    def __init__(self, function: Callable[[Tensor], Tensor], name: str, gates: bool = True) -> None:
         super().__init__(function)
-        self.rectifies = rectifies
+        self.name = name
+        self.gates = gates
 
     def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
-        """At a ReLU only positive gradients pass (Springenberg et al. 2015, section 3.4)."""
-        return self.gradient(grad.clamp(min=0) if self.rectifies else grad)
+        """Only positive gradients pass, and only where the output is positive.
+
+        At a ReLU that is guided backpropagation as published (Springenberg et al. 2015, section 3.4: masked where the
+        input is negative, as in backpropagation, and where the gradient is, as in the deconvnet). Other activations
+        are gated by the same two signs and multiplied by their own derivative, which is one at a ReLU. What is no
+        activation of features (a gate that scales others, clipping to a range) passes the gradient.
+        """
+        if not self.gates:
+            self.backward.not_gated[self.name] += 1
+            return self.gradient(grad)
+        self.backward.gated[self.name] += 1
+        return self.gradient(torch.where(self.function(self.input) > 0, grad.clamp(min=0), 0))
 
 
 class Rectifier(Activation):
     """ReLU: keeps its output, which the next layer keeps anyway."""
 
     def __init__(self) -> None:
-        super().__init__(torch.relu, rectifies=True)
+        super().__init__(torch.relu, "relu")
 
     def forward(self, *inputs: Tensor) -> Tensor:
         output = torch.relu(inputs[0])
@@ -41,6 +52,7 @@ class Rectifier(Activation):
         return (torch.ops.aten.threshold_backward(grad, self.positive_part, 0),)
 
     def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
+        self.backward.gated[self.name] += 1
         return (torch.ops.aten.threshold_backward(grad, self.positive_part, 0).clamp_(min=0),)
 
 
@@ -61,7 +73,7 @@ def _relu(recorder: Recording, call: Call) -> Tensor:
 @handles("relu6", "hardtanh")
 def _clipped(recorder: Recording, call: Call) -> Tensor:
     low, high = (0.0, 6.0) if call.name == "relu6" else (call.get(1, "min_val", -1.0), call.get(2, "max_val", 1.0))
-    return _record(recorder, call, Activation(lambda x: F.hardtanh(x, low, high), rectifies=low == 0))
+    return _record(recorder, call, Activation(lambda x: F.hardtanh(x, low, high), "relu6" if low == 0 else "hardtanh"))
 
 
 @handles("clamp", "clip", "clamp_min", "clamp_max")
@@ -74,7 +86,9 @@ def _clamp(recorder: Recording, call: Call) -> Tensor:
         raise recorder.unsupported(call, "its limits are tensors")
     if low == 0 and high is None:
         return _record(recorder, call, Rectifier())
-    return _record(recorder, call, Activation(lambda x: torch.clamp(x, low, high), rectifies=low == 0))
+    return _record(
+        recorder, call, Activation(lambda x: torch.clamp(x, low, high), "relu6" if low == 0 else "clamp", low == 0)
+    )
 
 
 @handles("maximum", "max")
@@ -92,19 +106,21 @@ def _maximum(recorder: Recording, call: Call) -> Any:
 def _smooth(recorder: Recording, call: Call) -> Tensor:
     if call.name == "rrelu" and call.get(3, "training", False):
         raise recorder.unsupported(call, "it draws random slopes in training mode")
-    return _record(recorder, call, Activation(call.of_input(getattr(F, call.name))))
+    return _record(
+        recorder, call, Activation(call.of_input(getattr(F, call.name)), call.name, call.name != "logsigmoid")
+    )
 
 
 @handles("prelu")
 def _prelu(recorder: Recording, call: Call) -> Tensor:
     slopes = call.get(1, "weight")
-    return _record(recorder, call, Activation(lambda x: F.prelu(x, slopes.to(x.dtype))))
+    return _record(recorder, call, Activation(lambda x: F.prelu(x, slopes.to(x.dtype)), "prelu"))
 
 
 @handles("sigmoid", "hardsigmoid")
 def _sigmoid(recorder: Recording, call: Call) -> Tensor:
     function = torch.sigmoid if call.name == "sigmoid" else F.hardsigmoid
-    output = _record(recorder, call, Activation(function), gate=True)
+    output = _record(recorder, call, Activation(function, call.name, gates=False), gate=True)
     return note_activation(output, "sigmoid", call.get(0, "input")) if call.name == "sigmoid" else output
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
@@ -46,11 +47,15 @@ class Backward:
         The exact gradient, guided backpropagation, or relevance.
     policy
         The LRP composite in force; only in mode ``"relevance"``.
+    gated, not_gated
+        How many activations of each name the last guided backpropagation gated, and left alone.
     """
 
     def __init__(self) -> None:
         self.mode: Mode = "gradient"
         self.policy: RelevancePolicy | None = None
+        self.gated: Counter[str] = Counter()
+        self.not_gated: Counter[str] = Counter()
 
 
 class Operation:
@@ -89,7 +94,7 @@ class Operation:
         raise NotImplementedError
 
     def guided(self, grad: Tensor) -> Grads:
-        """The backward step of guided backpropagation: the gradient, except at ReLUs."""
+        """The backward step of guided backpropagation: the gradient, except at activations."""
         return self.gradient(grad)
 
     def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> Grads:

@@ -119,6 +119,8 @@ class PooledConvolution(Convolution):
         return (self._adjoint(self._rectified(grad), self.weight, clip=False),)
 
     def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
+        if self.rectifies:
+            self.backward.gated["relu"] += 1
         # Windows that share a maximum: the ReLU sees the sum of their gradients.
         return (self._adjoint(self._rectified(grad), self.weight, clip=self.rectifies),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -45,6 +46,10 @@ class Combination(Method):
 
     def components(self) -> tuple[Method, ...]:
         return (self.fine, self.coarse)
+
+    def title_of(self, details: Mapping[str, Any]) -> str:
+        fine = self.fine.title_of(details[self.fine.name])
+        return self.title + fine.removeprefix(self.fine.title)
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..recorded_pass import RecordedPass
+
+_RECTIFIERS = {"relu", "relu6"}  # where guided backpropagation is what its paper says
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,13 @@ class GradientTimesInput(Method):
 
 @dataclass(frozen=True)
 class GuidedBackpropagation(Method):
-    """The gradient, with negative gradients stopped at every ReLU."""
+    """The gradient, gated at every activation: it passes where it is positive and the activation's output is.
+
+    For a ReLU that is the method as published; other activations (leaky ReLU, ELU, GELU, SiLU, tanh, ...) are gated in
+    the same way, and the title names them. Gates such as a sigmoid in squeeze-and-excitation are no activations of
+    features and pass the gradient. A network without an activation that can be gated has its plain gradient as the map,
+    and the title says so.
+    """
 
     name: ClassVar[str] = "guided_backprop"
     title: ClassVar[str] = "Guided backpropagation"
@@ -53,7 +62,15 @@ class GuidedBackpropagation(Method):
     strict: ClassVar[bool] = True
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
-        return recorded.input_gradient("guided").sum(1), {}
+        found = recorded.input_gradient("guided").sum(1)
+        backward = recorded.backward
+        return found, {"gated": dict(backward.gated), "not_gated": dict(backward.not_gated)}
+
+    def title_of(self, details: Mapping[str, Any]) -> str:
+        if not details["gated"]:
+            return f"{self.title} (no activation to gate: the plain gradient)"
+        others = sorted(set(details["gated"]) - _RECTIFIERS)
+        return f"{self.title} (gated at {', '.join(others)})" if others else self.title
 
 
 @dataclass(frozen=True)
