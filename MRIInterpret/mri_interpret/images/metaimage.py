@@ -9,8 +9,8 @@ import numpy as np
 
 from ..errors import UserError
 from .compression import check_compressed
-from .itk import check_components, itk_affine, read_itk_file, volume_from_itk
-from .refusals import no_orientation, one_sentence, single_volume
+from .itk import itk_affine, read_itk_file, volume_from_itk
+from .refusals import check_components, no_orientation, one_sentence, single_volume
 from .volume import Volume
 
 _HEADER_LIMIT = 1_000_000  # bytes; a header ends with ElementDataFile

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ..errors import UserError
 from .checking import check_scan
-from .itk import volume_from_itk
+from .dicom import check_dicom_header, read_dicom
+from .dicom_files import DICOM_SUFFIXES
 from .metaimage import check_metaimage_header, read_metaimage
 from .mgh import check_mgh_header, read_mgh
 from .nifti import check_nifti_header, read_nifti
 from .nrrd import read_nrrd, read_nrrd_affine
 from .paths import existing_path
-from .refusals import short
 from .volume import Volume
 
 # Suffixes, what reads the file, what checks its header alone. Another format is added here.
@@ -22,6 +22,7 @@ _FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path], Volume], Callable[[Path]
     ((".mgz", ".mgh"), read_mgh, check_mgh_header),
     ((".nrrd", ".nhdr"), read_nrrd, read_nrrd_affine),
     ((".mha", ".mhd"), read_metaimage, check_metaimage_header),
+    (DICOM_SUFFIXES, read_dicom, check_dicom_header),
 )
 SUFFIXES = tuple(suffix for suffixes, _, _ in _FORMATS for suffix in suffixes)
 
@@ -53,7 +54,7 @@ def read_volume(path: str | Path) -> Volume:
     """As :func:`read_scan`, without the checks on the intensities: for masks and atlases too."""
     path = existing_path(path)
     if path.is_dir():
-        return _read_dicom_folder(path)
+        return read_dicom(path)
     read, _ = _format_of(path)
     return read(path)
 
@@ -64,14 +65,14 @@ def check_header(path: str | Path) -> None:
     Raises
     ------
     UserError
-        As :func:`read_volume`. A DICOM folder is only looked into for being empty.
+        As :func:`read_volume`.
     """
     path = existing_path(path)
-    if not path.is_dir():
+    if path.is_dir():
+        check_dicom_header(path)
+    else:
         _, check = _format_of(path)
         check(path)
-    elif not any(path.iterdir()):
-        raise UserError(f"The folder {path} is empty: give a scan file or the folder of one DICOM series.")
 
 
 def _format_of(path: Path) -> tuple[Callable[[Path], Volume], Callable[[Path], object]]:
@@ -84,25 +85,3 @@ def _format_of(path: Path) -> tuple[Callable[[Path], Volume], Callable[[Path], o
         f"{path} is not in an image format that is read here: give {', '.join(SUFFIXES)}, "
         "or the folder of a DICOM series."
     )
-
-
-def _read_dicom_folder(path: Path) -> Volume:
-    import SimpleITK
-
-    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
-    reader = SimpleITK.ImageSeriesReader()
-    series = {uid: reader.GetGDCMSeriesFileNames(str(path), uid) for uid in reader.GetGDCMSeriesIDs(str(path))}
-    if not series:
-        raise UserError(f"The folder {path} holds no DICOM series: give a scan file or the folder of one series.")
-    if len(series) > 1:
-        sizes = ", ".join(f"{len(files)} files from {Path(files[0]).name}" for files in series.values())
-        raise UserError(
-            f"The folder {path} holds {len(series)} DICOM series ({sizes}): "
-            "put the T1-weighted one in a folder of its own."
-        )
-    (files,) = series.values()
-    try:
-        image = SimpleITK.ReadImage(files)
-    except RuntimeError as error:
-        raise UserError(f"The DICOM series in {path} cannot be read ({short(error)}): export it again.") from error
-    return volume_from_itk(image, str(path), path.name)

@@ -95,6 +95,15 @@ def check_scalar(dtype: Any, where: str) -> None:
         raise UserError(f"{where} holds no numbers (its voxels are of type {dtype}): give a scalar image.")
 
 
+def check_components(number: int, where: str) -> None:
+    """Raise a UserError for an image with several values for each voxel."""
+    if number != 1:
+        raise UserError(
+            f"{where} is a colour or vector image ({number} values for each voxel): "
+            "give the scalar T1-weighted volume it was made from."
+        )
+
+
 def checked_affine(affine: Any, where: str) -> Affine:
     """The affine as float64.
 
