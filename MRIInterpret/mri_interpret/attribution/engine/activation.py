@@ -86,9 +86,9 @@ def _clamp(recorder: Recording, call: Call) -> Tensor:
         raise recorder.unsupported(call, "its limits are tensors")
     if low == 0 and high is None:
         return _record(recorder, call, Rectifier())
-    return _record(
-        recorder, call, Activation(lambda x: torch.clamp(x, low, high), "relu6" if low == 0 else "clamp", low == 0)
-    )
+    if low == 0:
+        return _record(recorder, call, Activation(lambda x: torch.clamp(x, low, high), "relu6"))
+    return _record(recorder, call, Activation(lambda x: torch.clamp(x, low, high), "clamp", gates=False))
 
 
 @handles("maximum", "max")
@@ -106,9 +106,9 @@ def _maximum(recorder: Recording, call: Call) -> Any:
 def _smooth(recorder: Recording, call: Call) -> Tensor:
     if call.name == "rrelu" and call.get(3, "training", False):
         raise recorder.unsupported(call, "it draws random slopes in training mode")
-    return _record(
-        recorder, call, Activation(call.of_input(getattr(F, call.name)), call.name, call.name != "logsigmoid")
-    )
+    # No output of a log-sigmoid is positive: a gate would let nothing pass.
+    gates = call.name != "logsigmoid"
+    return _record(recorder, call, Activation(call.of_input(getattr(F, call.name)), call.name, gates))
 
 
 @handles("prelu")
