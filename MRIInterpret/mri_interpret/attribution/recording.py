@@ -116,6 +116,28 @@ def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSetti
     )
 
 
+def scores_of(model: nn.Module, x: Tensor, choice: OutputChoice | None = None) -> Tensor:
+    """What is explained of an input, without maps: (N, classes), of a model in evaluation mode on the input's device.
+
+    Parameters
+    ----------
+    x
+        (N, C, *spatial).
+    choice
+        Which output is explained, from :attr:`Attributions.output`; found as for an explanation if left out.
+
+    Raises
+    ------
+    UserError
+        If the model cannot take the input, or returns no class scores.
+    """
+    if choice is not None:
+        return _plain(model, x, len(x), choice, SlabPolicy())
+    with torch.no_grad():
+        output = _run(Recorder(model, Backward(), strict=False, slabs=SlabPolicy()), model, x.detach())
+        return choose_output(output, len(x)).scores(output, len(x)).detach()
+
+
 def _plain(model: nn.Module, x: Tensor, samples: int, choice: OutputChoice, slabs: SlabPolicy) -> Tensor:
     """Logits of ``x`` without history."""
     # An exported program may insist on the number of samples that it was exported with.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UserError
+from .outputs import as_scores
 
 Target = int | str | Sequence[int] | Sequence[float] | NDArray[Any] | Tensor
 """What to explain: a class's index for all samples, one index per sample (integers, (N,)), ``"predicted"``, or weights
@@ -94,3 +95,19 @@ def _as_tensor(target: Any) -> Tensor:
         return target.detach() if isinstance(target, Tensor) else torch.as_tensor(np.asarray(target))
     except (TypeError, ValueError):
         raise UserError(f"A target of type {type(target).__name__} without numbers is not known: {_FORMS}.") from None
+
+
+def class_scores(output: Any) -> Tensor:
+    """The class scores (N, classes) that a model returned alone, or first in a tuple or list.
+
+    Raises
+    ------
+    UserError
+        If there are none.
+    """
+    value = output[0] if isinstance(output, (tuple, list)) and output else output
+    scores = as_scores(value, len(value)) if isinstance(value, Tensor) and value.dim() else None
+    if scores is None:
+        what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise UserError(f"The model returned {what} instead of class scores (N, classes): it is no classifier.")
+    return scores
