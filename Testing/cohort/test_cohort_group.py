@@ -112,7 +112,7 @@ def test_the_page_is_self_contained_linked_and_sortable(finished: Plan, group: P
         "Kendall",
         "false-discovery",
         "AD called CN",
-        "1 subjects failed",
+        "1 subject failed",
     ):
         assert words in page
     assert "It has &lt;no&gt; brain." in page
@@ -142,7 +142,7 @@ def test_cohorts_that_cannot_be_compared(finished: Plan, tmp_path: Path, case: s
     page = files["report"].read_text(encoding="utf-8")
     assert "There are no AD and CN subjects to compare." in page
     assert ("An ROC curve needs two groups." in page) == (case != "no group")
-    assert ("The table tells no group" in page) == (case == "no group")
+    assert ("The table names no groups" in page) == (case == "no group")
     assert "too few subjects" in page
     shown = "predicted-CN" if case == "no group" else "true-CN"
     assert (files["folder"] / "maps" / "lrp" / f"{shown}_mean.nii.gz").is_file()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from mri_interpret.drawing.rendering import NoRendering, rendering_backend
 from mri_interpret.drawing.slices import as_float, brain_box
-from mri_interpret.drawing.surface_3d import NoRendering, _head, summary_picture
+from mri_interpret.drawing.surface_3d import _head, summary_picture
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.images.volume import Volume
 from PIL import Image
@@ -89,3 +92,21 @@ def test_an_empty_mask_does_not_break_the_picture(small_explanation: Explanation
     empty = replace(small_explanation.mask, array=np.zeros(small_explanation.scan.shape, np.uint8))
     picture = summary_picture(small_explanation.summary, empty, small_explanation.scan)
     assert "nothing is drawn" in picture.caption
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="torch without Triton")
+def test_a_network_can_be_loaded_after_a_picture_was_rendered() -> None:
+    """Mesa's LLVM loaded before Triton's ends the process in a segmentation fault."""
+    script = (
+        "from mri_interpret.drawing.rendering import rendering_backend\n"
+        "rendering_backend()\n"
+        "import torch\n"
+        "torch.nn.BatchNorm3d(2).eval().to('meta')(torch.zeros(1, 2, 4, 4, 4, device='meta'))\n"
+        "print('both work')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "both work", run.stderr[-2000:]
+
+
+def test_the_machines_rendering_is_named() -> None:
+    assert "VTK" in rendering_backend()

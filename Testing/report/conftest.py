@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 from mri_interpret.checks.verdict import Verdict, not_applicable
+from mri_interpret.drawing.canvas import Picture
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.report.files import save_explanation
+from mri_interpret.report.pictures import ReportPictures
 
 from Testing.report.saved_report import Saved
 
@@ -21,11 +23,18 @@ def saved(small_explanation: Explanation, tmp_path_factory: pytest.TempPathFacto
         scan=scan,
         warnings=("First warning: 1 < 2 & 3 > 2.", "Second warning."),
         provenance={**small_explanation.provenance, "peak_memory_mb": float("nan")},
-    )
-    verdicts = (
-        Verdict("lrp", "conservation", 0.004, 0.05, "pass", "Adds up <exactly>."),
-        Verdict("guided_backprop", "randomisation", 0.83, 0.5, "fail", "Shows edges."),
-        not_applicable("grad_cam_pp", "conservation", "CAM maps promise no sum."),
+        verdicts=(
+            Verdict("lrp", "conservation", 0.004, 0.05, "pass", "Adds up <exactly>."),
+            Verdict("guided_backprop", "randomisation", 0.83, 0.5, "fail", "Shows edges."),
+            not_applicable("grad_cam_pp", "conservation", "CAM maps promise no sum."),
+        ),
     )
     folder = tmp_path_factory.mktemp("Ergebnis für A")
-    return Saved(explanation, verdicts, folder, save_explanation(explanation, folder, verdicts=verdicts))
+    return Saved(explanation, folder, save_explanation(explanation, folder))
+
+
+@pytest.fixture
+def pictures(small_explanation: Explanation) -> ReportPictures:
+    """Empty pictures, for pages whose text is looked at."""
+    empty = Picture(b"", "image/webp", "a picture that was not drawn")
+    return ReportPictures(empty, empty, empty, empty, dict.fromkeys(small_explanation.maps, empty), empty, empty)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mri_interpret.checks.verdict import Verdict
 from mri_interpret.explanation.explanation import Explanation
 
 
 @dataclass(frozen=True)
 class Saved:
     explanation: Explanation
-    verdicts: tuple[Verdict, ...]
     folder: Path
     files: dict[str, Path]

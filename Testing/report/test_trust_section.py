@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
+import pytest
 from mri_interpret.checks.verdict import Verdict, not_applicable
-from mri_interpret.report.trust_section import sentences, trust
+from mri_interpret.explanation.explanation import Explanation
+from mri_interpret.report.page import page_with
+from mri_interpret.report.pictures import ReportPictures
 
-TITLES = {"lrp": "LRP", "guided_backprop": "Guided <backprop>", "unchecked": "Unchecked", "summary": "Summary score"}
 VERDICTS = (
     Verdict("guided_backprop", "randomisation", 0.913, 0.5, "fail", "It stays the same."),
     Verdict("lrp", "conservation", 4e-7, 0.05, "pass", "It adds up <well>."),
@@ -18,15 +21,29 @@ VERDICTS = (
 )
 
 
-def _cells(row: str) -> list[str]:
-    return [re.sub(r"<[^>]+>", " ", cell).split() for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]  # type: ignore[misc]
+@pytest.fixture
+def explanation(small_explanation: Explanation) -> Explanation:
+    maps = dict(small_explanation.maps)
+    maps["guided_backprop"] = replace(maps["guided_backprop"], title="Guided <backprop>")
+    return replace(small_explanation, maps=maps, verdicts=VERDICTS)
 
 
-def test_the_matrix_has_a_row_for_each_checked_method_and_a_column_for_each_check() -> None:
-    page = trust(VERDICTS, TITLES)
-    heads = re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", page)
+def _page(explanation: Explanation, pictures: ReportPictures) -> str:
+    return page_with(explanation, pictures)
+
+
+def _cells(row: str) -> list[list[str]]:
+    return [re.sub(r"<[^>]+>", " ", cell).split() for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+
+
+def test_the_matrix_has_a_row_for_each_checked_method_and_a_column_for_each_check(
+    explanation: Explanation, pictures: ReportPictures
+) -> None:
+    found = re.search(r'<div class="matrix">(.*?)</table>', _page(explanation, pictures), re.DOTALL)
+    assert found is not None
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", found.group(1))
     assert heads == ["Method", "randomisation", "conservation", "faithfulness"]
-    rows = [_cells(row) for row in re.findall(r"<tr>(<td.*?)</tr>", page)]
+    rows = [_cells(row) for row in re.findall(r"<tr>(<td.*?)</tr>", found.group(1), re.DOTALL)]
     assert rows == [
         [["LRP"], ["pass", "−0.12"], ["pass", "≈", "0"], []],
         [["Guided", "&lt;backprop&gt;"], ["fail", "0.91"], ["n/a"], []],
@@ -34,20 +51,28 @@ def test_the_matrix_has_a_row_for_each_checked_method_and_a_column_for_each_chec
     ]
 
 
-def test_methods_that_fail_randomisation_are_named_in_words() -> None:
-    assert "hardly depend on what it learned: <b>Guided &lt;backprop&gt;</b>" in trust(VERDICTS, TITLES)
-    assert "hardly depend" not in trust(VERDICTS[1:], TITLES)
+def test_methods_that_fail_randomisation_are_named_in_words(explanation: Explanation, pictures: ReportPictures) -> None:
+    said = r"hardly depend on what it learned:\s+<b>Guided &lt;backprop&gt;</b>"
+    assert re.search(said, _page(explanation, pictures))
+    assert "hardly depend" not in _page(replace(explanation, verdicts=VERDICTS[1:]), pictures)
 
 
-def test_sentences_carry_number_and_threshold_and_are_escaped() -> None:
-    told = sentences(VERDICTS, "lrp")
-    assert told.count("<li>") == 2
-    assert "It adds up &lt;well&gt;." in told
-    assert "(−0.123; threshold 0.5)" in told
-    assert "threshold" not in sentences(VERDICTS, "summary")
-    assert "No promise" not in sentences(VERDICTS, "guided_backprop")
+def test_sentences_carry_number_and_threshold_and_are_escaped(
+    explanation: Explanation, pictures: ReportPictures
+) -> None:
+    lists = re.findall(r'<ul class="verdicts">(.*?)</ul>', _page(explanation, pictures), re.DOTALL)
+    assert len(lists) == 3  # the summary's, LRP's, guided backpropagation's; Grad-CAM++ was not checked
+    (lrp,) = (text for text in lists if "It adds up" in text)
+    assert lrp.count("<li>") == 2
+    assert "It adds up &lt;well&gt;." in lrp
+    assert "(−0.123; threshold 0.5)" in lrp
+    (summary,) = (text for text in lists if "It matters." in text)
+    assert "threshold" not in summary
+    assert not any("No promise" in text for text in lists)
 
 
-def test_nothing_checked_is_nothing_shown() -> None:
-    assert trust((), TITLES) == ""
-    assert sentences(VERDICTS, "unchecked") == ""
+def test_nothing_checked_is_nothing_shown(explanation: Explanation, pictures: ReportPictures) -> None:
+    page = _page(replace(explanation, verdicts=()), pictures)
+    assert 'id="trust"' not in page
+    assert "#trust" not in page
+    assert 'class="verdicts"' not in page

@@ -60,7 +60,7 @@ def explain_command(
             cache=PreprocessingCache(enabled=cache),
             progress=progress,
         )
-        files = save_explanation(explanation, folder, progress, explanation.verdicts)
+        files = save_explanation(explanation, folder, progress)
         if scene:
             from ..scene.mrb import write_mrb
 

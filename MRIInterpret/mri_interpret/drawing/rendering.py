@@ -1,10 +1,64 @@
-"""Can VTK render off-screen here?"""
+"""VTK without a window: whether it can render here, and the pixels of what it renders."""
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import UserError
+
+
+class NoRendering(RuntimeError):
+    """This machine cannot draw in 3D."""
+
+
+def import_vtk() -> Any:
+    """The vtk module.
+
+    Raises
+    ------
+    NoRendering
+        If it is not installed; the text is a sentence for the reader of the picture's place.
+    """
+    # Triton (which comes with torch on Linux) and Mesa each bring an LLVM. Loaded after Mesa's, Triton's crashes the
+    # process, the first time that torch asks for it; loaded before, both work.
+    with contextlib.suppress(ImportError):
+        import triton._C.libtriton  # noqa: F401
+    try:
+        import vtk
+    except ImportError as error:
+        raise NoRendering("No 3D picture: the vtk package is not installed.") from error
+    # Before it falls back to EGL or OSMesa, VTK tells on stderr that there is no X server; readers need not know.
+    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_ERROR)
+    return vtk
+
+
+def offscreen_window(vtk: Any, width: int, height: int) -> Any:
+    """A render window of this many pixels that appears on no screen."""
+    window = vtk.vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetSize(width, height)
+    return window
+
+
+def rendered_pixels(vtk: Any, window: Any) -> NDArray[np.uint8]:
+    """Render a window: shape (rows, columns, 3), the first row at the top."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    window.Render()
+    grab = vtk.vtkWindowToImageFilter()
+    grab.SetInput(window)
+    grab.SetInputBufferTypeToRGB()
+    grab.ReadFrontBufferOff()
+    grab.ShouldRerenderOff()  # the frame is drawn already
+    grab.Update()
+    image = grab.GetOutput()
+    columns, rows, _ = image.GetDimensions()
+    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[::-1, :, :3]
+    return np.ascontiguousarray(pixels)
 
 
 def rendering_backend() -> str:
@@ -16,29 +70,20 @@ def rendering_backend() -> str:
         If VTK is missing, or the picture does not show the sphere.
     """
     try:
-        import vtk
-        from vtk.util.numpy_support import vtk_to_numpy
-    except ImportError as error:
+        vtk = import_vtk()
+    except NoRendering as error:
         raise UserError("VTK, which draws the 3D pictures, is missing: pip install vtk") from error
-    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_ERROR)  # that there is no X server is no news here
-    sphere = vtk.vtkSphereSource()
     mapper = vtk.vtkPolyDataMapper()
+    sphere = vtk.vtkSphereSource()
     mapper.SetInputConnection(sphere.GetOutputPort())
     actor = vtk.vtkActor()
     actor.SetMapper(mapper)
     renderer = vtk.vtkRenderer()
     renderer.AddActor(actor)
-    window = vtk.vtkRenderWindow()
-    window.SetOffScreenRendering(1)
-    window.SetSize(64, 64)
+    window = offscreen_window(vtk, 64, 64)
     window.AddRenderer(renderer)
-    window.Render()
-    grab = vtk.vtkWindowToImageFilter()
-    grab.SetInput(window)
-    grab.ReadFrontBufferOff()
-    grab.Update()
-    picture = vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars()).reshape(64, 64, -1)
-    if int(picture[32, 32].max()) < 100 or int(np.max(picture[0, 0])) > 50:
+    picture = rendered_pixels(vtk, window)
+    if int(picture[32, 32].max()) < 100 or int(picture[0, 0].max()) > 50:
         raise UserError(
             "Off-screen rendering gives an empty picture: install Mesa's EGL (Debian: apt-get install libegl1), or "
             "expect reports without 3D pictures."

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from ..images.volume import Grid, Volume, resample
 from .canvas import Picture, encode_webp
+from .rendering import NoRendering, import_vtk, offscreen_window, rendered_pixels
 from .slices import Box, as_float, brain_box
 
 _SIZE = (520, 480)
@@ -22,10 +23,6 @@ _VIEWS = (
     ("from the patient's right front", (0.85, 0.75, 0.35), (0.0, 0.0, 1.0)),
     ("from below, the patient's right on the left", (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)),
 )
-
-
-class NoRendering(RuntimeError):
-    """This machine cannot draw in 3D."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +54,7 @@ def summary_picture(summary: Volume, mask: Volume, scan: Volume) -> Picture:
     NoRendering
         If VTK is missing or this machine has no off-screen rendering; the text is a sentence for the reader.
     """
-    try:
-        import vtk
-    except ImportError as error:
-        raise NoRendering("No 3D picture: the vtk package is not installed.") from error
+    vtk = import_vtk()
     box = brain_box(mask)
     surfaces, drawn = _surfaces(vtk, as_float(summary), mask, as_float(scan), box)
     try:
@@ -149,13 +143,9 @@ def _isosurface(vtk: Any, array: NDArray[np.float32], grid: Grid, level: float) 
 
 
 def _render(vtk: Any, surfaces: list[_Surface], box: Box) -> list[NDArray[np.uint8]]:
-    # VTK tells on stderr that there is no X server before it falls back to EGL or OSMesa; readers need not know.
-    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_ERROR)
-    window = vtk.vtkRenderWindow()
-    window.SetOffScreenRendering(1)
+    window = offscreen_window(vtk, *_SIZE)
     window.SetMultiSamples(0)
     window.SetAlphaBitPlanes(1)
-    window.SetSize(*_SIZE)
     renderer = vtk.vtkRenderer()
     renderer.SetBackground(1, 1, 1)
     renderer.SetUseDepthPeeling(1)  # several translucent surfaces, in the right order
@@ -180,7 +170,7 @@ def _render(vtk: Any, surfaces: list[_Surface], box: Box) -> list[NDArray[np.uin
         camera.Zoom(1.35)
         for actor, axis in letters:
             actor.SetVisibility(abs(float(axis @ toward)) < 0.9)  # a letter in line with the eye would cover the brain
-        frames.append(_grab(vtk, window))
+        frames.append(rendered_pixels(vtk, window))
     window.Finalize()
     return frames
 
@@ -218,19 +208,3 @@ def _letters(vtk: Any, renderer: Any, box: Box, centre: NDArray[np.floating]) ->
             renderer.AddActor(text)
             placed.append((text, direction))
     return placed
-
-
-def _grab(vtk: Any, window: Any) -> NDArray[np.uint8]:
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
-    window.Render()
-    grab = vtk.vtkWindowToImageFilter()
-    grab.SetInput(window)
-    grab.SetInputBufferTypeToRGB()
-    grab.ReadFrontBufferOff()
-    grab.ShouldRerenderOff()  # the frame is drawn already
-    grab.Update()
-    image = grab.GetOutput()
-    columns, rows, _ = image.GetDimensions()
-    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[::-1, :, :3]
-    return np.ascontiguousarray(pixels)

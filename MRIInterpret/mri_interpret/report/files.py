@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ..atomic import replacing, write_text
-from ..checks.verdict import Verdict, as_table
+from ..checks.verdict import as_table
 from ..explanation.explanation import Explanation
 from ..images.volume import Volume
 from ..images.writing import Space, save_nifti
@@ -20,10 +19,7 @@ STEP = "Writing files"
 
 
 def save_explanation(
-    explanation: Explanation,
-    output: str | Path,
-    progress: ProgressCallback = silent,
-    verdicts: Sequence[Verdict] = (),
+    explanation: Explanation, output: str | Path, progress: ProgressCallback = silent
 ) -> dict[str, Path]:
     """Write everything but the Slicer scene.
 
@@ -35,14 +31,13 @@ def save_explanation(
         Folder; made if it is missing. Files of an earlier run are replaced one by one.
     progress
         Told after each file; may raise :class:`~mri_interpret.errors.Cancelled`, which leaves no half file.
-    verdicts
-        Rows of the trust checks, if they were run: they add ``trust.csv`` and a section of the report.
 
     Returns
     -------
     dict
         Path by name: "maps/<method>", "maps/summary", "maps/consensus", "maps/spread" (disagreement of the methods),
-        the same under "template/", "prediction", "regions", "agreement", "provenance", "report" and perhaps "trust".
+        the same under "template/", "prediction", "regions", "agreement", "provenance", "report", and "trust" if trust
+        checks were run.
 
     Raises
     ------
@@ -54,11 +49,11 @@ def save_explanation(
     texts = {
         "prediction": ("prediction.json", to_json(prediction_record(explanation))),
         "provenance": ("provenance.json", to_json(provenance_record(explanation))),
-        "report": ("report.html", report_page(explanation, verdicts, progress)),
+        "report": ("report.html", report_page(explanation, progress)),
     }
     tables = {"regions": explanation.region_table, "agreement": explanation.agreement}
-    if verdicts:
-        tables["trust"] = as_table(verdicts)
+    if explanation.verdicts:
+        tables["trust"] = as_table(explanation.verdicts)
     for name, frame in tables.items():
         written[name] = _save_table(frame, output / f"{name}.csv")
     for name, (file, text) in texts.items():

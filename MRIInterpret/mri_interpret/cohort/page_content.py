@@ -1,0 +1,207 @@
+"""What the cohort's page says, from the group results: the words and numbers that its templates lay out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..anatomy.atlas import DEFAULT_ATLAS
+from ..metrics.classification import Estimate
+from .correlations import ALIGNED_VOLUME, OWN_VOLUME
+from .group_results import GroupResults
+from .subject_result import SubjectResult
+
+_SHOWN_CORRELATIONS = 40
+_SECTIONS = (
+    ("subjects", "Subjects"),
+    ("performance", "Performance"),
+    ("maps", "Group maps"),
+    ("regions", "Regions"),
+    ("consistency", "Consistency"),
+    ("correlations", "Volumes and covariates"),
+    ("provenance", "Provenance"),
+)
+
+
+def page_content(results: GroupResults) -> dict[str, Any]:
+    """Everything but the pictures, by the names that the templates use."""
+    plan = results.plan
+    count = "1 subject" if len(results.subjects) == 1 else f"{len(results.subjects)} subjects"
+    classes = plan.cohort.classes
+    predicted = results.predictions["predicted"].value_counts()
+    return {
+        "title": f"{plan.cohort.table.resolve().parent.name}/{plan.cohort.table.name}: {count}",
+        "sections": _SECTIONS,
+        "warnings": [*plan.notes, *_warnings(results)],
+        "classes": classes,
+        "target": plan.settings.target,
+        "contrast": plan.contrast,
+        "subjects": _subjects(results),
+        "failures": results.failures,
+        "predicted_counts": {name: int(predicted.get(name, 0)) for name in classes},
+        "probability_columns": [(f"p({name})", True) for name in classes],
+        "performance": results.performance,
+        "areas": _areas(results),
+        "group_maps": _group_maps(results),
+        "excluded": [_title(results, name) for name in results.excluded],
+        "top_regions": _top_regions(results),
+        "region_means": _region_means(results),
+        "consistency": [
+            row | {"title": _title(results, row["method"])} for row in results.consistency.to_dict("records")
+        ],
+        "correlations": _correlations(results),
+        "provenance": _provenance(results),
+    }
+
+
+def _warnings(results: GroupResults) -> list[str]:
+    """What a reader must know about the subjects."""
+    poor = [one.subject.name for one in results.subjects if one.record["registration"] != "good"]
+    sentences = []
+    if poor:
+        sentences.append(
+            f"{len(poor)} of {len(results.subjects)} subjects are poorly registered to the template ({_some(poor)}): "
+            "look at their reports before trusting the group maps."
+        )
+    failed = len(results.failures)
+    if failed:
+        who = "1 subject failed and is" if failed == 1 else f"{failed} subjects failed and are"
+        sentences.append(f"{who} missing from all group results.")
+    return sentences
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _title(results: GroupResults, method: str) -> str:
+    return str(results.methods[method]["title"]) if method in results.methods else method.capitalize()
+
+
+@dataclass(frozen=True)
+class SubjectRow:
+    """One subject in the table."""
+
+    name: str
+    page: str  # its report, relative to the output folder; "" where none was written
+    group: str
+    predicted: str
+    correct: bool
+    probabilities: list[float]  # in the classes' order
+    target_value: float
+    registration: str
+    seconds: float
+
+
+def _subjects(results: GroupResults) -> list[SubjectRow]:
+    classes = results.plan.cohort.classes
+    return [
+        SubjectRow(
+            name=one.subject.name,
+            page=_page_of(one, results.plan.output),
+            group=one.subject.group,
+            predicted=row["predicted"],
+            correct=bool(row["right"]),
+            probabilities=[row[f"p_{name}"] for name in classes],
+            target_value=row["target_value"],
+            registration=row["alignment"],
+            seconds=row["seconds"],
+        )
+        for one, row in zip(results.subjects, results.predictions.to_dict("records"), strict=True)
+    ]
+
+
+def _page_of(one: SubjectResult, output: Path) -> str:
+    if "page" not in one.record["files"]:
+        return ""
+    return os.path.relpath(one.file("page"), output).replace(os.sep, "/")
+
+
+def _areas(results: GroupResults) -> list[tuple[str, Estimate]]:
+    found = results.performance
+    if found is None:
+        return []
+    return [*((f"{curve.name} vs all others", curve.area) for curve in found.curves), *found.pairs.items()]
+
+
+def _group_maps(results: GroupResults) -> list[dict[str, Any]]:
+    names = ["summary", *(name for name in results.methods if name != "summary")]
+    kinds = ("groups", "difference", "medians", "cells")
+    return [
+        {
+            "title": _title(results, name),
+            "pictures": {kind: results.maps[name].pictures.get(kind) for kind in kinds},
+            "no_test": results.maps[name].difference.get("reason", ""),
+        }
+        for name in names
+    ]
+
+
+def _top_regions(results: GroupResults) -> dict[str, Any]:
+    """Columns: groups; rows: ranks, each a (region, frequency) for each group."""
+    table = results.top_regions
+    groups = [name for name in ("all", *results.plan.cohort.classes) if (table["group"] == name).any()]
+    places = table.set_index(["group", "place"])
+    rows = [
+        [
+            (places.at[(group, place), "region"], places.at[(group, place), "frequency"])
+            if (group, place) in places.index
+            else ("", np.nan)
+            for group in groups
+        ]
+        for place in sorted(set(table["place"]))
+    ]
+    return {"columns": [("All subjects" if group == "all" else group, False) for group in groups], "rows": rows}
+
+
+def _region_means(results: GroupResults) -> dict[str, Any]:
+    """Columns: groups; rows: (region, [(mean, low, high) of each group])."""
+    rows = results.region_means[results.region_means["method"] == "summary"]
+    groups = [name for name in results.plan.cohort.classes if (rows["group"] == name).any()]
+    values = rows.set_index(["region", "group"])
+    return {
+        "columns": [(f"{group}: gain, 95 % interval", True) for group in groups],
+        "rows": [
+            (region, [tuple(values.loc[(region, group), ["mean", "low", "high"]]) for group in groups])
+            for region in dict.fromkeys(rows["region"])
+        ],
+    }
+
+
+def _correlations(results: GroupResults) -> dict[str, Any]:
+    table = results.correlations
+    if table.empty:
+        return {"tested": 0}
+    present = set(table["covariate"])
+    top = table.sort_values("p", kind="stable").head(_SHOWN_CORRELATIONS)
+    return {
+        "tested": len(table),
+        "significant": int((table["q"] <= 0.05).sum()),
+        "own_volume": OWN_VOLUME if OWN_VOLUME in present else "",
+        "aligned_volume": ALIGNED_VOLUME if ALIGNED_VOLUME in present else "",
+        "rows": [row | {"title": _title(results, row["method"])} for row in top.to_dict("records")],
+    }
+
+
+def _provenance(results: GroupResults) -> list[tuple[str, str]]:
+    plan = results.plan
+    settings = plan.settings
+    mean = results.predictions["seconds"].mean()
+    peak = max(int(one.record.get("peak_memory_bytes") or 0) for one in results.subjects)
+    return [
+        ("Model", f"{plan.model.name} {plan.model.version}. {plan.model.description}"),
+        ("Intended use", plan.model.intended_use),
+        ("Model weights (SHA-256)", plan.model.hash),
+        ("Participants table", str(plan.cohort.table)),
+        ("Explained contrast", settings.target),
+        ("Methods", ", ".join(str(about["title"]) for about in results.methods.values())),
+        ("Atlas", Path(settings.atlas[0]).name if settings.atlas else DEFAULT_ATLAS),
+        ("Brain mask, space", f"{settings.mask}, {settings.space}"),
+        ("Group difference adjusted for", ", ".join(plan.options.adjust) or "nothing"),
+        ("Time and memory", f"{mean:.1f} s per subject on average; up to {peak / 2**30:.1f} GiB in a worker"),
+    ]

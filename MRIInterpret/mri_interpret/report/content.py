@@ -1,0 +1,196 @@
+"""What the report says, from an Explanation: the words and numbers that its templates lay out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ..checks.verdict import Verdict
+from ..drawing.html import number
+from ..explanation.explanation import Explanation, MethodMap
+from .charts import region_rows
+from .jsonable import provenance_record, to_json
+
+_TOP_REGIONS = 12
+_PLAIN = (str, int, float, bool)
+# Details that stand elsewhere on the page, or that only a programmer could read.
+_NOT_SHOWN = {"description", "reference", "value", "fine", "coarse", "layers_named"}
+_SECTIONS = (
+    ("summary", "Where"),
+    ("regions", "Regions"),
+    ("trust", "Trust"),
+    ("methods", "Methods"),
+    ("agreement", "Agreement"),
+    ("registration", "Registration"),
+    ("provenance", "Provenance"),
+)
+
+
+def page_content(explanation: Explanation) -> dict[str, Any]:
+    """Everything but the pictures, by the names that the templates use."""
+    record = provenance_record(explanation)
+    trust = trust_matrix(explanation)
+    return {
+        "title": f"{explanation.scan.name or 'Scan'}: why {explanation.prediction.predicted}?",
+        "sections": [section for section in _SECTIONS if section[0] != "trust" or trust],
+        "contrast": contrast_formula(explanation.target.weights),
+        "summary": SummaryContent.of(explanation),
+        "regions": RegionContent.of(explanation),
+        "trust": trust,
+        "methods": [MethodContent.of(method, explanation) for method in explanation.maps.values()],
+        "provenance": _provenance_rows(explanation, record),
+        "record": to_json(record),
+        "date": str(record.get("date") or record.get("created") or ""),
+    }
+
+
+def contrast_formula(weights: dict[str, float]) -> str:
+    """The explained number as a formula: "logit of AD", "logit of AD − logit of CN"."""
+    terms = []
+    for name, weight in weights.items():
+        if weight == 0:
+            continue
+        sign = "−" if weight < 0 else "+"
+        size = "" if abs(weight) == 1 else f"{abs(weight):g} × "
+        terms.append((sign, f"{size}logit of {name}"))
+    terms.sort(key=lambda term: term[0] == "−")  # positive terms first
+    if not terms:
+        return "nothing (all weights are 0)"
+    first = ("−" if terms[0][0] == "−" else "") + terms[0][1]
+    return " ".join([first, *(f"{sign} {text}" for sign, text in terms[1:])])
+
+
+@dataclass(frozen=True)
+class SummaryContent:
+    """How many methods the summary score combines, and the titles of those that it excludes."""
+
+    included: int
+    excluded: list[str]
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> SummaryContent:
+        names = _excluded(explanation)
+        excluded = [method.title for name, method in explanation.maps.items() if name in names]
+        return cls(len(explanation.maps) - len(excluded), excluded)
+
+
+def _excluded(explanation: Explanation) -> set[str]:
+    """Methods that the summary score excludes, as the main job recorded them."""
+    parameters = explanation.provenance.get("parameters")
+    summary = parameters.get("summary") if isinstance(parameters, dict) else None
+    return set(summary.get("left_out", ())) if isinstance(summary, dict) else set()
+
+
+@dataclass(frozen=True)
+class RegionContent:
+    """The regions with the highest gain, and whose they are; no rows for a table without regions."""
+
+    of_map: str
+    space: str
+    rows: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> RegionContent:
+        if explanation.region_table.empty:
+            return cls("", "", [])
+        method, rows = region_rows(explanation.region_table)
+        if rows.empty:
+            return cls("", "", [])
+        top = rows.sort_values("gain", ascending=False).head(_TOP_REGIONS)
+        return cls(
+            "summary score" if method == "summary" else method, str(rows["space"].iloc[0]), top.to_dict("records")
+        )
+
+
+@dataclass(frozen=True)
+class TrustContent:
+    """The matrix of verdicts: a row for each method (and the summary score), a column for each check."""
+
+    columns: list[tuple[str, bool]]  # as the macro ``table`` takes them
+    rows: list[tuple[str, list[Verdict | None]]]  # title, verdicts in the columns' order
+    independent: list[str]  # titles of methods whose maps hardly depend on what the model learned
+    of_summary: list[Verdict]
+
+
+def trust_matrix(explanation: Explanation) -> TrustContent | None:
+    """The verdicts as a matrix; None if no check was run."""
+    verdicts = explanation.verdicts
+    if not verdicts:
+        return None
+    checks = list(dict.fromkeys(verdict.check for verdict in verdicts))
+    cells = {(verdict.method, verdict.check): verdict for verdict in verdicts}
+    titles = {name: method.title for name, method in explanation.maps.items()} | {"summary": "Summary score"}
+    checked = [name for name in titles if any(verdict.method == name for verdict in verdicts)]
+    return TrustContent(
+        columns=[(check, False) for check in checks],
+        rows=[(titles[name], [cells.get((name, check)) for check in checks]) for name in checked],
+        independent=[titles[name] for name in checked if _fails(cells.get((name, "randomisation")))],
+        of_summary=_told(explanation, "summary"),
+    )
+
+
+def _fails(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.verdict == "fail"
+
+
+def _told(explanation: Explanation, name: str) -> list[Verdict]:
+    """The verdicts on one map that are told in words: those of checks that apply to it."""
+    return [one for one in explanation.verdicts if one.method == name and one.verdict != "not applicable"]
+
+
+@dataclass(frozen=True)
+class MethodContent:
+    """One method's block."""
+
+    name: str
+    title: str
+    description: str
+    facts: list[str]
+    verdicts: list[Verdict]
+
+    @classmethod
+    def of(cls, method: MethodMap, explanation: Explanation) -> MethodContent:
+        facts = [f"units: {method.units}", "signed" if method.signed else "not signed"]
+        # What a reader can use; the provenance holds all parameters.
+        shown = (key for key, value in method.details.items() if key not in _NOT_SHOWN and _is_plain(value))
+        facts += [f"{_spaced(key)}: {_short(method.details[key])}" for key in shown]
+        facts.append(f"{method.seconds:.1f} s")
+        facts += [text for text in [_detail(method, "reference")] if text]
+        verdicts = _told(explanation, method.name)
+        return cls(method.name, method.title, _detail(method, "description"), facts, verdicts)
+
+
+def _detail(method: MethodMap, key: str) -> str:
+    return str(method.details.get(key, "")).strip()
+
+
+def _provenance_rows(explanation: Explanation, record: dict[str, Any]) -> list[tuple[str, str]]:
+    scan, model = explanation.scan, explanation.model
+    spacing = " × ".join(f"{size:.3g}" for size in scan.grid.spacing)
+    rows = [
+        ("Scan", f"{scan.name}: {' × '.join(map(str, scan.shape))} voxels of {spacing} mm"),
+        ("Model weights (SHA-256)", model.hash),
+        ("MRIInterpret", str(record["mri_interpret"])),
+    ]
+    plain = {key: value for key, value in record.items() if isinstance(value, _PLAIN) and key != "mri_interpret"}
+    rows += [(_spaced(key), _short(value)) for key, value in plain.items()]
+    versions = record.get("versions")
+    if isinstance(versions, dict):
+        rows.append(("versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
+    return rows
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _PLAIN) and value != ""
+
+
+def _spaced(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return number(value) if math.isfinite(value) else "–"
+    text = str(value)
+    return text if len(text) <= 120 else text[:119] + "…"

@@ -1,0 +1,112 @@
+"""Every picture of the report, drawn in one go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..drawing.canvas import Picture
+from ..drawing.colour_scale import relevance_scale, summary_scale
+from ..drawing.montage import Backdrop, Outline, map_montage, outline_montage
+from ..drawing.rendering import NoRendering
+from ..drawing.slices import as_float, hottest
+from ..drawing.surface_3d import summary_picture
+from ..explanation.explanation import Explanation
+from ..progress import ProgressCallback, silent
+from .charts import agreement_chart, probability_chart, region_chart
+
+STEP = "Drawing the report"
+
+
+@dataclass(frozen=True)
+class ReportPictures:
+    """What the report shows.
+
+    Attributes
+    ----------
+    surface
+        The summary score in 3D; a sentence where this machine cannot draw it, None where it was not asked for.
+    methods
+        By the methods' names.
+    """
+
+    probabilities: Picture
+    summary: Picture
+    surface: Picture | str | None
+    regions: Picture | None
+    methods: dict[str, Picture]
+    agreement: Picture | None
+    registration: Picture
+
+
+def draw_pictures(
+    explanation: Explanation, progress: ProgressCallback = silent, *, in_3d: bool = True
+) -> ReportPictures:
+    """Draw them all; ``progress`` is told after each slow one, and may raise to cancel."""
+    slow = len(explanation.maps) + 4
+    done = 0
+
+    def drawn() -> None:
+        nonlocal done
+        done += 1
+        progress(STEP, min(done / slow, 1.0))
+
+    progress(STEP, 0.0)
+    backdrop = Backdrop.of(explanation.scan, explanation.mask)
+    overall = summary_montage(explanation, backdrop)
+    drawn()
+    hot = hottest(as_float(explanation.summary), explanation.mask, backdrop.box)
+    montages = {}
+    for name, method in explanation.maps.items():
+        scale = relevance_scale(method.native.array, explanation.mask.array, method.signed, method.units)
+        montages[name] = map_montage(backdrop, method.native, scale, method.title, method.units, also_through=hot)
+        drawn()
+    surface = _surface(explanation) if in_3d else None
+    drawn()
+    aligned = registration_montage(explanation, backdrop)
+    drawn()
+    titles = {name: method.title for name, method in explanation.maps.items()}
+    pictures = ReportPictures(
+        probabilities=probability_chart(explanation.prediction, explanation.target),
+        summary=overall,
+        surface=surface,
+        regions=region_chart(explanation.region_table),
+        methods=montages,
+        agreement=agreement_chart(explanation.agreement, titles),
+        registration=aligned,
+    )
+    progress(STEP, 1.0)
+    return pictures
+
+
+def summary_montage(explanation: Explanation, backdrop: Backdrop) -> Picture:
+    """The summary score with the outline of the consensus of two thirds of the methods."""
+    scale = summary_scale(explanation.summary.array, explanation.mask.array)
+    agreed = explanation.consensus.with_array((explanation.consensus.array >= 2).astype("float32"))
+    outlines = (Outline(agreed, 0.5, "white", 0.7),) if len(explanation.maps) > 1 else ()
+    return map_montage(backdrop, explanation.summary, scale, "Summary score", "summary score", outlines=outlines)
+
+
+def registration_montage(explanation: Explanation, backdrop: Backdrop) -> Picture:
+    """The template's outline over the scan, and the brain mask's."""
+    template = as_float(explanation.template_in_scan)
+    top = float(template.array.max(initial=0))
+    mask = explanation.mask.with_array(explanation.mask.array.astype("float32"))
+    outlines = (
+        Outline(mask, 0.5, "#ffd166", 0.7, "--"),
+        Outline(template, 0.45 * top, "#3ddbd0", 0.4),
+        Outline(template, 0.2 * top, "#3ddbd0", 1.0),
+    )
+    alt = "The scan with the template's outline and the brain mask's outline over it."
+    caption = (
+        "Turquoise: the template brain after alignment, its surface and, thinner, the edges of its grey matter and "
+        "ventricles. Dashed yellow: the brain found in the scan. Where alignment is good, turquoise follows the scan's "
+        "own brain surface and ventricles; folds of the cortex need not match."
+    )
+    return outline_montage(backdrop, outlines, alt, caption)
+
+
+def _surface(explanation: Explanation) -> Picture | str:
+    try:
+        return summary_picture(explanation.summary, explanation.mask, explanation.scan)
+    except NoRendering as reason:
+        return str(reason)
