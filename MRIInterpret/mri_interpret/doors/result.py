@@ -101,5 +101,5 @@ class MRIInterpretResult:
         from ..atomic import write_text
         from ..report.page import report_page
 
-        write_text(path, report_page(self.explanation, self.explanation.verdicts))
+        write_text(path, report_page(self.explanation))
         return Path(path)
