@@ -18,10 +18,11 @@ WIDGETS = (
     "ctk.ctkCollapsibleButton", "ctk.ctkCollapsibleGroupBox", "ctk.ctkDirectoryButton", "ctk.ctkPathLineEdit",
     "ctk.ctkSliderWidget", "qt.QCheckBox", "qt.QComboBox", "qt.QHeaderView", "qt.QLabel", "qt.QLineEdit",
     "qt.QListWidget", "qt.QPlainTextEdit", "qt.QProgressBar", "qt.QPushButton", "qt.QTableWidget", "qt.QTextEdit",
-    "qt.QWidget", "slicer.qMRMLNodeComboBox", "slicer.qMRMLWidget", "slicer.qSlicerScriptedLoadableModuleWidget",
+    "qt.QWidget", "qt.QAbstractItemView",
+    "qt.QFileDialog", "slicer.qMRMLNodeComboBox", "slicer.qMRMLWidget", "slicer.qSlicerScriptedLoadableModuleWidget",
 )  # fmt: skip
 OTHERS = (
-    "qt.QAbstractItemView", "qt.QDesktopServices", "qt.QFileDialog", "qt.QIcon", "qt.QLayoutItem",
+    "qt.QDesktopServices", "qt.QIcon", "qt.QLayoutItem",
     "qt.QListWidgetItem", "qt.QStyle", "qt.QTableWidgetItem", "qt.QTimer", "qt.QUrl", "qt.QVBoxLayout", "qt.Qt",
 )  # fmt: skip
 
@@ -39,7 +40,7 @@ def slicer_api() -> dict[str, Any]:
         "version": names["version"],
         "QWidget": sorted(common),
         "widgets": {_short(cls): sorted(set(classes[cls]) - common) for cls in WIDGETS if cls in classes},
-        "others": {_short(cls): sorted(set(classes[cls]) - common) for cls in OTHERS},
+        "others": {_short(cls): sorted(classes[cls]) for cls in OTHERS},
         "properties": {
             cls: {name: kind[1] for name, kind in facts["properties"].items()} for cls, facts in every.items()
         },

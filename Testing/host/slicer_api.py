@@ -17,12 +17,7 @@ def names(cls: str) -> set[str]:
     """All attributes of a class; those that it inherits, too."""
     if cls in API["widgets"]:
         return set(API["QWidget"]) | set(API["widgets"][cls])
-    common = set(API["QWidget"]) if cls in ("QAbstractItemView", "QFileDialog") else set(_OBJECT)
-    return common | set(API["others"][cls])
-
-
-# The file leaves out of the classes that are no widgets what QWidget has as well: of those, what QObject gives to all.
-_OBJECT = ("connect", "disconnect", "setProperty", "property", "setObjectName", "objectName", "blockSignals", "parent")
+    return set(API["others"][cls])
 
 
 def properties(cls: str) -> dict[str, bool]:
