@@ -113,7 +113,7 @@ def test_signed_densities_keep_evidence_for_the_target_only() -> None:
         assert score.max() == pytest.approx(1)
 
 
-def test_weights_and_methods_left_out() -> None:
+def test_weights_and_methods_excluded() -> None:
     maps, brain = _maps(2, 3), _brain()
     alone = {
         name: summarise({name: values}, brain, GRID, _labels(), aggregation="mean").score.array
@@ -122,9 +122,9 @@ def test_weights_and_methods_left_out() -> None:
     both = summarise(maps, brain, GRID, _labels(), weights={"m0": 3.0, "m1": 1.0, "m2": 0.0}, aggregation="mean")
     assert np.allclose(both.score.array, 0.75 * alone["m0"] + 0.25 * alone["m1"], atol=1e-6)
     reason = "fails the randomisation check"
-    out = summarise(maps, brain, GRID, _labels(), left_out={"m2": reason}, aggregation="mean")
+    out = summarise(maps, brain, GRID, _labels(), exclude={"m2": reason}, aggregation="mean")
     assert np.allclose(out.score.array, 0.5 * (alone["m0"] + alone["m1"]), atol=1e-6)
-    assert out.left_out == {"m2": "fails the randomisation check"}
+    assert out.excluded == {"m2": "fails the randomisation check"}
     assert set(out.agreement["method_b"]) == {"m1", "m2"}, "left out of the score, but not out of the table"
 
 
@@ -191,13 +191,13 @@ def test_bad_maps() -> None:
         summarise({"a": good}, brain, GRID, labels, weights={"a": 0.0})
     nothing = summarise({"a": np.zeros(SHAPE)}, brain, GRID, labels)
     assert nothing.weights == {}
-    assert "constant" in nothing.left_out["a"]
+    assert "constant" in nothing.excluded["a"]
     assert not nothing.score.array.any()
     assert not nothing.consensus.array.any()
     with pytest.raises(UserError, match="not be negative"):
         summarise({"a": good}, brain, GRID, labels, weights={"a": -1.0})
     constant = summarise({"a": good, "flat": np.full(SHAPE, 2.0)}, brain, GRID, labels)
-    assert constant.left_out == {"flat": "the map is constant inside the brain"}
+    assert constant.excluded == {"flat": "the map is constant inside the brain"}
     against = summarise({"a": good, "against": -np.abs(good)}, brain, GRID, labels, part="positive")
-    assert "all against it" in against.left_out["against"]
+    assert "all against it" in against.excluded["against"]
     assert np.allclose(constant.score.array, summarise({"a": good}, brain, GRID, labels).score.array)

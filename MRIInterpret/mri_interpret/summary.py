@@ -35,7 +35,7 @@ class Summary:
     agreement: pd.DataFrame  # one row per pair: method_a, method_b, spearman, dice_top5, region_correlation
     kendall_w: float  # concordance of the region rankings of all methods, 0..1; NaN for one method
     weights: dict[str, float]  # as used; they add up to 1
-    left_out: dict[str, str]  # method to the reason why it has no part in the score
+    excluded: dict[str, str]  # method to the reason why it does not count in the score
 
 
 def summarise(
@@ -46,7 +46,7 @@ def summarise(
     *,
     weights: Mapping[str, float] | None = None,
     resolution_mm: Mapping[str, float] | None = None,
-    left_out: Mapping[str, str] | None = None,
+    exclude: Mapping[str, str] | None = None,
     part: str = DEFAULT_PART,
     aggregation: str = DEFAULT_AGGREGATION,
     fwhm_mm: float = COMMON_FWHM_MM,
@@ -72,7 +72,7 @@ def summarise(
         Method to weight, not negative; 1 for methods that are not named.
     resolution_mm
         Method to the full width at half maximum (mm) that its maps have of themselves; 0 for methods not named.
-    left_out
+    exclude
         Methods that take no part in score and consensus, with the reason; they stay in the agreement table.
     part
         "positive" (evidence for the target), "signed", "absolute" (evidence for or against it). In a network that sees
@@ -86,7 +86,7 @@ def summarise(
     ------
     UserError
         If there is no map, a map holds NaN, or no weight is positive. Where every method is left out, the score is 0
-        everywhere and ``left_out`` says why.
+        everywhere and ``excluded`` says why.
     ValueError
         For shapes that differ, or unknown options.
     """
@@ -100,7 +100,7 @@ def summarise(
     preparation = Preparation(inside, grid)
     prepared: dict[str, NDArray[np.float64]] = {}
     ranks: dict[str, NDArray[np.float64]] = {}
-    excluded = dict(left_out or {})
+    excluded = dict(exclude or {})
     for name in names:
         prepared[name] = preparation.inside_values(maps[name], part, own.get(name, 0.0), fwhm_mm)
         # In single precision: the last digits of the smoothing must not order voxels that are equal.
@@ -115,7 +115,7 @@ def summarise(
         raise UserError("All weights of the summary score are 0: give at least one method a weight.")
     total = sum(used.values())
     used = {name: weight / total for name, weight in used.items()}
-    # Without a method (all left out, or no map with evidence) there is no score; the reasons are in ``left_out``.
+    # Without a method (all excluded, or no map with evidence) there is no score; the reasons are in ``excluded``.
     stack = np.stack([ranks[name] for name in used]) if used else np.zeros((0, int(inside.sum())))
     shares = np.array(list(used.values()))[:, None]
     if aggregation == "density" and used:
@@ -130,7 +130,7 @@ def summarise(
         agreement=agreement,
         kendall_w=concordance,
         weights=used,
-        left_out=excluded,
+        excluded=excluded,
     )
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import torch
 from mri_interpret.attribution.registry import create_method
-from mri_interpret.benchmark.kept_maps import keep_maps, maps_path, mean_maps, training_agreement
+from mri_interpret.benchmark.design import SLOW, BenchmarkDesign, ExtraMeasurements, fast_methods, slow_methods, titles
 from mri_interpret.benchmark.measurements import measure_subject
-from mri_interpret.benchmark.network_under_test import Explained, random_copy
-from mri_interpret.benchmark.plan import SLOW, Detail, Plan, fast_methods, slow_methods, titles
-from mri_interpret.benchmark.run import Contestant, affected_structures, contestant, on_grid, run_benchmark
-from mri_interpret.benchmark.simulated_subjects import TruthSubject, atlas_on_model_grid
+from mri_interpret.benchmark.network_under_test import NetworkUnderTest, random_copy
+from mri_interpret.benchmark.run import BenchmarkedModel, affected_structures, benchmarked_model, on_grid, run_benchmark
+from mri_interpret.benchmark.simulated_subjects import SimulatedSubject, atlas_on_model_grid
+from mri_interpret.benchmark.stored_maps import maps_path, mean_maps, save_maps, training_agreement
 from mri_interpret.benchmark.subject_cache import SubjectStream
 from mri_interpret.command_line.benchmark import chosen_anatomies, write_results
 from mri_interpret.command_line.benchmark_picture import mean_map_picture
@@ -29,7 +29,7 @@ from mri_interpret.simulation.anatomy import MODEL_GRID
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
 METHODS = ("gradient", "gradient_x_input", "grad_cam")
-TINY = Plan(
+TINY = BenchmarkDesign(
     subjects=3, seed=5, faithfulness=1, random_network=1, randomisation=1, stability=1, slow_methods=1, pictured=1
 )
 
@@ -40,12 +40,12 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> SubjectStream:
 
 
 @pytest.fixture(scope="module")
-def tiny() -> Contestant:
+def tiny() -> BenchmarkedModel:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         network = PlainCNN3d(channels=(4, 4), strides=(4, 2)).eval()
     labels, names = atlas_on_model_grid()
-    explained = Explained(
+    under_test = NetworkUnderTest(
         network,
         (-1.0, 0.0, 1.0),
         MODEL_GRID,
@@ -57,12 +57,12 @@ def tiny() -> Contestant:
     )
     metadata = SimpleNamespace(grid=MODEL_GRID, percentiles=(0.5, 99.5))
     bundle: Any = SimpleNamespace(metadata=metadata, network=network)
-    return Contestant("tiny", bundle, explained)
+    return BenchmarkedModel("tiny", bundle, under_test)
 
 
 @pytest.fixture(scope="module")
 def result(
-    tiny: Contestant, stream: SubjectStream, tmp_path_factory: pytest.TempPathFactory
+    tiny: BenchmarkedModel, stream: SubjectStream, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, pd.DataFrame, int]:
     """A run that is stopped in its second subject and then goes on: folder, rows, subjects measured at the stop."""
     folder = tmp_path_factory.mktemp("benchmark")
@@ -79,12 +79,12 @@ def result(
 
 @pytest.mark.slow
 def test_a_stop_loses_at_most_one_subject(
-    result: tuple[Path, pd.DataFrame, int], tiny: Contestant, stream: Any
+    result: tuple[Path, pd.DataFrame, int], tiny: BenchmarkedModel, stream: Any
 ) -> None:
     folder, rows, kept = result
     assert kept == 1
     assert list(rows["subject"].unique()) == ["CN 0", "MCI 1", "AD 2"]
-    fresh, _ = measure_subject(tiny.explained, stream[1], TINY.detail(1))
+    fresh, _ = measure_subject(tiny.under_test, stream[1], TINY.extra(1))
     again = rows[rows["subject"] == "MCI 1"]
     assert np.allclose(again["value"], fresh["value"], rtol=1e-4, atol=1e-6, equal_nan=True)
     steps: list[str] = []
@@ -93,7 +93,9 @@ def test_a_stop_loses_at_most_one_subject(
 
 
 @pytest.mark.slow
-def test_what_is_measured(result: tuple[Path, pd.DataFrame, int], stream: SubjectStream, tiny: Contestant) -> None:
+def test_what_is_measured(
+    result: tuple[Path, pd.DataFrame, int], stream: SubjectStream, tiny: BenchmarkedModel
+) -> None:
     _, rows, _ = result
     ill = rows[rows["group"] == "AD"]
     table = ill.pivot_table(index="method", columns="measure", values="value", dropna=False)
@@ -105,7 +107,7 @@ def test_what_is_measured(result: tuple[Path, pd.DataFrame, int], stream: Subjec
     assert {"faithfulness", "icc"} <= set(ill[ill["method"] == "summary"]["measure"])
     assert "times chance" in set(ill[ill["method"] == "smoothgrad"]["measure"])
     given = stream[2]
-    maps, _ = tiny.explained.explain(tiny.explained.network, given.image, given.mask, tiny.explained.methods)
+    maps, _ = tiny.under_test.explain(tiny.under_test.network, given.image, given.mask, tiny.under_test.methods)
     values = maps["gradient"]
     chance = given.truth.sum() / given.mask.sum()
     for measure, part in (
@@ -124,22 +126,24 @@ def test_what_is_measured(result: tuple[Path, pd.DataFrame, int], stream: Subjec
     }
     row = well[(well["method"] == "gradient") & (well["measure"] == "hippocampal relevance")]
     healthy = stream[0]
-    found, _ = tiny.explained.explain(tiny.explained.network, healthy.image, healthy.mask, tiny.explained.methods)
+    found, _ = tiny.under_test.explain(tiny.under_test.network, healthy.image, healthy.mask, tiny.under_test.methods)
     inside = healthy.hippocampus & healthy.mask
     assert row["value"].iloc[0] == pytest.approx(found["gradient"][inside].mean(), rel=1e-4)
 
 
-def test_a_random_copy_has_learned_nothing(tiny: Contestant, stream: SubjectStream) -> None:
-    before = {name: value.clone() for name, value in tiny.explained.network.state_dict().items()}
-    other = random_copy(tiny.explained, stream[0].image, 3)
-    for name, value in tiny.explained.network.state_dict().items():
+def test_a_random_copy_has_learned_nothing(tiny: BenchmarkedModel, stream: SubjectStream) -> None:
+    before = {name: value.clone() for name, value in tiny.under_test.network.state_dict().items()}
+    other = random_copy(tiny.under_test, stream[0].image, 3)
+    for name, value in tiny.under_test.network.state_dict().items():
         assert torch.equal(value, before[name])
         if value.ndim > 1:
             assert not torch.allclose(value, other.state_dict()[name])
 
 
 @pytest.mark.slow
-def test_other_settings_are_refused(result: tuple[Path, pd.DataFrame, int], tiny: Contestant, stream: Any) -> None:
+def test_other_settings_are_refused(
+    result: tuple[Path, pd.DataFrame, int], tiny: BenchmarkedModel, stream: Any
+) -> None:
     folder, _, _ = result
     with pytest.raises(UserError, match="other settings \\(subjects\\)"):
         run_benchmark([tiny], stream, replace(TINY, subjects=6), folder)
@@ -162,11 +166,11 @@ def test_files_and_picture(result: tuple[Path, pd.DataFrame, int], tmp_path: Pat
     assert mean_map_picture(lone, MODEL_GRID, titles()) != mean_map_picture(maps, MODEL_GRID, titles())
 
 
-def test_mean_maps_are_means_of_scaled_maps(tmp_path: Path, tiny: Contestant, stream: SubjectStream) -> None:
+def test_mean_maps_are_means_of_scaled_maps(tmp_path: Path, tiny: BenchmarkedModel, stream: SubjectStream) -> None:
     given = stream[2]
     values = [given.image[0, 0].numpy() * scale for scale in (1.0, -3.0)]
     for index, array in enumerate(values):
-        keep_maps(maps_path(tmp_path, "a", index), given, {"m": array})
+        save_maps(maps_path(tmp_path, "a", index), given, {"m": array})
     found = mean_maps(["a"], 2, tmp_path)
     assert np.allclose(found["m"], 0, atol=1e-3), "scaled to 1 each, these two cancel"
     assert np.allclose(found["mask"], given.mask)
@@ -176,14 +180,14 @@ def test_mean_maps_are_means_of_scaled_maps(tmp_path: Path, tiny: Contestant, st
 
 @pytest.mark.slow
 def test_other_trainings_are_compared_subject_by_subject(
-    tmp_path: Path, tiny: Contestant, stream: SubjectStream
+    tmp_path: Path, tiny: BenchmarkedModel, stream: SubjectStream
 ) -> None:
-    given, labels = stream[2], tiny.explained.labels
+    given, labels = stream[2], tiny.under_test.labels
     rng = np.random.default_rng(0)
     base = given.image[0, 0].numpy()
     for name in ("a", "b"):
         unlike = rng.uniform(size=base.shape).astype(np.float32)
-        keep_maps(maps_path(tmp_path, name, 2), given, {"same": base, "unlike": unlike})
+        save_maps(maps_path(tmp_path, name, 2), given, {"same": base, "unlike": unlike})
     table = training_agreement(["a", "b"], 3, tmp_path, labels).set_index(["method", "measure"])["value"]
     assert table["same", "trainings: icc"] == pytest.approx(1, abs=1e-6)
     assert table["same", "trainings: spearman"] == pytest.approx(1, abs=1e-6)
@@ -208,28 +212,28 @@ def test_subjects_come_on_the_grid_of_the_model(stream: SubjectStream) -> None:
 
 
 def test_the_plan_shares_no_anatomy_between_halves() -> None:
-    plan = Plan(subjects=200)
+    design = BenchmarkDesign(subjects=200)
     halves: dict[int, set[str]] = {}
     for index in range(200):
-        halves.setdefault(index // 3 % 4, set()).add(plan.half(index, 4))
+        halves.setdefault(index // 3 % 4, set()).add(design.half(index, 4))
     assert halves == {0: {"choose"}, 1: {"report"}, 2: {"choose"}, 3: {"report"}}
-    assert {plan.half(index, 1) for index in range(6)} == {"choose", "report"}
+    assert {design.half(index, 1) for index in range(6)} == {"choose", "report"}
 
 
 def test_the_plan_gives_costly_checks_to_ill_subjects_of_both_halves() -> None:
-    plan = Plan(subjects=200, faithfulness=40, slow_methods=8)
-    details = {index: plan.detail(index, 4) for index in range(200)}
+    design = BenchmarkDesign(subjects=200, faithfulness=40, slow_methods=8)
+    details = {index: design.extra(index, 4) for index in range(200)}
     checked = [index for index, one in details.items() if one.faithfulness]
     assert len(checked) == 40
-    assert all(plan.group(index) == "AD" for index in checked)
-    assert sum(plan.half(index, 4) == "choose" for index in checked) == 20
+    assert all(design.group(index) == "AD" for index in checked)
+    assert sum(design.half(index, 4) == "choose" for index in checked) == 20
     assert sum(one.slow_methods for one in details.values()) == 8
-    assert all(details[index] == Detail() for index in range(200) if plan.group(index) != "AD")
-    assert Plan(subjects=9, faithfulness=40).detail(2).faithfulness
+    assert all(details[index] == ExtraMeasurements() for index in range(200) if design.group(index) != "AD")
+    assert BenchmarkDesign(subjects=9, faithfulness=40).extra(2).faithfulness
     with pytest.raises(UserError, match="at least 3"):
-        Plan(subjects=2)
+        BenchmarkDesign(subjects=2)
     with pytest.raises(UserError, match="not be negative"):
-        Plan(slow_methods=-1)
+        BenchmarkDesign(slow_methods=-1)
 
 
 def test_every_composite_takes_part_and_has_a_title() -> None:
@@ -255,11 +259,11 @@ def test_anatomies_are_named_by_the_ends_of_their_files(tmp_path: Path) -> None:
 def test_a_model_without_the_classes_is_refused() -> None:
     bundle: Any = SimpleNamespace(metadata=SimpleNamespace(classes=("sick", "well"), grid=MODEL_GRID))
     with pytest.raises(UserError, match="AD"):
-        contestant(bundle)
+        benchmarked_model(bundle)
 
 
-def test_a_subject_without_the_disease_has_no_localisation(tiny: Contestant, stream: SubjectStream) -> None:
-    given: TruthSubject = stream[0]
-    rows, maps = measure_subject(tiny.explained, given, Detail(), None)
+def test_a_subject_without_the_disease_has_no_localisation(tiny: BenchmarkedModel, stream: SubjectStream) -> None:
+    given: SimulatedSubject = stream[0]
+    rows, maps = measure_subject(tiny.under_test, given, ExtraMeasurements(), None)
     assert "times chance" not in set(rows["measure"])
     assert set(maps) == {*METHODS, "summary"}

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mri_interpret.benchmark.simulated_subjects import (
-    TruthSubject,
+    SimulatedSubject,
     affected_labels,
     atlas_on_model_grid,
+    simulated_subjects,
     strong_effect,
-    truth_subjects,
 )
 from mri_interpret.benchmark.subject_cache import SubjectStream, load_subject, save_subject
 from mri_interpret.simulation.anatomy import MODEL_GRID
@@ -19,11 +19,11 @@ from mri_interpret.simulation.template_anatomy import template_anatomy
 
 
 @pytest.fixture(scope="module")
-def subjects() -> dict[str, TruthSubject]:
-    return {given.group: given for given in truth_subjects([template_anatomy()], 3, seed=5)}
+def subjects() -> dict[str, SimulatedSubject]:
+    return {given.group: given for given in simulated_subjects([template_anatomy()], 3, seed=5)}
 
 
-def test_only_disease_has_a_truth(subjects: dict[str, TruthSubject]) -> None:
+def test_only_disease_has_a_truth(subjects: dict[str, SimulatedSubject]) -> None:
     assert list(subjects) == ["CN", "MCI", "AD"]
     assert not subjects["CN"].truth.any()
     assert not subjects["CN"].effect.any()
@@ -33,7 +33,7 @@ def test_only_disease_has_a_truth(subjects: dict[str, TruthSubject]) -> None:
         assert not (given.truth & ~given.mask).any()
 
 
-def test_image_truth_and_hippocampus_lie_on_one_grid(subjects: dict[str, TruthSubject]) -> None:
+def test_image_truth_and_hippocampus_lie_on_one_grid(subjects: dict[str, SimulatedSubject]) -> None:
     given = subjects["AD"]
     assert given.image.shape == (1, 1, *MODEL_GRID.shape)
     image = given.image[0, 0].numpy()
@@ -50,8 +50,8 @@ def test_image_truth_and_hippocampus_lie_on_one_grid(subjects: dict[str, TruthSu
     assert image[given.hippocampus].mean() > image[fluid].mean()
 
 
-def test_number_and_seed_decide_a_subject(subjects: dict[str, TruthSubject]) -> None:
-    (again,) = truth_subjects([template_anatomy()], 3, seed=5, first=2)
+def test_number_and_seed_decide_a_subject(subjects: dict[str, SimulatedSubject]) -> None:
+    (again,) = simulated_subjects([template_anatomy()], 3, seed=5, first=2)
     assert again.name == subjects["AD"].name
     assert np.array_equal(again.image.numpy(), subjects["AD"].image.numpy())
     assert np.array_equal(again.truth, subjects["AD"].truth)
@@ -75,7 +75,7 @@ def test_the_affected_regions_are_found_on_both_sides() -> None:
     assert set(affected) <= set(np.unique(labels))
 
 
-def test_a_kept_subject_is_the_simulated_one(subjects: dict[str, TruthSubject], tmp_path: Path) -> None:
+def test_a_kept_subject_is_the_simulated_one(subjects: dict[str, SimulatedSubject], tmp_path: Path) -> None:
     for group, given in subjects.items():
         save_subject(given, tmp_path / f"{group}.npz")
         found = load_subject(tmp_path / f"{group}.npz")
@@ -91,7 +91,7 @@ def test_a_kept_subject_is_the_simulated_one(subjects: dict[str, TruthSubject], 
         assert np.array_equal(found.image.numpy(), given.image.numpy())
 
 
-def test_a_stream_simulates_what_its_folder_lacks(subjects: dict[str, TruthSubject], tmp_path: Path) -> None:
+def test_a_stream_simulates_what_its_folder_lacks(subjects: dict[str, SimulatedSubject], tmp_path: Path) -> None:
     stream = SubjectStream([template_anatomy()], seed=5, folder=tmp_path)
     made = stream[2]
     assert np.array_equal(made.image.numpy(), subjects["AD"].image.numpy())

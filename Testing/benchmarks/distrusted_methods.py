@@ -21,16 +21,16 @@ import numpy as np
 import pandas as pd
 from mri_interpret.atomic import write_text
 from mri_interpret.attribution import DEFAULT_METHODS, Explainer, create_method
-from mri_interpret.benchmark.plan import fast_methods
-from mri_interpret.benchmark.simulated_subjects import atlas_on_model_grid, truth_subjects
+from mri_interpret.benchmark.design import fast_methods
+from mri_interpret.benchmark.simulated_subjects import atlas_on_model_grid, simulated_subjects
 from mri_interpret.benchmark.tables import correctly_classified
-from mri_interpret.checks.localisation import THRESHOLD as LOCALISATION_THRESHOLD
-from mri_interpret.checks.randomisation import THRESHOLD, check_randomisation
-from mri_interpret.checks.run_checks import explain_again
-from mri_interpret.checks.subject import Subject
+from mri_interpret.checks.explained_image import ExplainedImage
+from mri_interpret.checks.randomisation import check_randomisation
+from mri_interpret.checks.run_checks import explain_function
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.simulation.anatomy import choose_label_maps, read_anatomy
 from mri_interpret.simulation.template_anatomy import template_anatomy
+from mri_interpret.thresholds import LOCALISATION_TIMES_CHANCE, RANDOMISATION_SIMILARITY
 
 METHODS = tuple(dict.fromkeys((*DEFAULT_METHODS, "gradient", "gradient_x_input", "hires_cam", "guided_grad_cam")))
 
@@ -69,7 +69,7 @@ def localisation(rows: Path, network: str) -> tuple[dict[str, float], float]:
     means = own[own["measure"] == "times chance"].groupby("method")["value"].mean()
     keys = {method: key for key, method in fast_methods().items()}
     found = {name: float(means[keys[create_method(name)]]) for name in METHODS}
-    return found, max(LOCALISATION_THRESHOLD, float(means["edges"]))
+    return found, max(LOCALISATION_TIMES_CHANCE, float(means["edges"]))
 
 
 def _gain_table(gains: dict[str, float], bar: float) -> list[str]:
@@ -87,16 +87,16 @@ def _values(options: argparse.Namespace) -> dict[str, list[float]]:
     bundle = load_bundle(options.bundle)
     labels, _ = atlas_on_model_grid()
     values: dict[str, list[float]] = {name: [] for name in METHODS}
-    for number, given in enumerate(truth_subjects(anatomies, options.subjects, options.seed)):
+    for number, given in enumerate(simulated_subjects(anatomies, options.subjects, options.seed)):
         found = Explainer(bundle.network).explain(given.image, target="predicted", methods=list(METHODS))
-        subject = Subject(
+        subject = ExplainedImage(
             network=bundle.network,
             image=given.image,
             target=found.weights[0].tolist(),
             maps={name: one.map[0].numpy() for name, one in found.items()},
             mask=given.mask,
             labels=labels,
-            explain=explain_again(METHODS, given.mask, labels),
+            explain=explain_function(METHODS, given.mask, labels),
         )
         for verdict in check_randomisation(subject, options.seed + number):
             if verdict.value is not None:
@@ -123,8 +123,8 @@ def _table(values: dict[str, list[float]]) -> list[str]:
             lines.append(f"| {name} | | | not applicable |")
             continue
         low, high = _interval(found)
-        above = sum(value >= THRESHOLD for value in found)
-        verdict = "**fail**" if np.mean(found) >= THRESHOLD else "pass"
+        above = sum(value >= RANDOMISATION_SIMILARITY for value in found)
+        verdict = "**fail**" if np.mean(found) >= RANDOMISATION_SIMILARITY else "pass"
         lines.append(
             f"| {name} | {np.mean(found):.2f} ({low:.2f} to {high:.2f}) | {above} of {len(found)} | {verdict} |"
         )
@@ -136,9 +136,9 @@ def _write(bundle: Path, values: dict[str, list[float]], poor: dict[str, str] | 
     record = json.loads(path.read_text(encoding="utf-8"))
     record["mri_interpret"]["distrusted_methods"] = {
         name: f"on {len(found)} simulated subjects its map hardly changed when upper layers became random "
-        f"(mean similarity {np.mean(found):.2f}, threshold {THRESHOLD})"
+        f"(mean similarity {np.mean(found):.2f}, threshold {RANDOMISATION_SIMILARITY})"
         for name, found in values.items()
-        if found and np.mean(found) >= THRESHOLD
+        if found and np.mean(found) >= RANDOMISATION_SIMILARITY
     }
     if poor is not None:
         record["mri_interpret"]["poorly_localised_methods"] = poor

@@ -12,11 +12,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from mri_interpret.benchmark.plan import SEED, Plan
+from mri_interpret.benchmark.design import SEED, BenchmarkDesign
 from mri_interpret.command_line.benchmark import benchmark_command
 
 HELD_OUT = ("02", "08", "13", "17")
-STUDY = Plan(
+STUDY = BenchmarkDesign(
     subjects=200,
     seed=SEED,
     faithfulness=24,

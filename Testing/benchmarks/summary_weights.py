@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from mri_interpret.atomic import write_text
-from mri_interpret.benchmark.kept_maps import read_maps
-from mri_interpret.benchmark.plan import fast_methods
-from mri_interpret.benchmark.run import usual_methods
+from mri_interpret.benchmark.design import fast_methods
+from mri_interpret.benchmark.run import summary_methods
 from mri_interpret.benchmark.simulated_subjects import strong_effect
+from mri_interpret.benchmark.stored_maps import read_maps
 from mri_interpret.benchmark.tables import correctly_classified
 from mri_interpret.images.volume import Grid
 from mri_interpret.metrics.bootstrap import mean_estimate
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the weight into the bundle's metadata")
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    keys = usual_methods(bundle, fast_methods())
+    keys = summary_methods(bundle, fast_methods())
     rows = pd.concat([pd.read_csv(path) for path in sorted((options.results / "rows").glob("*.csv"))])
     right = correctly_classified(rows[rows["half"] == "choose"])
     gains = measured(options.results, right, keys, bundle.metadata.grid)

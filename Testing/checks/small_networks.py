@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mri_interpret.checks.subject import Maps, Subject
+from mri_interpret.checks.explained_image import ExplainedImage, Maps
 from torch import nn
 
 SHAPE = (12, 14, 10)
@@ -46,7 +46,7 @@ def image(seed: int = 0) -> torch.Tensor:
     return torch.as_tensor(values, dtype=torch.float32)[None, None]
 
 
-def linear_subject(seed: int = 1, **changes: Any) -> tuple[Subject, np.ndarray]:
+def linear_case(seed: int = 1, **changes: Any) -> tuple[ExplainedImage, np.ndarray]:
     """A subject of a linear network with three classes, and the weights of the explained class."""
     weights = np.random.default_rng(seed).normal(size=(3, *SHAPE)).astype(np.float32)
     target = [0.0, 0.0, 1.0]
@@ -61,7 +61,7 @@ def linear_subject(seed: int = 1, **changes: Any) -> tuple[Subject, np.ndarray]:
         "labels": atlas(),
         "explain": gradient_times_input,
     }
-    return Subject(**{**settings, **changes}), weights[2]
+    return ExplainedImage(**{**settings, **changes}), weights[2]
 
 
 def gradient_times_input(network: nn.Module, x: torch.Tensor, target: Sequence[float], names: Sequence[str]) -> Maps:

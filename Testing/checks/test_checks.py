@@ -13,9 +13,9 @@ import torch
 from mri_interpret.attribution import Explainer
 from mri_interpret.attribution import device as devices
 from mri_interpret.attribution.methods.lrp import LRP
-from mri_interpret.checks.run_checks import CHECKS, LEVELS, check_subject, left_out, run_checks
-from mri_interpret.checks.subject import Subject
-from mri_interpret.checks.verdict import Verdict, as_table, judge, not_applicable
+from mri_interpret.checks.explained_image import ExplainedImage
+from mri_interpret.checks.run_checks import CHECKS, LEVELS, check_explained, failed_randomisation, run_checks
+from mri_interpret.checks.verdict import Verdict, as_table, not_applicable, pass_or_fail
 from mri_interpret.errors import Cancelled, UserError
 from torch import nn
 
@@ -121,7 +121,7 @@ def test_one_class_and_no_relu_are_no_obstacle() -> None:
     assert verdicts["gradient", "randomisation"] == "pass"
 
 
-def test_wrong_settings_are_refused() -> None:
+def test_wrong_cases_are_refused() -> None:
     network = small_cnn()
     maps, _ = _maps(network, ("gradient",))
     with pytest.raises(ValueError, match="level"):
@@ -129,9 +129,9 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="gradient of shape"):
         _run("fast", network, {"gradient": maps["gradient"][1:]})
     with pytest.raises(ValueError, match="mask is empty"):
-        Subject(network, image(), TARGET, maps, np.zeros(SHAPE), atlas())
+        ExplainedImage(network, image(), TARGET, maps, np.zeros(SHAPE), atlas())
     with pytest.raises(ValueError, match="must be"):
-        Subject(network, image()[0], TARGET, maps, brain(), atlas())
+        ExplainedImage(network, image()[0], TARGET, maps, brain(), atlas())
 
 
 def test_every_forward_pass_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,26 +197,26 @@ def test_cancelling_stops_at_once_and_restores_the_network() -> None:
 def test_registry_levels_are_known_and_names_unique() -> None:
     assert {check.level for check in CHECKS} == set(LEVELS)
     assert len({check.name for check in CHECKS}) == len(CHECKS)
-    subject = Subject(small_cnn(), image(), TARGET, {}, brain(), atlas())
-    assert check_subject("full", subject) == []
+    explained = ExplainedImage(small_cnn(), image(), TARGET, {}, brain(), atlas())
+    assert check_explained("full", explained) == []
 
 
-def test_methods_that_fail_randomisation_are_left_out_with_the_reason() -> None:
+def test_methods_that_fail_randomisation_are_failed_randomisation_with_the_reason() -> None:
     rows = [
         Verdict("a", "randomisation", 0.91, 0.5, "fail", "."),
         Verdict("b", "randomisation", 0.1, 0.5, "pass", "."),
         Verdict("c", "faithfulness", 0.1, 0.3, "fail", "."),
         not_applicable("d", "randomisation", "."),
     ]
-    assert list(left_out(rows)) == ["a"]
-    assert "0.91" in left_out(rows)["a"]
+    assert list(failed_randomisation(rows)) == ["a"]
+    assert "0.91" in failed_randomisation(rows)["a"]
 
 
 def test_verdicts_are_one_of_three_and_become_a_table() -> None:
     with pytest.raises(ValueError, match="verdict must be"):
         Verdict("a", "b", 1, 1, "perhaps", ".")  # type: ignore[arg-type]
-    assert judge("a", "b", math.nan, 0.5, True, ".").verdict == "not applicable"
-    table = as_table([judge("a", "b", 0.7, 0.5, True, "Good.")])
+    assert pass_or_fail("a", "b", math.nan, 0.5, True, ".").verdict == "not applicable"
+    table = as_table([pass_or_fail("a", "b", 0.7, 0.5, True, "Good.")])
     row = {"method": "a", "check": "b", "value": 0.7, "threshold": 0.5, "verdict": "pass", "sentence": "Good."}
     expected = pd.DataFrame([row])
     pd.testing.assert_frame_equal(table, expected)

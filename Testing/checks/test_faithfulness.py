@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
+from mri_interpret.checks.explained_image import explained_values
 from mri_interpret.checks.faithfulness import (
     Curve,
     chance_correlation,
@@ -15,30 +17,30 @@ from mri_interpret.checks.faithfulness import (
     faithfulness_correlation,
     insertion_curve,
     order_by,
-    perturbed_values,
     random_sets,
+    values_without,
 )
-from mri_interpret.checks.faithfulness_checks import check_correlation, check_curves, gains
-from mri_interpret.checks.parts import blocks, blurred_brain, noisy_linear_imputation
-from mri_interpret.checks.subject import explained_values
+from mri_interpret.checks.faithfulness_checks import check_correlation, check_curves, curve_gains
+from mri_interpret.checks.imputation import blurred_brain, noisy_linear_imputation
+from mri_interpret.checks.segments import blocks
 
-from Testing.checks.small_networks import SHAPE, brain, linear_subject
+from Testing.checks.small_networks import SHAPE, brain, linear_case
 
 
-def _setting(size: int = 4):  # type: ignore[no-untyped-def]
-    subject, weights = linear_subject()
-    x = subject.image[0, 0].numpy()
+def _case(size: int = 4):  # type: ignore[no-untyped-def]
+    explained, weights = linear_case()
+    x = explained.image[0, 0].numpy()
     neutral = blurred_brain(x, brain(), 3.0)
     parts = blocks(brain(), size)
-    values = perturbed_values(subject.network, subject.image, subject.target, parts, neutral, batch=3)
+    values = values_without(explained.network, explained.image, explained.target, parts, neutral, batch=3)
     exact = weights * (x - neutral)  # what taking a voxel out costs
-    return subject, parts, values, exact, neutral
+    return explained, parts, values, exact, neutral
 
 
 def test_taking_out_costs_exactly_what_a_linear_network_says() -> None:
-    subject, parts, values, exact, _ = _setting()
+    explained, parts, values, exact, _ = _case()
     taken = random_sets(parts, 7, 3, np.random.default_rng(0))
-    whole = explained_values(subject.network, subject.image, subject.target)[0]
+    whole = explained_values(explained.network, explained.image, explained.target)[0]
     expected = [whole - exact[np.isin(parts, 1 + np.flatnonzero(row))].sum() for row in taken]
     np.testing.assert_allclose(values(taken), expected, atol=1e-4)
 
@@ -55,18 +57,18 @@ def test_random_sets_take_every_part_equally_often() -> None:
 
 
 def test_the_exact_map_correlates_perfectly_and_its_opposite_the_other_way() -> None:
-    subject, parts, values, exact, _ = _setting()
+    explained, parts, values, exact, _ = _case()
     taken = random_sets(parts, 20, 3, np.random.default_rng(0))
-    drops = explained_values(subject.network, subject.image, subject.target)[0] - values(taken)
+    drops = explained_values(explained.network, explained.image, explained.target)[0] - values(taken)
     assert faithfulness_correlation(exact, parts, taken, drops) == pytest.approx(1, abs=1e-4)
     assert faithfulness_correlation(-3 * exact, parts, taken, drops) == pytest.approx(-1, abs=1e-4)
     assert math.isnan(faithfulness_correlation(np.zeros(SHAPE), parts, taken, drops))
 
 
 def test_chance_is_what_shuffled_maps_reach() -> None:
-    subject, parts, values, exact, _ = _setting(size=3)
+    explained, parts, values, exact, _ = _case(size=3)
     taken = random_sets(parts, 24, 8, np.random.default_rng(0))
-    drops = explained_values(subject.network, subject.image, subject.target)[0] - values(taken)
+    drops = explained_values(explained.network, explained.image, explained.target)[0] - values(taken)
     chance = chance_correlation(exact, parts, taken, drops, np.random.default_rng(0))
     # By another way: shuffle the densities on the voxels and use the correlation itself.
     sizes = np.bincount(parts.ravel())[1:]
@@ -79,11 +81,11 @@ def test_chance_is_what_shuffled_maps_reach() -> None:
 
 
 def test_maps_without_knowledge_rarely_pass() -> None:
-    subject, _ = linear_subject()
+    explained, _ = linear_case()
     rng = np.random.default_rng(4)
     maps = {f"random {number}": rng.normal(size=SHAPE) for number in range(60)}
-    subject, _ = linear_subject(maps=maps)
-    passed = [verdict.verdict == "pass" for verdict in check_correlation(subject)]
+    explained, _ = linear_case(maps=maps)
+    passed = [verdict.verdict == "pass" for verdict in check_correlation(explained)]
     assert sum(passed) <= 9  # 3 expected
 
 
@@ -94,10 +96,10 @@ def test_an_order_is_by_density_highest_first() -> None:
 
 
 def test_curves_run_from_the_image_to_the_neutral_brain_and_back() -> None:
-    subject, parts, values, exact, neutral = _setting()
+    explained, parts, values, exact, neutral = _case()
     order = order_by(exact, parts)
-    whole = explained_values(subject.network, subject.image, subject.target)[0]
-    empty = explained_values(subject.network, subject.image * 0 + _tensor(neutral), subject.target)[0]
+    whole = explained_values(explained.network, explained.image, explained.target)[0]
+    empty = explained_values(explained.network, explained.image * 0 + _tensor(neutral), explained.target)[0]
     deletion, insertion = deletion_curve(order, parts, values), insertion_curve(order, parts, values)
     assert deletion.share[[0, -1]].tolist() == insertion.share[[0, -1]].tolist() == [0, 1]
     np.testing.assert_allclose(deletion.value[[0, -1]], [whole, empty], atol=1e-4)
@@ -112,7 +114,7 @@ def _tensor(array: np.ndarray):  # type: ignore[no-untyped-def]
 
 
 def test_the_exact_order_has_the_smallest_area_of_all_orders() -> None:
-    _, parts, values, exact, _ = _setting(size=7)
+    _, parts, values, exact, _ = _case(size=7)
     count = int(parts.max())
     assert 4 <= count <= 8
     best = deletion_curve(order_by(exact, parts), parts, values, steps=100).area()
@@ -140,50 +142,52 @@ def test_growing_sets_grow_from_none_to_all() -> None:
 
 @pytest.mark.parametrize("kind", ["deletion", "insertion"])
 def test_the_gain_ranks_exact_before_random_before_opposite(kind: str) -> None:
-    _, parts, _, exact, _ = _setting()
-    subject, _ = linear_subject(
+    _, parts, _, exact, _ = _case()
+    explained, _ = linear_case(
         maps={"exact": exact, "noise": np.random.default_rng(3).normal(size=SHAPE), "opposite": -exact}
     )
-    found = gains(subject, parts, kind)
+    found = curve_gains(explained, parts, kind)
     assert found.methods["exact"] > found.threshold > found.methods["opposite"]
     assert found.methods["exact"] > found.methods["noise"] > found.methods["opposite"]
     assert found.methods["opposite"] < 0
 
 
 def test_imputation_can_take_the_place_of_the_blur() -> None:
-    subject, parts, _, _, _ = _setting()
-    x = subject.image[0, 0].numpy()
+    explained, parts, _, _, _ = _case()
+    x = explained.image[0, 0].numpy()
     missing = np.isin(parts, (1, 3))
 
     def impute(gone: np.ndarray) -> np.ndarray:
         return noisy_linear_imputation(x, gone, brain(), np.random.default_rng(0))
 
-    values = perturbed_values(subject.network, subject.image, subject.target, parts, impute)
+    values = values_without(explained.network, explained.image, explained.target, parts, impute)
     taken = np.zeros((2, int(parts.max())), bool)
     taken[1, [0, 2]] = True
-    expected = [explained_values(subject.network, _tensor(image), subject.target)[0] for image in (x, impute(missing))]
+    expected = [
+        explained_values(explained.network, _tensor(image), explained.target)[0] for image in (x, impute(missing))
+    ]
     np.testing.assert_allclose(values(taken), expected, rtol=1e-5)
-    found = gains(subject, parts, "deletion", fill="road")
-    assert found.methods["exact"] != gains(subject, parts, "deletion").methods["exact"]
+    found = curve_gains(explained, parts, "deletion", fill="road")
+    assert found.methods["exact"] != curve_gains(explained, parts, "deletion").methods["exact"]
     with pytest.raises(ValueError, match="fill must be"):
-        gains(subject, parts, "deletion", fill="zeros")
+        curve_gains(explained, parts, "deletion", fill="zeros")
 
 
 def test_a_subjects_own_neutral_brain_is_used() -> None:
-    subject, weights = linear_subject()
-    x = subject.image[0, 0].numpy()
+    explained, weights = linear_case()
+    x = explained.image[0, 0].numpy()
     neutral = np.where(brain(), 0.5, 0).astype(np.float32)
     exact = weights * (x - neutral)
-    subject, _ = linear_subject(maps={"exact": exact}, neutral=neutral)
-    assert check_correlation(subject)[0].value == pytest.approx(1, abs=1e-4)
-    blurred, _ = linear_subject(maps={"exact": exact})
+    explained, _ = linear_case(maps={"exact": exact}, imputed=neutral)
+    assert check_correlation(explained)[0].value == pytest.approx(1, abs=1e-4)
+    blurred, _ = linear_case(maps={"exact": exact})
     assert check_correlation(blurred)[0].value < 0.999
 
 
 def test_verdicts_on_curves_and_correlation() -> None:
-    _, _, _, exact, _ = _setting()
-    subject, _ = linear_subject(maps={"exact": exact, "opposite": -exact, "summary": np.abs(exact)})
-    verdicts = {(row.method, row.check): row for row in [*check_curves(subject), *check_correlation(subject)]}
+    _, _, _, exact, _ = _case()
+    explained, _ = linear_case(maps={"exact": exact, "opposite": -exact, "summary": np.abs(exact)})
+    verdicts = {(row.method, row.check): row for row in [*check_curves(explained), *check_correlation(explained)]}
     checks = {check for _, check in verdicts}
     assert checks == {"deletion (blocks)", "deletion (regions)", "insertion (blocks)", "faithfulness"}
     for check in checks:
@@ -197,26 +201,26 @@ def test_maps_without_signs_are_asked_how_far_the_value_moves() -> None:
     """A network that looks at one block, which speaks against the class: its size marks what moves the value."""
     weights = np.zeros((3, *SHAPE), np.float32)
     weights[2, 3:6, 4:7, 2:5] = -1.0
-    subject, _ = linear_subject()
-    network = type(subject.network)(weights)  # type: ignore[call-arg]
-    x = subject.image[0, 0].numpy()
+    explained, _ = linear_case()
+    network = type(explained.network)(weights)  # type: ignore[call-arg]
+    x = explained.image[0, 0].numpy()
     size = np.abs(weights[2] * x)
-    subject, _ = linear_subject(network=network, neutral=np.zeros(SHAPE, np.float32), maps={"summary": size})
+    explained, _ = linear_case(network=network, imputed=np.zeros(SHAPE, np.float32), maps={"summary": size})
     parts = blocks(brain(), 2)
-    assert gains(subject, parts, "deletion").methods["summary"] < 0, "taking it out raises the value"
+    assert curve_gains(explained, parts, "deletion").methods["summary"] < 0, "taking it out raises the value"
     for kind in ("deletion", "insertion"):
-        found = gains(subject, parts, kind, unsigned=True)
+        found = curve_gains(explained, parts, kind, unsigned=True)
         assert found.methods["summary"] > found.threshold
-    (signed,) = check_correlation(subject, unsigned=())
-    (unsigned,) = check_correlation(subject)
+    (signed,) = check_correlation(replace(explained, unsigned=()))
+    (unsigned,) = check_correlation(explained)
     assert signed.value < 0 < unsigned.value
     assert unsigned.value == pytest.approx(-signed.value, abs=1e-6), "every part moves the value one way here"
-    assert {row.verdict for row in check_curves(subject) if "blocks" in row.check} == {"pass"}
+    assert {row.verdict for row in check_curves(explained) if "blocks" in row.check} == {"pass"}
     assert "many subjects" in unsigned.sentence
 
 
 def test_a_model_that_does_not_care_is_not_judged() -> None:
-    subject, _ = linear_subject()
-    network = type(subject.network)(np.zeros((3, *SHAPE), np.float32))  # type: ignore[call-arg]
-    subject, _ = linear_subject(network=network)
-    assert {row.verdict for row in [*check_curves(subject), *check_correlation(subject)]} == {"not applicable"}
+    explained, _ = linear_case()
+    network = type(explained.network)(np.zeros((3, *SHAPE), np.float32))  # type: ignore[call-arg]
+    explained, _ = linear_case(network=network)
+    assert {row.verdict for row in [*check_curves(explained), *check_correlation(explained)]} == {"not applicable"}

@@ -14,7 +14,7 @@ from mri_interpret.checks.localisation import (
 )
 from mri_interpret.metrics.reference_maps import uniform_map
 
-from Testing.checks.small_networks import SHAPE, atlas, brain, linear_subject
+from Testing.checks.small_networks import SHAPE, atlas, brain, linear_case
 
 
 def _truth() -> np.ndarray:
@@ -102,10 +102,10 @@ def test_shapes_must_fit() -> None:
 
 
 def test_verdicts_need_a_truth_and_beat_the_edge_detector() -> None:
-    real, _ = linear_subject()
+    real, _ = linear_case()
     assert check_localisation(real) == []
     truth = _truth()
     maps = {"good": truth + 0.001, "bad": uniform_map(brain()), "none": np.zeros(SHAPE)}
-    simulated, _ = linear_subject(truth=truth, maps=maps)
+    simulated, _ = linear_case(truth=truth, maps=maps)
     verdicts = [row.verdict for row in check_localisation(simulated)]
     assert verdicts == ["pass", "fail", "not applicable"]

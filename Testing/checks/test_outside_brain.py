@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mri_interpret.checks.outside_brain import check_outside_brain, far_outside, fluid, frame, share_where
 
-from Testing.checks.small_networks import SHAPE, brain, linear_subject
+from Testing.checks.small_networks import SHAPE, brain, linear_case
 
 
 def test_a_share_is_of_absolute_relevance() -> None:
@@ -44,8 +44,8 @@ def test_verdicts() -> None:
     inside = brain()
     good = inside.astype(float)
     stray = good + 5.0 * (np.indices(SHAPE)[0] == 0)
-    subject, _ = linear_subject(maps={"good": good, "stray": stray, "zero": np.zeros(SHAPE)}, spacing=(1.0, 1.0, 1.0))
-    verdicts = {(row.method, row.check): row for row in check_outside_brain(subject)}
+    explained, _ = linear_case(maps={"good": good, "stray": stray, "zero": np.zeros(SHAPE)}, spacing=(1.0, 1.0, 1.0))
+    verdicts = {(row.method, row.check): row for row in check_outside_brain(explained)}
     assert verdicts["good", "outside the brain"].value == 0
     assert verdicts["good", "outside the brain"].verdict == "pass"
     expected = 5.0 * 14 * 10 / (good.sum() + 5.0 * 14 * 10)
@@ -59,8 +59,8 @@ def test_verdicts() -> None:
 def test_a_coarse_methods_own_resolution_is_not_held_against_it() -> None:
     inside = brain()
     bleeding = inside + 1.0 * ~inside
-    fine, _ = linear_subject(maps={"grad_cam": bleeding}, spacing=(1.0, 1.0, 1.0))
-    coarse, _ = linear_subject(
+    fine, _ = linear_case(maps={"grad_cam": bleeding}, spacing=(1.0, 1.0, 1.0))
+    coarse, _ = linear_case(
         maps={"grad_cam": bleeding},
         spacing=(1.0, 1.0, 1.0),
         details={"grad_cam": {"feature_spacing_voxels": [[4.0, 4.0, 4.0]]}},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mri_interpret.checks.random_logit import check_random_logit, other_target
 
-from Testing.checks.small_networks import SHAPE, Linear3d, brightness, image, linear_subject
+from Testing.checks.small_networks import SHAPE, Linear3d, brightness, image, linear_case
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,9 @@ def test_the_other_class_is_one_that_was_not_explained(target: list[float], expe
 
 
 def test_a_map_for_every_class_fails_and_a_map_of_its_own_passes() -> None:
-    own, _ = linear_subject()
+    own, _ = linear_case()
     assert check_random_logit(own)[0].verdict == "pass"
-    same, _ = linear_subject(explain=brightness, maps={"bright": image()[0, 0].numpy()})
+    same, _ = linear_case(explain=brightness, maps={"bright": image()[0, 0].numpy()})
     verdict = check_random_logit(same)[0]
     assert verdict.verdict == "fail"
     assert verdict.value == pytest.approx(1)
@@ -29,13 +29,13 @@ def test_a_map_for_every_class_fails_and_a_map_of_its_own_passes() -> None:
 def test_opposite_maps_are_different_maps() -> None:
     weights = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
     network = Linear3d(np.stack([-weights, weights]))
-    subject, _ = linear_subject(network=network, target=[0.0, 1.0], maps={"map": weights * image()[0, 0].numpy()})
-    verdict = check_random_logit(subject)[0]
+    explained, _ = linear_case(network=network, target=[0.0, 1.0], maps={"map": weights * image()[0, 0].numpy()})
+    verdict = check_random_logit(explained)[0]
     assert verdict.value == pytest.approx(-1)
     assert verdict.verdict == "pass"
 
 
 def test_one_class_has_no_other() -> None:
     network = Linear3d(np.ones((1, *SHAPE), np.float32))
-    subject, _ = linear_subject(network=network, target=[1.0])
-    assert check_random_logit(subject)[0].verdict == "not applicable"
+    explained, _ = linear_case(network=network, target=[1.0])
+    assert check_random_logit(explained)[0].verdict == "not applicable"

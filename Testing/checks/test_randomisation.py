@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from mri_interpret.checks.explained_image import ExplainedImage
 from mri_interpret.checks.randomisation import cascade, check_randomisation
-from mri_interpret.checks.subject import Subject
 from mri_interpret.errors import Cancelled
 from torch import nn
 
@@ -18,22 +18,28 @@ from Testing.checks.small_networks import (
     brightness,
     gradient_times_input,
     image,
-    linear_subject,
+    linear_case,
     small_cnn,
 )
 
 
-def _cnn_subject(explain=gradient_times_input) -> Subject:  # type: ignore[no-untyped-def]
+def _cnn_case(explain=gradient_times_input) -> ExplainedImage:  # type: ignore[no-untyped-def]
     network, x, target = small_cnn(), image(), [0.0, 0.0, 1.0]
     maps = dict(explain(network, x, target, ["map"]))
-    return Subject(network, x, target, maps, brain(), atlas(), explain=explain)
+    return ExplainedImage(network, x, target, maps, brain(), atlas(), explain=explain)
 
 
 def test_the_cascade_goes_from_the_top_down_and_the_map_goes_with_it() -> None:
-    subject = _cnn_subject()
-    assert subject.explain is not None
+    explained = _cnn_case()
+    assert explained.explain is not None
     stages = cascade(
-        subject.network, subject.image, subject.target, subject.maps, subject.inside, subject.explain, seed=2
+        explained.network,
+        explained.image,
+        explained.target,
+        explained.maps,
+        explained.inside,
+        explained.explain,
+        seed=2,
     )
     assert [stage.layers for stage in stages] == [
         ("10",),
@@ -57,7 +63,7 @@ def test_half_of_an_odd_number_of_layers_is_the_larger_half() -> None:
 
 
 def test_a_map_that_ignores_the_network_fails() -> None:
-    (verdict,) = check_randomisation(_cnn_subject(brightness))
+    (verdict,) = check_randomisation(_cnn_case(brightness))
     assert verdict.verdict == "fail"
     assert verdict.value == pytest.approx(1)
 
@@ -71,17 +77,17 @@ def test_a_map_that_is_the_network_passes() -> None:
             for name, values in gradient_times_input(network, x, target, names).items()
         }
 
-    subject, weights = linear_subject(explain=gradient, maps={"map": np.zeros(SHAPE)})
-    subject = type(subject)(**{**vars(subject), "maps": {"map": weights}})
-    (verdict,) = check_randomisation(subject)
+    explained, weights = linear_case(explain=gradient, maps={"map": np.zeros(SHAPE)})
+    explained = type(explained)(**{**vars(explained), "maps": {"map": weights}})
+    (verdict,) = check_randomisation(explained)
     assert verdict.verdict == "pass"
     assert abs(verdict.value) < 0.2
 
 
 def test_without_an_explainer_or_with_a_zero_map_it_does_not_apply() -> None:
-    subject, _ = linear_subject(explain=None)
-    assert check_randomisation(subject)[0].verdict == "not applicable"
-    zero, _ = linear_subject(maps={"zero": np.zeros(SHAPE)})
+    explained, _ = linear_case(explain=None)
+    assert check_randomisation(explained)[0].verdict == "not applicable"
+    zero, _ = linear_case(maps={"zero": np.zeros(SHAPE)})
     verdict = check_randomisation(zero)[0]
     assert verdict.verdict == "not applicable"
     assert math.isnan(verdict.value)
@@ -89,8 +95,8 @@ def test_without_an_explainer_or_with_a_zero_map_it_does_not_apply() -> None:
 
 
 def test_the_verdict_is_the_mean_over_stages_and_a_dead_map_counts_as_unlike() -> None:
-    subject = _cnn_subject()
-    assert subject.explain is not None
+    explained = _cnn_case()
+    assert explained.explain is not None
     calls = 0
 
     def sometimes_dead(network, x, target, names):  # type: ignore[no-untyped-def]
@@ -99,13 +105,13 @@ def test_the_verdict_is_the_mean_over_stages_and_a_dead_map_counts_as_unlike() -
         found = gradient_times_input(network, x, target, names)
         return {name: values * (calls != 2) for name, values in found.items()}
 
-    given = (subject.network, subject.image, subject.target, subject.maps, subject.inside, subject.explain)
+    given = (explained.network, explained.image, explained.target, explained.maps, explained.inside, explained.explain)
     stages = [cascade(*given, (share,), 3 + number)[0] for number, share in enumerate((0.01, 0.25, 0.5))]
     assert [len(stage.layers) for stage in stages] == [1, 1, 2]
     single = [abs(stage.spearman["map"]) for stage in stages]
-    (verdict,) = check_randomisation(subject, seed=1)
+    (verdict,) = check_randomisation(explained, seed=1)
     assert verdict.value == pytest.approx(np.mean(single))
-    dead = type(subject)(**{**vars(subject), "explain": sometimes_dead})
+    dead = type(explained)(**{**vars(explained), "explain": sometimes_dead})
     (verdict,) = check_randomisation(dead, seed=1)
     assert verdict.value == pytest.approx((single[0] + single[2]) / 3)
 
@@ -121,6 +127,6 @@ def test_it_can_be_cancelled_between_stages() -> None:
         if fraction > 0:
             raise Cancelled("enough")
 
-    subject = _cnn_subject()
+    explained = _cnn_case()
     with pytest.raises(Cancelled):
-        check_randomisation(subject, progress=stop)
+        check_randomisation(explained, progress=stop)

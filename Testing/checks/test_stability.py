@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mri_interpret.checks.stability import check_stability, compare, default_changes, noise, shift, stability, turn
+from mri_interpret.checks.stability import (
+    check_stability,
+    compare,
+    default_perturbations,
+    noise,
+    rotation,
+    shift,
+    stability,
+)
 from scipy import ndimage
 
-from Testing.checks.small_networks import SHAPE, atlas, brain, brightness, image, linear_subject
+from Testing.checks.small_networks import SHAPE, atlas, brain, brightness, image, linear_case
 
 
 def _smooth(seed: int = 0) -> np.ndarray:
@@ -15,7 +23,7 @@ def _smooth(seed: int = 0) -> np.ndarray:
     return values / values.std()
 
 
-@pytest.mark.parametrize("change", [shift(), turn()], ids=["shift", "turn"])
+@pytest.mark.parametrize("change", [shift(), rotation()], ids=["shift", "rotation"])
 def test_what_is_applied_is_undone(change) -> None:  # type: ignore[no-untyped-def]
     values = _smooth()
     moved = change.apply(values)
@@ -36,7 +44,7 @@ def test_a_shift_moves_half_a_voxel_towards_higher_indices() -> None:
 def test_a_turn_is_two_degrees() -> None:
     spot = np.zeros((61, 61, 3))
     spot[50, 30, 1] = 1.0
-    i, j, _ = ndimage.center_of_mass(turn().apply(spot))
+    i, j, _ = ndimage.center_of_mass(rotation().apply(spot))
     assert abs(np.degrees(np.arctan2(j - 30, i - 30))) == pytest.approx(2.0, abs=0.15)
 
 
@@ -60,8 +68,8 @@ def test_the_same_map_is_perfectly_stable_and_another_is_not() -> None:
 
 
 def test_a_linear_networks_map_is_stable_under_noise() -> None:
-    subject, _ = linear_subject()
-    found = stability(subject, [noise()])["exact"]
+    explained, _ = linear_case()
+    found = stability(explained, [noise()])["exact"]
     assert found.spearman["noise"] > 0.99
     assert found.icc > 0.99
 
@@ -75,16 +83,16 @@ def test_a_map_that_changes_at_every_call_fails() -> None:
         gains = np.random.default_rng(len(calls)).uniform(0, 1, labels.max() + 1)
         return dict.fromkeys(names, gains[labels])
 
-    subject, _ = linear_subject(explain=moody, maps={"moody": np.random.default_rng(50).uniform(0, 1, 9)[atlas()]})
-    steady, _ = linear_subject(explain=brightness, maps={"steady": image()[0, 0].numpy()})
-    assert check_stability(subject)[0].verdict == "fail"
-    assert len(calls) == len(default_changes())
+    explained, _ = linear_case(explain=moody, maps={"moody": np.random.default_rng(50).uniform(0, 1, 9)[atlas()]})
+    steady, _ = linear_case(explain=brightness, maps={"steady": image()[0, 0].numpy()})
+    assert check_stability(explained)[0].verdict == "fail"
+    assert len(calls) == len(default_perturbations())
     assert calls[0] == (1, 1, *SHAPE)
     assert check_stability(steady)[0].value > 0.0
 
 
 def test_without_an_explainer_it_does_not_apply() -> None:
-    subject, _ = linear_subject(explain=None)
-    assert check_stability(subject)[0].verdict == "not applicable"
-    with pytest.raises(ValueError, match="no way to make maps again"):
-        stability(subject)
+    explained, _ = linear_case(explain=None)
+    assert check_stability(explained)[0].verdict == "not applicable"
+    with pytest.raises(ValueError, match="no function"):
+        stability(explained)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from mri_interpret.anatomy.atlas import load_default_atlas
-from mri_interpret.anatomy.statistics import RegionStatistics
+from mri_interpret.anatomy.region_statistics import RegionStatistics
 from mri_interpret.cohort.derivatives import write_tsv
 from mri_interpret.cohort.group_maps import template_brain
 from mri_interpret.cohort.planning import Options, Plan, make_plan

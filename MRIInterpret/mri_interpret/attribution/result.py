@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -127,3 +128,26 @@ class Attributions(dict[str, Attribution]):
         from .notebook_view import attributions_html
 
         return attributions_html(self)
+
+
+def resolution_mm(details: Mapping[str, Any], spacing: Sequence[float] | NDArray[np.floating]) -> float:
+    """The resolution (mm) that a class activation map has of itself: the spacing of its layer's features.
+
+    Parameters
+    ----------
+    details
+        Of the attribution. "resolution_mm" is taken as it stands.
+    spacing
+        Voxel size of the network's input along each axis in mm.
+
+    Returns
+    -------
+    float
+        Mean over axes and layers; 0 for maps of voxel detail.
+    """
+    import numpy as np
+
+    if "resolution_mm" in details:
+        return float(details["resolution_mm"])
+    steps = np.asarray(details.get("feature_spacing_voxels") or 0.0, dtype=np.float64)
+    return float((steps * np.asarray(spacing)).mean()) if steps.any() else 0.0

@@ -9,24 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks.explained_image import Maps
 from ..checks.localisation import localise
-from ..checks.subject import Maps
 from ..images.smoothing import box_around
 from ..metrics.reference_maps import edge_map, uniform_map
 from ..metrics.similarity import region_profile
-from .network_under_test import Explained
-from .simulated_subjects import TruthSubject
+from .network_under_test import NetworkUnderTest
+from .simulated_subjects import SimulatedSubject
 
 Rows = list[tuple[str, str, float]]
 """Method, measure, value."""
 
 
 def localisation_rows(
-    explained: Explained, given: TruthSubject, maps: Maps, joined: Maps, with_baselines: bool = True
+    under_test: NetworkUnderTest, given: SimulatedSubject, maps: Maps, joined: Maps, with_baselines: bool = True
 ) -> Rows:
     """Localisation of absolute values; of single maps' positive part too."""
     box = box_around(given.mask)
-    mask, truth, labels = given.mask[box], given.truth[box], explained.labels[box]
+    mask, truth, labels = given.mask[box], given.truth[box], under_test.labels[box]
     scan = given.image[0, 0].numpy()[box]
     baselines: dict[str, NDArray[Any]] = {
         "uniform": uniform_map(mask),
@@ -39,13 +39,13 @@ def localisation_rows(
     everything |= baselines if with_baselines else {}
     for key, values in everything.items():
         magnitude = np.abs(values)
-        found = localise(magnitude, truth, mask, labels, explained.affected)
+        found = localise(magnitude, truth, mask, labels, under_test.affected)
         rows += [(key, measure, value) for measure, value in found.as_dict().items() if measure != "chance"]
         rows.append((key, "times chance", found.mass / found.chance if found.chance > 0 else math.nan))
         if key in maps:
             rows.append((key, "times chance, positive part", gain(np.maximum(values, 0), mask, truth)))
             rows.append((key, "times chance, negative part", gain(np.maximum(-values, 0), mask, truth)))
-        rows += _structure_rows(key, magnitude, mask, labels, explained.structures)
+        rows += _structure_rows(key, magnitude, mask, labels, under_test.structures)
     return rows
 
 
@@ -69,7 +69,7 @@ def _structure_rows(
     return rows
 
 
-def hippocampal_rows(given: TruthSubject, maps: Maps, joined: Maps) -> Rows:
+def hippocampal_rows(given: SimulatedSubject, maps: Maps, joined: Maps) -> Rows:
     """Relevance in the subject's own hippocampi: its mean with signs, and densities relative to the brain's."""
     mask = given.mask
     inside = given.hippocampus[mask]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ..checks.explained_image import Maps, explained_values
 from ..checks.randomisation import upper_half_similarity
-from ..checks.subject import Maps, explained_values
 from ..progress import ProgressCallback, silent
 from .aggregations import BY_FAITHFULNESS, weighted
+from .design import ILL, ExtraMeasurements
 from .map_measurements import gain, hippocampal_rows, localisation_rows
-from .network_measurements import as_subject, faithfulness_rows, joined_maps, stability_rows
-from .network_under_test import Explained
-from .plan import ILL, Detail
-from .simulated_subjects import TruthSubject
+from .network_measurements import as_explained_image, faithfulness_rows, joined_maps, stability_rows
+from .network_under_test import NetworkUnderTest
+from .simulated_subjects import SimulatedSubject
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,9 +25,9 @@ RESIDUE = "random network, "
 
 
 def measure_subject(
-    explained: Explained,
-    given: TruthSubject,
-    detail: Detail,
+    under_test: NetworkUnderTest,
+    given: SimulatedSubject,
+    extra: ExtraMeasurements,
     untrained: nn.Module | None = None,
     *,
     seed: int = 0,
@@ -37,14 +37,14 @@ def measure_subject(
 
     Parameters
     ----------
-    explained
+    under_test
         The network and the methods.
     given
         The simulated scan and its truth.
-    detail
-        Which costly checks.
+    extra
+        Which costly measurements to take.
     untrained
-        From :func:`random_copy`; its maps are localised too where ``detail`` says so.
+        From :func:`random_copy`; its maps are localised too where ``extra`` says so.
     seed
         Of everything random.
     progress
@@ -57,46 +57,46 @@ def measure_subject(
     """
     import torch
 
-    network = explained.network.to(explained.device) if explained.device else explained.network
-    image = given.image.to(explained.device) if explained.device else given.image
+    network = under_test.network.to(under_test.device) if under_test.device else under_test.network
+    image = given.image.to(under_test.device) if under_test.device else given.image
     name = f"Measuring {given.name}"
     progress(name, 0.0)
-    maps, resolution = explained.explain(network, image, given.mask, explained.methods)
-    if detail.slow_methods:
-        slow, _ = explained.explain(network, image, given.mask, explained.slow)
+    maps, resolution = under_test.explain(network, image, given.mask, under_test.methods)
+    if extra.slow_methods:
+        slow, _ = under_test.explain(network, image, given.mask, under_test.slow)
         maps |= slow
     progress(name, 0.3)
     ill = given.group == ILL
-    joined = joined_maps(explained, maps, given.mask, resolution, every_way=ill)
-    rows = localisation_rows(explained, given, maps, joined) if ill else []
+    joined = joined_maps(under_test, maps, given.mask, resolution, every_way=ill)
+    rows = localisation_rows(under_test, given, maps, joined) if ill else []
     rows += hippocampal_rows(given, maps, joined)
     progress(name, 0.5)
-    if untrained is not None and detail.random_network:
-        random_maps, _ = explained.explain(untrained, image, given.mask, explained.methods)
+    if untrained is not None and extra.random_network:
+        random_maps, _ = under_test.explain(untrained, image, given.mask, under_test.methods)
         for key, values in random_maps.items():
             rows.append((key, RESIDUE + "times chance", gain(np.abs(values), given.mask, given.truth)))
     progress(name, 0.6)
-    single = {key: values for key, values in maps.items() if key not in explained.slow}
-    if detail.faithfulness:
-        faithful = faithfulness_rows(explained, given, network, image, {**maps, **joined}, seed)
+    single = {key: values for key, values in maps.items() if key not in under_test.slow}
+    if extra.faithfulness:
+        faithful = faithfulness_rows(under_test, given, network, image, {**maps, **joined}, seed)
         rows += faithful
         weights = {key: value for key, _, value in faithful if math.isfinite(value)}
-        by_faithfulness = weighted(maps, given.mask, explained.grid, resolution, weights)
+        by_faithfulness = weighted(maps, given.mask, under_test.grid, resolution, weights)
         if by_faithfulness is not None:
-            rows += localisation_rows(explained, given, {}, {BY_FAITHFULNESS: by_faithfulness}, with_baselines=False)
+            rows += localisation_rows(under_test, given, {}, {BY_FAITHFULNESS: by_faithfulness}, with_baselines=False)
     progress(name, 0.7)
-    if detail.randomisation:
-        subject = as_subject(explained, given, network, image, single)
-        rows += [(key, "randomised", found.spearman) for key, found in upper_half_similarity(subject, seed).items()]
+    if extra.randomisation:
+        explained = as_explained_image(under_test, given, network, image, single)
+        rows += [(key, "randomised", found.spearman) for key, found in upper_half_similarity(explained, seed).items()]
     progress(name, 0.85)
-    if detail.stability:
-        rows += stability_rows(explained, given, network, image, {**single, **joined}, seed)
+    if extra.stability:
+        rows += stability_rows(under_test, given, network, image, {**single, **joined}, seed)
     with torch.inference_mode():
         logits = network(image)
         predicted = int(torch.argmax(logits, dim=1))
     frame = pd.DataFrame(rows, columns=["method", "measure", "value"])
-    contrast = float(explained_values(network, image, explained.target)[0])
-    right = predicted == int(np.argmax(explained.target)) if len(explained.target) > 1 else contrast > 0
+    contrast = float(explained_values(network, image, under_test.target)[0])
+    right = predicted == int(np.argmax(under_test.target)) if len(under_test.target) > 1 else contrast > 0
     facts = {"subject": given.name, "group": given.group, "anatomy": given.anatomy, "called_ill": bool(right)}
     for position, (key, value) in enumerate(facts.items()):
         frame.insert(position, key, value)

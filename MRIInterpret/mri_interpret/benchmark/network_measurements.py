@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from ..checks.explained_image import ExplainedImage, Maps
 from ..checks.faithfulness_checks import check_correlation
-from ..checks.neutral import template_neutral
-from ..checks.stability import default_changes
-from ..checks.subject import Maps, Subject
+from ..checks.imputation import template_imputation
+from ..checks.stability import default_perturbations, interior
 from ..metrics.agreement import intraclass_correlation
 from ..metrics.similarity import region_profile
 from ..summary import summarise
 from .aggregations import aggregate
 from .map_measurements import Rows
-from .network_under_test import Explained
-from .simulated_subjects import TruthSubject
+from .network_under_test import NetworkUnderTest
+from .simulated_subjects import SimulatedSubject
 
 if TYPE_CHECKING:
     import torch
@@ -28,69 +27,83 @@ if TYPE_CHECKING:
 
 
 def joined_maps(
-    explained: Explained,
+    under_test: NetworkUnderTest,
     maps: Maps,
     mask: NDArray[np.bool_],
     resolution: Mapping[str, float],
     every_way: bool = True,
 ) -> dict[str, NDArray[np.float32]]:
     """The product's summary score of this model, and every way to join maps that is compared with it."""
-    joined = aggregate(maps, mask, explained.grid, resolution) if every_way else {}
-    usual = {key: maps[key] for key in explained.usual if key in maps}
+    joined = aggregate(maps, mask, under_test.grid, resolution) if every_way else {}
+    usual = {key: maps[key] for key in under_test.summary_methods if key in maps}
     if usual:
         found = summarise(
-            usual, mask, explained.grid, explained.labels, weights=explained.weights, resolution_mm=resolution
+            usual,
+            mask,
+            under_test.grid,
+            under_test.labels,
+            weights=under_test.summary_weights,
+            resolution_mm=resolution,
         )
         joined["summary"] = np.asarray(found.score.array)
     return joined
 
 
-def as_subject(
-    explained: Explained, given: TruthSubject, network: nn.Module, image: torch.Tensor, maps: Maps
-) -> Subject:
-    spacing = tuple(float(size) for size in explained.grid.spacing)
+def as_explained_image(
+    under_test: NetworkUnderTest, given: SimulatedSubject, network: nn.Module, image: torch.Tensor, maps: Maps
+) -> ExplainedImage:
+    spacing = tuple(float(size) for size in under_test.grid.spacing)
 
     def again(other: nn.Module, x: torch.Tensor, target: Sequence[float], names: Sequence[str]) -> Maps:
-        wanted = {name: explained.methods[name] for name in names}
-        return replace(explained, target=target).explain(other, x, given.mask, wanted)[0]
+        wanted = {name: under_test.methods[name] for name in names}
+        return replace(under_test, target=target).explain(other, x, given.mask, wanted)[0]
 
-    return Subject(
+    return ExplainedImage(
         network,
         image,
-        explained.target,
+        under_test.target,
         maps,
         given.mask,
-        explained.labels,
+        under_test.labels,
         (spacing[0], spacing[1], spacing[2]),
         again,
-        neutral=template_neutral(given.image[0, 0].numpy(), given.mask, explained.grid),
+        imputed=template_imputation(given.image[0, 0].numpy(), given.mask, under_test.grid),
     )
 
 
 def faithfulness_rows(
-    explained: Explained, given: TruthSubject, network: nn.Module, image: torch.Tensor, maps: Maps, seed: int
+    under_test: NetworkUnderTest,
+    given: SimulatedSubject,
+    network: nn.Module,
+    image: torch.Tensor,
+    maps: Maps,
+    seed: int,
 ) -> Rows:
-    unsigned = [key for key in maps if key not in explained.methods and key not in explained.slow]
+    unsigned = [key for key in maps if key not in under_test.methods and key not in under_test.slow]
     effect = np.where(given.mask, np.abs(given.effect), 0).astype(np.float32)
-    subject = as_subject(explained, given, network, image, {**maps, "effect": effect})
-    verdicts = check_correlation(subject, seed, unsigned=[*unsigned, "effect"])
+    explained = as_explained_image(under_test, given, network, image, {**maps, "effect": effect})
+    verdicts = check_correlation(replace(explained, unsigned=(*unsigned, "effect")), seed)
     return [(verdict.method, "faithfulness", verdict.value) for verdict in verdicts]
 
 
 def stability_rows(
-    explained: Explained, given: TruthSubject, network: nn.Module, image: torch.Tensor, maps: Maps, seed: int
+    under_test: NetworkUnderTest,
+    given: SimulatedSubject,
+    network: nn.Module,
+    image: torch.Tensor,
+    maps: Maps,
+    seed: int,
 ) -> Rows:
-    """ICC of region profiles under changes that mean nothing; of joined maps too."""
+    """ICC of region profiles under perturbations that carry no information; of joined maps too."""
     import torch
 
     scan = given.image[0, 0].numpy()
-    # Interpolation at the brain's edge mixes in the outside; the outermost voxel says nothing about the method.
-    core = ndimage.binary_erosion(given.mask)
-    profiles = {key: [region_profile(values, explained.labels, core)] for key, values in maps.items()}
-    for change in default_changes(seed):
-        changed = torch.as_tensor(np.ascontiguousarray(change.apply(scan)))[None, None].to(image)
-        found, resolution = explained.explain(network, changed, given.mask, explained.methods)
-        found |= joined_maps(explained, found, given.mask, resolution)
+    core = interior(given.mask)
+    profiles = {key: [region_profile(values, under_test.labels, core)] for key, values in maps.items()}
+    for perturbation in default_perturbations(seed):
+        changed = torch.as_tensor(np.ascontiguousarray(perturbation.apply(scan)))[None, None].to(image)
+        found, resolution = under_test.explain(network, changed, given.mask, under_test.methods)
+        found |= joined_maps(under_test, found, given.mask, resolution)
         for key, measured in profiles.items():
-            measured.append(region_profile(change.undo(found[key]), explained.labels, core))
+            measured.append(region_profile(perturbation.undo(found[key]), under_test.labels, core))
     return [(key, "icc", intraclass_correlation(np.stack(measured))) for key, measured in profiles.items()]

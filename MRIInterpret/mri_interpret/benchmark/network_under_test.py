@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..attribution.result import resolution_mm
 from ..images.volume import Grid
 from ..models.randomise import layer_groups, randomised
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Explained:
+class NetworkUnderTest:
     """A network under test, and what its maps are compared on.
 
     Attributes
@@ -52,8 +53,8 @@ class Explained:
     structures: Mapping[str, tuple[int, ...]]
     methods: Mapping[str, Method]
     slow: Mapping[str, Method] = field(default_factory=dict)
-    usual: Sequence[str] = ()
-    weights: Mapping[str, float] = field(default_factory=dict)
+    summary_methods: Sequence[str] = ()
+    summary_weights: Mapping[str, float] = field(default_factory=dict)
     device: str | None = None
 
     @property
@@ -86,12 +87,11 @@ class Explained:
             one = by_method[method]
             array = one.map.detach().cpu().numpy().astype(np.float32)
             maps[key] = array.reshape(array.shape[-3:])
-            spacing = one.details.get("feature_spacing_voxels")
-            resolution[key] = float(np.mean(spacing) * self.grid.spacing.mean()) if spacing else 0.0
+            resolution[key] = resolution_mm(one.details, self.grid.spacing)
         return maps, resolution
 
 
-def random_copy(explained: Explained, image: torch.Tensor, seed: int) -> nn.Module:
+def random_copy(under_test: NetworkUnderTest, image: torch.Tensor, seed: int) -> nn.Module:
     """The network with every layer random: what a map owes to the architecture alone."""
-    layers = tuple(name for group in layer_groups(explained.network, image) for name in group)
-    return randomised(explained.network, layers, image, seed)
+    layers = tuple(name for group in layer_groups(under_test.network, image) for name in group)
+    return randomised(under_test.network, layers, image, seed)

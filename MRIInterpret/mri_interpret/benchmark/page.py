@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ..checks.randomisation import THRESHOLD
+from ..thresholds import RANDOMISATION_SIMILARITY
 from .aggregations import AGGREGATIONS, BY_FAITHFULNESS
 from .simulated_subjects import AFFECTED, GROUPS
 from .tables import biology_table, correctly_classified, interval_table, ranking, volume_alone
@@ -108,7 +108,8 @@ def result_page(rows: pd.DataFrame, titles: Mapping[str, str], trainings: pd.Dat
         "## Affected structures among the ten densest regions\n\nShare of the same subjects; one side suffices but for "
         "the last column.",
         markdown(local, TARGET, titles, single),
-        f"## Checks\n\nAll AD subjects that were checked. A method passes the randomisation check below {THRESHOLD}.",
+        "## Checks\n\nAll AD subjects that were checked. A method passes the randomisation check below "
+        f"{RANDOMISATION_SIMILARITY}.",
         markdown(tables["checks"], CHECKS, titles, single),
         *_trainings(trainings, titles),
         "## Ways to join maps\n\nBeside single methods, ordered by the choosing half. Times chance of absolute values.",

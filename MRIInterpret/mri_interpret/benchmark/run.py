@@ -18,11 +18,11 @@ from ..errors import UserError
 from ..images.volume import Grid, Volume, resample
 from ..models.targets import parse_target
 from ..progress import ProgressCallback, silent
-from .kept_maps import keep_maps, maps_path
+from .design import BenchmarkDesign, fast_methods, slow_methods
 from .measurements import measure_subject
-from .network_under_test import Explained, random_copy
-from .plan import Plan, fast_methods, slow_methods
-from .simulated_subjects import AFFECTED, TruthSubject, strong_effect
+from .network_under_test import NetworkUnderTest, random_copy
+from .simulated_subjects import AFFECTED, SimulatedSubject, strong_effect
+from .stored_maps import maps_path, save_maps
 from .subject_cache import SubjectStream
 
 if TYPE_CHECKING:
@@ -35,17 +35,17 @@ TARGET = "AD-CN"
 
 
 @dataclass(frozen=True)
-class Contestant:
+class BenchmarkedModel:
     """One network of a benchmark: what is explained, and under which name its rows are kept."""
 
     name: str
     bundle: ModelBundle
-    explained: Explained
+    under_test: NetworkUnderTest
 
 
-def contestant(
+def benchmarked_model(
     bundle: ModelBundle, target: str = TARGET, methods: Sequence[str] | None = None, device: str | None = None
-) -> Contestant:
+) -> BenchmarkedModel:
     """A bundle made ready.
 
     Parameters
@@ -69,7 +69,7 @@ def contestant(
     labels, names = _atlas(bundle.metadata.grid)
     fast = fast_methods() if methods is None else fast_methods(methods)
     slow = slow_methods() if methods is None else slow_methods(methods)
-    explained = Explained(
+    under_test = NetworkUnderTest(
         network=bundle.network,
         target=[weights[label] for label in classes],
         grid=bundle.metadata.grid,
@@ -77,14 +77,14 @@ def contestant(
         structures=affected_structures(names),
         methods=fast,
         slow=slow,
-        usual=usual_methods(bundle, fast),
-        weights=usual_weights(bundle, fast),
+        summary_methods=summary_methods(bundle, fast),
+        summary_weights=summary_weights(bundle, fast),
         device=device,
     )
-    return Contestant(bundle.hash[:8], bundle, explained)
+    return BenchmarkedModel(bundle.hash[:8], bundle, under_test)
 
 
-def usual_methods(bundle: ModelBundle, methods: Mapping[str, Method]) -> list[str]:
+def summary_methods(bundle: ModelBundle, methods: Mapping[str, Method]) -> list[str]:
     """Keys of the default methods, less those that the bundle's metadata leaves out of the summary score."""
     from ..attribution.registry import DEFAULT_METHODS, create_method
 
@@ -94,7 +94,7 @@ def usual_methods(bundle: ModelBundle, methods: Mapping[str, Method]) -> list[st
     return [keys[method] for method in map(create_method, chosen) if method in keys]
 
 
-def usual_weights(bundle: ModelBundle, methods: Mapping[str, Method]) -> dict[str, float]:
+def summary_weights(bundle: ModelBundle, methods: Mapping[str, Method]) -> dict[str, float]:
     """The bundle's weights of the summary score, by the methods' keys in the benchmark."""
     from ..attribution.registry import create_method
 
@@ -119,7 +119,7 @@ def _atlas(grid: Grid) -> tuple[NDArray[np.int64], dict[int, str]]:
     return labels, {region.label: region.name for region in atlas.regions}
 
 
-def on_grid(given: TruthSubject, bundle: ModelBundle) -> TruthSubject:
+def on_grid(given: SimulatedSubject, bundle: ModelBundle) -> SimulatedSubject:
     """The subject as this model takes it: on its grid, with its range of intensities."""
     import torch
 
@@ -149,9 +149,9 @@ def on_grid(given: TruthSubject, bundle: ModelBundle) -> TruthSubject:
 
 
 def run_benchmark(
-    contestants: Sequence[Contestant],
+    models: Sequence[BenchmarkedModel],
     stream: SubjectStream,
-    plan: Plan,
+    design: BenchmarkDesign,
     folder: Path,
     progress: ProgressCallback = silent,
 ) -> pd.DataFrame:
@@ -165,17 +165,17 @@ def run_benchmark(
         If ``progress`` raised it; what is complete stays.
     """
     anatomies = len(stream.anatomies)
-    _same_settings(folder / "settings.json", plan, stream, contestants)
+    _same_settings(folder / "settings.json", design, stream, models)
     missing = [
         (index, one)
-        for index in range(plan.subjects)
-        for one in contestants
+        for index in range(design.subjects)
+        for one in models
         if not _rows_path(folder, one, index).exists()
     ]
     untrained: dict[str, nn.Module] = {}
     given, at = None, -1
     for done, (index, one) in enumerate(missing):
-        title = f"Subject {index + 1} of {plan.subjects}"
+        title = f"Subject {index + 1} of {design.subjects}"
 
         def part(_: str, fraction: float, done: int = done, title: str = title) -> None:
             progress(title, (done + min(fraction, 0.999)) / len(missing))
@@ -185,37 +185,39 @@ def run_benchmark(
             given, at = stream[index], index
         if one.name not in untrained:
             first = on_grid(stream[0], one.bundle).image
-            untrained[one.name] = random_copy(one.explained, first, plan.seed)
-        detail = plan.detail(index, anatomies)
+            untrained[one.name] = random_copy(one.under_test, first, design.seed)
+        extra = design.extra(index, anatomies)
         frame, maps = measure_subject(
-            one.explained,
+            one.under_test,
             on_grid(given, one.bundle),
-            detail,
+            extra,
             untrained[one.name],
-            seed=zlib.crc32(f"{plan.seed} {index}".encode()),
+            seed=zlib.crc32(f"{design.seed} {index}".encode()),
             progress=part,
         )
         frame.insert(0, "network", one.name)
-        frame.insert(1, "half", plan.half(index, anatomies))
-        if detail.pictured:
-            keep_maps(maps_path(folder, one.name, index), on_grid(given, one.bundle), maps)
+        frame.insert(1, "half", design.half(index, anatomies))
+        if extra.pictured:
+            save_maps(maps_path(folder, one.name, index), on_grid(given, one.bundle), maps)
         with replacing(_rows_path(folder, one, index)) as aside:
             frame.to_csv(aside, index=False, float_format="%.6g")
-    progress(f"Subject {plan.subjects} of {plan.subjects}", 1.0)
-    paths = [_rows_path(folder, one, index) for one in contestants for index in range(plan.subjects)]
+    progress(f"Subject {design.subjects} of {design.subjects}", 1.0)
+    paths = [_rows_path(folder, one, index) for one in models for index in range(design.subjects)]
     return pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
 
 
-def _rows_path(folder: Path, one: Contestant, index: int) -> Path:
+def _rows_path(folder: Path, one: BenchmarkedModel, index: int) -> Path:
     return folder / "rows" / f"{one.name}_{index:05d}.csv"
 
 
-def _same_settings(path: Path, plan: Plan, stream: SubjectStream, contestants: Sequence[Contestant]) -> None:
-    """Rows of two plans must not mix."""
-    methods = list(contestants[0].explained.methods) + list(contestants[0].explained.slow)
-    target = [float(weight) for weight in contestants[0].explained.target]
+def _same_settings(
+    path: Path, design: BenchmarkDesign, stream: SubjectStream, models: Sequence[BenchmarkedModel]
+) -> None:
+    """Rows of two designs must not mix."""
+    methods = list(models[0].under_test.methods) + list(models[0].under_test.slow)
+    target = [float(weight) for weight in models[0].under_test.target]
     wanted = {
-        **plan.record(),
+        **design.record(),
         "anatomies": [anatomy.name for anatomy in stream.anatomies],
         "methods": methods,
         "target": target,

@@ -25,7 +25,7 @@ AFFECTED = ("Hippocampus", "Amygdala", "entorhinal", "parahippocampal", "Inf-Lat
 
 
 @dataclass(frozen=True)
-class TruthSubject:
+class SimulatedSubject:
     """One simulated scan on the model's grid, and what was done to it.
 
     Attributes
@@ -62,9 +62,9 @@ class TruthSubject:
     fraction: float
 
 
-def truth_subjects(
+def simulated_subjects(
     anatomies: Sequence[Anatomy], number: int, seed: int, groups: Sequence[str] = GROUPS, first: int = 0
-) -> Iterator[TruthSubject]:
+) -> Iterator[SimulatedSubject]:
     """Simulate subjects one by one; seed and number alone decide each, so a stream resumes anywhere.
 
     Parameters
@@ -86,10 +86,10 @@ def truth_subjects(
     for index in range(first, number):
         # Every anatomy meets every group, whatever the two counts have in common.
         anatomy = anatomies[(index // len(groups)) % len(anatomies)]
-        yield truth_subject(anatomy, fractions[anatomy.name], groups[index % len(groups)], seed, index)
+        yield simulate_subject(anatomy, fractions[anatomy.name], groups[index % len(groups)], seed, index)
 
 
-def truth_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int) -> TruthSubject:
+def simulate_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int) -> SimulatedSubject:
     """Simulate subject number ``index`` of a stream: brain, scan and truth, all on the model's grid.
 
     The scan lies where the template lies (no misregistration, no mirroring), so that effect and image fit.
@@ -115,7 +115,7 @@ def truth_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: int,
     effect = resized(brain.effect[None], MODEL_GRID.shape)[0].numpy()
     i, j, k = MODEL_GRID.shape
     share = member("Hippocampus")[brain.labels].reshape(i, 2, j, 2, k, 2).mean(axis=(1, 3, 5))
-    return TruthSubject(
+    return SimulatedSubject(
         name=f"{group} {index}",
         group=group,
         anatomy=anatomy.name,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..atomic import replacing
-from .simulated_subjects import GROUPS, TruthSubject, strong_effect, truth_subject
+from .simulated_subjects import GROUPS, SimulatedSubject, simulate_subject, strong_effect
 
 if TYPE_CHECKING:
     from ..simulation.anatomy import Anatomy
@@ -46,7 +46,7 @@ class SubjectStream:
         self._fractions: dict[str, Fractions] = {}
         self._names: dict[str, str] = {}
 
-    def __getitem__(self, index: int) -> TruthSubject:
+    def __getitem__(self, index: int) -> SimulatedSubject:
         """Subject number ``index``, counted from 0."""
         group = self.groups[index % len(self.groups)]
         # Every anatomy meets every group, whatever the two counts have in common.
@@ -55,12 +55,12 @@ class SubjectStream:
         found = load_subject(path) if path is not None else None
         if found is not None:
             return found
-        made = truth_subject(anatomy, self._fractions_of(anatomy), group, self.seed, index)
+        made = simulate_subject(anatomy, self._fractions_of(anatomy), group, self.seed, index)
         if path is not None:
             save_subject(made, path)
         return made
 
-    def first(self, number: int) -> Iterator[TruthSubject]:
+    def first(self, number: int) -> Iterator[SimulatedSubject]:
         """Subjects 0 to ``number`` - 1, one by one."""
         return (self[index] for index in range(number))
 
@@ -78,7 +78,7 @@ class SubjectStream:
         return self._fractions[anatomy.name]
 
 
-def save_subject(subject: TruthSubject, path: Path) -> None:
+def save_subject(subject: SimulatedSubject, path: Path) -> None:
     """Write one .npz; what is zero outside the brain's mask is kept inside it only, so nothing is lost."""
     mask = subject.mask
     with replacing(path) as aside:
@@ -94,7 +94,7 @@ def save_subject(subject: TruthSubject, path: Path) -> None:
         )
 
 
-def load_subject(path: Path) -> TruthSubject | None:
+def load_subject(path: Path) -> SimulatedSubject | None:
     """Read one subject; None if it is not there or the file is damaged (it is then made again)."""
     import torch
 
@@ -107,7 +107,7 @@ def load_subject(path: Path) -> TruthSubject | None:
             image[mask] = stored["image"]
             name, group, anatomy = (str(value) for value in stored["facts"])
             effect = stored["effect"]
-            return TruthSubject(
+            return SimulatedSubject(
                 name=name,
                 group=group,
                 anatomy=anatomy,

@@ -1,1 +1,1 @@
-"""Is this map to be believed? Each check is one small file, usable alone; :mod:`.checks` runs them together."""
+"""Is this map to be believed? Each check is one small file, usable alone; :mod:`.run_checks` runs them together."""

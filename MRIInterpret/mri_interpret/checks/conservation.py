@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .subject import explained_values
-from .verdict import Verdict, judge, not_applicable
+from ..thresholds import CONSERVATION_ERROR
+from .explained_image import explained_values
+from .verdict import Verdict, not_applicable, pass_or_fail
 
 if TYPE_CHECKING:
     from ..images.volume import Array
-    from .subject import Subject
+    from .explained_image import ExplainedImage
 
 CHECK = "conservation"
-THRESHOLD = 0.05
 
 
 def relative_error(relevance: Array, expected: float) -> float:
@@ -31,44 +31,48 @@ def relative_error(relevance: Array, expected: float) -> float:
     return float(abs(np.asarray(relevance, dtype=np.float64).sum() - expected) / abs(expected))
 
 
-def expected_sum(subject: Subject, method: str) -> float | None:
+def expected_sum(explained: ExplainedImage, method: str) -> float | None:
     """What a method's map should add up to; None for a method that promises nothing.
 
-    The explained value, less the value of the baseline for a method whose details name one.
+    The explained value, less the value of the baseline for a method whose details name one; or what the details give
+    as "adds_up_to".
     """
     import torch
 
     from ..attribution.registry import available_methods
 
+    details = explained.details.get(method, {})
+    if "adds_up_to" in details:
+        return float(details["adds_up_to"])
     # A configured method's key carries its parameters, as in "lrp(composite=epsilon)".
     info = available_methods().get(method.split("(")[0])
     if info is None or not info.conserving:
         return None
-    value = float(explained_values(subject.network, subject.image, subject.target)[0])
-    baseline = subject.details.get(method, {}).get("baseline", info.parameters.get("baseline"))
+    value = float(explained_values(explained.network, explained.image, explained.target)[0])
+    baseline = details.get("baseline", info.parameters.get("baseline"))
     if isinstance(baseline, (int, float)):
-        start = torch.full_like(subject.image, float(baseline))
-        value -= float(explained_values(subject.network, start, subject.target)[0])
+        start = torch.full_like(explained.image, float(baseline))
+        value -= float(explained_values(explained.network, start, explained.target)[0])
     return value
 
 
-def check_conservation(subject: Subject, threshold: float = THRESHOLD) -> list[Verdict]:
+def check_conservation(explained: ExplainedImage, threshold: float = CONSERVATION_ERROR) -> list[Verdict]:
     """One verdict for each method that promises its map adds up to something."""
     verdicts = []
-    for method in subject.methods:
-        expected = expected_sum(subject, method)
+    for method in explained.methods:
+        expected = expected_sum(explained, method)
         if expected is None:
             sentence = "This method does not promise that its map adds up to anything."
             verdicts.append(not_applicable(method, CHECK, sentence))
             continue
-        error = relative_error(subject.maps[method], expected)
+        error = relative_error(explained.maps[method], expected)
         if not math.isfinite(error):
             sentence = "The explained value is zero, so there is nothing to add up to."
             verdicts.append(not_applicable(method, CHECK, sentence))
             continue
-        total = float(np.asarray(subject.maps[method], dtype=np.float64).sum())
-        sentence = f"The map adds up to {total:.3g}; what it should distribute is {expected:.3g}, off by {error:.1%}."
+        total = float(np.asarray(explained.maps[method], dtype=np.float64).sum())
+        sentence = f"The map adds up to {total:.3g} and should add up to {expected:.3g}: off by {error:.1%}."
         if error > threshold:
-            sentence += " Part of the decision is not in the map (for instance what the network's biases contribute)."
-        verdicts.append(judge(method, CHECK, error, threshold, error <= threshold, sentence))
+            sentence += " Part of the decision is not in the map, for instance what the network's biases contribute."
+        verdicts.append(pass_or_fail(method, CHECK, error, threshold, error <= threshold, sentence))
     return verdicts

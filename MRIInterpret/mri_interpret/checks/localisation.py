@@ -19,18 +19,18 @@ from scipy import ndimage
 from ..images.volume import Array
 from ..metrics.reference_maps import edge_map
 from ..metrics.similarity import region_profile
-from .verdict import Verdict, judge, not_applicable
+from ..thresholds import LOCALISATION_TIMES_CHANCE
+from .verdict import Verdict, not_applicable, pass_or_fail
 
 if TYPE_CHECKING:
-    from .subject import Subject
+    from .explained_image import ExplainedImage
 
 CHECK = "localisation"
-THRESHOLD = 2.0  # times chance
 
 
 @dataclass(frozen=True)
 class Localisation:
-    """How well one map finds the truth. NaN where it cannot be said.
+    """How well one map finds the truth; NaN where that is not defined.
 
     Attributes
     ----------
@@ -146,18 +146,17 @@ def _recall(
     return float(np.isin(np.asarray(affected), best).mean())
 
 
-def check_localisation(subject: Subject, threshold: float = THRESHOLD) -> list[Verdict]:
+def check_localisation(explained: ExplainedImage, threshold: float = LOCALISATION_TIMES_CHANCE) -> list[Verdict]:
     """One verdict per map: relevance mass accuracy in multiples of chance; only where the truth is known.
 
-    Of the maps' absolute values: what shrank but is still there can rightly speak against the disease.
+    Of the maps' absolute values: tissue that shrank but is still there can rightly speak against the disease.
     """
-    if subject.truth is None:
+    if explained.truth is None:
         return []
-    image = subject.image[0, 0].detach().cpu().numpy()
-    edges = localise(np.where(subject.inside, edge_map(image), 0), subject.truth, subject.inside)
+    edges = localise(np.where(explained.inside, edge_map(explained.intensity), 0), explained.truth, explained.inside)
     verdicts = []
-    for method, relevance in subject.maps.items():
-        found = localise(np.abs(relevance), subject.truth, subject.inside, subject.labels, subject.affected)
+    for method, relevance in explained.maps.items():
+        found = localise(np.abs(relevance), explained.truth, explained.inside, explained.labels, explained.affected)
         if math.isnan(found.mass):
             verdicts.append(not_applicable(method, CHECK, "The map has no relevance, or nothing was changed."))
             continue
@@ -167,5 +166,5 @@ def check_localisation(subject: Subject, threshold: float = THRESHOLD) -> list[V
             f"{found.mass:.1%} of the relevance lies where this simulated brain was changed, {value:.1f} "
             f"times chance; an edge detector reaches {edges.mass / edges.chance:.1f} times."
         )
-        verdicts.append(judge(method, CHECK, value, bar, value > bar, sentence))
+        verdicts.append(pass_or_fail(method, CHECK, value, bar, value > bar, sentence))
     return verdicts

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..images.volume import Array
-from .verdict import Verdict, judge, not_applicable
+from ..thresholds import BORDER_SHARE, FLUID_SHARE, OUTSIDE_BRAIN_SHARE
+from .verdict import Verdict, not_applicable, pass_or_fail
 
 if TYPE_CHECKING:
-    from .subject import Subject
+    from .explained_image import ExplainedImage
 
 OUTSIDE, BORDER, FLUID = "outside the brain", "border of the volume", "fluid"
-OUTSIDE_THRESHOLD, BORDER_THRESHOLD, FLUID_THRESHOLD = 0.1, 0.02, 0.5
 _FRAME = 2  # voxels
 
 
@@ -70,35 +70,42 @@ def fluid(image: Array, inside: Array) -> NDArray[np.bool_]:
     return chosen & (values < border)
 
 
-def check_outside_brain(subject: Subject) -> list[Verdict]:
-    """Three verdicts per method."""
-    inside = subject.inside
-    image = subject.image[0, 0].detach().cpu().numpy()
-    dark = fluid(image, inside)
+def check_outside_brain(explained: ExplainedImage) -> list[Verdict]:
+    """Three verdicts per method; none on what lies outside if the mask covers the whole volume."""
+    inside = explained.inside
+    dark = fluid(explained.intensity, inside)
     volume_share = float(dark.sum() / inside.sum())
     border = frame(inside.shape)
     verdicts = []
-    for method in subject.methods:
-        relevance = subject.maps[method]
-        coarse = subject.resolution_mm(method)
-        share = share_where(relevance, far_outside(inside, subject.spacing, max(coarse, max(subject.spacing))))
+    for method in explained.methods:
+        relevance = explained.maps[method]
+        coarse = explained.resolution_mm(method)
+        share = share_where(relevance, far_outside(inside, explained.spacing, max(coarse, max(explained.spacing))))
         if math.isnan(share):
             verdicts += [not_applicable(method, check, "The map is zero.") for check in (OUTSIDE, BORDER, FLUID)]
             continue
-        sentence = f"{share:.1%} of the relevance lies outside the brain, where the network's input is empty."
-        if coarse:
-            sentence += f" The nearest {coarse:.0f} mm, this method's own resolution, are not counted."
-        verdicts.append(judge(method, OUTSIDE, share, OUTSIDE_THRESHOLD, share <= OUTSIDE_THRESHOLD, sentence))
-        share = share_where(relevance, border)
-        sentence = f"{share:.1%} of the relevance lies in the volume's outermost {_FRAME} voxels, as padding makes it."
-        verdicts.append(judge(method, BORDER, share, BORDER_THRESHOLD, share <= BORDER_THRESHOLD, sentence))
+        if inside.all():
+            reason = "The mask covers the whole volume: nothing lies outside the brain."
+            verdicts += [not_applicable(method, check, reason) for check in (OUTSIDE, BORDER)]
+        else:
+            verdicts += _outside(method, relevance, border, share, coarse)
         share = share_where(np.where(inside, relevance, 0), dark)
         if math.isnan(share):
             verdicts.append(not_applicable(method, FLUID, "The map is zero inside the brain."))
             continue
         sentence = (
-            f"{share:.0%} of the relevance inside the brain lies in voxels as dark as fluid, which are "
-            f"{volume_share:.0%} of its volume; wide ventricles and sulci can rightly count."
+            f"{share:.0%} of the relevance inside the brain lies in voxels as dark as fluid, which fill "
+            f"{volume_share:.0%} of it; wide ventricles and sulci can rightly count."
         )
-        verdicts.append(judge(method, FLUID, share, FLUID_THRESHOLD, share <= FLUID_THRESHOLD, sentence))
+        verdicts.append(pass_or_fail(method, FLUID, share, FLUID_SHARE, share <= FLUID_SHARE, sentence))
     return verdicts
+
+
+def _outside(method: str, relevance: Array, border: NDArray[np.bool_], share: float, coarse: float) -> list[Verdict]:
+    sentence = f"{share:.1%} of the relevance lies outside the brain, where the network's input is empty."
+    if coarse:
+        sentence += f" The nearest {coarse:.0f} mm, this method's own resolution, are not counted."
+    outside = pass_or_fail(method, OUTSIDE, share, OUTSIDE_BRAIN_SHARE, share <= OUTSIDE_BRAIN_SHARE, sentence)
+    share = share_where(relevance, border)
+    sentence = f"{share:.1%} of the relevance lies in the outermost {_FRAME} voxels of the volume, as padding causes."
+    return [outside, pass_or_fail(method, BORDER, share, BORDER_SHARE, share <= BORDER_SHARE, sentence)]

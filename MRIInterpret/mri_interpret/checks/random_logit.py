@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from ..metrics.similarity import spearman
 from ..progress import ProgressCallback, silent
-from .verdict import Verdict, judge, not_applicable
+from ..thresholds import OTHER_CLASS_SIMILARITY
+from .verdict import Verdict, not_applicable, pass_or_fail
 
 if TYPE_CHECKING:
-    from .subject import Subject
+    from .explained_image import ExplainedImage
 
 CHECK = "other class"
-THRESHOLD = 0.9
 STEP = "Checking: another class"
 
 
 def other_target(target: Sequence[float]) -> list[float] | None:
-    """Another class to explain: the first logit of those with the lowest weight; None for a model of one class."""
+    """Another class to explain: the first logit of those with the lowest weight; None for a model of one output."""
     if len(target) < 2:
         return None
     lowest = min(range(len(target)), key=lambda index: target[index])
@@ -30,20 +30,24 @@ def other_target(target: Sequence[float]) -> list[float] | None:
 
 
 def check_random_logit(
-    subject: Subject, progress: ProgressCallback = silent, threshold: float = THRESHOLD
+    explained: ExplainedImage, progress: ProgressCallback = silent, threshold: float = OTHER_CLASS_SIMILARITY
 ) -> list[Verdict]:
     """One verdict per method: rank correlation of its map with its map of another class, signs included."""
-    other = other_target(subject.target)
-    if subject.explain is None or other is None:
-        reason = (
-            "The model has one class only." if other is None else "The maps cannot be made again for another class."
-        )
-        return [not_applicable(method, CHECK, reason) for method in subject.methods]
+    other = other_target(explained.target)
+    reason = ""
+    if other is None:
+        reason = "The model has one output only."
+    elif explained.explain is None:
+        reason = "No function was given that computes the map again, here for another class."
+    elif not explained.other_targets:
+        reason = "The function that computes the map takes no target, so it cannot explain another class."
+    if reason or other is None or explained.explain is None:
+        return [not_applicable(method, CHECK, reason) for method in explained.methods]
     progress(STEP, 0.0)
-    found = subject.explain(subject.network, subject.image, other, subject.methods)
+    found = explained.explain(explained.network, explained.image, other, explained.methods)
     verdicts = []
-    for method in subject.methods:
-        value = spearman(subject.maps[method], found[method], subject.inside)
+    for method in explained.methods:
+        value = spearman(explained.maps[method], found[method], explained.inside)
         passed = value < threshold
         if math.isnan(value):
             sentence = "The map is constant for one of the classes, so they cannot be compared."
@@ -54,6 +58,6 @@ def check_random_logit(
                 f"The map is nearly that of another class (rank correlation {value:.2f}): it shows what the network "
                 "looks at, not what speaks for this class."
             )
-        verdicts.append(judge(method, CHECK, value, threshold, passed, sentence))
+        verdicts.append(pass_or_fail(method, CHECK, value, threshold, passed, sentence))
     progress(STEP, 1.0)
     return verdicts

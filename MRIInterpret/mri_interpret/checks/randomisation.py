@@ -19,24 +19,24 @@ from ..images.volume import Array
 from ..metrics.similarity import spearman, ssim
 from ..models.randomise import layer_groups, randomised
 from ..progress import ProgressCallback, silent
-from .subject import Explain, Maps
-from .verdict import Verdict, judge, not_applicable
+from ..thresholds import RANDOMISATION_SIMILARITY
+from .explained_image import Explain, Maps
+from .verdict import Verdict, not_applicable, pass_or_fail
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from .subject import Subject
+    from .explained_image import ExplainedImage
 
 CHECK = "randomisation"
-THRESHOLD = 0.5
 # Shares of the layers, from the top, whose mean the verdict is about: the top layer, a quarter, half.
 VERDICT_DEPTHS = (0.01, 0.25, 0.5)
 STEP = "Checking: randomisation"
 
 
 @dataclass(frozen=True)
-class Stage:
+class CascadeStep:
     """Maps of a network whose upper layers are random.
 
     Attributes
@@ -65,7 +65,7 @@ def cascade(
     depths: Sequence[float] | None = None,
     seed: int = 0,
     progress: ProgressCallback = silent,
-) -> list[Stage]:
+) -> list[CascadeStep]:
     """Randomise from the top down and compare the maps.
 
     Parameters
@@ -77,17 +77,17 @@ def cascade(
     inside
         Brain, (I, J, K).
     explain
-        Makes maps for another network.
+        Computes maps for another network.
     depths
         Shares of the layers to randomise at least, each in (0, 1]; every layer in turn if left out.
     seed
-        Of the random parameters.
+        Random seed of the parameters.
     progress
-        Told after each stage.
+        Called after each step.
 
     Returns
     -------
-    list of Stage
+    list of CascadeStep
         In the order of the depths.
     """
     groups = layer_groups(network, image)[::-1]
@@ -96,13 +96,13 @@ def cascade(
     counts = (
         range(1, len(groups) + 1) if depths is None else [math.ceil(depth * len(groups) - 1e-9) for depth in depths]
     )
-    stages = []
+    steps = []
     progress(STEP, 0.0)
     for done, count in enumerate(counts, start=1):
         layers = tuple(name for group in groups[:count] for name in group)
         found = explain(randomised(network, layers, image, seed), image, target, tuple(maps))
-        stages.append(
-            Stage(
+        steps.append(
+            CascadeStep(
                 layers,
                 count / len(groups),
                 {name: spearman(maps[name], found[name], inside, absolute=True) for name in maps},
@@ -110,23 +110,23 @@ def cascade(
             )
         )
         progress(STEP, done / len(counts))
-    return stages
+    return steps
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """Of one method's map to itself under randomised networks; means over stages, absolute values of correlations."""
+    """Of one method's map to itself under randomised networks; means over steps, of absolute correlations."""
 
     spearman: float
     ssim: float
 
 
 def upper_half_similarity(
-    subject: Subject, seed: int = 0, progress: ProgressCallback = silent
+    explained: ExplainedImage, seed: int = 0, progress: ProgressCallback = silent
 ) -> dict[str, Similarity]:
     """How alike maps stay while the upper half of the layers becomes random, by method.
 
-    The mean over three stages: the top layer, the upper quarter and the upper half, each with its own random
+    The mean over three steps: the top layer, the upper quarter and the upper half, each with its own random
     parameters, because one draw says little: similarities scatter by 0.1 to 0.2 from draw to draw. A random network's
     map that is constant has nothing in common with the original and counts as 0. NaN for a method whose original map
     is constant.
@@ -134,40 +134,46 @@ def upper_half_similarity(
     Raises
     ------
     ValueError
-        If the subject cannot be explained again.
+        If the maps cannot be computed again.
     """
-    if subject.explain is None:
-        raise ValueError("this subject has no way to make maps again")
-    maps = {method: subject.maps[method] for method in subject.methods}
-    given = (subject.network, subject.image, subject.target, maps, subject.inside, subject.explain)
+    if explained.explain is None:
+        raise ValueError("this image has no function that computes its maps again")
+    maps = {method: explained.maps[method] for method in explained.methods}
+    given = (explained.network, explained.image, explained.target, maps, explained.inside, explained.explain)
     count = len(VERDICT_DEPTHS)
-    stages: list[Stage] = []
+    steps: list[CascadeStep] = []
 
     def part(number: int) -> ProgressCallback:
         return lambda step, fraction: progress(step, (number + fraction) / count)
 
     for number, depth in enumerate(VERDICT_DEPTHS):
-        stages += cascade(*given, (depth,), seed * count + number, part(number))
+        steps += cascade(*given, (depth,), seed * count + number, part(number))
 
     def mean(values: list[float]) -> float:
         return float(np.mean([0.0 if math.isnan(value) else abs(value) for value in values]))
 
     return {
-        method: Similarity(mean([s.spearman[method] for s in stages]), mean([s.ssim[method] for s in stages]))
-        if np.ptp(maps[method][subject.inside]) > 0
+        method: Similarity(mean([s.spearman[method] for s in steps]), mean([s.ssim[method] for s in steps]))
+        if np.ptp(maps[method][explained.inside]) > 0
         else Similarity(math.nan, math.nan)
         for method in maps
     }
 
 
 def check_randomisation(
-    subject: Subject, seed: int = 0, progress: ProgressCallback = silent, threshold: float = THRESHOLD
+    explained: ExplainedImage,
+    seed: int = 0,
+    progress: ProgressCallback = silent,
+    threshold: float = RANDOMISATION_SIMILARITY,
 ) -> list[Verdict]:
     """One verdict per method, from :func:`upper_half_similarity`."""
-    if subject.explain is None:
-        sentence = "The maps cannot be made again for another network, so this was not checked."
-        return [not_applicable(method, CHECK, sentence) for method in subject.methods]
-    found = upper_half_similarity(subject, seed, progress)
+    if explained.explain is None:
+        sentence = "No function was given that computes the map again, here for a randomised network."
+        return [not_applicable(method, CHECK, sentence) for method in explained.methods]
+    if not layer_groups(explained.network, explained.image):
+        sentence = "The network has no parameters to randomise (a frozen program keeps its weights as constants)."
+        return [not_applicable(method, CHECK, sentence) for method in explained.methods]
+    found = upper_half_similarity(explained, seed, progress)
     return [_verdict(method, similarity, threshold) for method, similarity in found.items()]
 
 
@@ -181,4 +187,4 @@ def _verdict(method: str, found: Similarity, threshold: float) -> Verdict:
         "average: "
     )
     sentence += "it depends on what they learned." if passed else "it hardly depends on what they learned."
-    return judge(method, CHECK, found.spearman, threshold, passed, sentence)
+    return pass_or_fail(method, CHECK, found.spearman, threshold, passed, sentence)

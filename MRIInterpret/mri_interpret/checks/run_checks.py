@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from ..images.volume import Array, Grid
 from ..progress import ProgressCallback, silent
 from .conservation import check_conservation
+from .explained_image import Explain, ExplainedImage, Maps
 from .faithfulness_checks import check_correlation, check_curves
+from .imputation import template_imputation
 from .localisation import check_localisation
-from .neutral import template_neutral
 from .outside_brain import check_outside_brain
 from .random_logit import check_random_logit
 from .randomisation import CHECK as RANDOMISATION
 from .randomisation import check_randomisation
 from .stability import check_stability
-from .subject import Explain, Maps, Subject
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -39,27 +39,27 @@ class Check:
     Attributes
     ----------
     name
-        For progress and lists.
+        In progress messages and lists.
     level
-        "fast": run always. "full": run only when asked for, because it takes many passes through the network.
+        "fast": always run. "full": only on request, because it takes many passes through the network.
     run
-        From subject, seed and progress to verdicts.
+        From an explained image, a seed and progress to verdicts.
     """
 
     name: str
     level: str
-    run: Callable[[Subject, int, ProgressCallback], list[Verdict]]
+    run: Callable[[ExplainedImage, int, ProgressCallback], list[Verdict]]
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("conservation", "fast", lambda subject, seed, progress: check_conservation(subject)),
-    Check("outside the brain", "fast", lambda subject, seed, progress: check_outside_brain(subject)),
-    Check("localisation", "fast", lambda subject, seed, progress: check_localisation(subject)),
-    Check("randomisation", "fast", lambda subject, seed, progress: check_randomisation(subject, seed, progress)),
-    Check("faithfulness", "fast", lambda subject, seed, progress: check_correlation(subject, seed, progress)),
-    Check("other class", "full", lambda subject, seed, progress: check_random_logit(subject, progress)),
-    Check("deletion, insertion", "full", lambda subject, seed, progress: check_curves(subject, seed, progress)),
-    Check("stability", "full", lambda subject, seed, progress: check_stability(subject, seed, progress)),
+    Check("conservation", "fast", lambda explained, seed, progress: check_conservation(explained)),
+    Check("outside the brain", "fast", lambda explained, seed, progress: check_outside_brain(explained)),
+    Check("localisation", "fast", lambda explained, seed, progress: check_localisation(explained)),
+    Check("randomisation", "fast", lambda explained, seed, progress: check_randomisation(explained, seed, progress)),
+    Check("faithfulness", "fast", lambda explained, seed, progress: check_correlation(explained, seed, progress)),
+    Check("other class", "full", lambda explained, seed, progress: check_random_logit(explained, progress)),
+    Check("deletion, insertion", "full", lambda explained, seed, progress: check_curves(explained, seed, progress)),
+    Check("stability", "full", lambda explained, seed, progress: check_stability(explained, seed, progress)),
 )
 
 
@@ -107,14 +107,14 @@ def run_checks(
     truth, affected
         For simulated subjects: where the image was changed, and in which regions.
     device
-        Where the network is asked and maps are made again; where the model is if left out. It is moved back.
+        Where the network computes, and maps are computed again; where the model is if left out. It is moved back.
     grid
-        The model's grid in template space. With it, the template takes the place of what is taken out of the brain;
-        without it, the blurred brain.
+        The model's grid in template space. With it, the template takes the place of removed parts of the brain; without
+        it, the blurred brain.
     seed
-        Of everything random.
+        Random seed.
     progress
-        Told after each step; may raise :class:`~mri_interpret.errors.Cancelled`.
+        Called after each step; may raise :class:`~mri_interpret.errors.Cancelled`.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def run_checks(
     again = methods if methods is not None else [name for name in maps if name != "summary"]
     # Checks ask the network far more often than the explanation did: they must not be left on the CPU.
     with on_device(explainer.model, device) as place:
-        subject = Subject(
+        explained = ExplainedImage(
             network=explainer.model,
             image=image.to(place),
             target=target,
@@ -139,48 +139,48 @@ def run_checks(
             mask=mask,
             labels=labels,
             spacing=spacing,
-            explain=explain_again(again, mask, labels, device),
+            explain=explain_function(again, mask, labels, device),
             details=details or {},
             truth=truth,
             affected=affected,
-            neutral=None if grid is None else template_neutral(image[0, 0].detach().cpu().numpy(), mask, grid),
+            imputed=None if grid is None else template_imputation(image[0, 0].detach().cpu().numpy(), mask, grid),
         )
-        return check_subject(level, subject, seed, progress)
+        return check_explained(level, explained, seed, progress)
 
 
-def check_subject(level: str, subject: Subject, seed: int = 0, progress: ProgressCallback = silent) -> list[Verdict]:
-    """Run every check of a level on a subject; see :func:`run_checks`."""
+def check_explained(
+    level: str, explained: ExplainedImage, seed: int = 0, progress: ProgressCallback = silent
+) -> list[Verdict]:
+    """Run every check of a level; see :func:`run_checks`."""
     if level not in LEVELS:
         raise ValueError(f"level must be one of {LEVELS}, not {level!r}")
-    names = tuple(subject.maps)
-    verdicts, subject = _set_aside(subject)
-    was_training = subject.network.training
-    subject.network.eval()
-    try:
+    from ..attribution.evaluation_mode import evaluation_mode
+
+    names = tuple(explained.maps)
+    verdicts, explained = _without_broken_maps(explained)
+    with evaluation_mode(explained.network):
         for check in CHECKS:
             if level == "full" or check.level == "fast":
-                verdicts += check.run(subject, seed, progress)
-    finally:
-        subject.network.train(was_training)
+                verdicts += check.run(explained, seed, progress)
     place = {name: index for index, name in enumerate(names)}
     return sorted(verdicts, key=lambda verdict: place[verdict.method])
 
 
-def _set_aside(subject: Subject) -> tuple[list[Verdict], Subject]:
-    """Maps that hold no numbers fail at once; the other checks see the rest."""
+def _without_broken_maps(explained: ExplainedImage) -> tuple[list[Verdict], ExplainedImage]:
+    """Maps with NaN or infinite values fail at once; the other checks see the rest."""
     verdicts, good = [], {}
-    for name, values in subject.maps.items():
+    for name, values in explained.maps.items():
         broken = int(np.count_nonzero(~np.isfinite(values)))
         if not broken:
             good[name] = values
             continue
         sentence = f"{broken} voxels of the map are not finite numbers: the method failed on this model."
         verdicts.append(Verdict(name, FINITE, broken, 0.0, "fail", sentence))
-    return verdicts, replace(subject, maps=good)
+    return verdicts, replace(explained, maps=good)
 
 
-def explain_again(methods: Sequence[str | Method], mask: Array, labels: Array, device: str | None = None) -> Explain:
-    """The function that makes maps for another network or image, with the methods as they were configured."""
+def explain_function(methods: Sequence[str | Method], mask: Array, labels: Array, device: str | None = None) -> Explain:
+    """The function that computes maps for another network or image, with the methods as they were configured."""
     from ..attribution.registry import resolve_methods
 
     configured = resolve_methods(list(methods)) if methods else {}
@@ -212,8 +212,8 @@ def _array(values: torch.Tensor) -> NDArray[np.float32]:
     return array.reshape(array.shape[-3:])
 
 
-def left_out(verdicts: Sequence[Verdict]) -> dict[str, str]:
-    """Methods that fail the randomisation check, with the reason: what the summary score leaves out."""
+def failed_randomisation(verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Methods that fail the randomisation check, with the reason: the summary score excludes them."""
     return {
         verdict.method: f"its map hardly changes when the network's upper half becomes random ({verdict.value:.2f})"
         for verdict in verdicts

@@ -1,27 +1,29 @@
-"""Verdict: what one check found out about one method's map."""
+"""Verdict: what one check found about one map; and a list of them that shows itself as a table."""
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Judgement = Literal["pass", "fail", "not applicable"]
-JUDGEMENTS: tuple[Judgement, ...] = ("pass", "fail", "not applicable")
+Outcome = Literal["pass", "fail", "not applicable"]
+OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not applicable")
+_COLOURS = {"pass": "#1a7f37", "fail": "#b42318", "not applicable": "#667085"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One row of the trust table.
+    """One row of the table of checks.
 
     Attributes
     ----------
     method
-        The attribution method's registry name, or "summary".
+        The attribution method's registry name, "summary", or the name that the user gave the map.
     check
         The check's name, for instance "randomisation".
     value, threshold
@@ -36,24 +38,71 @@ class Verdict:
     check: str
     value: float
     threshold: float
-    verdict: Judgement
+    verdict: Outcome
     sentence: str
 
     def __post_init__(self) -> None:
-        if self.verdict not in JUDGEMENTS:
-            raise ValueError(f"verdict must be one of {JUDGEMENTS}, not {self.verdict!r}")
+        if self.verdict not in OUTCOMES:
+            raise ValueError(f"verdict must be one of {OUTCOMES}, not {self.verdict!r}")
 
 
-def judge(method: str, check: str, value: float, threshold: float, passed: bool, sentence: str) -> Verdict:
-    """A pass or a fail; a value that is not finite was not measurable, so it is neither."""
+def pass_or_fail(method: str, check: str, value: float, threshold: float, passed: bool, sentence: str) -> Verdict:
+    """A pass or a fail; "not applicable" if the value is not finite, because then nothing was measured."""
     if not math.isfinite(value):
         return Verdict(method, check, math.nan, threshold, "not applicable", sentence)
     return Verdict(method, check, float(value), float(threshold), "pass" if passed else "fail", sentence)
 
 
 def not_applicable(method: str, check: str, sentence: str) -> Verdict:
-    """A check that cannot be run on this method or model; the sentence says why."""
+    """A check that cannot be run on this map or model; the sentence says why."""
     return Verdict(method, check, math.nan, math.nan, "not applicable", sentence)
+
+
+class Verdicts(tuple[Verdict, ...]):
+    """Verdicts in the order of the checks; shows itself as a table in a notebook."""
+
+    __slots__ = ()
+
+    def __new__(cls, verdicts: Iterable[Verdict] = ()) -> Verdicts:
+        return super().__new__(cls, verdicts)
+
+    @property
+    def failed(self) -> Verdicts:
+        """Those that fail."""
+        return Verdicts(verdict for verdict in self if verdict.verdict == "fail")
+
+    def of(self, check: str) -> Verdict:
+        """The verdict of one check.
+
+        Raises
+        ------
+        KeyError
+            If that check was not run.
+        """
+        for verdict in self:
+            if verdict.check == check:
+                return verdict
+        raise KeyError(f"no check '{check}' was run: {', '.join(verdict.check for verdict in self)}")
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per verdict, columns as in :class:`Verdict`."""
+        return as_table(self)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(v.method)}</td><td>{html.escape(v.check)}</td>"
+            f'<td style="color:{_COLOURS[v.verdict]};font-weight:600">{v.verdict}</td>'
+            f"<td>{_number(v.value)}</td><td>{_number(v.threshold)}</td>"
+            f'<td style="text-align:left">{html.escape(v.sentence)}</td></tr>'
+            for v in self
+        )
+        head = "".join(f"<th>{title}</th>" for title in ("Map", "Check", "Verdict", "Value", "Threshold", "Meaning"))
+        counts = ", ".join(f"{sum(v.verdict == outcome for v in self)} {outcome}" for outcome in OUTCOMES)
+        return f"<div><b>Checks: {counts}</b><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else ""
 
 
 def as_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:

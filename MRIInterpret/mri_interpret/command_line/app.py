@@ -277,14 +277,14 @@ def benchmark(
     ] = None,
 ) -> None:
     """Compare attribution methods on simulated atrophy, whose place is known. The same call goes on after a stop."""
-    from ..benchmark.plan import Plan
+    from ..benchmark.design import BenchmarkDesign
     from .benchmark import benchmark_command
     from .explain import method_names
 
     benchmark_command(
         output,
         model or [],
-        Plan(subjects, seed, checks, checks, checks // 2, checks // 2, slow),
+        BenchmarkDesign(subjects, seed, checks, checks, checks // 2, checks // 2, slow),
         label_maps=label_maps,
         names=[name.strip() for name in anatomies.split(",") if name.strip()],
         methods=method_names(methods) if methods else None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ..benchmark.plan import Plan
+    from ..benchmark.design import BenchmarkDesign
     from ..images.volume import Grid
     from ..simulation.anatomy import Anatomy
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def benchmark_command(
     output: Path,
     models: Sequence[str],
-    plan: Plan,
+    design: BenchmarkDesign,
     *,
     label_maps: Path | None = None,
     names: Sequence[str] = (),
@@ -48,8 +48,8 @@ def benchmark_command(
     cache
         Where simulated subjects are kept; in ``output`` if left out.
     """
-    from ..benchmark.kept_maps import mean_maps, training_agreement
-    from ..benchmark.run import contestant, run_benchmark
+    from ..benchmark.run import benchmarked_model, run_benchmark
+    from ..benchmark.stored_maps import mean_maps, training_agreement
     from ..benchmark.subject_cache import SubjectStream
     from ..explanation.job import choose_device
     from ..models.registry import DEFAULT_MODEL, find_model
@@ -59,16 +59,16 @@ def benchmark_command(
     bundles = [find_model(model) for model in (models or [DEFAULT_MODEL])]
     if len({bundle.hash for bundle in bundles}) < len(bundles):
         raise UserError("The same model was given twice: give each training seed once.")
-    contestants = [contestant(bundle, target, methods, place) for bundle in bundles]
+    benchmarked = [benchmarked_model(bundle, target, methods, place) for bundle in bundles]
     with shown_progress({}) as progress:
         anatomies = chosen_anatomies(label_maps, names, progress)
-        stream = SubjectStream(anatomies, plan.seed, cache or output / "subjects")
-        rows = run_benchmark(contestants, stream, plan, output, progress)
+        stream = SubjectStream(anatomies, design.seed, cache or output / "subjects")
+        rows = run_benchmark(benchmarked, stream, design, output, progress)
         progress("Drawing", 0.0)
-        names, explained = [one.name for one in contestants], contestants[0].explained
-        maps = mean_maps(names, plan.subjects, output)
-        trainings = training_agreement(names, plan.subjects, output, explained.labels)
-        write_results(output, rows, maps, explained.grid, plan.pictured, trainings)
+        networks, under_test = [one.name for one in benchmarked], benchmarked[0].under_test
+        maps = mean_maps(networks, design.subjects, output)
+        trainings = training_agreement(networks, design.subjects, output, under_test.labels)
+        write_results(output, rows, maps, under_test.grid, design.pictured, trainings)
         progress("Drawing", 1.0)
     typer.echo(f"Results: {output / 'tables.md'}")
 
@@ -107,8 +107,8 @@ def write_results(
 ) -> None:
     """tables.md, one CSV per table, rows.csv with everything measured, and the picture if there are maps."""
     from ..atomic import replacing, write_bytes, write_text
+    from ..benchmark.design import titles
     from ..benchmark.page import result_page, result_tables
-    from ..benchmark.plan import titles
     from ..benchmark.tables import interval_table
     from .benchmark_picture import mean_map_picture
 

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ..anatomy.atlas import Atlas, load_default_atlas
-from ..anatomy.statistics import RegionStatistics
-from ..checks.run_checks import left_out
+from ..anatomy.region_statistics import RegionStatistics
+from ..attribution.result import resolution_mm
+from ..checks.run_checks import failed_randomisation
 from ..errors import UserError
 from ..images.reading import read_scan
 from ..images.volume import Volume, resample
@@ -26,7 +27,7 @@ from ..summary import Summary, summarise
 from .explanation import Explanation, MethodMap, ModelInfo, Registration
 from .options import DEFAULTS, DEVICES, TRUST_LEVELS
 from .provenance import provenance
-from .scan_attribution import attribute, contrast_of, judge_of, map_array, reader_details, resolution_mm
+from .scan_attribution import attribute, contrast_of, judge_of, map_array, reader_details
 
 if TYPE_CHECKING:
     from ..attribution import Attributions
@@ -132,7 +133,7 @@ def explain(
     template_maps = {name: map_array(found) for name, found in attributions.items()}
     judge = judge_of(trust, bundle, prepared, labels, methods, attributions, chosen_device, report)
     verdicts = judge(template_maps)
-    failing = left_out(verdicts) if verdicts else reasons(bundle.metadata.distrusted, template_maps)
+    failing = failed_randomisation(verdicts) if verdicts else reasons(bundle.metadata.distrusted, template_maps)
     # What only simulated subjects can tell is not asked again on this scan.
     failing = reasons(bundle.metadata.poorly_localised, template_maps) | failing
     # Where every chosen method fails, leaving all of them out would leave no score: they stay, and a warning says so.
@@ -143,9 +144,11 @@ def explain(
             prepared.model_mask.array,
             bundle.metadata.grid,
             labels.array,
-            left_out=spared,
+            exclude=spared,
             weights=bundle.metadata.summary_weights,
-            resolution_mm={name: resolution_mm(found, bundle.metadata.grid) for name, found in attributions.items()},
+            resolution_mm={
+                name: resolution_mm(found.details, bundle.metadata.grid.spacing) for name, found in attributions.items()
+            },
         )
     verdicts += judge({"summary": summary.score.array})
     maps, on_scan = _to_scan(prepared, attributions, template_maps, summary, bundle, atlas, report)
@@ -299,7 +302,7 @@ def _warnings(
     sentences = list(prepared.scan.notes)
     sentences += [] if prepared.verdict == "good" else [prepared.sentence]
     sentences += [
-        f"{maps[name].title} has no part in the summary score: {why}." for name, why in summary.left_out.items()
+        f"{maps[name].title} has no part in the summary score: {why}." for name, why in summary.excluded.items()
     ]
     sentences += [
         f"{maps[name].title} is in the summary score only because every chosen method fails: {why}."

@@ -63,7 +63,7 @@ def provenance(
             "space": space,
             "target": asdict(target),
             "methods": {name: _plain(entry.details) for name, entry in maps.items()},
-            "summary": {"weights": summary.weights, "left_out": summary.left_out},
+            "summary": {"weights": summary.weights, "left_out": summary.excluded},
         },
         "preprocessing": {
             "brain_mask": prepared.mask.method,

@@ -10,7 +10,7 @@ import numpy as np
 from ..checks.run_checks import run_checks
 from ..checks.verdict import Verdict
 from ..errors import UserError
-from ..images.volume import Grid, Volume
+from ..images.volume import Volume
 from ..models.bundle import ModelBundle
 from ..models.targets import parse_target
 from ..preprocessing.pipeline import Preprocessed
@@ -71,12 +71,6 @@ def attribute(
     )
     value = sum(weights[label] * logits[label] for label in classes)
     return prediction, Target(name, weights, value), found
-
-
-def resolution_mm(found: Attribution, grid: Grid) -> float:
-    """The resolution (mm) that a class activation map has of itself: its layer's spacing. Other maps are fine."""
-    spacing = found.details.get("feature_spacing_voxels")
-    return float(np.mean(spacing) * grid.spacing.mean()) if spacing else 0.0
 
 
 def judge_of(

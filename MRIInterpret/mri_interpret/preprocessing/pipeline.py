@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import UserError
 from ..images.volume import Affine, Grid, Volume
 from ..progress import ProgressCallback, silent, step
+from ..thresholds import ALREADY_REGISTERED_CORRELATION, ALREADY_REGISTERED_OVERLAP
 from .brain_mask import BrainMask, find_brain_mask
 from .cache import PreprocessingCache, content_hash
 from .model_grid import to_model_grid
@@ -17,9 +18,6 @@ from .registration import judge, register_affine, registration_quality
 from .template import TEMPLATE_NAME, load_template
 
 SPACES = ("auto", "native", "mni")
-# A scan that matches the template this well as it lies is taken to be in template space already.
-_ALREADY_CORRELATION = 0.90
-_ALREADY_OVERLAP = 0.93
 REGISTRATION_SEED = 7
 
 
@@ -128,7 +126,7 @@ def _transform(
     template, template_mask = load_template(2)
     identity = np.eye(4)
     as_it_lies = registration_quality(scan, brain.volume, identity, template, template_mask)
-    matches = as_it_lies[0] >= _ALREADY_CORRELATION and as_it_lies[1] >= _ALREADY_OVERLAP
+    matches = as_it_lies[0] >= ALREADY_REGISTERED_CORRELATION and as_it_lies[1] >= ALREADY_REGISTERED_OVERLAP
     if space == "mni" or (space == "auto" and matches):
         return identity, "none", *as_it_lies
     key = cache.key("affine", scan_hash, content_hash(brain.volume), TEMPLATE_NAME, REGISTRATION_SEED)

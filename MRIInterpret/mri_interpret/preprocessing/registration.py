@@ -13,16 +13,17 @@ from ..images.volume import Affine, Grid, Volume, resample
 from ..metrics.similarity import correlation as pearson
 from ..metrics.similarity import dice
 from ..progress import ProgressCallback, silent
+from ..thresholds import (
+    GOOD_CORRELATION,
+    GOOD_OVERLAP,
+    POSSIBLE_CORRELATION,
+    POSSIBLE_OVERLAP,
+    POSSIBLE_STRETCH,
+)
 
 if TYPE_CHECKING:
     import SimpleITK
 
-GOOD_CORRELATION = 0.70  # below either, the outputs warn; Colin27, cut tightly or generously, reaches 0.84 and 0.92
-GOOD_OVERLAP = 0.85
-# Below any, or stretched beyond the factor: an error, because no statement would hold. A cube of noise reaches 0.40.
-POSSIBLE_CORRELATION = 0.50
-POSSIBLE_OVERLAP = 0.60
-POSSIBLE_STRETCH = 1.8
 _WORK_UNITS = 1  # with more, the metric's sums are formed in varying order and two runs differ in the seventh digit
 _METRIC_MARGIN = 2  # voxels of the 2 mm template that the affine stage sees around the brain
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

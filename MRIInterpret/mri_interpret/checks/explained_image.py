@@ -1,8 +1,8 @@
-"""What the checks look at: one image, the network, the maps, and how to make them again."""
+"""What the checks look at: one image, the network, the maps, and how to compute them again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Array
+from ..summary import DEFAULT_PART
 
 if TYPE_CHECKING:
     import torch
@@ -20,8 +21,11 @@ Explain = Callable[["nn.Module", "torch.Tensor", Sequence[float], Sequence[str]]
 """Called as ``explain(network, image, target weights, method names)``; returns maps of shape (I, J, K) by method."""
 
 
+UNSIGNED = ("summary",) if DEFAULT_PART == "absolute" else ()
+
+
 @dataclass(frozen=True)
-class Subject:
+class ExplainedImage:
     """One explained image on the model's grid.
 
     Attributes
@@ -29,7 +33,7 @@ class Subject:
     network
         In evaluation mode; returns logits (N, classes).
     image
-        Tensor (1, 1, I, J, K), what the network saw.
+        Tensor (1, C, I, J, K), what the network saw.
     target
         A weight for each logit: the contrast that the maps explain.
     maps
@@ -41,15 +45,20 @@ class Subject:
     spacing
         Voxel size in mm.
     explain
-        Makes maps for another network or image; None if that is not possible, and checks that need it say so.
+        Computes maps for another network or image; None if that is not possible, and checks that need it say so.
+    other_targets
+        Whether ``explain`` can also explain another target.
+    unsigned
+        Maps that say where the evidence is, for or against the target; what they mark should change the model's value
+        in either direction.
     details
         By method: what the attribution recorded, for instance what its map should add up to.
     truth
         Voxels that really changed, (I, J, K), for simulated subjects; None for real ones.
     affected
         Labels of the regions that really changed.
-    neutral
-        What takes the place of parts that are taken out, (I, J, K); the blurred brain if left out.
+    imputed
+        What takes the place of segments that are removed, (I, J, K); the blurred brain if left out.
     """
 
     network: nn.Module
@@ -60,10 +69,12 @@ class Subject:
     labels: Array
     spacing: tuple[float, float, float] = (2.0, 2.0, 2.0)
     explain: Explain | None = None
+    other_targets: bool = True
+    unsigned: Collection[str] = UNSIGNED
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     truth: Array | None = None
     affected: Sequence[int] = ()
-    neutral: Array | None = None
+    imputed: Array | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.image.shape[-3:])
@@ -81,27 +92,38 @@ class Subject:
         return np.asarray(self.mask) > 0
 
     @property
+    def intensity(self) -> NDArray[np.float32]:
+        """The image as the checks of brightness, edges and fluid see it: its first channel, (I, J, K)."""
+        return np.asarray(self.image[0, 0].detach().cpu().numpy(), dtype=np.float32)
+
+    @property
     def methods(self) -> tuple[str, ...]:
         """Methods that can be run again: all but the summary."""
         return tuple(name for name in self.maps if name != "summary")
 
     def resolution_mm(self, method: str) -> float:
-        """How far apart the samples of a coarse method are (class activation maps); 0 for methods of voxel detail."""
-        details = self.details.get(method, {})
-        if "resolution_mm" in details:
-            return float(details["resolution_mm"])
-        steps = np.asarray(details.get("feature_spacing_voxels", 0.0), dtype=np.float64)
-        return float((steps * np.asarray(self.spacing)).max()) if steps.size and steps.ndim else 0.0
+        """The resolution (mm) of a coarse method's map; 0 for methods of voxel detail."""
+        from ..attribution.result import resolution_mm
+
+        return resolution_mm(self.details.get(method, {}), self.spacing)
 
 
 def explained_values(network: nn.Module, images: torch.Tensor, target: Sequence[float]) -> NDArray[np.float64]:
-    """The contrast (weighted sum of logits) of each image of a batch, shape (N,)."""
+    """The contrast (weighted sum of logits) of each image of a batch, shape (N,).
+
+    Raises
+    ------
+    UserError
+        If the network returns no class scores, or not as many as there are weights.
+    """
     import torch
 
+    from ..attribution.target import class_scores
+    from ..errors import UserError
+
     with torch.inference_mode():
-        output = network(images)
-        logits = output[0] if isinstance(output, (tuple, list)) else output
+        logits = class_scores(network(images))
+        if logits.shape[1] != len(target):
+            raise UserError(f"The model returns {logits.shape[1]} outputs, but the target has {len(target)} weights.")
         weights = torch.as_tensor(target, dtype=logits.dtype, device=logits.device)
-        if logits.ndim != 2 or logits.shape[1] != len(weights):
-            raise ValueError(f"the network returns {tuple(logits.shape)} for {len(weights)} target weights")
-        return (logits @ weights).double().cpu().numpy()
+        return np.asarray((logits @ weights).double().cpu().numpy())

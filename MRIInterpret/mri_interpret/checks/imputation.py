@@ -1,58 +1,61 @@
-"""Parts of the brain that are taken out or put back together, and what takes their place."""
+"""What takes the place of voxels that are removed: the template, a blurred brain, or noisy linear imputation."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..images.smoothing import smooth_inside
-from ..images.volume import Array
-
-Labels = NDArray[np.int64]
+from ..images.volume import Array, Grid, resample
 
 
-def blocks(inside: Array, size: int) -> Labels:
-    """Cubes of ``size`` voxels over the brain, numbered from 1; 0 outside the brain. Shape of ``inside``."""
+def template_imputation(image: Array, inside: Array, grid: Grid) -> NDArray[np.float32]:
+    """The template's T1 brain with the intensity distribution of the image.
+
+    A blurred brain keeps its volumes, so a network that sees atrophy in wide ventricles still sees it. The template is
+    the mean of many people without the disease.
+
+    Parameters
+    ----------
+    image, inside
+        (I, J, K), in template space on ``grid``; the brain is ``inside`` > 0.
+    grid
+        The model's grid.
+
+    Returns
+    -------
+    array
+        (I, J, K), 0 outside the brain; brain voxels that the template lacks take its nearest ones.
+    """
+    from ..preprocessing.template import load_template
+
     chosen = np.asarray(inside) > 0
-    places = np.indices(chosen.shape) // size
-    counts = [-(-extent // size) for extent in chosen.shape]
-    flat = np.where(chosen, np.ravel_multi_index(tuple(places), counts) + 1, 0)
-    return _renumbered(flat)
-
-
-def regions(labels: Array, inside: Array, size: int) -> Labels:
-    """Atlas regions inside the brain, numbered from 1, and blocks of ``size`` voxels where the atlas has none."""
-    chosen = np.asarray(inside) > 0
-    named = np.where(chosen, np.asarray(labels, dtype=np.int64), 0)
-    rest = blocks(chosen & (named == 0), size)
-    return _renumbered(np.where(named > 0, named, np.where(rest > 0, rest + named.max(initial=0), 0)))
-
-
-def _renumbered(flat: NDArray[np.int64]) -> Labels:
-    present, inverse = np.unique(flat, return_inverse=True)
-    start = 0 if present.size and present[0] == 0 else 1
-    return np.asarray(inverse.reshape(flat.shape) + start, dtype=np.int64)
-
-
-def sums_and_sizes(values: Array, parts: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum of the values in each part, and its number of voxels; both of shape (parts,)."""
-    count = int(parts.max(initial=0))
-    sums = np.bincount(parts.ravel(), np.asarray(values, dtype=np.float64).ravel(), minlength=count + 1)[1:]
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    return np.asarray(sums, dtype=np.float64), sizes.astype(np.float64)
+    brain, mask = load_template(1)
+    template = resample(brain, grid).array
+    there = resample(mask, grid, order=0).array > 0
+    if not (chosen & there).any():
+        return np.where(chosen, image, 0).astype(np.float32)
+    nearest = ndimage.distance_transform_edt(~there, return_distances=False, return_indices=True)
+    values = np.asarray(template[tuple(nearest)][chosen], dtype=np.float64)
+    # Equal ranks get equal intensities: the darkest tenth of the template becomes the image's darkest tenth.
+    source, goal = np.sort(values), np.sort(np.asarray(image, dtype=np.float64)[chosen])
+    matched = np.zeros(chosen.shape, dtype=np.float32)
+    matched[chosen] = np.interp(values, source, goal)
+    return matched
 
 
 def blurred_brain(image: Array, inside: Array, sigma: float) -> NDArray[np.float32]:
     """The brain without its detail: a Gaussian blur that takes in brain voxels only, 0 outside.
 
-    Zeros would be a hole that no brain has, and the network's answer to holes says little about the tissue.
+    Zeros instead would be holes, and the network's answer to holes says little about the tissue.
 
     Parameters
     ----------
     image, inside
         Shape (I, J, K).
     sigma
-        In voxels.
+        Standard deviation of the Gaussian in voxels.
     """
     chosen = np.asarray(inside) > 0
     blur, _ = smooth_inside(np.asarray(image, dtype=np.float32), chosen, sigma)
@@ -64,7 +67,7 @@ def noisy_linear_imputation(
 ) -> NDArray[np.float32]:
     """Fill missing voxels so that each is the mean of its six neighbours in the brain, plus a little noise.
 
-    Without sharp edges, the shape of what was taken out tells the network nothing. Source: Rong et al. 2022, "A
+    Without sharp edges, the shape of what was removed tells the network nothing. Source: Rong et al. 2022, "A
     consistent and efficient evaluation strategy for attribution methods" (ROAD), section 4, in 3D with equal weights.
 
     Parameters
@@ -72,9 +75,9 @@ def noisy_linear_imputation(
     image, missing, inside
         Shape (I, J, K); voxels outside the brain stay as they are and are nobody's neighbours.
     rng
-        Of the noise.
+        Makes the noise.
     noise
-        Its standard deviation, in units of the image.
+        Standard deviation of the noise, in units of the image.
     """
     from scipy.sparse import coo_matrix, diags
     from scipy.sparse.linalg import cg

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mri_interpret.checks.parts import blocks, blurred_brain, noisy_linear_imputation, regions, sums_and_sizes
+from mri_interpret.checks.imputation import blurred_brain, noisy_linear_imputation
+from mri_interpret.checks.segments import atlas_segments, blocks, sums_and_sizes
 
 from Testing.checks.small_networks import SHAPE, atlas, brain
 
@@ -29,7 +30,7 @@ def test_a_brain_that_fills_the_volume_has_blocks_too() -> None:
 def test_regions_fill_with_blocks_where_the_atlas_is_empty() -> None:
     labels = atlas() * 1000
     labels[:, :7] = 0
-    parts = regions(labels, brain(), 4)
+    parts = atlas_segments(labels, brain(), 4)
     assert np.array_equal(parts > 0, brain())
     for label in np.unique(labels[brain() & (labels > 0)]):
         assert len(np.unique(parts[brain() & (labels == label)])) == 1

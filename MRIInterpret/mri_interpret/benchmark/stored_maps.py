@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from ..atomic import replacing
 from ..metrics.agreement import intraclass_correlation
 from ..metrics.similarity import region_profile, spearman
-from .simulated_subjects import TruthSubject
+from .simulated_subjects import SimulatedSubject
 
 
 def maps_path(folder: Path, name: str, index: int) -> Path:
     return folder / "maps" / f"{name}_{index:05d}.npz"
 
 
-def keep_maps(path: Path, given: TruthSubject, maps: Mapping[str, NDArray[np.floating]]) -> None:
+def save_maps(path: Path, given: SimulatedSubject, maps: Mapping[str, NDArray[np.floating]]) -> None:
     """For the picture of mean maps: inside the brain, in half precision, each scaled to a largest value of 1."""
     scaled = {
         f"map:{name}": (values[given.mask] / max(float(np.abs(values).max()), 1e-30)).astype(np.float16)
@@ -98,7 +98,7 @@ def _stored_maps(folder: Path, name: str, subjects: int) -> Iterator[dict[str, N
 
 
 def read_maps(path: Path) -> dict[str, NDArray[np.float64]] | None:
-    """One subject's maps, (I, J, K), with "scan", "mask" and "effect", as :func:`keep_maps` kept them."""
+    """One subject's maps, (I, J, K), with "scan", "mask" and "effect", as :func:`save_maps` kept them."""
     if not path.exists():
         return None
     with np.load(path) as stored:

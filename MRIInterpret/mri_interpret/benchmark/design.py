@@ -51,7 +51,7 @@ SLOW: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Detail:
+class ExtraMeasurements:
     """What is measured on one subject besides localisation and hippocampal relevance."""
 
     faithfulness: bool = False
@@ -63,7 +63,7 @@ class Detail:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkDesign:
     """Numbers of a benchmark.
 
     Attributes
@@ -104,13 +104,13 @@ class Plan:
         turn = index // len(GROUPS)
         return ("choose", "report")[(turn % anatomies if anatomies > 1 else turn) % 2]
 
-    def detail(self, index: int, anatomies: int = 1) -> Detail:
+    def extra(self, index: int, anatomies: int = 1) -> ExtraMeasurements:
         """What subject number ``index`` gets."""
         order = self._order(anatomies)
         if index not in order:
-            return Detail()
+            return ExtraMeasurements()
         place = order.index(index)
-        return Detail(
+        return ExtraMeasurements(
             place < self.faithfulness,
             place < self.random_network,
             place < self.randomisation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mri_interpret.anatomy.atlas import Atlas, Region, load_default_atlas, mirrored_name
-from mri_interpret.anatomy.statistics import BACKGROUND, OUTSIDE, RegionStatistics
+from mri_interpret.anatomy.region_statistics import BACKGROUND, OUTSIDE, RegionStatistics
 from mri_interpret.images.volume import Volume
 
 SHAPE = (12, 10, 8)

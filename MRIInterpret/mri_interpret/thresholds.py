@@ -1,0 +1,54 @@
+"""Every threshold that turns a measured number into a verdict, with where it comes from.
+
+A value "by convention" was set before results were seen and no study stands behind it: read the number beside it.
+"""
+
+from __future__ import annotations
+
+# Registration to the template. Colin27, whose mask was cut tightly or generously, reaches 0.84 and 0.92. Below either:
+# "poor", and every output warns.
+GOOD_CORRELATION = 0.70
+GOOD_OVERLAP = 0.85
+# Below either, or stretched beyond the factor, no statement about regions would hold: an error. A cube of noise reaches
+# a correlation of 0.40.
+POSSIBLE_CORRELATION = 0.50
+POSSIBLE_OVERLAP = 0.60
+POSSIBLE_STRETCH = 1.8
+# A scan counts as being in template space already from both of these on: affine registration of single brains rarely
+# reaches them, a scan that was normalised before does.
+ALREADY_REGISTERED_CORRELATION = 0.90
+ALREADY_REGISTERED_OVERLAP = 0.93
+
+# Conservation: highest relative error of the map's sum. By convention; the rules conserve to rounding unless biases
+# take a share.
+CONSERVATION_ERROR = 0.05
+
+# Randomisation: lowest similarity (mean absolute rank correlation) that fails. By convention, half way between
+# unrelated and equal. On nine simulated subjects the methods known to fail reach 0.54 to 0.73, the others 0.14 to 0.35
+# (Testing/benchmarks/distrusted_methods.md, which also says how the check was changed).
+RANDOMISATION_SIMILARITY = 0.5
+
+# Other class: lowest rank correlation with another class's map that fails. By convention.
+OTHER_CLASS_SIMILARITY = 0.9
+
+# Stability: lowest ICC of the region profiles that passes; "good" reliability begins there (Koo & Li 2016, "A guideline
+# of selecting and reporting intraclass correlation coefficients").
+STABILITY_ICC = 0.75
+
+# Outside the brain: highest shares of the absolute relevance that pass. By convention. The border is the outermost two
+# voxels; fluid is judged inside the brain only, where wide ventricles may rightly count.
+OUTSIDE_BRAIN_SHARE = 0.10
+BORDER_SHARE = 0.02
+FLUID_SHARE = 0.50
+
+# Localisation on simulated subjects: lowest multiple of chance that passes. No mean of ranks can exceed it, and an edge
+# detector reaches 1.1 (Testing/benchmarks/README.md).
+LOCALISATION_TIMES_CHANCE = 2.0
+
+# Faithfulness: level of the permutation test; the usual one.
+FAITHFULNESS_LEVEL = 0.05
+
+# Region statistics: a region stands out from this gain on (its mean relevance over the brain's). In 80 maps of Gaussian
+# noise on the sample's brain, white or smoothed to 4, 8 and 16 mm, the highest of 110 regions reaches 1.1 to 2.8, in a
+# uniform map 1. The sample's eight maps reach 11 to 57, and their fifth regions 6.5 to 39.
+STANDING_OUT_GAIN = 3.0
