@@ -247,6 +247,12 @@ def _text(folder: Path) -> Path:
     return folder
 
 
+def _not_fetched(folder: Path) -> Path:
+    write_slices(folder, ARRAY, rigid())
+    (folder / "IM07").symlink_to(folder / "annex" / "objects" / "key")
+    return folder
+
+
 def _two_series(folder: Path) -> Path:
     write_slices(folder, ARRAY, rigid())
     return write_slices(
@@ -335,6 +341,7 @@ INCOMPLETE: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     ),
     "enhanced, frames without positions": (_frames_without_positions, ["18 frames without positions"]),
     "enhanced, frames not described": (_frames_not_described, ["18 frames", "describes 17"]),
+    "a slice that was not fetched": (_not_fetched, ["IM07", "is a link to", "which is not there"]),
     "no DICOM": (lambda f: (f.mkdir(), (f / "a.txt").write_text("x"), f)[2], ["no DICOM series"]),
     "an empty folder": (lambda f: (f.mkdir(), f)[1], ["no DICOM series"]),
     "DICOM in a subfolder": (_in_a_subfolder, ["no DICOM series", "SE000001"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from .paths import existing_path
 from .refusals import one_sentence
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ def find_series(path: Path) -> DicomSeries:
     UserError
         If there is no series, more than one, or a file that is cut short.
     """
-    files = (
-        sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".") if path.is_dir() else [path]
-    )
+    files = [path]
+    if path.is_dir():
+        entries = sorted(entry for entry in path.iterdir() if entry.name[0] != ".")
+        # A slice that was not fetched must not be passed over as if it were no file.
+        files = [existing_path(entry) if entry.is_symlink() else entry for entry in entries if not entry.is_dir()]
     images = [image for file in files if (image := _read_header(file)) is not None]
     if not images:
         raise UserError(
