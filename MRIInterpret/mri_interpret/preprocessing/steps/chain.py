@@ -86,10 +86,9 @@ def _step(entry: Any) -> Step:
     return kind(**given)
 
 
-def _converted(step: str, key: str, value: Any, default: Any) -> Any:
+def _converted(step: str, key: str, raw: Any, default: Any) -> Any:
     """A JSON value of the same kind as the parameter's default."""
-    if isinstance(value, list):
-        value = tuple(value)
+    value = tuple(raw) if isinstance(raw, list) else raw
     if default is MISSING or default is None:
         return value
     kinds: dict[type, tuple[type, ...]] = {
@@ -102,7 +101,7 @@ def _converted(step: str, key: str, value: Any, default: Any) -> Any:
     kind = type(default)
     if not isinstance(value, kinds[kind]) or (kind in (int, float) and isinstance(value, bool)):
         raise StepError(step, f"'{key}' must be a {'list' if kind is tuple else kind.__name__}, not {value!r}")
-    if kind is tuple and default and isinstance(default[0], (int, float)):
+    if isinstance(value, tuple) and default and isinstance(default[0], (int, float)):
         whole = isinstance(default[0], int)
         wanted: tuple[type, ...] = (int,) if whole else (int, float)
         if not all(isinstance(item, wanted) and not isinstance(item, bool) for item in value):

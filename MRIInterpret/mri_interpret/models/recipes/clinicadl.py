@@ -1,0 +1,168 @@
+"""A ClinicaDL output folder (MAPS, versions 1.x): its plain 3D networks, with its own record of the preprocessing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...errors import UserError
+from .recipe import Imported, Recipe, read_state
+
+# Channels are 8, 16, 32, 64, 128 in all of them; what differs is the way down and the width of the dense layers.
+_DENSE = {"Conv5_FC3": (1300, 50), "Conv4_FC3": (50, 40), "Stride_Conv5_FC3": (1300, 50)}
+_CHANNELS = (8, 16, 32, 64, 128)
+# Clinica's t1-linear pipeline: ICBM 2009c at 1 mm, and the box that it crops to.
+_CROPPED = {"shape": [169, 208, 179], "origin": [-84.0, -119.0, -78.0]}
+_UNCROPPED = {"shape": [193, 229, 193], "origin": [-96.0, -132.0, -78.0]}
+
+
+class ClinicaDL(Recipe):
+    """One split of a trained network; classification or regression on whole images after t1-linear."""
+
+    name = "clinicadl"
+    title = "A network trained with ClinicaDL (its output folder, MAPS)"
+    source = "the MAPS folder that `clinicadl train` wrote, with maps.json"
+    reference = "Thibeau-Sutre et al. 2022, ClinicaDL, Comput Methods Programs Biomed 220"
+    options: ClassVar[dict[str, str]] = {"split": "0", "selection": "best-loss"}
+
+    def read(self, source: Path, options: Mapping[str, str]) -> Imported:
+        chosen = self.checked(options)
+        record = _record(source)
+        architecture = str(record.get("architecture", record.get("model")))
+        if architecture not in _DENSE:
+            raise UserError(
+                f"{source}: ClinicaDL's network {architecture} is not covered; covered are {', '.join(_DENSE)}."
+            )
+        if record.get("mode", "image") != "image":
+            raise UserError(f"{source}: the network works on a {record['mode']}, not on the whole image.")
+        shape = _input_shape(source, record)
+        weights = read_state(_weights(source, chosen))
+        arguments = {"layers": _layers(source, architecture, shape, record, weights)}
+        renamed = _renamed(source, arguments["layers"], weights)
+        return Imported(
+            target="mri_interpret.models.layer_list.LayerList",
+            arguments=arguments,
+            weights=renamed,
+            metadata={
+                "name": f"clinicadl_{source.resolve().name}",
+                "version": "1.0.0",
+                "description": f"{architecture} trained with ClinicaDL, split {chosen['split']}, {chosen['selection']}",
+                "data_source": "as the MAPS folder records it",
+                "intended_use": "Research. Not for diagnosis.",
+                "license": "not stated",
+                "mri_interpret": {
+                    "banner": "Research use only, not for diagnosis. Trained with ClinicaDL by its owner.",
+                    "output": _output(source, record),
+                    "preprocessing": _preprocessing(source, record, shape),
+                },
+            },
+            card=f"# {architecture}, trained with ClinicaDL\n\nResearch use only, not for diagnosis. Split "
+            f"{chosen['split']}, selected by {chosen['selection']}.\n",
+            notes=("t1-linear's registration by ANTs is replaced by this project's affine registration.",),
+        )
+
+
+def _record(source: Path) -> dict[str, Any]:
+    path = source / "maps.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{source} holds no maps.json: give the folder that `clinicadl train` wrote.") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as JSON ({error}).") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{path} must hold a JSON object.")
+    return record
+
+
+def _input_shape(source: Path, record: dict[str, Any]) -> list[int]:
+    size = record.get("input_size")
+    if isinstance(size, str):  # "1@169x208x179"
+        channels, _, rest = size.partition("@")
+        size = [channels, *rest.split("x")]
+    try:
+        numbers = [int(value) for value in size or []]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 4 or numbers[0] != 1:
+        raise UserError(f"{source}: maps.json gives no 3D input of one channel ('input_size' is {size!r}).")
+    return numbers[1:]
+
+
+def _weights(source: Path, chosen: Mapping[str, str]) -> Path:
+    for prefix in ("split", "fold"):  # versions before 1.1 called it a fold
+        path = source / f"{prefix}-{chosen['split']}" / chosen["selection"] / "model.pth.tar"
+        if path.is_file():
+            return path
+    raise UserError(f"{source} holds no split-{chosen['split']}/{chosen['selection']}/model.pth.tar.")
+
+
+def _layers(
+    source: Path, architecture: str, shape: list[int], record: dict[str, Any], weights: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    layers: list[dict[str, Any]] = []
+    strided = architecture.startswith("Stride")
+    inputs, size = 1, list(shape)
+    for number, outputs in enumerate(_CHANNELS):
+        name = f"convolution{number + 1}"
+        layers.append(
+            {
+                "layer": "Conv3d", "name": name, "in_channels": inputs, "out_channels": outputs, "kernel_size": 3,
+                "padding": 1, "stride": 2 if strided else 1,
+            }
+        )  # fmt: skip
+        layers.append({"layer": "BatchNorm3d", "name": f"norm{number + 1}", "num_features": outputs})
+        layers.append({"layer": "ReLU", "name": f"relu{number + 1}"})
+        if not strided:
+            layers.append({"layer": "PadMaxPool3d", "name": f"pool{number + 1}", "kernel_size": 2, "stride": 2})
+        inputs, size = outputs, [-(-length // 2) for length in size]
+    features = inputs * size[0] * size[1] * size[2]
+    layers.append({"layer": "Flatten", "name": "flatten"})
+    widths = [*_DENSE[architecture], int(record.get("output_size", 2))]
+    for number, width in enumerate(widths, start=1):
+        layers.append({"layer": "Linear", "name": f"dense{number}", "in_features": features, "out_features": width})
+        if number < len(widths):
+            layers.append({"layer": "ReLU", "name": f"dense{number}_relu"})
+        features = width
+    return layers
+
+
+def _renamed(source: Path, layers: list[dict[str, Any]], weights: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights under this project's names: layers with weights come in the same order in both."""
+    own = [entry["name"] for entry in layers if entry["layer"] in ("Conv3d", "BatchNorm3d", "Linear")]
+    theirs = list(dict.fromkeys(name.rpartition(".")[0] for name in weights))
+    if len(own) != len(theirs):
+        raise UserError(f"{source}: the weights hold {len(theirs)} layers, and the network has {len(own)}.")
+    names = dict(zip(theirs, own, strict=True))
+    return {f"{names[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": value for name, value in weights.items()}
+
+
+def _output(source: Path, record: dict[str, Any]) -> dict[str, Any]:
+    task = record.get("network_task", "classification")
+    if task == "regression":
+        return {"kind": "regression", "name": str(record.get("label", "value")), "unit": "as trained"}
+    codes = record.get("label_code") or {}
+    if task != "classification" or not isinstance(codes, dict) or not codes:
+        raise UserError(f"{source}: maps.json tells no classes (network_task {task!r}, label_code {codes!r}).")
+    classes = [name for name, _ in sorted(codes.items(), key=lambda item: int(item[1]))]
+    return {"kind": "logits", "classes": classes}
+
+
+def _preprocessing(source: Path, record: dict[str, Any], shape: list[int]) -> list[dict[str, Any]]:
+    about = record.get("preprocessing_dict") or {}
+    name = about.get("preprocessing", record.get("preprocessing"))
+    if name != "t1-linear":
+        raise UserError(f"{source}: scans preprocessed by {name!r} cannot be made here; t1-linear can.")
+    grid = next((grid for grid in (_CROPPED, _UNCROPPED) if grid["shape"] == shape), None)
+    if grid is None:
+        raise UserError(f"{source}: an input of {' x '.join(map(str, shape))} voxels is not t1-linear's whole image.")
+    steps: list[dict[str, Any]] = [
+        {"step": "bias_correction", "method": "n4"},
+        {"step": "registration", **grid, "spacing": [1.0, 1.0, 1.0]},
+    ]
+    normalised = record.get("normalize", record.get("minmaxnormalization", True))
+    if normalised:
+        steps.append({"step": "intensity", "method": "minmax", "over": "volume"})
+    return steps

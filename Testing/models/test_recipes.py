@@ -1,0 +1,299 @@
+"""Published networks from files: the same numbers as their own software gives, clear words where a file does not do."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mri_interpret.errors import UserError
+from mri_interpret.models.layer_list import LayerList, MeanOfNetworks
+from mri_interpret.models.recipes.table import RECIPES, recipe_named
+from mri_interpret.preprocessing.steps.chain import read_steps
+from torch import nn
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real-model" / "fold0.safetensors"
+MAKERS = {"LayerList": LayerList, "MeanOfNetworks": MeanOfNetworks}
+
+
+def built(imported):
+    network = MAKERS[imported.target.rpartition(".")[2]](**json.loads(json.dumps(imported.arguments)))
+    network.load_state_dict(imported.weights)
+    return network.eval()
+
+
+# ---------------------------------------------------------------------- Qiu et al. 2022
+
+
+def write_folds(folder: Path, folds: int, state: dict) -> Path:
+    for fold in range(folds):
+        place = folder / "checkpoint_dir" / f"CNN_baseline_new_cross{fold}"
+        place.mkdir(parents=True)
+        for part, file in (("backbone", "backbone_58"), ("cog", "COG_58"), ("add", "ADD_58")):
+            chosen = {k.partition(".")[2]: v + fold * 0.001 for k, v in state.items() if k.startswith(f"{part}.")}
+            torch.save(chosen, place / f"{file}.pth")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def real_state():
+    if not REAL.is_file():
+        pytest.skip("the real network's weights are not here (shared/data/real-model)")
+    from safetensors.torch import load_file
+
+    return load_file(REAL)
+
+
+def random_state() -> dict:
+    generator = torch.Generator().manual_seed(0)
+    state = {}
+    for number, (inputs, outputs, kernel) in enumerate([(1, 20, 7), (20, 40, 4), (40, 80, 3), (80, 160, 3)], start=1):
+        state[f"backbone.block{number}.conv.weight"] = torch.randn(outputs, inputs, *[kernel] * 3, generator=generator)
+        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+            state[f"backbone.block{number}.BN.{name}"] = torch.full((outputs,), value)
+        state[f"backbone.block{number}.BN.num_batches_tracked"] = torch.tensor(1)
+    for head, hidden, outputs in (("cog", 100, 1), ("add", 30, 2)):
+        state[f"{head}.dense1.1.weight"] = torch.randn(hidden, 5760, generator=generator)
+        state[f"{head}.dense1.1.bias"] = torch.zeros(hidden)
+        state[f"{head}.dense2.2.weight"] = torch.randn(outputs, hidden, generator=generator)
+        state[f"{head}.dense2.2.bias"] = torch.zeros(outputs)
+    return state
+
+
+def test_parity_with_the_original(real_state, tmp_path):
+    """The numbers that the original gives for a made-up input (see the weights' README)."""
+    folder = write_folds(tmp_path, 1, real_state)
+    i, j, k = np.indices((182, 218, 182))
+    x = torch.from_numpy((((7 * i + 11 * j + 13 * k) % 97) / 12).astype(np.float32))[None, None]
+    with torch.no_grad():
+        cog = built(recipe_named("qiu2022").read(folder, {}))(x)
+        add = built(recipe_named("qiu2022").read(folder, {"head": "add"}))(x)
+    assert cog.flatten().tolist() == pytest.approx([-0.203319], abs=1e-4)
+    assert add.flatten().tolist() == pytest.approx([0.532284, -0.974421], abs=1e-4)
+
+
+def test_all_folds_are_averaged_and_some_can_be_chosen(tmp_path):
+    folder = write_folds(tmp_path, 3, random_state())
+    every = recipe_named("qiu2022").read(folder, {})
+    assert every.target.endswith("MeanOfNetworks")
+    assert every.arguments["members"] == 3
+    assert recipe_named("qiu2022").read(folder, {"folds": "2,0"}).arguments["members"] == 2
+    assert recipe_named("qiu2022").read(folder, {"folds": "1"}).target.endswith("LayerList")
+    one = recipe_named("qiu2022").read(folder / "checkpoint_dir" / "CNN_baseline_new_cross1", {})
+    assert one.target.endswith("LayerList")
+
+
+def test_its_preprocessing_is_the_authors(tmp_path):
+    folder = write_folds(tmp_path, 1, random_state())
+    metadata = recipe_named("qiu2022").read(folder, {}).metadata["mri_interpret"]
+    chain = read_steps(metadata["preprocessing"], "qiu2022")
+    assert chain.output_shape == (182, 218, 182)
+    assert metadata["output"]["kind"] == "regression"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [({"head": "age"}, "heads cog, add"), ({"folds": "7"}, "no fold '7'"), ({"layer": "1"}, "no option 'layer'")],
+)
+def test_options_that_are_not_there(options, sentence, tmp_path):
+    folder = write_folds(tmp_path, 1, random_state())
+    with pytest.raises(UserError, match=sentence):
+        recipe_named("qiu2022").read(folder, options)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_wrong_folder_is_one_sentence(name, tmp_path):
+    for source in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(UserError) as caught:
+            recipe_named(name).read(source, {})
+        assert "\n" not in str(caught.value)
+        assert str(tmp_path) in str(caught.value)
+
+
+def test_pickled_objects_are_never_loaded(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.system, (f"touch {tmp_path / 'ran'}",))
+
+    folder = write_folds(tmp_path, 1, random_state())
+    torch.save({"x": Evil()}, folder / "checkpoint_dir" / "CNN_baseline_new_cross0" / "COG_58.pth")
+    with pytest.raises(UserError, match="never loaded"):
+        recipe_named("qiu2022").read(folder, {})
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_unknown_recipe():
+    with pytest.raises(UserError, match="there are qiu2022"):
+        recipe_named("resnet")
+
+
+# ---------------------------------------------------------------------- ClinicaDL
+
+
+def conv5(strided=False):
+    """ClinicaDL's stack in plain torch, for an input of 169 x 208 x 179."""
+    layers, inputs = [], 1
+    for outputs in (8, 16, 32, 64, 128):
+        layers += [
+            nn.Conv3d(inputs, outputs, 3, padding=1, stride=2 if strided else 1),
+            nn.BatchNorm3d(outputs),
+            nn.ReLU(),
+        ]
+        if not strided:
+            layers.append(nn.ModuleList([]))  # a place in the numbering: its pooling has no weights
+        inputs = outputs
+    network = nn.Module()
+    network.convolutions = nn.ModuleList(layers)
+    network.fc = nn.ModuleList(
+        [
+            nn.Flatten(),
+            nn.Dropout(),
+            nn.Linear(128 * 6 * 7 * 6, 1300),
+            nn.ReLU(),
+            nn.Linear(1300, 50),
+            nn.ReLU(),
+            nn.Linear(50, 2),
+        ]
+    )
+    return network
+
+
+def write_maps(folder: Path, **changes) -> Path:
+    record = {
+        "architecture": "Conv5_FC3", "input_size": [1, 169, 208, 179], "output_size": 2, "mode": "image",
+        "network_task": "classification", "label_code": {"CN": 1, "AD": 0}, "normalize": True,
+        "preprocessing_dict": {"preprocessing": "t1-linear", "mode": "image"},
+    } | changes  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    (folder / "maps.json").write_text(json.dumps(record))
+    place = folder / "split-0" / "best-loss"
+    place.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(3)
+    network = conv5(record["architecture"].startswith("Stride"))
+    torch.save({"model": network.state_dict(), "epoch": 3, "name": record["architecture"]}, place / "model.pth.tar")
+    return folder
+
+
+@pytest.mark.parametrize("architecture", ["Conv5_FC3", "Stride_Conv5_FC3"])
+def test_a_clinicadl_network_keeps_every_weight_in_its_place(architecture, tmp_path):
+    imported = recipe_named("clinicadl").read(write_maps(tmp_path / "maps", architecture=architecture), {})
+    network = built(imported)
+    torch.manual_seed(3)
+    original = conv5(architecture.startswith("Stride"))
+    ours = [module for module in network.modules() if isinstance(module, (nn.Conv3d, nn.BatchNorm3d, nn.Linear))]
+    theirs = [module for module in original.modules() if isinstance(module, (nn.Conv3d, nn.BatchNorm3d, nn.Linear))]
+    assert [type(one) for one in ours] == [type(one) for one in theirs]
+    assert all(torch.equal(a.weight, b.weight) for a, b in zip(ours, theirs, strict=True))
+    assert imported.metadata["mri_interpret"]["output"]["classes"] == ["AD", "CN"]
+    chain = read_steps(imported.metadata["mri_interpret"]["preprocessing"], "maps")
+    assert chain.output_shape == (169, 208, 179)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"architecture": "ResNet3D"}, "ResNet3D is not covered"),
+        ({"mode": "patch"}, "not on the whole image"),
+        ({"input_size": "3@128x128"}, "no 3D input"),
+        ({"input_size": [1, 64, 64, 64]}, "not t1-linear's whole image"),
+        ({"preprocessing_dict": {"preprocessing": "t1-extensive"}}, "'t1-extensive' cannot be made here"),
+        ({"label_code": {}}, "tells no classes"),
+    ],
+)
+def test_what_clinicadl_can_do_and_this_cannot(changes, sentence, tmp_path):
+    with pytest.raises(UserError, match=sentence):
+        recipe_named("clinicadl").read(write_maps(tmp_path / "maps", **changes), {})
+
+
+# ---------------------------------------------------------------------- Keras
+
+
+@pytest.fixture(scope="module")
+def keras():
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    found = pytest.importorskip("keras")
+    if found.backend.backend() != "torch":
+        pytest.skip("Keras runs on another backend")
+    return found
+
+
+def stacks(keras):
+    layers = keras.layers
+    shape = (9, 8, 7, 1)
+    return {
+        "Dyrba's": [
+            keras.Input(shape), layers.Conv3D(5, 3, padding="same", activation="relu"), layers.MaxPooling3D(2),
+            layers.BatchNormalization(), layers.Conv3D(4, 3, padding="same", activation="relu"), layers.Dropout(0.1),
+            layers.MaxPooling3D(2), layers.Flatten(), layers.Dense(6, activation="relu"),
+            layers.Dense(2, activation="softmax"),
+        ],
+        "strides, even kernels, same": [
+            keras.Input(shape), layers.Conv3D(3, 4, strides=2, padding="same"), layers.LeakyReLU(negative_slope=0.2),
+            layers.MaxPooling3D(3, strides=2, padding="same"), layers.Conv3D(4, 2), layers.Activation("elu"),
+            layers.GlobalAveragePooling3D(), layers.Dense(3),
+        ],
+        "valid, average": [
+            keras.Input(shape), layers.Conv3D(3, 3, use_bias=False), layers.ReLU(), layers.AveragePooling3D(2),
+            layers.Flatten(), layers.BatchNormalization(), layers.Dense(1, activation="sigmoid"),
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["Dyrba's", "strides, even kernels, same", "valid, average"])
+def test_a_keras_file_gives_keras_own_numbers(name, keras, tmp_path):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(stacks(keras)[name])
+    for layer in model.layers:  # running statistics that make a difference
+        if isinstance(layer, keras.layers.BatchNormalization):
+            generator = np.random.default_rng(0)
+            layer.set_weights(
+                [np.abs(generator.normal(1, 0.3, w.shape)).astype(np.float32) for w in layer.get_weights()]
+            )
+    path = tmp_path / "network.h5"
+    model.save(path)
+    x = np.random.default_rng(2).normal(size=(2, 9, 8, 7, 1)).astype(np.float32)
+    expected = np.asarray(model.predict(x, verbose=0))
+    with torch.no_grad():
+        found = built(recipe_named("keras").read(path, {}))(torch.from_numpy(x[..., 0])[:, None])
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+def test_a_functional_chain_is_followed_and_a_branch_refused(keras, tmp_path):
+    layers = keras.layers
+    start = keras.Input((6, 6, 6, 1))
+    x = layers.Conv3D(2, 3)(start)
+    plain = keras.Model(start, layers.Dense(2)(layers.Flatten()(x)))
+    plain.save(tmp_path / "plain.h5")
+    x_in = np.random.default_rng(2).normal(size=(1, 6, 6, 6, 1)).astype(np.float32)
+    with torch.no_grad():
+        found = built(recipe_named("keras").read(tmp_path / "plain.h5", {}))(torch.from_numpy(x_in[..., 0])[:, None])
+    np.testing.assert_allclose(found.numpy(), plain.predict(x_in, verbose=0), atol=1e-5)
+    joined = layers.Add()([x, layers.Conv3D(2, 3, padding="same")(x)])
+    keras.Model(start, layers.Dense(2)(layers.Flatten()(joined))).save(tmp_path / "branch.h5")
+    with pytest.raises(UserError, match=r"no plain stack|not covered"):
+        recipe_named("keras").read(tmp_path / "branch.h5", {})
+
+
+@pytest.mark.parametrize(("layer", "sentence"), [("Conv3DTranspose", "not covered"), ("UpSampling3D", "not covered")])
+def test_a_layer_that_is_not_covered_is_named(layer, sentence, keras, tmp_path):
+    arguments = {"Conv3DTranspose": (2, 3), "UpSampling3D": (2,)}[layer]
+    stack = [
+        keras.Input((6, 6, 6, 1)),
+        getattr(keras.layers, layer)(*arguments),
+        keras.layers.Flatten(),
+        keras.layers.Dense(2),
+    ]
+    keras.Sequential(stack).save(tmp_path / "x.h5")
+    with pytest.raises(UserError, match=rf"{layer}\) is {sentence}"):
+        recipe_named("keras").read(tmp_path / "x.h5", {})
+
+
+def test_classes_are_named_one_for_each_output(keras, tmp_path):
+    keras.Sequential([keras.Input((6, 6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]).save(tmp_path / "x.h5")
+    found = recipe_named("keras").read(tmp_path / "x.h5", {"classes": "CN, AD"})
+    assert found.metadata["mri_interpret"]["output"]["classes"] == ["CN", "AD"]
+    with pytest.raises(UserError, match="2 outputs, and 3 classes"):
+        recipe_named("keras").read(tmp_path / "x.h5", {"classes": "CN,MCI,AD"})
