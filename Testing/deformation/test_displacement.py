@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 import torch
-from mri_interpret.deformation.displacement import (
-    BOX_MM,
-    COARSE,
-    compose,
-    field_of_divergence,
-    inverse,
-    log_jacobian,
-    random_diffeomorphism,
-    resized,
-    smooth,
-    warp,
-)
+from mri_interpret.deformation.construction import field_of_divergence, random_diffeomorphism, smooth
+from mri_interpret.deformation.displacement import BOX_MM, COARSE, compose, inverse, log_jacobian, resized, warp
 
 
 def _blob(shape: tuple[int, int, int] = COARSE) -> torch.Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mri_interpret.deformation.displacement import COARSE, log_jacobian, random_diffeomorphism, resized
+from mri_interpret.deformation.construction import random_diffeomorphism
+from mri_interpret.deformation.displacement import COARSE, log_jacobian, resized
 from mri_interpret.simulation.anatomy import FINE_GRID, Anatomy
 from mri_interpret.simulation.atrophy import Fractions, drive, hippocampal_volume, intracranial_volume
 from mri_interpret.simulation.groups import Subject

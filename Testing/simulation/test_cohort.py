@@ -88,7 +88,7 @@ def test_label_maps_are_chosen_by_name(tmp_path: Path) -> None:
     assert len(choose_label_maps(tmp_path, ())) == 3
     with pytest.raises(UserError, match="no label map called '03'"):
         choose_label_maps(tmp_path, ("02", "03"))
-    with pytest.raises(UserError, match="give their folder too"):
+    with pytest.raises(UserError, match="give it too"):
         simulate_cohort(1, 7, tmp_path, only=("02",))
 
 

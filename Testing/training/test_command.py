@@ -13,9 +13,9 @@ from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.training import table_command
 from mri_interpret.training.bundle_writer import BundleText, Trained, write_bundle
 from mri_interpret.training.card import FIRST_LINE
+from mri_interpret.training.checkpoint import start_network
 from mri_interpret.training.command import SimulatedTraining, train
 from mri_interpret.training.fit import FitSettings
-from mri_interpret.training.start import start_network
 from mri_interpret.training.table_command import train_on_table
 
 TINY = FitSettings(samples=4, seed=1, batch=2, every=4, workers=0, margin=8)
@@ -62,7 +62,7 @@ def test_held_out_names_must_exist_and_leave_something(tmp_path: Path) -> None:
     maps.mkdir()
     for name in ("01", "02"):
         (maps / f"labels_{name}.nii.gz").write_bytes(b"never read")
-    for held_out, message in ((("77",), "no label map called '77'"), (("01", "02"), "0 are left for training")):
+    for held_out, message in ((("77",), "no label map called '77'"), (("01", "02"), "0 remain for training")):
         with pytest.raises(UserError, match=message):
             train(tmp_path / "m", SimulatedTraining(label_maps=maps, held_out=held_out), TINY)
 

@@ -34,7 +34,7 @@ def test_rows_are_read_relative_to_the_table(tmp_path: Path) -> None:
         (["a,there.nii.gz,Dementia", "b,there.nii.gz,CN"], "participant_id,path,group", "'Dementia'"),
         (["a,there.nii.gz,AD"], "participant_id,picture,group", "no column 'path'"),
         (["a,there.nii.gz,AD"], "participant_id,path,verdict", "no column 'group'"),
-        ([], "participant_id,path,group", "holds no participants"),
+        ([], "participant_id,path,group", "lists no participants"),
     ],
 )
 def test_unsound_tables_are_one_clear_sentence(tmp_path: Path, rows: list[str], header: str, message: str) -> None:

@@ -223,7 +223,7 @@ def train(
         Path | None, typer.Option(help="Label maps for the simulator; the template's anatomy if left out.")
     ] = None,
     held_out: Annotated[str, typer.Option(help="Label maps that only serve for testing: 02,09.")] = "",
-    left_out: Annotated[str, typer.Option(help="Label maps that are not used at all.")] = "",
+    excluded: Annotated[str, typer.Option("--exclude", "--left-out", help="Label maps that are not used at all.")] = "",
     brains: Annotated[int, typer.Option(help="Simulated brains in the training bank.")] = 900,
     test_brains: Annotated[int, typer.Option(help="Simulated brains over the held-out label maps to test on.")] = 399,
     samples: Annotated[int, typer.Option(help="Scans to train on in all.")] = 12000,
@@ -242,7 +242,7 @@ def train(
     """Train the bundled network, on simulated atrophy or on your own scans. The same call goes on after a stop."""
     from .train import evaluate_command, settings_of, simulated, train_command
 
-    simulation = simulated(label_maps, held_out, left_out, brains, test_brains)
+    simulation = simulated(label_maps, held_out, excluded, brains, test_brains)
     if evaluate_only:
         evaluate_command(output, simulation, work)
         return

@@ -36,7 +36,7 @@ def settings_of(samples: int, seed: int, every: int, patience: int, device: str)
 
 
 def simulated(
-    label_maps: Path | None, held_out: str, left_out: str, brains: int, test_brains: int
+    label_maps: Path | None, held_out: str, excluded: str, brains: int, test_brains: int
 ) -> SimulatedTraining:
     """What to simulate; names of label maps are separated by commas.
 
@@ -52,7 +52,7 @@ def simulated(
     return SimulatedTraining(
         label_maps=label_maps,
         held_out=_names(held_out),
-        left_out=_names(left_out),
+        excluded=_names(excluded),
         brains=brains,
         test_brains=test_brains,
     )

@@ -1,1 +1,1 @@
-"""Displacement fields: warp, compose, Jacobian, prescribed volume change."""
+"""Displacement fields in mm on a grid over the template's box: used by the simulator."""

@@ -1,7 +1,7 @@
 """A scan from a packed brain: contrast, partial volume, bias, noise, blur, misalignment, mask; all on torch.
 
-Everything is random within ``AcquisitionRange``; ``AcquisitionRange().wider(1.3)`` goes 30 % beyond it, for tests of
-what the network does outside of what it was trained on.
+All parameters are drawn from ``AcquisitionRange``; ``AcquisitionRange().wider(1.3)`` goes 30 % beyond it, to test the
+network outside the range it was trained on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .contrast import WIDENING, draw_contrast
 
 @dataclass(frozen=True)
 class AcquisitionRange:
-    """Upper ends (and where named so, both ends) of what is drawn for a scan.
+    """The ranges from which a scan's acquisition is drawn: upper ends, and both ends where the name says so.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class AcquisitionRange:
     bias
         Amplitude of the log of the bias field; ``texture_bias`` of its finer part.
     blur
-        Sigma in voxels, each axis by itself: anisotropic acquisition is a large one along one axis.
+        Gaussian sigma in voxels, drawn for each axis; a large one along one axis is an anisotropic acquisition.
     thick
         Share of scans with one such axis, whose sigma goes up to twice ``blur``.
     artefacts
@@ -40,7 +40,7 @@ class AcquisitionRange:
     gamma
         SD of the log exponent.
     shift_mm, angle_deg, scale
-        Affine misregistration, each to both sides (scale: of its log, along each axis; a third of it common).
+        Affine misregistration, in either direction (scale: of its log, along each axis; a third of it common to all).
     flip
         Share of scans that are mirrored left to right.
     mask_low, mask_high
@@ -67,7 +67,7 @@ class AcquisitionRange:
     mask_grow: int = 0
 
     def wider(self, factor: float) -> AcquisitionRange:
-        """Gain, bias, noise and resolution beyond the range by ``factor``; alignment and mask as they are."""
+        """Contrast, bias, noise and resolution widened by ``factor``; alignment and mask unchanged."""
         return replace(
             self,
             widening=self.widening * factor,
@@ -97,13 +97,13 @@ def acquire(
     Parameters
     ----------
     item
-        From the bank.
+        A brain from the bank.
     generator
-        All randomness; the same state gives the same scan.
+        Random generator; the same state gives the same scan.
     ranges
-        What is drawn; the training range if left out.
+        The ranges to draw from; the training ranges by default.
     margin
-        Voxels to leave out at each face, a multiple of 4: there is no brain, and it saves two fifths of the time.
+        Voxels to crop at each face, a multiple of 4: no brain is there, and it saves two fifths of the time.
     """
     ranges = ranges or AcquisitionRange()
 
@@ -158,7 +158,7 @@ def normalise(image: Tensor, mask: Tensor, low: float = 0.5, high: float = 99.5,
     """The torch twin of ``preprocessing.intensity.normalise_intensity``, with an optional gamma after it.
 
     Percentiles are interpolated linearly between order statistics, as NumPy does. A monotonic gamma leaves order
-    statistics in place, so it may as well be applied to the scaled values.
+    statistics in place, so it can be applied to the scaled values.
     """
     values = image[mask]
     bottom, top = (_percentile(values, percent) for percent in (low, high))

@@ -1,4 +1,4 @@
-"""An anatomy: a label map in template space, at 1 mm, two voxels for each of the model grid's along every axis."""
+"""An anatomy: a label map in template space at 1 mm, with two voxels per voxel of the model grid along every axis."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Anatomy:
     Attributes
     ----------
     name
-        Of the subject; a subject never serves training and testing both.
+        The subject's name; no subject is used for both training and testing.
     labels
         Codes of :mod:`.structures`, uint8, on ``FINE_GRID``.
     scale
-        Volume in template space over volume in the subject's own space, so that mm^3 can be given as they were.
+        Volume in template space over volume in the subject's own space, to give volumes in the subject's own mm^3.
     """
 
     name: str
@@ -55,7 +55,7 @@ def read_anatomy(path: str | Path) -> Anatomy:
     Raises
     ------
     UserError
-        If it cannot be read, lacks a structure, or holds no whole numbers.
+        If it cannot be read, lacks a structure, or holds values that are not whole numbers.
     """
     path = Path(path)
     volume = read_volume(path)
@@ -71,7 +71,7 @@ def read_anatomy(path: str | Path) -> Anatomy:
 
 
 def check_structures(labels: NDArray[np.uint8], name: str) -> None:
-    """Raise a UserError that names what is missing."""
+    """Raise a UserError that names the structures that are missing."""
     there = np.bincount(labels.ravel(), minlength=len(NAMES)) > 0
     missing = [needed for needed in NEEDED if not there[NAMES.index(needed)]]
     if missing:
@@ -97,18 +97,18 @@ def list_label_maps(folder: str | Path) -> list[Path]:
 
 
 def is_called(path: Path, names: Iterable[str]) -> bool:
-    """Whether a label map's file is meant by one of ``names``: "labels_02", or the part after its last "_", "02"."""
+    """Whether one of ``names`` matches a label map's file: "labels_02", or "02", the part after the last "_"."""
     stem = path.name.split(".")[0]
     return any(stem == name or stem.endswith(f"_{name}") for name in names)
 
 
 def choose_label_maps(folder: str | Path, names: Sequence[str]) -> list[Path]:
-    """The label maps of a folder that ``names`` mean; all of them if there are no names.
+    """The label maps of a folder that match ``names``; all of them if no names are given.
 
     Raises
     ------
     UserError
-        If a name means none.
+        If a name matches no file.
     """
     found = list_label_maps(folder)
     for name in names:

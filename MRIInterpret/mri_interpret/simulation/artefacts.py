@@ -1,4 +1,4 @@
-"""What goes wrong in scanners now and then: truncated k-space (Gibbs ringing), and a head that moved."""
+"""Acquisition artefacts: Gibbs ringing (truncated k-space) and head motion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def gibbs(image: Tensor, axis: int, kept: float) -> Tensor:
-    """Ringing along ``axis`` of (I, J, K): only the share ``kept`` (0 to 1) of the lowest frequencies is there."""
+    """Ringing along ``axis`` of (I, J, K): only the lowest share ``kept`` (0 to 1) of the frequencies is acquired."""
     length = image.shape[axis]
     spectrum = torch.fft.rfft(image, dim=axis)
     frequency = torch.arange(spectrum.shape[axis]) / (length / 2)
@@ -26,7 +26,7 @@ def motion(image: Tensor, axis: int, shift: int, lines: Tensor) -> Tensor:
     axis
         The phase-encoding axis; the head moves along the next one.
     shift
-        By how many voxels.
+        Displacement of the head in voxels.
     lines
         bool, one for each position along ``axis``, in FFT order.
     """
@@ -38,7 +38,7 @@ def motion(image: Tensor, axis: int, shift: int, lines: Tensor) -> Tensor:
 
 
 def random_artefact(image: Tensor, generator: torch.Generator, share: float) -> Tensor:
-    """With chance ``share`` one of the two, along a random axis, as strong as a radiologist would still read."""
+    """With probability ``share``, one of the two along a random axis, mild enough for the scan to be read."""
     if float(torch.rand((), generator=generator)) >= share:
         return image
     axis = int(torch.randint(3, (), generator=generator))

@@ -1,7 +1,7 @@
 """Controlled atrophy: regions driven to target volumes by a deformation that keeps the topology.
 
-Each step prescribes a log-Jacobian inside the regions' masks, lets the surrounding CSF (and a little, all tissue) take
-up or give the volume, solves Poisson's equation for the displacement, and carries the masks along. Steps are small,
+Each step prescribes a log-Jacobian inside the regions' masks, lets the surrounding CSF (and, a little, all tissue) take
+up or give volume, solves Poisson's equation for the displacement, and carries the masks along. Steps are small,
 because one large step folds before it reaches a large change (compare Karacali and Davatzikos 2006; Khanal 2017).
 """
 
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..deformation.displacement import COARSE, compose, field_of_divergence, inverse, smooth, warp
+from ..deformation.construction import field_of_divergence, smooth
+from ..deformation.displacement import COARSE, compose, inverse, warp
 from .anatomy import FINE_GRID, Anatomy
 from .structures import INTRACRANIAL, member
 from .zones import cortical_zones
@@ -40,7 +41,7 @@ REGIONS = (
 
 @dataclass
 class Fractions:
-    """What of an anatomy the deformation needs, on the coarse grid and, for the hippocampus, at 2 mm."""
+    """Partial volumes of an anatomy: regions on the coarse grid, the hippocampus also at 2 mm."""
 
     regions: Tensor  # (R, i, j, k) at 4 mm: share of each voxel in each of REGIONS
     giving: Tensor  # (i, j, k): how readily a voxel takes up or gives volume
@@ -110,7 +111,7 @@ def _block_positions(corner: tuple[int, int, int], block: tuple[int, int, int]) 
 
 @dataclass(frozen=True)
 class Reached:
-    """Result of a drive."""
+    """What :func:`drive` reached."""
 
     u: Tensor  # (3, i, j, k), the whole deformation from the base anatomy
     added: Tensor  # (3, i, j, k), the part that this drive added
@@ -121,12 +122,12 @@ class Reached:
 def drive(
     fractions: Fractions, u: Tensor, hippocampus_mm3: float, changes: dict[str, float], most_steps: int = 14
 ) -> Reached:
-    """Deform further, until the hippocampi have a volume and the other regions a change of volume.
+    """Deform further until the hippocampi reach a target volume and the other regions a target change of volume.
 
     Parameters
     ----------
     fractions
-        Of the base anatomy.
+        Partial volumes of the base anatomy.
     u
         The deformation so far, (3, i, j, k).
     hippocampus_mm3
@@ -134,7 +135,7 @@ def drive(
     changes
         Region of ``REGIONS`` (not the hippocampus) to change of log-volume, relative to the volume at ``u``.
     most_steps
-        Give up improving after these.
+        Maximum number of steps.
     """
     now = _volumes(fractions, u)
     goals = {name: float(np.log(now[name])) + change for name, change in changes.items() if now[name] > 0}
@@ -151,11 +152,11 @@ def drive(
         step = _step(fractions, u, asked)
         u, added = compose(u, step), compose(added, step)
         before, now = now, _volumes(fractions, u)
-        for name, wish in asked.items():
-            if 0.02 < abs(wish) < LARGEST_STEP:
+        for name, change in asked.items():
+            if 0.02 < abs(change) < LARGEST_STEP:
                 effect = float(np.log(now[name] / before[name]))
-                # What a mask of 4 mm leaks is made up for by asking for more.
-                missed = gaps[name] / effect if effect * wish > 0 else 1.5
+                # Masks at 4 mm leak; ask for more to make up for it.
+                missed = gaps[name] / effect if effect * change > 0 else 1.5
                 gains[name] = float(np.clip(gains[name] * np.clip(missed, 0.7, 1.5), 1.0, 4.0))
         steps += 1
     return Reached(u, added, now[_HIPPOCAMPUS], steps)
@@ -174,7 +175,7 @@ def _step(fractions: Fractions, u: Tensor, asked: dict[str, float]) -> Tensor:
     masks, giving, inside = carried[: len(REGIONS)], carried[-2], carried[-1]
     strengths = torch.tensor([asked.get(name, 0.0) for name in REGIONS])
     wanted = torch.einsum("r,rijk->ijk", strengths, masks)
-    # What a region gives up is taken by what lies around it in proportion to its readiness; the sum is exactly zero.
+    # Surrounding voxels take up what a region gives up, in proportion to ``giving``; the sum is exactly zero.
     giving = giving * (1 - masks[0] - masks[1]).clamp(min=0)
     around = smooth(giving, _GIVING).clamp(min=1e-3)
     taken = giving * smooth(wanted / around, _GIVING)

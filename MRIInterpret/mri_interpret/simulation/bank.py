@@ -1,4 +1,4 @@
-"""A bank of simulated brains at 2 mm: what a fresh contrast needs, and nothing else, in a few megabytes a brain."""
+"""A bank of simulated brains at 2 mm: only what a new contrast needs, a few megabytes per brain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from ..atomic import replacing
-from ..deformation.displacement import smooth
+from ..deformation.construction import smooth
 from ..errors import UserError
 from .anatomy import MODEL_GRID
 from .structures import BRAIN, TARGETS

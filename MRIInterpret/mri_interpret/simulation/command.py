@@ -31,17 +31,17 @@ def simulate_cohort(
     n
         Number of subjects; CN, MCI and AD equally frequent.
     seed
-        Same seed, same voxels.
+        Random seed; the same seed gives the same voxels.
     output
         Folder: sub-0001/anat/sub-0001_T1w.nii.gz ..., derivatives/truth with the effect maps, participants.tsv.
     label_maps
-        Folder of FreeSurfer-style label maps (labels_<subject>.nii.gz); the ICBM152 template if left out.
+        Folder of FreeSurfer-style label maps (labels_<subject>.nii.gz); the ICBM152 template's anatomy by default.
     whole_head
         With skull and skin instead of the brain alone.
     healthy_twins
-        Also each subject's scan without the disease, same contrast and noise.
+        Also write each subject's scan without the disease, with the same contrast and noise.
     only
-        Names of the label maps to use ("02" for labels_02.nii.gz); all if left out.
+        Names of the label maps to use ("02" for labels_02.nii.gz); all by default.
     in_template
         Write the scans as they lie in template space, instead of turned and shifted in a scanner.
 
@@ -52,7 +52,7 @@ def simulate_cohort(
     Raises
     ------
     UserError
-        If n is not positive, a label map does not do, or the folder cannot be written.
+        If n is not positive, a label map cannot be used, or the folder cannot be written.
     """
     if n < 1:
         raise UserError(f"A cohort of {n} subjects cannot be simulated: ask for 1 or more.")
@@ -69,7 +69,7 @@ def load_anatomies(
     """Label maps of a folder, registered to the template one by one; the template's own anatomy without a folder."""
     if label_maps is None:
         if only:
-            raise UserError(f"There are no label maps to take {', '.join(only)} from: give their folder too.")
+            raise UserError(f"Label maps are chosen by name ({', '.join(only)}), but their folder is not: give it too.")
         progress("Building the template's anatomy", 0.0)
         return [template_anatomy()]
     paths = choose_label_maps(label_maps, only)

@@ -1,7 +1,7 @@
-"""T1-like contrast: an intensity for each structure, drawn afresh for every synthetic scan.
+"""T1-like contrast: an intensity for each structure, drawn anew for every synthetic scan.
 
-The priors are stylised T1 statistics on a 0..255 scale; they are widened, because a network that has seen only
-typical contrasts fails on the next scanner (domain randomisation, Billot 2023).
+The priors are stylised T1 statistics on a 0..255 scale. They are widened, because a network trained on typical
+contrasts only fails on the next scanner (domain randomisation, Billot 2023).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fill a bank of simulated brains: number and seed alone decide an item, so filling resumes anywhere."""
+"""Fill a bank of simulated brains. An item depends on its number and the seed alone, so filling can resume anywhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def item_path(folder: Path, index: int) -> Path:
 
 
 def bank_items(folder: str | Path) -> list[Path]:
-    """The items that are there now, sorted; a bank may be read while it is being filled."""
+    """The items present now, sorted; a bank may be read while it is being filled."""
     return sorted(Path(folder).glob("item_*.npz"))
 
 
@@ -35,22 +35,22 @@ def fill_bank(
     step: int = 1,
     progress: ProgressCallback = silent,
 ) -> None:
-    """Simulate what is missing of a bank.
+    """Simulate the items that a bank lacks.
 
     Parameters
     ----------
     folder
-        Of the bank.
+        The bank's folder.
     anatomies
         Base anatomies, used in turn.
     number
-        Items that the bank is to hold.
+        Number of items in the full bank.
     seed
-        Of everything that is drawn.
+        Random seed.
     wide_share
         Share of items with an evenly spread hippocampal fraction instead of a group's distribution.
     first, step
-        Only items first, first + step, ...: for several processes that fill one bank.
+        Simulate only items first, first + step, ..., so that several processes can fill one bank.
     """
     folder = Path(folder)
     fractions = {anatomy.name: fractions_of(anatomy) for anatomy in anatomies}

@@ -1,4 +1,4 @@
-"""Who is simulated: group, age, and the hippocampal fraction and other effects that go with them.
+"""Who is simulated: group, age, hippocampal fraction, and the volume changes that go with them.
 
 Stylised on purpose: three normal distributions of the hippocampal share of the intracranial volume, set so that it
 alone separates the groups about as hippocampal volume does in real cohorts (Dyrba 2021: AUC 0.94 AD against CN,
@@ -42,7 +42,7 @@ _VARIATION_ELSEWHERE = 0.05
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be simulated; fractions are hippocampal shares of the intracranial volume in per mille."""
+    """A subject to simulate; fractions are hippocampal shares of the intracranial volume in per mille."""
 
     group: str
     age: float
@@ -63,7 +63,7 @@ def draw_subject(rng: np.random.Generator, group: str) -> Subject:
     score = float(rng.normal())
     low, high = FRACTION_LIMITS
     fraction = float(np.clip(mean + sd * score, low, high))
-    # Without disease, the same subject would hold the same rank among the healthy.
+    # Without the disease, the subject would have the same rank among the healthy.
     healthy = float(np.clip(FRACTION["CN"][0] + FRACTION["CN"][1] * score, low, high))
     return _complete(rng, group, fraction, max(healthy, fraction))
 

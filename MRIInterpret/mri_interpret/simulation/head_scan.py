@@ -26,8 +26,8 @@ def head_scan(labels: NDArray[np.uint8], seed: int, *, whole_head: bool = False)
     labels
         Codes on ``FINE_GRID``.
     seed
-        Of contrast and acquisition; the same seed gives two label maps the same contrast, noise and bias, so that a
-        brain with and without disease can be compared voxel by voxel.
+        Random seed of contrast and acquisition. The same seed gives two label maps the same contrast, noise and bias,
+        so that a brain with and without disease can be compared voxel by voxel.
     whole_head
         Keep skull and skin; otherwise they are cut off, with 0 outside.
 
@@ -62,14 +62,14 @@ def head_scan(labels: NDArray[np.uint8], seed: int, *, whole_head: bool = False)
 
 
 def scanner_affine(scale: float, seed: int) -> Affine:
-    """Where the subject lay in the scanner: voxel indices of ``FINE_GRID`` to RAS mm of the subject's own space.
+    """The subject's position in the scanner: voxel indices of ``FINE_GRID`` to RAS mm of the subject's own space.
 
     Parameters
     ----------
     scale
         Volume in template space over volume in the subject's own space.
     seed
-        Of position and small rotation.
+        Random seed of position and rotation.
     """
     rng = np.random.default_rng([seed, 77])
     angles = rng.uniform(-8, 8, 3) * np.pi / 180
@@ -85,5 +85,5 @@ def scanner_affine(scale: float, seed: int) -> Affine:
 def effect_on_fine_grid(effect: Tensor) -> NDArray[np.float32]:
     """The effect map at 1 mm, trilinear."""
     fine = functional.interpolate(effect[None, None], size=FINE_GRID.shape, mode="trilinear", align_corners=False)
-    # In steps of 1/256: below what any comparison sees, and the file is five times smaller.
+    # In steps of 1/256: too small to matter in any comparison, and the file is five times smaller.
     return np.asarray((fine[0, 0] * 256).round().numpy() / np.float32(256), dtype=np.float32)

@@ -36,7 +36,7 @@ class SimulatedScan:
     brain
         The brain in template space, as the simulator keeps it.
     seed
-        Of the brain's shape.
+        Random seed of the brain's shape.
     """
 
     subject: Subject
@@ -69,9 +69,9 @@ def simulate(
     group
         "CN", "MCI" or "AD".
     seed
-        Same seed, same voxels.
+        Random seed; the same seed gives the same voxels.
     label_map
-        A whole-head label map with FreeSurfer's values; the ICBM152 template's own anatomy if left out.
+        A whole-head label map with FreeSurfer's values; the ICBM152 template's own anatomy by default.
     whole_head
         With skull and skin instead of the brain alone (0 outside). The template's own anatomy is a brain alone.
     healthy_twin
@@ -79,12 +79,12 @@ def simulate(
     in_template
         As the brain lies in template space, instead of turned and shifted in a scanner.
     progress
-        Told about each step; may raise Cancelled.
+        Called with each step; may raise Cancelled.
 
     Raises
     ------
     UserError
-        If the group is not known, the seed is negative, or the label map does not do.
+        If the group is not known, the seed is negative, or the label map cannot be used.
     """
     if group not in GROUPS:
         raise UserError(f"The group '{group}' is not known: give one of {', '.join(GROUPS)}.")

@@ -52,7 +52,7 @@ NAMES = tuple(structure.name for structure in STRUCTURES)
 TISSUES = tuple(dict.fromkeys(structure.tissue for structure in STRUCTURES))
 TISSUE_OF_CODE: NDArray[np.intp] = np.array([TISSUES.index(structure.tissue) for structure in STRUCTURES])
 
-# Both sides of each; without these the simulator cannot drive or measure an anatomy.
+# Both sides of each: the simulator cannot deform or measure an anatomy without them.
 _NEEDED = ("Cerebral-White-Matter", "Cerebral-Cortex", "Lateral-Ventricle", "Inf-Lat-Vent", "Hippocampus", "Amygdala")
 NEEDED = tuple(f"{side}-{name}" for name in _NEEDED for side in ("Left", "Right"))
 

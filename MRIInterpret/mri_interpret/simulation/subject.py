@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..deformation.displacement import COARSE, log_jacobian, random_diffeomorphism, resized, warp
+from ..deformation.construction import random_diffeomorphism
+from ..deformation.displacement import COARSE, log_jacobian, resized, warp
 from .anatomy import FINE_GRID, Anatomy
 from .atrophy import Fractions, drive, intracranial_volume
 from .groups import Subject
@@ -60,11 +61,11 @@ def simulate_brain(
     anatomy, fractions
         The base and its partial volumes (:func:`.atrophy.fractions_of`).
     subject
-        What to reach.
+        The subject to simulate.
     seed
-        Of the random deformation.
+        Random seed of the deformation.
     strength
-        Scales the random deformation; drawn between 0.5 and 1.3 if left out. 0 keeps the base anatomy's shape.
+        Scale of the random deformation; drawn between 0.5 and 1.3 by default. 0 keeps the base anatomy's shape.
     with_healthy
         Also return the labels of the same brain without disease.
     """

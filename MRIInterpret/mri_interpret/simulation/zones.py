@@ -1,4 +1,4 @@
-"""Where in template space cortex is medial temporal, temporal, parietal: soft zones of the Desikan-Killiany atlas."""
+"""Medial temporal, temporal and parietal cortex in template space, as soft zones of the Desikan-Killiany atlas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..deformation.displacement import COARSE, smooth
+from ..deformation.construction import smooth
+from ..deformation.displacement import COARSE
 from ..errors import UserError
 from ..images.reading import read_volume
 from ..images.volume import Grid, Volume, resample
@@ -43,7 +44,7 @@ def atlas_volume() -> Volume:
 
 @lru_cache(maxsize=1)
 def cortical_zones() -> Tensor:
-    """(4, i, j, k) on the coarse grid: how medial temporal, temporal, parietal, or other a cortex there is; sum 1."""
+    """(4, i, j, k) on the coarse grid: how likely cortex there is medial temporal, temporal, parietal, other; sum 1."""
     atlas = atlas_volume()
     values = np.asarray(atlas.array).astype(np.int64)
     parcel = np.where(values >= 1000, values % 1000, -1)

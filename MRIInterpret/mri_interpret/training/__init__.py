@@ -1,1 +1,1 @@
-"""Fit the bundled CNN, or a user's, and evaluate it."""
+"""Train the bundled CNN on simulated or real scans, and evaluate it."""

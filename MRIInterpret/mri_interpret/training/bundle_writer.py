@@ -60,7 +60,7 @@ def write_bundle(folder: str | Path, trained: Trained, text: BundleText, card: s
     state = {name: tensor.detach().contiguous().cpu() for name, tensor in trained.network.state_dict().items()}
     weights = save(state)
     write_bytes(folder / "models" / "model.safetensors", weights)
-    # So that a damaged copy can be told from the original: `mri-interpret check` compares.
+    # `mri-interpret check` compares the hash, to find a damaged copy.
     write_text(folder / "models" / "SHA256SUMS", f"{hashlib.sha256(weights).hexdigest()}  model.safetensors\n")
     inference = {
         "network_def": {

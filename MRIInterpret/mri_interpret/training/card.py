@@ -38,9 +38,9 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
     Parameters
     ----------
     name
-        Of the bundle.
+        The bundle's name.
     evaluation
-        On held-out anatomies.
+        Results on held-out anatomies.
     story
         How it was trained.
     real_scans
@@ -51,7 +51,7 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
         f"# {name}",
         "Says from a T1-weighted scan how much a brain resembles simulated brains of cognitively normal (CN) people, "
         "of people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that "
-        "explanations can be tried, compared and *checked*: for simulated scans it is known where the disease sits.",
+        "explanations can be tried, compared and *checked*: in simulated scans the place of the disease is known.",
         _DATA,
         _how(story),
         "## Results on anatomies never seen in training",
@@ -81,7 +81,7 @@ convolution, batch normalisation and ReLU with global average pooling at 8 mm; d
 shares and the hippocampal fraction."""
 
 _CALIBRATION = """The temperature is fitted on all simulated subjects. The calibration error is measured without it: the
-subjects of each held-out anatomy are judged with the temperature that those of all other anatomies give. The floor is
+subjects of each held-out anatomy are calibrated with the temperature fitted on all other anatomies. The floor is
 what the exact probability of the groups given the true hippocampal fraction would show on as few subjects."""
 
 _INTERVALS = (

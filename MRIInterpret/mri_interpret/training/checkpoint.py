@@ -1,4 +1,7 @@
-"""Checkpoints that survive a kill at any moment, and refuse to continue something else."""
+"""Where a training starts: a new network, a bundle's, or a checkpoint.
+
+Checkpoints survive a kill at any moment, and refuse to continue a different training.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import torch
 
 from ..atomic import replacing
 from ..errors import UserError
+from ..models.plain_cnn import PlainCNN3d
+from ..models.registry import find_model
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], identity: dict[str, Any]) -> None:
@@ -29,7 +34,7 @@ def load_checkpoint(path: Path, identity: dict[str, Any]) -> dict[str, Any] | No
     Raises
     ------
     UserError
-        If the file is damaged, or is of another network, seed or data than ``identity``.
+        If the file is damaged, or belongs to another network, seed or data set than ``identity``.
     """
     if not path.exists():
         return None
@@ -41,8 +46,27 @@ def load_checkpoint(path: Path, identity: dict[str, Any]) -> dict[str, Any] | No
     different = sorted(key for key in identity | theirs if identity.get(key) != theirs.get(key))
     if different:
         raise UserError(
-            f"The checkpoint {path} is of another training (different: {', '.join(different)}): choose another "
+            f"The checkpoint {path} belongs to another training (different: {', '.join(different)}): choose another "
             "output folder, or delete it to train from the start."
         )
     result: dict[str, Any] = state
     return result
+
+
+def start_network(init: str | Path | None, seed: int) -> tuple[PlainCNN3d, bool]:
+    """The network to train: a new one, or a bundle's to fine-tune; and whether it is the latter.
+
+    Raises
+    ------
+    UserError
+        If the bundle cannot be read, or holds another kind of network.
+    """
+    torch.manual_seed(seed)
+    if init is None:
+        return PlainCNN3d(), False
+    network = find_model(init).network
+    if not isinstance(network, PlainCNN3d):
+        raise UserError(f"{init} holds a {type(network).__name__}: only the bundled kind of network can be fine-tuned.")
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    return network, True

@@ -1,4 +1,4 @@
-"""`mri-interpret train`: a model bundle from the simulator or from a table of scans; `--evaluate` for its numbers."""
+"""`mri-interpret train` on the simulator: train, evaluate on anatomies that were held out, write a bundle."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ..simulation.fill_bank import bank_items, fill_bank
 from ..simulation.template_anatomy import template_anatomy
 from .bundle_writer import BundleText, Trained, write_bundle
 from .card import FIRST_LINE, TrainingStory, reliability_picture, write_card
+from .checkpoint import start_network
 from .evaluation import Evaluation, evaluate_bank, metrics_of
 from .fit import FitSettings, fit, identity_of, settings_to_go_on
 from .samples import BankSamples
-from .start import start_network
 
-_MARGIN = 8  # voxels without brain at each face of the model grid, left out for most of the training
-# Seeds of the banks are apart from each other whatever the training's seed is.
+_MARGIN = 8  # voxels without brain at each face of the model grid, cropped for most of the training
+# The banks have seeds of their own, independent of the training's seed.
 _BANK_SEEDS = {"train": 11, "val": 12, "test": 13}
 
 
@@ -37,22 +37,23 @@ class SimulatedTraining:
     Attributes
     ----------
     label_maps
-        Folder of label maps; without it the template is the only anatomy, for training and testing alike.
+        Folder of label maps; by default the template is the only anatomy, for training and testing.
     held_out
-        Names (ends of file names, such as "02") of label maps that only serve for testing.
-    left_out
-        Names of label maps that are not used at all.
+        Label maps used for testing only, by name ("02" for labels_02.nii.gz).
+    excluded
+        Label maps that are not used at all.
     brains
         Items of the training bank; 30 % have an evenly spread fraction.
     first_brains
-        How many are simulated before training begins, the rest meanwhile; all if left out. Part of what a seed means.
+        Brains simulated before training begins, the others during training; all by default. The result of a seed
+        depends on it.
     validation_brains, test_brains
         Items of the other two banks.
     """
 
     label_maps: Path | None = None
     held_out: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     brains: int = 900
     first_brains: int | None = None
     validation_brains: int = 96
@@ -80,7 +81,7 @@ def train(
     simulation, settings
         What to train on, and how.
     work
-        For registered anatomies, banks and checkpoints (gigabytes); ``<output>.work`` if left out.
+        For registered anatomies, banks and checkpoints (gigabytes); ``<output>.work`` by default.
     init
         Bundle to fine-tune.
     evaluate_after
@@ -95,7 +96,7 @@ def train(
     Raises
     ------
     UserError
-        If a label map does not do, nothing is left to train or test on, or a file cannot be written.
+        If a label map cannot be used, nothing is left to train or test on, or a file cannot be written.
     """
     output = Path(output)
     work = Path(work) if work is not None else output.with_name(output.name + ".work")
@@ -185,12 +186,12 @@ def evaluate(
     work: str | Path,
     progress: ProgressCallback = silent,
 ) -> Evaluation:
-    """Evaluate a bundle on held-out label maps (``mri-interpret train --evaluate``).
+    """Evaluate a bundle on held-out label maps (``mri-interpret train --evaluate-only``).
 
     Raises
     ------
     UserError
-        If the bundle or the label maps are unsound, or none is held out.
+        If the bundle or the label maps cannot be used, or no label map is held out.
     """
     network = load_bundle(bundle).network
     work = Path(work)
@@ -212,14 +213,14 @@ def _split(
     if simulation.label_maps is None:
         return [template_anatomy()], [template_anatomy()]
     folder = simulation.label_maps
-    unused = choose_label_maps(folder, simulation.left_out) if simulation.left_out else []
+    unused = choose_label_maps(folder, simulation.excluded) if simulation.excluded else []
     held_out = choose_label_maps(folder, simulation.held_out) if simulation.held_out else []
     testing = [path for path in held_out if path not in unused]
     training = [path for path in list_label_maps(folder) if path not in (*unused, *held_out)]
     if not training or not testing:
         raise UserError(
-            f"Of the label maps in {simulation.label_maps}, {len(training)} are left for training and {len(testing)} "
-            "for testing: hold some out, and leave some in."
+            f"Of the label maps in {simulation.label_maps}, {len(training)} remain for training and {len(testing)} "
+            "for testing: each needs at least one."
         )
     return [_cached(p, cache, progress) for p in training], [_cached(p, cache, progress) for p in testing]
 

@@ -1,4 +1,4 @@
-"""The conditions under which a network is evaluated: as trained, flipped, beyond the range, misaligned, mask off."""
+"""Conditions of an evaluation: as trained, mirrored, beyond the training range, misregistered, with another mask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluate a network on anatomies that it has not seen, against what hippocampal volume alone reaches."""
+"""Evaluate a network on anatomies it has not seen, and compare it with hippocampal volume alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EVALUATION_SEED = 2026
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that the card reports.
+    """The numbers that the card reports.
 
     The temperature that ships is fitted on all subjects, because those over held-out anatomies are what a user's scans
     are like. Its calibration error is measured without it: the subjects of each held-out anatomy are judged with the
@@ -64,11 +64,11 @@ def evaluate_bank(
     network
         Returns logits (N, 3).
     calibration
-        Folder and number of items of a bank over training anatomies, with subjects that took no part in training.
+        Folder and number of items of a bank over training anatomies, with subjects that were not trained on.
     test
         The same over held-out anatomies.
     progress
-        Told the condition and how far it is.
+        Called with the condition and the fraction done.
     """
     folder, number = calibration
     known = score(

@@ -1,4 +1,4 @@
-"""The training loop: resumable at any kill, deterministic for a seed on the CPU."""
+"""The training loop: it resumes after a kill at any moment, and is deterministic for a seed on the CPU."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class FitSettings:
     Attributes
     ----------
     samples
-        Scans to see in all. A finished training goes on when this is raised.
+        Total number of scans to train on. A finished training continues when this is raised.
     batch
-        Scans a step.
+        Scans per step.
     rate
         Peak learning rate of AdamW: rises over the first 2 %, stays, and falls linearly to zero over the last
         ``decay`` of all samples.
@@ -104,12 +104,12 @@ def fit(
     fine_tune
         Start from the network's own classifier instead of a fresh one.
     progress
-        Told the sample number.
+        Called with the number of scans so far.
 
     Raises
     ------
     UserError
-        If a file cannot be written, or the checkpoint there is of another training.
+        If a file cannot be written, or the checkpoint there belongs to another training.
     """
     torch.manual_seed(settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ def fit(
     begun = time.perf_counter() - spent
     sums: dict[str, float] = {}
     steps = 0
-    # Said before the first step, so that a clock knows how much was done before this run.
+    # Reported before the first step, so that the time left counts from where this run began.
     progress(f"Training, scan {seen} of {settings.samples}", min(1.0, seen / settings.samples))
     # When more samples are asked for than a finished training saw, it simply goes on with the new schedule.
     for batch in _loader(train, settings, seen):

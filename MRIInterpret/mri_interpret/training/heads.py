@@ -157,7 +157,7 @@ def losses(
         ``classes`` (N, C) probabilities, and ``targets`` (N, T, i, j, k), ``fraction`` (N,) in per mille where known
         (simulated scans; a table of real scans has none).
     weights
-        Of the parts.
+        Weights of the parts.
     """
     dense, fraction, logits = predicted
     entropy = functional.cross_entropy(logits, batch["classes"])
@@ -165,7 +165,7 @@ def losses(
     parts = {"classes": float(entropy.detach())}
     if "targets" in batch:
         scale = torch.tensor([DENSE_WEIGHTS[name] for name in TARGETS], device=dense.device)
-        # Where a structure is not, anything below zero is right, because the ReLU makes it zero.
+        # Outside a structure every value below zero is right, because the ReLU makes it zero.
         truth = batch["targets"]
         gap = torch.where(truth > 0, dense - truth, dense.relu())
         error = (gap.square().mean((0, 2, 3, 4)) * scale).sum()

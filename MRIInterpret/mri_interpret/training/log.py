@@ -24,7 +24,7 @@ class TrainingLog:
             return list(csv.DictReader(stream))
 
     def cut_after(self, sample: int) -> None:
-        """Drop rows that a killed run wrote after its last checkpoint; they will be written again."""
+        """Drop rows that a killed run wrote after its last checkpoint; training writes them again."""
         kept = [row for row in self.rows() if int(row["sample"]) <= sample]
         with replacing(self.path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS)

@@ -1,4 +1,4 @@
-"""Real scans: what the network says of them, and whether atrophy that is put into one moves it from CN to AD."""
+"""Real scans: what the network predicts for them, and whether atrophy added to one changes CN to AD."""
 
 from __future__ import annotations
 

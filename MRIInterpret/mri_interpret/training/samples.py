@@ -29,26 +29,27 @@ class BankSamples(Dataset[dict[str, Tensor]]):
     """A fresh scan of a random brain of a bank for every number.
 
     The bank may still be growing: sample ``index`` chooses among the first ``first + index / 8`` items, and waits for
-    the one that it chose. So training begins while brains are still being simulated, and yet a seed decides it all.
+    the one that it chose. So training can begin while brains are still being
+    simulated, and a seed still gives the same training.
 
     Parameters
     ----------
     folder
-        Of the bank.
+        The bank's folder.
     items
-        Number of items that the bank holds in the end.
+        Number of items in the full bank.
     length
         Number of samples.
     seed
-        Of choice and acquisition.
+        Random seed of order and acquisition.
     ranges
-        Of the acquisition.
+        Ranges of the acquisition.
     in_order
         Take item ``index`` instead of a random one: for evaluation.
     margin_at
-        Voxels to leave out at each face, by sample number: :meth:`.fit.FitSettings.margin_at`.
+        Voxels to crop at each face, by sample number: :meth:`.fit.FitSettings.margin_at`.
     first
-        Items that are there when training begins; all if left out.
+        Items present when training begins; all by default.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ def read_participants(table: str | Path, classes: Sequence[str] = ("CN", "MCI", 
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"The table {table} cannot be read ({error}).") from error
     if not rows:
-        raise UserError(f"The table {table} holds no participants.")
+        raise UserError(f"The table {table} lists no participants.")
     path_column = _column(rows[0], _PATH_COLUMNS, table)
     group_column = _column(rows[0], _GROUP_COLUMNS, table)
     subject_column = next((name for name in _SUBJECT_COLUMNS if name in rows[0]), path_column)
@@ -75,7 +75,7 @@ def read_participants(table: str | Path, classes: Sequence[str] = ("CN", "MCI", 
     if missing:
         raise UserError(f"{len(missing)} of {len(rows)} scans in {table} are missing, the first is {missing[0]}.")
     if len({participant.group for participant in participants}) < 2:
-        raise UserError(f"The table {table} holds one class only ({rows[0][group_column]}): a classifier needs two.")
+        raise UserError(f"The table {table} has one class only ({rows[0][group_column]}): a classifier needs two.")
     return participants
 
 
@@ -112,7 +112,7 @@ def folds(participants: Sequence[Participant], number: int, seed: int) -> list[l
 
 
 def prepare(participants: Sequence[Participant], folder: Path, progress: ProgressCallback = silent) -> list[Path]:
-    """Preprocess every scan onto the model's grid once; files that are there already are kept."""
+    """Preprocess every scan onto the model's grid, once; files that exist already are kept."""
     prepared = []
     for number, participant in enumerate(participants):
         progress(f"Preparing {participant.path.name}", number / len(participants))
@@ -149,7 +149,7 @@ class TableSamples(Dataset[dict[str, Tensor]]):
     length
         Number of samples; every pass shuffles the scans anew.
     seed
-        Of order and augmentation.
+        Random seed of order and augmentation.
     classes
         Number of groups.
     """

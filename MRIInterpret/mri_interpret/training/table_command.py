@@ -25,21 +25,21 @@ from ..metrics.classification import (
 from ..progress import ProgressCallback, silent
 from ..simulation.groups import GROUPS
 from .bundle_writer import TABLE_BANNER, BundleText, Trained, write_bundle
+from .checkpoint import start_network
 from .fit import FitSettings, fit, identity_of
-from .start import start_network
 from .table import Participant, TableSamples, folds, prepare, read_participants
 
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What cross-validation tells: each scan judged by a network that did not see its subject."""
+    """Cross-validated predictions: each scan classified by a network that had not seen its subject."""
 
     logits: NDArray[np.float64]
     labels: NDArray[np.int64]
     temperature: float
 
     def metrics(self, classes: Sequence[str]) -> dict[str, Estimate]:
-        """AUC of each class against the first, accuracy, calibration error (where the classes are there)."""
+        """AUC of each class against the first, accuracy and calibration error, for the classes that occur."""
         found = {}
         for index in range(1, len(classes)):
             if {0, index} <= set(self.labels.tolist()):
@@ -83,14 +83,14 @@ def train_on_table(
     init
         Bundle to fine-tune.
     work
-        For prepared scans and checkpoints; ``<output>.work`` if left out.
+        For prepared scans and checkpoints; ``<output>.work`` by default.
     command
         For the card.
 
     Raises
     ------
     UserError
-        If the table is unsound, too small for the folds, or a file cannot be written.
+        If the table has an error, is too small for the folds, or a file cannot be written.
     """
     if folds_number < 3:
         raise ValueError("cross-validation with early stopping needs three folds or more")
@@ -105,7 +105,7 @@ def train_on_table(
         stop = parts[(number + 1) % folds_number]
         learn = [index for index in range(len(participants)) if index not in set(test) | set(stop)]
 
-        def told(step: str, fraction: float, number: int = number) -> None:
+        def report(step: str, fraction: float, number: int = number) -> None:
             progress(f"Fold {number + 1} of {folds_number}: {step}", (number + fraction) / folds_number)
 
         network, fine_tune = start_network(init, settings.seed)
@@ -117,7 +117,7 @@ def train_on_table(
             work / f"fold{number + 1}",
             identity=identity_of(network, settings, f"{table}: {len(participants)} scans, fold {number + 1}"),
             fine_tune=fine_tune,
-            progress=told,
+            progress=report,
         )
         logits[test] = _logits(trained, _samples(prepared, participants, test, len(test), 0, augment=False))
         first = first or trained
@@ -196,7 +196,7 @@ Trained on {len(participants)} scans listed in {table.name}; cross-validated by 
 |---|---|---|---|
 {counts}
 
-Each scan was judged by a network that had not seen its subject (`cross_validation.csv`). The weights are those of the
-first fold.
+Each scan was classified by a network that had not seen its subject (`cross_validation.csv`). The weights are those of
+the first fold.
 """
     write_bundle(output, trained, text, card)
