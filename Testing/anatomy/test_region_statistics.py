@@ -37,9 +37,12 @@ def test_the_parts_add_up_to_the_whole(atlas: Atlas, mask: np.ndarray) -> None:
     for name, values in maps.items():
         rows = table[table["method"] == name]
         assert rows["sum"].sum() == pytest.approx(0.5 * values.sum(dtype=np.float64), rel=1e-9)
-        assert rows["share"].sum() == pytest.approx(1.0)
-        assert rows["positive_share"].sum() == pytest.approx(1.0)
-        assert rows["negative_share"].sum() == pytest.approx(1.0 if values.min() < 0 else 0.0)
+        brain = rows[rows["label"] >= 0]
+        assert brain["share"].sum() == pytest.approx(1.0)
+        assert brain["positive_share"].sum() == pytest.approx(1.0)
+        assert brain["negative_share"].sum() == pytest.approx(1.0 if values.min() < 0 else 0.0)
+        outside = np.abs(values[mask == 0]).sum(dtype=np.float64) / np.abs(values).sum(dtype=np.float64)
+        assert rows.loc[rows["label"] == -1, "share"].item() == pytest.approx(outside)
         assert rows["volume_mm3"].sum() == pytest.approx(values.size * 15.0)
     assert len(table) == 2 * (4 + 2)
 
@@ -60,9 +63,10 @@ def test_each_column_against_a_plain_computation(atlas: Atlas, mask: np.ndarray)
         assert row["sum"] == pytest.approx(here.sum())
         assert row["mean"] == pytest.approx(here.mean())
         assert row["volume_mm3"] == pytest.approx(voxels.sum() * 15.0)
-        assert row["share"] == pytest.approx(np.abs(here).sum() / np.abs(values).sum())
-        assert row["positive_share"] == pytest.approx(here[here > 0].sum() / values[values > 0].sum())
-        assert row["negative_share"] == pytest.approx(here[here < 0].sum() / values[values < 0].sum())
+        whole = values if name == OUTSIDE else values[inside]
+        assert row["share"] == pytest.approx(np.abs(here).sum() / np.abs(whole).sum())
+        assert row["positive_share"] == pytest.approx(here[here > 0].sum() / whole[whole > 0].sum())
+        assert row["negative_share"] == pytest.approx(here[here < 0].sum() / whole[whole < 0].sum())
         assert row["gain"] == pytest.approx(np.abs(here).mean() / np.abs(values[inside]).mean())
         assert row["peak"] == here[np.abs(here).argmax()]
         place = np.argwhere(voxels & (values == row["peak"]))[0]
@@ -72,6 +76,18 @@ def test_each_column_against_a_plain_computation(atlas: Atlas, mask: np.ndarray)
         assert table.loc[f"{side}-Hippocampus", "asymmetry"] == pytest.approx((left - right) / (left + right))
     assert np.isnan(table.loc["Brain-Stem", "asymmetry"])
     assert table.loc["Left-Nothing", "volume_mm3"] == 0
+
+
+def test_what_lies_outside_the_brain_changes_nothing_inside(atlas: Atlas, mask: np.ndarray) -> None:
+    values = np.random.default_rng(2).normal(size=SHAPE)
+    loud = np.where(mask > 0, values, 1e6)
+    quiet, shouted = (
+        RegionStatistics(atlas.volume, mask, atlas, "native").table({"m": one}).query("label >= 0")
+        for one in (values, loud)
+    )
+    np.testing.assert_array_equal(
+        quiet.drop(columns=["method", "space", "region"]), shouted.drop(columns=["method", "space", "region"])
+    )
 
 
 def test_bad_maps_are_refused(atlas: Atlas, mask: np.ndarray) -> None:

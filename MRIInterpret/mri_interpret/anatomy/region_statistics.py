@@ -1,4 +1,4 @@
-"""Statistics of relevance per region, from one labelling of the voxels, so that all parts add up to the whole."""
+"""Statistics of relevance per region: each voxel of the brain counts once, so that the rows add up to the whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 class RegionStatistics:
-    """The labelling of a grid's voxels, sorted once and used for every map.
+    """The labels of a grid's voxels, sorted once and used for every map.
 
     Parameters
     ----------
@@ -66,8 +66,9 @@ class RegionStatistics:
 
         Returns
         -------
-        One row per map and region, and two more per map: the brain outside every region (label 0), and outside the
-        brain (label -1). Columns:
+        One row per map and region, and two more per map: the brain outside all regions (label 0), and what lies outside
+        the brain (label -1). Totals and shares are those of the brain; the last row alone tells what lies outside.
+        Columns:
 
         volume_mm3
             Volume on this grid.
@@ -76,11 +77,13 @@ class RegionStatistics:
         mean
             Mean over the voxels (density).
         positive_share, negative_share
-            Share of the map's positive (negative) relevance that lies in the region, 0 to 1.
+            Share of the brain's positive (negative) relevance that lies in the region, 0 to 1. In the row outside the
+            brain: the share of the whole map's.
         peak, peak_r, peak_a, peak_s
             The value farthest from zero, and its place in RAS mm (of the scan, or of the template).
         share
-            Share of the map's absolute relevance, 0 to 1; adds up to 1 over the rows.
+            Share of the brain's absolute relevance, 0 to 1; adds up to 1 over the rows of the brain. In the row outside
+            the brain: the share of the whole map's, which is what the other rows leave out.
         gain
             Mean absolute relevance over that of the whole brain: 1 is what a map without preference gives.
         asymmetry
@@ -116,19 +119,19 @@ class RegionStatistics:
                 "volume_mm3": count * self._grid.voxel_volume,
                 "sum": total * self._factor,
                 "mean": _ratio(total, count),
-                "positive_share": _ratio(positive, positive.sum()),
-                "negative_share": _ratio(negative, negative.sum()),
+                "positive_share": _shares(positive),
+                "negative_share": _shares(negative),
                 "peak": peak,
                 "peak_r": place[:, 0],
                 "peak_a": place[:, 1],
                 "peak_s": place[:, 2],
-                "share": _ratio(absolute, absolute.sum()),
+                "share": _shares(absolute),
                 "gain": _ratio(density, brain_density),
                 "asymmetry": self._asymmetry(density),
             },
             columns=list(COLUMNS),
         )
-        # Regions first, as in the atlas; what lies in no region at the end.
+        # Regions first, in the atlas's order; what lies in no region at the end.
         return pd.concat([frame.iloc[2:], frame.iloc[[1, 0]]], ignore_index=True)
 
     def _sums(self, ordered: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -157,7 +160,14 @@ class RegionStatistics:
         return result
 
 
+def _shares(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of the brain's total; of the whole map's for the first group, which is what lies outside the brain."""
+    shares = _ratio(sums, sums[1:].sum())
+    shares[0] = _ratio(sums[0], sums.sum())
+    return shares
+
+
 def _ratio(part: Array | float, whole: Array | float) -> NDArray[np.float64]:
-    """``part / whole``, 0 where the whole is 0 and so is the part."""
+    """``part / whole``, 0 where the whole is 0."""
     part, whole = np.broadcast_arrays(np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64))
     return np.divide(part, whole, out=np.zeros(part.shape), where=whole != 0)

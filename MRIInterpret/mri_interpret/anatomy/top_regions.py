@@ -1,0 +1,79 @@
+"""The regions that stand out in a map, or one sentence that says why there are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ..thresholds import STANDING_OUT_GAIN
+from .region_statistics import OUTSIDE_LABEL
+
+SUMMARY = "summary"
+
+
+@dataclass(frozen=True)
+class TopRegions:
+    """What every door says about where a map's relevance is densest.
+
+    Attributes
+    ----------
+    rows
+        Rows of the region table, the highest gain first; empty if no region stands out.
+    sentence
+        The regions' names, or why there are none.
+    """
+
+    rows: pd.DataFrame
+    sentence: str
+
+    @property
+    def names(self) -> list[str]:
+        """The regions' names."""
+        return [str(name) for name in self.rows["region"]]
+
+
+def top_regions(table: pd.DataFrame, method: str = SUMMARY, count: int = 5, space: str | None = None) -> TopRegions:
+    """The regions of one map whose mean relevance is highest, if they stand out from the brain's mean.
+
+    A map without preference has a region of highest gain too, and so has noise: a region counts from a gain of
+    :data:`~mri_interpret.thresholds.STANDING_OUT_GAIN` on, which noise does not reach. Shares instead of gains would
+    rank regions by their size.
+
+    Parameters
+    ----------
+    table
+        From :class:`~.region_statistics.RegionStatistics`: columns method, space, label, region, gain, share, and
+        volume_mm3 if it has that.
+    method
+        Whose map.
+    count
+        At most so many.
+    space
+        "native" or "template"; native if the table has it.
+    """
+    own = table[(table["method"] == method) & (table["label"] != OUTSIDE_LABEL)]
+    chosen = space or ("native" if (own["space"] == "native").any() else "template")
+    own = own[own["space"] == chosen]
+    rows = own[own["label"] > 0].sort_values("gain", ascending=False, kind="stable")
+    standing_out = rows[rows["gain"] >= STANDING_OUT_GAIN].head(count)
+    if len(standing_out):
+        names = ", ".join(str(name) for name in standing_out["region"])
+        return TopRegions(standing_out, f"Most relevant regions: {names}.")
+    if own.empty or not (own["share"] > 0).any():
+        sentence = "The map is zero everywhere in the brain: no region is relevant."
+    elif rows.empty or not (rows["gain"] > 0).any():
+        sentence = "No relevance lies in a region of the atlas."
+    else:
+        best = rows.iloc[0]
+        sentence = (
+            f"No region stands out: relevance is densest in {best['region']}, {best['gain']:.1f} times the brain's "
+            f"mean, and noise alone reaches nearly {STANDING_OUT_GAIN:g} times."
+        )
+    return TopRegions(standing_out, sentence)
+
+
+def share_outside_brain(table: pd.DataFrame, method: str, space: str) -> float:
+    """The share of a map's absolute relevance that lies outside the brain, 0 to 1; the other rows do not count it."""
+    rows = table[(table["method"] == method) & (table["space"] == space) & (table["label"] == OUTSIDE_LABEL)]
+    return float(rows["share"].iloc[0]) if len(rows) else 0.0
