@@ -30,7 +30,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The name keeps the suffix at its end, because writers (nibabel, matplotlib) choose the format by it.
-        handle, name = tempfile.mkstemp(prefix=".partial-", suffix="-" + path.name, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=".partial-", suffix="-" + path.name[-100:], dir=path.parent)
         os.close(handle)
         aside = Path(name)
         yield aside

@@ -10,7 +10,12 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(_visible(character) for character in str(message)))
+        super().__init__(printable(str(message)))
+
+
+def printable(text: str) -> str:
+    """A text, above all a file's name, with control characters and bytes that are no UTF-8 written as escapes."""
+    return "".join(_visible(character) for character in text)
 
 
 def _visible(character: str) -> str:

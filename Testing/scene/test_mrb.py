@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import zipfile
+from dataclasses import replace
 
 import pytest
-from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.errors import Cancelled, UserError, printable
+from mri_interpret.images.volume import Volume
 from mri_interpret.scene import mrb, write_mrb
 from mri_interpret.scene.headless import HeadlessScene
 
@@ -51,6 +53,9 @@ def test_a_folder_that_is_a_file_is_one_clear_sentence(small_explanation, tmp_pa
 
 def test_a_failing_writer_is_one_clear_sentence_and_leaves_nothing(small_explanation, tmp_path, monkeypatch):
     class FullDisk:
+        def GetNumberOfNodesByClass(self, _):
+            return 0
+
         def WriteToMRB(self, path, *_):
             with open(path, "wb") as half:
                 half.write(b"half")
@@ -76,3 +81,51 @@ def test_reading_what_is_not_a_scene_is_a_clear_error(tmp_path, headless):
     with pytest.raises(UserError, match=r"Cannot read the scene .*bad\.mrb"):
         headless.read(tmp_path / "bad.mrb")
     assert os.getcwd() == before  # Slicer stays in the folder that it failed in
+
+
+AWKWARD = [
+    "a & b", "a < b", "a > b", 'a " b', "a ' b", "a % b", "a%20b", "a # b", "a ; b", "a ( b )", "a [b]", "a {b}",
+    "a $HOME b", "a\nb", "a\tb", "a\x01b", "a\udcffb", "-dash", "x" * 200, "脑 мозг دماغ", "a:b*c?d|e\\f", "a%d%s%n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_a_scene_of_a_scan_with_an_awkward_name_opens_again(small_explanation, tmp_path, name):
+    scan = small_explanation.scan
+    named = replace(small_explanation, scan=Volume(scan.array, scan.affine, f"{name}.nii.gz"))
+    path = write_mrb(named, tmp_path / "scene.mrb")
+    with HeadlessScene() as headless:
+        headless.read(path)
+        volumes = [
+            headless.scene.GetNthNodeByClass(n, "vtkMRMLVolumeNode")
+            for n in range(headless.scene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"))
+        ]
+        assert printable(name).replace("\t", " ") in [volume.GetName() for volume in volumes]
+        assert all(volume.GetImageData() is not None for volume in volumes), "voxels of a volume were not found again"
+
+
+@pytest.mark.parametrize("name", [name for name in AWKWARD if "\udcff" not in name])
+def test_a_scene_in_a_file_with_an_awkward_name_opens_again(small_explanation, tmp_path, name):
+    path = write_mrb(small_explanation, tmp_path / name / f"{name}.mrb")
+    assert [p.name for p in path.parent.iterdir()] == [f"{name}.mrb"]
+    with HeadlessScene() as headless:
+        headless.read(path)
+        assert headless.scene.GetFirstNodeByName("Summary score").GetImageData() is not None
+
+
+def test_a_folder_that_is_no_utf_8_is_one_clear_sentence(small_explanation, tmp_path):
+    """Slicer's library would end the whole process."""
+    with pytest.raises(UserError, match="UTF-8 only") as caught:
+        write_mrb(small_explanation, tmp_path / "a\udcffb" / "scene.mrb")
+    assert "a\\udcffb" in str(caught.value)
+
+
+def test_nodes_whose_names_differ_by_odd_characters_keep_their_own_files(tmp_path):
+    with HeadlessScene() as headless:
+        for name in ("a & b", "a < b", "a > b"):
+            headless.scene.AddNewNodeByClass("vtkMRMLTextNode", name).SetText(name * 200)
+        mrb.pack(headless.scene, tmp_path / "scene.mrb")
+    with HeadlessScene() as headless:
+        headless.read(tmp_path / "scene.mrb")
+        for name in ("a & b", "a < b", "a > b"):
+            assert headless.scene.GetFirstNodeByName(name).GetText() == name * 200

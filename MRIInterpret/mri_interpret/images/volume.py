@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..errors import printable
+
 Array = NDArray[Any]
 Affine = NDArray[np.floating[Any]]
 
@@ -63,6 +65,10 @@ class Volume:
     affine: Affine = field(default_factory=lambda: np.eye(4))
     name: str = ""
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Names come from files, whose names may hold what no page, table or scene can.
+        object.__setattr__(self, "name", printable(self.name))
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..atomic import replacing
 from ..progress import ProgressCallback, silent
 from ..scene_content.content import (
     STEP,
@@ -22,7 +19,7 @@ from . import charts, hierarchy, views
 from .build import whole
 from .colours import SEQUENTIAL, SIGNED, add_colour_table
 from .headless import HeadlessScene
-from .mrb import pack
+from .mrb import save_scene
 from .nodes import ROLE, NodeMaker, batch, runs
 from .result_nodes import hide_others
 from .tables import add_table
@@ -98,10 +95,7 @@ def write_group_mrb(output: str | Path, path: str | Path, progress: ProgressCall
     with HeadlessScene() as headless:
         views.add_views(headless.scene)
         build_group_scene(output, headless.scene, progress=progress)
-        with replacing(path) as aside, tempfile.TemporaryDirectory(prefix=".partial-", dir=aside.parent) as folder:
-            packed = Path(folder) / path.name
-            pack(headless.scene, packed)
-            os.replace(packed, aside)
+        save_scene(headless.scene, path)
     return path
 
 
