@@ -19,6 +19,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     **dict.fromkeys(("UserError", "Cancelled"), "errors"),
     **dict.fromkeys(("Grid", "Volume"), "images.volume"),
+    "as_volume": "images.conversion",
+    "load_bundle": "models.bundle",
     "explain": "explanation.job",
     "Explanation": "explanation.explanation",
     "load": "explanation.saving",

@@ -52,3 +52,15 @@ FAITHFULNESS_LEVEL = 0.05
 # noise on the sample's brain, white or smoothed to 4, 8 and 16 mm, the highest of 110 regions reaches 1.1 to 2.8, in a
 # uniform map 1. The sample's eight maps reach 11 to 57, and their fifth regions 6.5 to 39.
 STANDING_OUT_GAIN = 3.0
+
+# The network's input. A feature counts as unlike training beyond its training range by this share of the range; real
+# scans must stay within it and wrong intensity steps must not (Testing/benchmarks/input_check.md).
+INPUT_MARGIN = 0.5
+# By convention: inputs are scaled to the order of 1; tissues differ by more than the first, and stay below the second.
+INPUT_CONSTANT = 0.02
+INPUT_HUGE = 1e4
+# Share of the brain within the grid. A grid that is tight by a voxel or two keeps more.
+INPUT_BRAIN_KEPT = 0.97
+# How much better a turned template must match before a scan is said to be turned. By convention; brains are not
+# symmetric from top to bottom or front to back, so an upright one matches the upright template better by about 0.3.
+INPUT_TURNED = 0.05
