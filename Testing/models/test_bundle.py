@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,24 @@ def test_a_sound_bundle(tmp_path: Path) -> None:
         ({"mri_interpret.intensity.method": "histogram"}, "'histogram' is not known"),
         ({"mri_interpret.intensity.low": 99.9}, "percentiles"),
         ({"mri_interpret.temperature": 0}, "temperature"),
+        ({"mri_interpret.temperature": float("nan")}, "'temperature' must be a finite number"),
+        ({"mri_interpret.temperature": "hot"}, "'temperature' must be a finite number"),
+        ({"mri_interpret.temperature": True}, "'temperature' must be a finite number"),
+        ({"mri_interpret.intensity": "percentile"}, "'intensity' must be a dict"),
+        ({"mri_interpret.intensity.low": None, "mri_interpret.intensity.high": [99]}, "'high' must be a finite number"),
+        ({"mri_interpret.grid.shape": [96, 112, 96.5]}, "whole numbers"),
+        ({"mri_interpret.grid.shape": [9600, 11200, 9600]}, "more than .* voxels"),
+        ({"mri_interpret.grid.origin": [float("inf"), 0, 0]}, "three numbers"),
+        ({"mri_interpret.metrics": ["AUC"]}, "'metrics' must be a dict"),
+        ({"mri_interpret.distrusted_methods": ["lrp"]}, "'distrusted_methods' must be a dict"),
+        ({"mri_interpret.summary_weights": {"lrp": "much"}}, "'lrp' must be a finite number"),
+        ({"mri_interpret.summary_weights": {"lrp": -1}}, "not be negative"),
+        ({"mri_interpret.output": "odds"}, "one of logits, softmax, sigmoid, logit, regression"),
+        ({"mri_interpret.output": ["logits"]}, "one of logits"),
+        ({"mri_interpret.output": "regression"}, "'name'"),
+        ({"mri_interpret.output": {"kind": "regression", "name": "age", "unit": 3}}, "'unit'"),
+        ({"mri_interpret.output": "logit"}, "one logit tells two classes apart"),
+        ({"mri_interpret.classes": ["AD"], "mri_interpret.output": "softmax"}, "two classes or more"),
         ({"version": None}, "'version' is missing"),
     ],
 )
@@ -84,11 +105,91 @@ def _rewrite(bundle: Path, **definition: Any) -> Path:
         ({"width": 3}, "cannot be made from its settings"),
         ({"in_channels": 2}, "cannot take a grid of 96 x 112 x 96"),
         ({"channels": [8, 8, 6, 6]}, "does not fit the network"),
+        (
+            {"num_classes": "@classes"},
+            r"'network_def.num_classes' is a reference \('@classes'\)",
+        ),
+        ({"num_classes": "$len([1, 2, 3])"}, "is an expression"),
+        ({"channels": [4, 4, 6, "%other::width"]}, r"'network_def.channels.3' is a macro"),
+        ({"_target_": "monai.networks.nets.UNet"}, "is not known; .*DenseNet121.*PlainCNN3d"),
+        ({"_target_": "monai.transforms.PlainCNN3d"}, "is not known"),
+        ({"_target_": "monai.networks.nets.../os.DenseNet"}, "is not known"),
+        ({"_disabled_": True}, "disabled"),
+        ({"_mode_": "callable"}, "disabled or no plain network"),
     ],
 )
 def test_networks_that_do_not_hold(tmp_path: Path, definition: dict[str, Any], word: str) -> None:
     with pytest.raises(UserError, match=word):
         load_bundle(_rewrite(write_small_bundle(tmp_path / "small"), **definition))
+
+
+@pytest.mark.parametrize("definition", ["@network", "$import_it()", 3, None, []])
+def test_network_definitions_that_are_no_definition(tmp_path: Path, definition: Any) -> None:
+    bundle = write_small_bundle(tmp_path / "small")
+    (bundle / "configs" / "inference.json").write_text(json.dumps({"network_def": definition}))
+    word = "is not evaluated here" if isinstance(definition, str) else "'_target_' is missing"
+    with pytest.raises(UserError, match=word):
+        load_bundle(bundle)
+
+
+def test_names_of_networks_may_be_short(tmp_path: Path) -> None:
+    for target in ("PlainCNN3d", "mri_interpret.models.plain_cnn.PlainCNN3d"):
+        bundle = load_bundle(_rewrite(write_small_bundle(tmp_path / "small"), _target_=target))
+        assert type(bundle.network).__name__ == "PlainCNN3d"
+    nets = pytest.importorskip("monai.networks.nets")
+    settings = {"spatial_dims": 3, "in_channels": 1, "out_channels": 2}
+    for target in ("DenseNet121", "monai.networks.nets.DenseNet121", "monai.networks.nets.densenet.DenseNet121"):
+        assert isinstance(build_network(target, settings), nets.DenseNet121)
+    with pytest.raises(UserError, match="is a reference"):
+        build_network("DenseNet121", settings | {"in_channels": "@channels"})
+
+
+@pytest.mark.parametrize("name", ["configs/metadata.json", "configs/inference.json", "models/model.safetensors"])
+def test_links_out_of_the_bundle_are_refused(tmp_path: Path, name: str) -> None:
+    bundle = write_small_bundle(tmp_path / "small")
+    outside = tmp_path / "elsewhere"
+    (bundle / name).rename(outside)
+    (bundle / name).symlink_to(outside)
+    with pytest.raises(UserError, match="leads out of the model's folder"):
+        load_bundle(bundle)
+    (bundle / name).unlink()
+    (bundle / name).symlink_to(bundle / name)
+    with pytest.raises(UserError, match="leads"):
+        load_bundle(bundle)
+
+
+def test_a_folder_that_links_out_is_refused_and_a_link_to_a_bundle_is_not(tmp_path: Path) -> None:
+    bundle = write_small_bundle(tmp_path / "small")
+    (tmp_path / "link").symlink_to(bundle)
+    assert load_bundle(tmp_path / "link").metadata.name == "small"
+    (bundle / "models").rename(tmp_path / "models")
+    (bundle / "models").symlink_to(tmp_path / "models")
+    with pytest.raises(UserError, match="leads out of the model's folder"):
+        load_bundle(bundle)
+
+
+def test_metadata_of_any_shape_is_one_sentence(tmp_path: Path) -> None:
+    """Each entry in turn becomes something else: either it is refused in one sentence, or it was free text."""
+    bundle = write_small_bundle(tmp_path / "small")
+    path = bundle / "configs" / "metadata.json"
+    sound = json.loads(path.read_text())
+    sound["mri_interpret"] |= {"metrics": {}, "summary_weights": {"lrp": 1}, "distrusted_methods": {}}
+    refusals: list[str] = []
+    for parent, key in [(None, key) for key in sound] + [("mri_interpret", key) for key in sound["mri_interpret"]]:
+        for odd in (None, 1e400, "x", [], {}, [[]], {"a": [1]}, -1, True):
+            record = json.loads(json.dumps(sound))
+            (record if parent is None else record[parent])[key] = odd
+            path.write_text(json.dumps(record))
+            try:
+                load_bundle(bundle)
+            except UserError as error:
+                refusals.append(str(error))
+    assert len(refusals) > 80
+    assert not any("\n" in refusal for refusal in refusals)
+    for text in ("", "[" * 100_000, "{", "\udcff", '{"a": 1' + "0" * 10_000 + "}"):
+        path.write_text(text, errors="surrogateescape")
+        with pytest.raises(UserError, match="JSON"):
+            load_bundle(bundle)
 
 
 class _Evil:
@@ -130,7 +231,7 @@ def test_other_kinds_of_weights(tmp_path: Path) -> None:
     image = torch.rand(1, 1, 16, 16, 16)
     with torch.no_grad():
         expected = small_network()(image)
-    bundle = write_small_bundle(tmp_path / "small")
+    bundle = write_small_bundle(tmp_path / "small", {"mri_interpret.grid.shape": [16, 16, 16]})
     (bundle / "models" / "model.safetensors").unlink()
     torch.save(small_network().state_dict(), bundle / "models" / "model.pt")
     assert torch.equal(load_bundle(bundle).network(image), expected)
@@ -139,8 +240,41 @@ def test_other_kinds_of_weights(tmp_path: Path) -> None:
     torch.export.save(torch.export.export(small_network(), (image,)), bundle / "models" / "model.pt2")
     assert torch.allclose(load_bundle(bundle).network(image), expected, atol=1e-6)
     (bundle / "models" / "model.pt2").write_bytes(b"no program")
-    with pytest.raises(UserError, match="damaged or was not written"):
+    with pytest.raises(UserError, match="is damaged, holds pickled objects, or was not written"):
         load_bundle(bundle)
+
+
+def test_a_program_for_another_grid_is_refused(tmp_path: Path) -> None:
+    bundle = write_small_bundle(tmp_path / "small")
+    (bundle / "models" / "model.safetensors").unlink()
+    program = torch.export.export(small_network(), (torch.rand(1, 1, 16, 16, 16),))
+    torch.export.save(program, bundle / "models" / "model.pt2")
+    with pytest.raises(UserError, match=r"shape \(1, 1, 16, 16, 16\), but .* \(1, 1, 96, 112, 96\)"):
+        load_bundle(bundle)
+
+
+def test_an_exported_program_is_never_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", raising=False)
+    bundle = write_small_bundle(tmp_path / "small", {"mri_interpret.grid.shape": [16, 16, 16]})
+    (bundle / "models" / "model.safetensors").unlink()
+    honest = tmp_path / "honest.pt2"
+    torch.export.save(torch.export.export(small_network(), (torch.rand(1, 1, 16, 16, 16),)), honest)
+    evil = io.BytesIO()
+    torch.save({"x": _Evil()}, evil)
+    weights = bundle / "models" / "model.pt2"
+    for replaced, content in (("sample_inputs/", evil.getvalue()), ("opaque_obj_0", pickle.dumps(_Evil()))):
+        with zipfile.ZipFile(honest) as source, zipfile.ZipFile(weights, "w") as target:
+            hit = False
+            for item in source.namelist():
+                hit |= replaced in item
+                target.writestr(item, content if replaced in item else source.read(item))
+            if not hit:
+                target.writestr(f"model/data/constants/{replaced}", content)
+        with pytest.raises(UserError, match="pickled objects"):
+            load_bundle(bundle)
+    assert not (tmp_path / "hacked").exists()
+    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
 
 
 def test_the_registry_lists_the_users_models_and_says_what_is_wrong(

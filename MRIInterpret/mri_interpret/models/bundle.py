@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +21,12 @@ if TYPE_CHECKING:
 
 # In the order in which they are looked for.
 WEIGHTS = ("model.safetensors", "model.pt2", "model.ts", "model.pt")
+#: What is read of a bundle.
+FILES = (
+    *("configs/metadata.json", "configs/inference.json", "docs/README.md"),
+    *(f"models/{name}" for name in WEIGHTS),
+)
+_TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 @dataclass(frozen=True)
@@ -51,10 +61,12 @@ def load_bundle(path: str | Path) -> ModelBundle:
     path = Path(path).expanduser()
     if not path.is_dir():
         raise UserError(f"The model {path} is not a folder: give a bundle's folder or the name of an installed model.")
+    for name in FILES:
+        _check_inside(path, path / name)
     metadata = read_metadata(path)
     weights = find_weights(path)
     is_program = weights.suffix in (".pt2", ".ts")
-    network = _load_program(weights) if is_program else _load_network(path, weights, metadata)
+    network = _load_program(weights, metadata) if is_program else _load_network(path, weights, metadata)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     return ModelBundle(path, metadata, file_hash(weights), network)
@@ -66,6 +78,16 @@ def find_weights(bundle: Path) -> Path:
         if (bundle / "models" / name).is_file():
             return bundle / "models" / name
     raise UserError(f"{bundle / 'models'} holds no weights: one of {', '.join(WEIGHTS)} is needed.")
+
+
+def _check_inside(bundle: Path, file: Path) -> None:
+    """Refuse a file of a bundle that is a link to somewhere else on this computer."""
+    try:
+        inside = file.resolve().is_relative_to(bundle.resolve())
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise UserError(f"{file} is a link that leads nowhere: replace it by the file itself.") from error
+    if not inside:
+        raise UserError(f"{file} is a link that leads out of the model's folder: replace it by the file itself.")
 
 
 def file_hash(path: Path) -> str:
@@ -85,12 +107,9 @@ def _load_network(bundle: Path, weights: Path, metadata: Metadata) -> nn.Module:
     import torch
 
     path = bundle / "configs" / "inference.json"
-    definition = read_json(path).get("network_def")
-    if not isinstance(definition, dict) or not isinstance(definition.get("_target_"), str):
-        raise UserError(f"{path}: 'network_def' with the network's '_target_' is missing.")
-    arguments = {key: value for key, value in definition.items() if not key.startswith("_")}
-    _check_outputs(definition["_target_"], arguments, metadata, path)
-    network = build_network(definition["_target_"], arguments)
+    target, arguments = _network_definition(path)
+    _check_outputs(target, arguments, metadata, path)
+    network = build_network(target, arguments)
     state = _read_state(weights)
     try:
         network.load_state_dict(state)
@@ -100,6 +119,21 @@ def _load_network(bundle: Path, weights: Path, metadata: Metadata) -> nn.Module:
     if not all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point()):
         raise UserError(f"{weights} holds NaN or infinite weights: the training failed or the file is damaged.")
     return network.eval()
+
+
+def _network_definition(path: Path) -> tuple[str, dict[str, Any]]:
+    """The network's name and its constructor's arguments from configs/inference.json."""
+    definition = read_json(path).get("network_def")
+    if isinstance(definition, str) and definition.startswith(("@", "$", "%")):
+        raise UserError(
+            f"{path}: 'network_def' is '{definition}', which is not evaluated here: write the network's '_target_' and "
+            "its arguments."
+        )
+    if not isinstance(definition, dict) or not isinstance(definition.get("_target_"), str):
+        raise UserError(f"{path}: 'network_def' with the network's '_target_' is missing.")
+    if definition.get("_disabled_") not in (None, False) or definition.get("_mode_", "default") != "default":
+        raise UserError(f"{path}: 'network_def' is disabled or no plain network ('_disabled_', '_mode_').")
+    return definition["_target_"], {key: value for key, value in definition.items() if not key.startswith("_")}
 
 
 def _read_state(weights: Path) -> dict[str, Any]:
@@ -121,7 +155,7 @@ def _read_state(weights: Path) -> dict[str, Any]:
     return state
 
 
-def _load_program(weights: Path) -> nn.Module:
+def _load_program(weights: Path, metadata: Metadata) -> nn.Module:
     import torch
 
     try:
@@ -129,27 +163,60 @@ def _load_program(weights: Path) -> nn.Module:
             warnings.simplefilter("ignore")
             if weights.suffix == ".ts":
                 return torch.jit.load(str(weights), map_location="cpu").eval()
-            return torch.export.load(str(weights)).module()
+            with _nothing_unpickled(weights):
+                network = torch.export.load(str(weights)).module()
+    except UserError:
+        raise
     except Exception as error:
-        raise UserError(f"{weights} is damaged or was not written by torch.export or TorchScript.") from error
+        raise UserError(
+            f"{weights} is damaged, holds pickled objects, or was not written by torch.export or TorchScript."
+        ) from error
+    needed = (1, 1, *metadata.grid.shape)
+    exported = next((node.meta.get("val") for node in network.graph.nodes if node.op == "placeholder"), None)
+    if exported is not None and not all(
+        not isinstance(size, int) or size == given for size, given in zip(exported.shape, needed, strict=False)
+    ):
+        raise UserError(
+            f"{weights} was exported for inputs of shape {tuple(exported.shape)}, but 'mri_interpret.grid' in the "
+            f"metadata asks for {needed}."
+        )
+    return network
+
+
+@contextmanager
+def _nothing_unpickled(program: Path) -> Iterator[None]:
+    """Let torch.export.load read tensors only: it would unpickle whatever else a file holds."""
+    with zipfile.ZipFile(program) as archive:
+        objects = [name for name in archive.namelist() if Path(name).name.startswith(("opaque_obj_", "custom_obj_"))]
+    if objects:
+        raise UserError(f"{program} holds pickled objects ({Path(objects[0]).name}), which are never loaded.")
+    before = os.environ.get(_TENSORS_ONLY)
+    os.environ[_TENSORS_ONLY] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_TENSORS_ONLY]
+        else:
+            os.environ[_TENSORS_ONLY] = before
 
 
 def _check_outputs(target: str, arguments: dict[str, Any], metadata: Metadata, path: Path) -> None:
-    """Run shapes, not numbers, through the network: its grid must fit and it must return one logit for each class."""
+    """Run shapes, not numbers, through the network: its grid must fit, and its outputs the metadata."""
     import torch
 
     with torch.device("meta"):
         network = build_network(target, arguments).eval()
-        image = torch.empty(1, 1, *metadata.grid.shape)
         try:
-            output = network(image)
-        except RuntimeError as error:
+            output = network(torch.empty(1, 1, *metadata.grid.shape))
+        except Exception as error:  # whatever a network raises for an input that it cannot take
             shape = " x ".join(map(str, metadata.grid.shape))
-            raise UserError(f"The network in {path} cannot take a grid of {shape}: {str(error)[:160]}") from error
-    if isinstance(output, tuple | list):
-        output = output[0]
-    if tuple(output.shape) != (1, len(metadata.classes)):
-        raise UserError(
-            f"The network in {path} returns {tuple(output.shape)[1:]} values for {len(metadata.classes)} classes "
-            f"({', '.join(metadata.classes)})."
-        )
+            reason = str(error).strip().partition("\n")[0][:160]
+            raise UserError(f"The network in {path} cannot take a grid of {shape}: {reason}") from error
+    if isinstance(output, torch.Tensor):  # of several, the right one is told when the network runs
+        width = output.shape[1] if output.dim() == 2 else 1 if output.dim() == 1 else None
+        if width != metadata.output.count:
+            raise UserError(
+                f"The network in {path} returns {tuple(output.shape)[1:]} values for {len(metadata.classes)} "
+                f"classes ({', '.join(metadata.classes)})."
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 
 from ..errors import UserError
 from ..images.volume import Grid
+from .outputs import KINDS, OutputMeaning
+
+_MOST_VOXELS = 512**3  # more than any network takes in one piece
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,25 @@ class Metadata:
     intended_use: str
     banner: str
     licence: str
-    classes: tuple[str, ...]
+    output: OutputMeaning  # what the network returns
     grid: Grid  # the model's grid in template space
     percentiles: tuple[float, float]  # of the intensity normalisation
-    temperature: float  # probabilities are softmax(logits / temperature)
     metrics: dict[str, Any]  # name -> {"value", "ci95": [low, high], "n"}
     # Method -> why its maps of this model have no part in the summary score: they hardly depend on what it learned ...
     distrusted: dict[str, str]
     # ... or do not find what was changed in simulated subjects.
     poorly_localised: dict[str, str] = field(default_factory=dict)
     summary_weights: dict[str, float] = field(default_factory=dict)  # method -> its weight in the score, 1 for others
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; of a regression the quantity's name."""
+        return self.output.classes
+
+    @property
+    def temperature(self) -> float:
+        """Logits are divided by it before they become probabilities."""
+        return self.output.temperature
 
 
 def read_metadata(bundle: Path) -> Metadata:
@@ -47,19 +60,14 @@ def read_metadata(bundle: Path) -> Metadata:
     path = bundle / "configs" / "metadata.json"
     raw = read_json(path)
     own = _entry(raw, "mri_interpret", dict, path)
-    classes = tuple(_entry(own, "classes", list, path))
-    if len(classes) < 1 or not all(isinstance(name, str) and name for name in classes):
-        raise UserError(f"{path}: 'mri_interpret.classes' must list the name of each class.")
-    if len(set(classes)) != len(classes):
-        raise UserError(f"{path}: 'mri_interpret.classes' names a class twice: {', '.join(classes)}.")
-    _check_channels(raw, classes, path)
-    intensity = own.get("intensity", {})
+    meaning = _output_meaning(own, path)
+    _check_channels(raw, meaning, path)
+    intensity = _optional(own, "intensity", dict, path, {})
     if intensity.get("method", "percentile") != "percentile":
         raise UserError(f"{path}: the intensity method '{intensity['method']}' is not known; it must be 'percentile'.")
-    low, high = float(intensity.get("low", 0.5)), float(intensity.get("high", 99.5))
-    temperature = float(own.get("temperature", 1.0))
-    if not (0 <= low < high <= 100 and temperature > 0):
-        raise UserError(f"{path}: percentiles must satisfy 0 <= low < high <= 100 and the temperature be positive.")
+    low, high = (_number(intensity, key, path, usual) for key, usual in (("low", 0.5), ("high", 99.5)))
+    if not 0 <= low < high <= 100:
+        raise UserError(f"{path}: percentiles must satisfy 0 <= low < high <= 100.")
     return Metadata(
         name=str(raw.get("name", bundle.name)),
         version=str(_entry(raw, "version", str, path)),
@@ -68,14 +76,13 @@ def read_metadata(bundle: Path) -> Metadata:
         intended_use=str(raw.get("intended_use", "not stated")),
         banner=str(own.get("banner", "Research use only, not for diagnosis.")),
         licence=str(raw.get("license", "not stated")),
-        classes=classes,
+        output=meaning,
         grid=_grid(_entry(own, "grid", dict, path), path),
         percentiles=(low, high),
-        temperature=temperature,
-        metrics=dict(own.get("metrics", {})),
-        distrusted={str(name): str(reason) for name, reason in own.get("distrusted_methods", {}).items()},
-        summary_weights={str(name): float(weight) for name, weight in own.get("summary_weights", {}).items()},
-        poorly_localised={str(name): str(reason) for name, reason in own.get("poorly_localised_methods", {}).items()},
+        metrics=_optional(own, "metrics", dict, path, {}),
+        distrusted=_texts(own, "distrusted_methods", path),
+        summary_weights=_weights(own, path),
+        poorly_localised=_texts(own, "poorly_localised_methods", path),
     )
 
 
@@ -85,11 +92,46 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: a model bundle needs it.") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no JSON, endless digits
         raise UserError(f"{path} cannot be read as JSON ({error}).") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} must hold a JSON object.")
     return value
+
+
+def _output_meaning(own: dict[str, Any], path: Path) -> OutputMeaning:
+    """What the network returns: the entries ``classes``, ``output`` and ``temperature``."""
+    output = own.get("output", "logits")
+    output = {"kind": output} if isinstance(output, str) else output
+    kind = output.get("kind") if isinstance(output, dict) else None
+    if kind not in KINDS:
+        raise UserError(f"{path}: 'mri_interpret.output' must be one of {', '.join(KINDS)}.")
+    temperature = _number(own, "temperature", path, 1.0)
+    if temperature <= 0:
+        raise UserError(f"{path}: the temperature must be positive.")
+    if kind == "regression":
+        name, unit = output.get("name"), output.get("unit", "")
+        if not isinstance(name, str) or not name or not isinstance(unit, str):
+            raise UserError(
+                f"{path}: 'mri_interpret.output' of a regression needs the quantity's 'name', and may have its 'unit'."
+            )
+        return OutputMeaning(kind, (name,), True, unit)
+    classes = tuple(_entry(own, "classes", list, path))
+    if len(classes) < 1 or not all(isinstance(name, str) and name for name in classes):
+        raise UserError(f"{path}: 'mri_interpret.classes' must list the name of each class.")
+    if len(set(classes)) != len(classes):
+        raise UserError(f"{path}: 'mri_interpret.classes' names a class twice: {', '.join(classes)}.")
+    if len(classes) == 1:
+        if kind == "softmax":
+            raise UserError(f"{path}: a softmax needs two classes or more, but 'mri_interpret.classes' names one.")
+        # One output is that class's log-odds or probability: it speaks for its absence too.
+        kind, single = ("sigmoid" if kind == "sigmoid" else "logit"), True
+        classes = (f"not {classes[0]}", *classes)
+    else:
+        single = kind == "logit"
+    if single and len(classes) != 2:
+        raise UserError(f"{path}: one logit tells two classes apart, but 'mri_interpret.classes' names {len(classes)}.")
+    return OutputMeaning(kind, classes, single, temperature=temperature)
 
 
 def _entry(parent: dict[str, Any], key: str, kind: type, path: Path) -> Any:
@@ -100,26 +142,61 @@ def _entry(parent: dict[str, Any], key: str, kind: type, path: Path) -> Any:
     return parent[key]
 
 
+def _optional(parent: dict[str, Any], key: str, kind: type, path: Path, usual: Any) -> Any:
+    return _entry(parent, key, kind, path) if key in parent else usual
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(parent: dict[str, Any], key: str, path: Path, usual: float) -> float:
+    value = parent.get(key, usual)
+    if not _is_number(value):
+        raise UserError(f"{path}: '{key}' must be a finite number, not {value!r}.")
+    return float(value)
+
+
+def _texts(own: dict[str, Any], key: str, path: Path) -> dict[str, str]:
+    return {str(name): str(text) for name, text in _optional(own, key, dict, path, {}).items()}
+
+
+def _weights(own: dict[str, Any], path: Path) -> dict[str, float]:
+    given = _optional(own, "summary_weights", dict, path, {})
+    weights = {str(name): _number(given, name, path, 1.0) for name in given}
+    if min(weights.values(), default=0) < 0:
+        raise UserError(f"{path}: 'mri_interpret.summary_weights' must not be negative.")
+    return weights
+
+
 def _grid(raw: dict[str, Any], path: Path) -> Grid:
     numbers = {}
     for key in ("shape", "spacing", "origin"):
         value = _entry(raw, key, list, path)
-        if len(value) != 3 or not all(isinstance(number, int | float) for number in value):
+        if len(value) != 3 or not all(map(_is_number, value)):
             raise UserError(f"{path}: 'mri_interpret.grid.{key}' must hold three numbers.")
         numbers[key] = value
     if min(numbers["shape"]) < 1 or min(numbers["spacing"]) <= 0:
         raise UserError(f"{path}: 'mri_interpret.grid' must have a positive shape and spacing.")
+    if any(number != int(number) for number in numbers["shape"]):
+        raise UserError(f"{path}: 'mri_interpret.grid.shape' must hold whole numbers.")
+    if math.prod(numbers["shape"]) > _MOST_VOXELS:
+        raise UserError(f"{path}: 'mri_interpret.grid.shape' asks for more than {_MOST_VOXELS:,} voxels.")
     affine = np.diag([*map(float, numbers["spacing"]), 1.0])
     affine[:3, 3] = numbers["origin"]
     i, j, k = (int(number) for number in numbers["shape"])
     return Grid((i, j, k), affine)
 
 
-def _check_channels(raw: dict[str, Any], classes: tuple[str, ...], path: Path) -> None:
+def _check_channels(raw: dict[str, Any], meaning: OutputMeaning, path: Path) -> None:
     """MONAI's own description of the output must agree with the class names, where it is there."""
-    outputs = raw.get("network_data_format", {}).get("outputs", {}).get("pred", {}).get("channel_def")
-    if isinstance(outputs, dict) and [outputs.get(str(i)) for i in range(len(classes))] != list(classes):
+    place: Any = raw
+    for key in ("network_data_format", "outputs", "pred", "channel_def"):
+        place = place.get(key) if isinstance(place, dict) else None
+    if meaning.single or not isinstance(place, dict):
+        return
+    if [place.get(str(index)) for index in range(len(meaning.classes))] != list(meaning.classes):
         raise UserError(
-            f"{path}: 'network_data_format.outputs.pred.channel_def' does not name the classes {', '.join(classes)} "
-            "in this order."
+            f"{path}: 'network_data_format.outputs.pred.channel_def' does not name the classes "
+            f"{', '.join(meaning.classes)} in this order."
         )

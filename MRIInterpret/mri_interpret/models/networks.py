@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import UserError
 
-OWN = {"mri_interpret.models.plain_cnn.PlainCNN3d"}
+_OWN = ("PlainCNN3d",)
 # MONAI's 3D classifiers take an (N, C, I, J, K) image and return (N, classes); MONAI is asked for only when named.
-_MONAI_NAMES = (
-    "Classifier DenseNet DenseNet121 DenseNet169 DenseNet201 DenseNet264 EfficientNetBN ResNet ResNetFeatures "
-    "SEResNet50 SEResNet101 SEResNext50 SEResNext101 SENet154 ViT resnet10 resnet18 resnet34 resnet50 resnet101"
+_MONAI = (
+    *("Classifier", "DenseNet", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", "EfficientNetBN"),
+    *("Regressor", "ResNet", "ResNetFeatures", "SEResNet50", "SEResNet101", "SEResNext50", "SEResNext101", "SENet154"),
+    *("ViT", "resnet10", "resnet18", "resnet34", "resnet50", "resnet101"),
 )
-MONAI = {f"monai.networks.nets.{name}" for name in _MONAI_NAMES.split()}
-ALLOWED = frozenset(OWN | MONAI)
+_MONAI_PACKAGE = "monai.networks.nets"
 
 
 def build_network(target: str, arguments: dict[str, Any]) -> Any:
@@ -23,9 +24,10 @@ def build_network(target: str, arguments: dict[str, Any]) -> Any:
     Parameters
     ----------
     target
-        Dotted name from ``ALLOWED``.
+        A network's name as in MONAI's bundles: short ("DenseNet121"), or with its module
+        ("monai.networks.nets.DenseNet121", "mri_interpret.models.plain_cnn.PlainCNN3d").
     arguments
-        Keyword arguments of its constructor.
+        Keyword arguments of its constructor: values only, no references or expressions.
 
     Returns
     -------
@@ -36,21 +38,51 @@ def build_network(target: str, arguments: dict[str, Any]) -> Any:
     UserError
         If the name is not allowed, its package is missing, or the arguments do not fit.
     """
-    if target not in ALLOWED:
-        known = ", ".join(sorted(name.rpartition(".")[2] for name in ALLOWED))
-        raise UserError(f"The network '{target}' is not known; configs/inference.json may name one of: {known}.")
-    module_name, _, class_name = target.rpartition(".")
-    if target in OWN:
-        module_name = f"{__package__}.plain_cnn"  # whatever the package is called when it is loaded inside Slicer
+    package, name = _located(target)
+    for place, value in _leaves(arguments):
+        if isinstance(value, str) and value.startswith(("@", "$", "%")):
+            what = {"@": "a reference", "$": "an expression", "%": "a macro"}[value[0]]
+            raise UserError(
+                f"configs/inference.json: 'network_def.{place}' is {what} ('{value}'), which is not evaluated here: "
+                "write the value itself."
+            )
     try:
-        make = getattr(importlib.import_module(module_name), class_name)
+        make = getattr(importlib.import_module(package), name)
     except ImportError as error:
-        raise UserError(
-            f"The model needs {module_name.partition('.')[0]}, which is missing: pip install monai"
-        ) from error
+        raise UserError(f"The model needs {package.partition('.')[0]}, which is missing: pip install monai") from error
+    except AttributeError as error:
+        raise UserError(f"The installed MONAI has no network '{name}': install a newer one.") from error
     try:
         return make(**arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # networks check their arguments in many ways
         raise UserError(
-            f"The network {class_name} cannot be made from its settings in configs/inference.json ({error})."
+            f"The network {name} cannot be made from its settings in configs/inference.json ({_first_line(error)})."
         ) from error
+
+
+def _located(target: str) -> tuple[str, str]:
+    """Package and name of an allowed network."""
+    module, _, name = target.rpartition(".")
+    # Whatever this package is called when it is loaded inside Slicer, its own network is the one beside this file.
+    if name in _OWN and module in ("", "mri_interpret.models.plain_cnn"):
+        return f"{__package__}.plain_cnn", name
+    inside = f"{module}.".startswith(f"{_MONAI_PACKAGE}.") and all(map(str.isidentifier, module.split(".")))
+    if name in _MONAI and (module == "" or inside):
+        return _MONAI_PACKAGE, name
+    known = ", ".join(sorted((*_OWN, *_MONAI)))
+    raise UserError(f"The network '{target}' is not known; configs/inference.json may name one of: {known}.")
+
+
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _leaves(entry, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from _leaves(entry, f"{place}.{index}")
+    else:
+        yield place, value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
