@@ -184,7 +184,7 @@ def test_metadata_of_any_shape_is_one_sentence(tmp_path: Path) -> None:
                 load_bundle(bundle)
             except UserError as error:
                 refusals.append(str(error))
-    assert len(refusals) > 80
+    assert len(refusals) > 70
     assert not any("\n" in refusal for refusal in refusals)
     for text in ("", "[" * 100_000, "{", "\udcff", '{"a": 1' + "0" * 10_000 + "}"):
         path.write_text(text, errors="surrogateescape")

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import UserError
 
-_OWN = ("PlainCNN3d",)
+#: Networks of our own: name -> file of this folder.
+_OWN = {"PlainCNN3d": "plain_cnn", "LayerList": "layer_list", "MeanOfNetworks": "layer_list"}
 # MONAI's 3D classifiers take an (N, C, I, J, K) image and return (N, classes); MONAI is asked for only when named.
 _MONAI = (
     *("Classifier", "DenseNet", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", "EfficientNetBN"),
@@ -64,8 +65,8 @@ def _located(target: str) -> tuple[str, str]:
     """Package and name of an allowed network."""
     module, _, name = target.rpartition(".")
     # Whatever this package is called when it is loaded inside Slicer, its own network is the one beside this file.
-    if name in _OWN and module in ("", "mri_interpret.models.plain_cnn"):
-        return f"{__package__}.plain_cnn", name
+    if name in _OWN and module in ("", f"mri_interpret.models.{_OWN[name]}"):
+        return f"{__package__}.{_OWN[name]}", name
     inside = f"{module}.".startswith(f"{_MONAI_PACKAGE}.") and all(map(str.isidentifier, module.split(".")))
     if name in _MONAI and (module == "" or inside):
         return _MONAI_PACKAGE, name
