@@ -18,7 +18,7 @@ from mri_interpret.drawing.montage import Backdrop, map_montage
 from mri_interpret.drawing.slices import as_float, hottest
 from mri_interpret.drawing.surface_3d import summary_picture
 from mri_interpret.report.charts import agreement_chart, probability_chart, region_chart
-from mri_interpret.report.page import registration_montage, summary_montage
+from mri_interpret.report.pictures import registration_montage, summary_montage
 from mri_interpret.resources import resource
 from PIL import Image
 
