@@ -19,6 +19,7 @@ from mri_interpret.models import registry
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.models.networks import build_network
 from mri_interpret.models.targets import parse_target
+from mri_interpret.user_folders import MODELS_VARIABLE
 from safetensors.torch import save_file
 
 from Testing.models.bundles import CLASSES, NETWORK, small_network, write_small_bundle
@@ -280,7 +281,7 @@ def test_an_exported_program_is_never_unpickled(tmp_path: Path, monkeypatch: pyt
 def test_the_registry_lists_the_users_models_and_says_what_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(registry.ENVIRONMENT_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))
     write_small_bundle(tmp_path / "mine")
     write_small_bundle(tmp_path / "broken", {"mri_interpret.classes": None})
     listed = {model.name: model for model in registry.list_models()}

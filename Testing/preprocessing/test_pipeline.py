@@ -10,10 +10,11 @@ import pytest
 from mri_interpret.errors import Cancelled, UserError
 from mri_interpret.images.volume import Grid, Volume
 from mri_interpret.preprocessing import cache as cache_module
-from mri_interpret.preprocessing.cache import PreprocessingCache, cache_folder, content_hash
+from mri_interpret.preprocessing.cache import PreprocessingCache, content_hash
 from mri_interpret.preprocessing.intensity import normalise_intensity
 from mri_interpret.preprocessing.pipeline import preprocess
 from mri_interpret.preprocessing.registration import judge
+from mri_interpret.user_folders import CACHE_VARIABLE, user_cache_folder
 
 from Testing.preprocessing.heads import rotation, scanned
 
@@ -83,9 +84,9 @@ def test_a_damaged_cache_entry_is_computed_again(tmp_path: Path) -> None:
 def test_a_home_that_cannot_be_written_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "home"
     blocked.write_text("a file where a folder is needed")  # root may write anywhere, but not below a file
-    monkeypatch.delenv(cache_module.ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    assert not str(cache_folder()).startswith(str(blocked))
+    assert not str(user_cache_folder()).startswith(str(blocked))
     PreprocessingCache(blocked / "below").store("key", a=np.zeros(3))
     assert PreprocessingCache(blocked / "below").load("key") is None
 

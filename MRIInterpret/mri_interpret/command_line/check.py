@@ -169,9 +169,9 @@ def _rendering() -> str:
 
 
 def _disk() -> str:
-    from ..preprocessing.cache import cache_folder
+    from ..user_folders import user_cache_folder
 
-    folder = cache_folder()
+    folder = user_cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     return f"{folder}, {shutil.disk_usage(folder).free / 2**30:.0f} GiB free"
 

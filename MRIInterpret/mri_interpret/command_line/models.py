@@ -7,7 +7,8 @@ import json
 import typer
 
 from ..errors import UserError
-from ..models.registry import DEFAULT_MODEL, list_models, user_models_folder
+from ..models.registry import DEFAULT_MODEL, list_models
+from ..user_folders import user_models_folder
 
 
 def models_command(card: str, as_json: bool) -> None:

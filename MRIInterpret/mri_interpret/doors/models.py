@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..models.metadata import read_metadata
-from ..models.registry import DEFAULT_MODEL, ListedModel, list_models, user_models_folder
+from ..models.registry import DEFAULT_MODEL, ListedModel, list_models
+from ..user_folders import user_models_folder
 
 
 class ModelList:

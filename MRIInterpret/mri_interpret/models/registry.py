@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
 from ..resources import resource
+from ..user_folders import user_models_folders
 from . import DEFAULT_MODEL
 from .bundle import ModelBundle, load_bundle
 from .metadata import Metadata, read_metadata
-
-ENVIRONMENT_VARIABLE = "MRI_INTERPRET_MODELS"
 
 
 @dataclass(frozen=True)
@@ -25,23 +23,15 @@ class ListedModel:
     problem: str  # empty if the metadata is sound
 
 
-def user_models_folder() -> Path:
-    """$MRI_INTERPRET_MODELS, else mri-interpret/models in the user's data folder."""
-    named = os.environ.get(ENVIRONMENT_VARIABLE)
-    if named:
-        return Path(named)
-    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(base) / "mri-interpret" / "models"
-
-
 def list_models() -> list[ListedModel]:
     """Shipped models first, then the user's, each group by name. Nothing heavy is loaded."""
-    listed = []
-    for folder in (resource("Models"), user_models_folder()):
+    listed: list[ListedModel] = []
+    for folder in (resource("Models"), *user_models_folders()):
         if not folder.is_dir():
             continue
         for path in sorted(folder.iterdir()):
-            if not (path / "configs").is_dir():
+            # Of two with one name, the one that shipped or was added last is meant.
+            if not (path / "configs").is_dir() or path.name in {model.name for model in listed}:
                 continue
             try:
                 listed.append(ListedModel(path.name, path, read_metadata(path), ""))

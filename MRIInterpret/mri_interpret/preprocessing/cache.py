@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ import numpy as np
 from ..atomic import write_bytes
 from ..errors import UserError
 from ..images.volume import Array, Volume
+from ..user_folders import user_cache_folder
 
-ENVIRONMENT_VARIABLE = "MRI_INTERPRET_CACHE"
 MAX_ENTRIES = 500
 _FORMAT = "2"  # raise when masks or transforms come out otherwise for the same input
 
@@ -30,21 +29,6 @@ def content_hash(volume: Volume) -> str:
     return digest.hexdigest()
 
 
-def cache_folder() -> Path:
-    """$MRI_INTERPRET_CACHE, else the user's cache folder, else (a read-only home) one in the temporary folder."""
-    named = os.environ.get(ENVIRONMENT_VARIABLE)
-    if named:
-        return Path(named)
-    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(base) / "mri-interpret"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.gettempdir()) / f"mri-interpret-cache-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-
-
 class PreprocessingCache:
     """Small results (mask, transform, quality) stored under a key made of everything they depend on.
 
@@ -52,7 +36,7 @@ class PreprocessingCache:
     """
 
     def __init__(self, folder: Path | None = None, enabled: bool = True) -> None:
-        self.folder = (folder or cache_folder()) if enabled else None
+        self.folder = (folder or user_cache_folder()) if enabled else None
 
     @staticmethod
     def key(*parts: Any) -> str:
