@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import mri_interpret as mi
 import pytest
+from mri_interpret import thresholds
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -48,3 +49,23 @@ def test_every_method_says_what_it_means(name):
 @pytest.mark.parametrize("name", checks())
 def test_every_check_says_what_it_tells(name):
     assert f"[{name}](#" in (REFERENCE / "verdicts.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("check", "criterion"),
+    [
+        ("conservation", f"off by at most {thresholds.CONSERVATION_ERROR:.0%}"),
+        ("outside the brain", f"at most {thresholds.OUTSIDE_BRAIN_SHARE:.0%}"),
+        ("border of the volume", f"at most {thresholds.BORDER_SHARE:.0%}"),
+        ("fluid", f"at most {thresholds.FLUID_SHARE:.0%}"),
+        ("localisation", f"at least {thresholds.LOCALISATION_TIMES_CHANCE:g} times chance"),
+        ("randomisation", f"rank correlation below {thresholds.RANDOMISATION_SIMILARITY:g}"),
+        ("faithfulness", f"{1 - thresholds.FAITHFULNESS_LEVEL:.0%}".replace("%", "th percentile")),
+        ("other class", f"rank correlation below {thresholds.OTHER_CLASS_SIMILARITY:g}"),
+        ("stability", f"at least {thresholds.STABILITY_ICC:g}"),
+    ],
+)
+def test_the_page_has_the_threshold_of_the_code(check, criterion):
+    text = (REFERENCE / "verdicts.md").read_text("utf-8")
+    (row,) = [line for line in text.splitlines() if line.startswith(f"| [{check}](#")]
+    assert criterion.replace("%", " %") in row
