@@ -61,9 +61,10 @@ def composites() -> str:
 
 def networks() -> str:
     """The networks that a bundle's configuration may name."""
-    from mri_interpret.models.networks import ALLOWED
+    from mri_interpret.models import networks
 
-    return "\n".join(f"- `{name}`" for name in sorted(ALLOWED))
+    ours = [f"- `{name}`" for name in sorted(networks._OWN)]
+    return "\n".join([*ours, *(f"- `{name}` (MONAI)" for name in sorted(networks._MONAI))])
 
 
 def commands() -> str:
