@@ -189,10 +189,11 @@ def test_stages_in_slabs_equal_whole_ones(name: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(PooledConvolution, "forward", lambda self, x: stages.append(x.shape) or whole(self, x))
     for planes in (4, 16, 64):
         monkeypatch.setattr(Explainer, "_slabs", SlabPolicy(1, planes))
+        stages.clear()
         found = Explainer(model).explain(x, 1, methods)
+        assert stages
         for method, reference in wanted.items():
             torch.testing.assert_close(found[method].map, reference.map, rtol=1e-5, atol=1e-8, msg=f"{planes} {method}")
-    assert len(stages) == 3
 
 
 def test_smoothgrad_is_the_mean_of_noisy_gradients() -> None:

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Put ``model`` into evaluation mode for the block, and restore its whole state after it, whatever happens.
 
-    Restored are each module's training flag, each buffer's value and identity, the tables of parameters and buffers,
-    and the global random state of the CPU and of the model's device. Weights need no copy: the recorder refuses to
-    change them in place.
+    Restored are each module's training flag, its attributes, each buffer's value and identity, the tables of parameters
+    and buffers, and the global random state of the CPU and of the model's device. Weights need no copy: the recorder
+    refuses to change them in place.
     """
     # Frozen TorchScript has no training flag; TorchScript's tables of tensors cannot change at all.
     modules = [module for module in model.modules() if hasattr(module, "training")]
@@ -24,7 +24,8 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     tables = [(module, dict(module._parameters), dict(module._buffers)) for module in modules if _has_tables(module)]
     # Backward hooks of other tools do not concern the maps, and cannot be registered on tensors that are deferred.
     hooks = [(module, module._backward_hooks, module._backward_pre_hooks) for module, _, _ in tables]
-    buffers = [(buffer, buffer.detach().clone(), buffer._version) for buffer in model.buffers()]
+    attributes = [(module, dict(module.__dict__)) for module in modules if _has_tables(module)]
+    buffers = [(buffer, buffer.detach().clone(), _version(buffer)) for buffer in model.buffers()]
     devices = {parameter.device.index or 0 for parameter in model.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(devices=sorted(devices)):
         try:
@@ -44,10 +45,19 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
                     module._buffers.get(key) is not value for key, value in registered.items()
                 ):
                     _restore(module, parameters, registered)
-            with torch.no_grad():
-                for buffer, value, version in buffers:
-                    if buffer._version != version:
+            for module, kept in attributes:
+                if module.__dict__.keys() != kept.keys() or any(module.__dict__[key] is not kept[key] for key in kept):
+                    module.__dict__.clear()
+                    module.__dict__.update(kept)
+            for buffer, value, version in buffers:
+                if version is None or buffer._version != version:
+                    with torch.inference_mode(buffer.is_inference()), torch.no_grad():
                         buffer.copy_(value)
+
+
+def _version(buffer: Tensor) -> int | None:
+    """A number that changes when the buffer does; tensors made in inference mode have none."""
+    return None if buffer.is_inference() else buffer._version
 
 
 def _has_tables(module: nn.Module) -> bool:

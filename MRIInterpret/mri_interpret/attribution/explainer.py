@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..progress import ProgressCallback, silent
 from .device import on_device, peak_memory
 from .engine.pooled_convolution import SMALL_SLABS, SlabPolicy
+from .engine.torch_modes import plain_tensor
 from .evaluation_mode import evaluation_mode
 from .input_checks import check_input, check_layers
 from .method import Method
@@ -62,6 +63,8 @@ class Explainer:
     ) -> None:
         if isinstance(model, torch.export.ExportedProgram):
             model = model.module()
+        if type(model).__name__ == "OptimizedModule":
+            model = getattr(model, "_orig_mod", model)  # what torch.compile was given: the same network in Python
         if not isinstance(model, nn.Module):
             raise TypeError(f"a model is a torch.nn.Module, not {type(model).__name__}")
         self.model = model
@@ -146,12 +149,12 @@ class Explainer:
         regions: Tensor | None,
         slabs: SlabPolicy,
     ) -> Attributions:
-        with on_device(self.model, device) as place, evaluation_mode(self.model):
+        with torch.inference_mode(False), on_device(self.model, device) as place, evaluation_mode(self.model):
             prepared = _input_on(x, place)
             started = time.perf_counter()
             progress("Forward pass", 0.0)
-            mask = None if brain_mask is None else torch.as_tensor(brain_mask).to(place).bool()
-            labels = None if regions is None else torch.as_tensor(regions).to(place).long()
+            mask = None if brain_mask is None else plain_tensor(torch.as_tensor(brain_mask)).to(place).bool()
+            labels = None if regions is None else plain_tensor(torch.as_tensor(regions)).to(place).long()
             settings = replace(self._settings, slabs=slabs, mask=mask, regions=labels, progress=progress)
             recorded = record_pass(self.model, prepared, target, settings.for_methods(list(wanted.values())))
             progress("Forward pass", 1.0)
@@ -197,4 +200,4 @@ class Explainer:
 
 def _input_on(x: Tensor, place: torch.device) -> Tensor:
     dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
-    return x.detach().to(device=place, dtype=dtype)
+    return plain_tensor(x.detach()).to(device=place, dtype=dtype)

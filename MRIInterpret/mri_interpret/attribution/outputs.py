@@ -7,7 +7,7 @@ sigmoid. What is explained is decided once, for the recorded pass, and every oth
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -62,6 +62,21 @@ class OutputChoice:
         if scores is None:
             raise UserError(f"The model returned {_described(output)} instead of class scores (N, classes).")
         return scores
+
+    def unrecorded_scores(self, output: Any, samples: int) -> Tensor:
+        """What :meth:`scores` gives, from the output of a pass that was not recorded.
+
+        Logits are found through the inverse of the activation; see :attr:`up_to_a_constant`.
+        """
+        scores = replace(self, undone=False).scores(output, samples)
+        if self.undone and self.activation == "softmax":
+            return scores.log()
+        return torch.logit(scores) if self.undone and self.activation == "sigmoid" else scores
+
+    @property
+    def up_to_a_constant(self) -> bool:
+        """Whether :meth:`unrecorded_scores` may differ by one number per sample, which a softmax forgets."""
+        return self.undone and self.activation in ("softmax", "log_softmax")
 
     @property
     def name(self) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .engine.partial import Baseline, changed_outputs
-from .engine.programs import is_program
+from .engine.partial import baseline_outputs, changed_outputs
+from .evaluation_mode import evaluation_mode
 
 
 class PatchedLogits:
@@ -26,6 +26,9 @@ class PatchedLogits:
         ``scores(output, samples)``: what is explained, (samples, classes), within what the model returned.
     whole
         ``whole(inputs, samples)``: the model's logits for whole inputs, run ``samples`` at a time where it must be.
+    partly
+        Whether the model may be run on what a box reaches alone, many boxes together: not if it is a program, if the
+        samples of a batch know of each other, or if a part of it is not recorded.
     """
 
     def __init__(
@@ -34,24 +37,23 @@ class PatchedLogits:
         x: Tensor,
         scores: Callable[[Any, int], Tensor],
         whole: Callable[[Tensor, int], Tensor],
+        partly: bool = True,
     ) -> None:
         self._model, self._x, self._scores, self._whole = model, x.detach(), scores, whole
+        self._partly = partly
         self._baseline: list[Tensor] | None = None
 
     def __call__(self, corners: list[tuple[int, ...]], values: Tensor) -> Tensor:
         """Logits (boxes * N, classes) with ``values`` (boxes, N, C, *size) put at ``corners``, one box at a time."""
-        with torch.no_grad():
-            if not is_program(self._model):
-                if self._baseline is None:
-                    recorder = Baseline(self._model)
-                    recorder.run(self._model, self._x)
-                    self._baseline = recorder.values
+        with torch.no_grad(), evaluation_mode(self._model):
+            if self._partly and self._baseline is None:
+                self._baseline = baseline_outputs(self._model, self._x)
+            if self._partly and self._baseline is not None:
                 with _one_thread(values):
                     output = changed_outputs(self._model, self._baseline, self._x, corners, values)
-                logits = self._scores(output, len(corners) * len(self._x)).detach()
-                if bool(torch.isfinite(logits).all()):
-                    return logits
-            # A program, or a model that reads values which partial passes do not have.
+                if output is not None:
+                    return self._scores(output, len(corners) * len(self._x)).detach()
+            self._partly = False
             scans = self._x.repeat(len(corners), *[1] * self._x.dim()).reshape(len(corners), *self._x.shape)
             for scan, corner, value in zip(scans, corners, values, strict=True):
                 box = (slice(start, start + length) for start, length in zip(corner, value.shape[2:], strict=True))

@@ -179,6 +179,8 @@ class RecordedPass:
         return to_input_grid(features, layer.geometry, self.shape)
 
     def _backpropagate(self, start: Tensor, source: Tensor, mode: Mode, composite: Composite | None = None) -> Tensor:
+        if self.backward.refusal is not None:
+            raise self.backward.refusal
         self.backward.mode, self.backward.policy = mode, composite
         if mode == "guided":
             self.backward.gated.clear()

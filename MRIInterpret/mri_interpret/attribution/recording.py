@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 from ..errors import Cancelled, UserError
 from ..progress import ProgressCallback, silent
+from .engine.forward_pass import record_forward
+from .engine.gradient_check import GradientCheck
 from .engine.operation import Backward
 from .engine.pooled_convolution import SlabPolicy
-from .engine.programs import is_program
 from .engine.recorder import Recorder
+from .engine.torch_modes import plain_tensor
+from .evaluation_mode import evaluation_mode
 from .input_checks import refusal_of
 from .method import Method
 from .outputs import Key, OutputChoice, choose_output
@@ -73,27 +76,33 @@ def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSetti
     """
     backward = Backward()
     with torch.inference_mode(False), torch.enable_grad():
-        leaf = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
-        recorder = Recorder(model, backward, strict=settings.strict, layers=settings.layers, slabs=settings.slabs)
-        output = _run(recorder, model, leaf)
+        leaf = plain_tensor(x).detach().requires_grad_()
+        slabs: SlabPolicy | None = settings.slabs
+        recorder, output = _recorded(model, leaf, backward, settings, slabs)
         if recorder.last_spatial_pooled:
             # The last feature map was pooled on the fly, and class activation maps want it whole.
-            recorder = Recorder(model, backward, strict=settings.strict, layers=settings.layers)
-            output = _run(recorder, model, leaf)
+            slabs = None
+            recorder, output = _recorded(model, leaf, backward, settings, slabs)
         choice = settings.choice
         if choice is None:
             classes = settings.classes or number_of_weights(target)
             choice = choose_output(output, len(x), settings.output, classes, settings.undo_activation)
         logits = choice.scores(output, len(x))
-    if not logits.requires_grad:
-        raise UserError("The model's output does not depend on its input: nothing can be explained.")
-    if not bool(torch.isfinite(logits).all()):
-        raise UserError("The model's scores are not finite for this input: check its weights and the intensities.")
+        _check_logits(logits)
+        check = GradientCheck(model, choice.scores, choice.unrecorded_scores, choice.up_to_a_constant, slabs)
+        operations = recorder.operations
+        if not check.knows(leaf, operations) and not check.accepts_crop(leaf, operations):
+            del recorder, output, logits  # their memory is needed
+            backward.refusal = check.refusal(leaf, operations)
+            recorder, output = _recorded(model, leaf, backward, settings, slabs)
+            logits = choice.scores(output, len(x))
+            _check_logits(logits)
     weights = target_weights(target, logits.detach())
     settings = replace(settings, choice=choice)
+    recorded, batches = not recorder.has_unseen_operations, check.accepts_batches(leaf, operations)
 
     def logits_of(other: Tensor, samples: int = len(x)) -> Tensor:
-        return _plain(model, other, samples, choice, settings.slabs)
+        return _plain(model, other, len(other) if batches else samples, choice, settings.slabs, recorded)
 
     return RecordedPass(
         model=model,
@@ -104,9 +113,9 @@ def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSetti
         logits_of=logits_of,
         record=lambda other: record_pass(model, other, weights.repeat(len(other) // len(x), 1), settings),
         record_with=lambda network: record_pass(network, x, weights, settings),
-        logits_with_boxes=PatchedLogits(model, x, choice.scores, logits_of),
+        logits_with_boxes=PatchedLogits(model, leaf, choice.scores, logits_of, recorded and batches),
         backward=backward,
-        accepts_batches=not is_program(model),
+        accepts_batches=batches,
         outputs=recorder.outputs,
         last_spatial=recorder.last_spatial,
         last_spatial_name=recorder.last_spatial_layer,
@@ -134,26 +143,48 @@ def scores_of(model: nn.Module, x: Tensor, choice: OutputChoice | None = None) -
     if choice is not None:
         return _plain(model, x, len(x), choice, SlabPolicy())
     with torch.no_grad():
-        output = _run(Recorder(model, Backward(), strict=False, slabs=SlabPolicy()), model, x.detach())
+        _, output = _run(model, plain_tensor(x), Backward(), slabs=SlabPolicy())
         return choose_output(output, len(x)).scores(output, len(x)).detach()
 
 
-def _plain(model: nn.Module, x: Tensor, samples: int, choice: OutputChoice, slabs: SlabPolicy) -> Tensor:
-    """Logits of ``x`` without history."""
-    # An exported program may insist on the number of samples that it was exported with.
-    pieces = x.split(samples) if is_program(model) else (x,)
+def _check_logits(logits: Tensor) -> None:
+    if not logits.requires_grad:
+        raise UserError("The model's output does not depend on its input: nothing can be explained.")
+    if not bool(torch.isfinite(logits).all()):
+        raise UserError("The model's scores are not finite for this input: check its weights and the intensities.")
+
+
+def _plain(
+    model: nn.Module, x: Tensor, samples: int, choice: OutputChoice, slabs: SlabPolicy, recorded: bool = True
+) -> Tensor:
+    """Logits of ``x``, ``samples`` at a time; ``recorded`` says whether all of the model is."""
     found = []
-    for piece in pieces:
-        recorder = Recorder(model, Backward(), strict=False, slabs=slabs)
-        with torch.no_grad():
-            found.append(choice.scores(recorder.run(model, piece.detach()), len(piece)).detach())
+    for piece in plain_tensor(x).split(samples):
+        # What depends on the input is known without a history, but for operations that are not recorded.
+        with torch.inference_mode(False), torch.set_grad_enabled(not recorded), evaluation_mode(model):
+            _, output = _run(model, piece.detach().requires_grad_(not recorded), Backward(), slabs=slabs)
+            found.append(choice.scores(output, len(piece)).detach())
     return torch.cat(found)
 
 
-def _run(recorder: Recorder, model: nn.Module, x: Tensor) -> Any:
-    """The recorder's pass; what the model itself raises for this input becomes one sentence."""
+def _recorded(
+    model: nn.Module, x: Tensor, backward: Backward, settings: PassSettings, slabs: SlabPolicy | None
+) -> tuple[Recorder, Any]:
+    with evaluation_mode(model):  # each pass starts from the same state
+        return _run(model, x, backward, settings.strict, settings.layers, slabs)
+
+
+def _run(
+    model: nn.Module,
+    x: Tensor,
+    backward: Backward,
+    strict: bool = False,
+    layers: tuple[str, ...] = (),
+    slabs: SlabPolicy | None = None,
+) -> tuple[Recorder, Any]:
+    """A recorded pass and its output; what the model itself raises for this input becomes one sentence."""
     try:
-        return recorder.run(model, x)
+        return record_forward(model, x, backward, strict, layers, slabs)
     except (UserError, Cancelled, torch.OutOfMemoryError):
         raise
     except Exception as error:

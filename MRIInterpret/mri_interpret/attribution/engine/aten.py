@@ -12,11 +12,17 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 def aten_name(func: Callable[..., Any]) -> str | None:
     """The bare name of an aten operation, or None for any other function."""
+    space, _, name = operator_name(func).partition("::")
+    return name if space == "aten" else None
+
+
+def operator_name(func: Callable[..., Any]) -> str:
+    """The name of an operator of ``torch.ops`` with its namespace, such as ``"aten::relu"``; else empty."""
     if isinstance(func, OpOverload):
-        return func._schema.name.partition("::")[2]
+        return str(func._schema.name)
     if isinstance(func, OpOverloadPacket):
-        return func._qualified_op_name.partition("::")[2]
-    return None
+        return str(func._qualified_op_name)
+    return ""
 
 
 def _at(args: tuple[Any, ...], index: int, default: Any = None) -> Any:

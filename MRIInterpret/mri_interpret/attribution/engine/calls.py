@@ -9,10 +9,12 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ...errors import UserError
-from .aten import aten_name
+from .aten import aten_name, operator_name
+from .deferred import Deferred
 from .geometry import Geometry
 from .operation import Operation
 from .pooled_convolution import SlabPolicy
+from .tag import Tag
 
 #: In-place operations whose out-of-place twin has another name.
 _TWINS = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__idiv__": "div"}
@@ -63,6 +65,8 @@ class Recording(Protocol):
     """What a handler may ask of the recorder; :class:`recorder.Recorder` documents the methods."""
 
     slabs: SlabPolicy | None
+    defers: bool
+    strict: bool
 
     @property
     def module(self) -> str:
@@ -78,6 +82,12 @@ class Recording(Protocol):
         label: str | None = None,
     ) -> Tensor:
         """Run ``operation`` on ``inputs`` and put it into the graph."""
+
+    def tag(self, tensor: Tensor, tag: Tag) -> Tensor:
+        """Tag ``tensor`` as one that depends on this recording's input, and return it."""
+
+    def defer(self, value: Deferred, tag: Tag) -> Tensor:
+        """Let ``value`` stand for a tensor that ``tag.pending`` computes."""
 
     def plain(self, call: Call, geometry: Geometry | None = None) -> Any:
         """Run a function whose gradient is also its relevance rule."""
@@ -125,15 +135,17 @@ def joins(name: str) -> Callable[[Handler], Handler]:
 
 def function_name(func: Callable[..., Any]) -> str:
     """The name by which an intercepted function is looked up; a property's getter goes by the property's name."""
-    known = aten_name(func)
-    if known is not None:
-        return known
+    operator = aten_name(func) or operator_name(func)
+    if operator:
+        return operator
     name = getattr(func, "__name__", type(func).__name__)
     if name in ("__get__", "__set__"):
         owner = getattr(func, "__self__", None)
         prefix = "" if name == "__get__" else "set "
         return prefix + getattr(owner, "__name__", name)
-    return name
+    # Other libraries offer functions of their own to be overridden, which may share a name with one of torch's.
+    library = getattr(func, "__module__", None) or "torch"
+    return name if library.partition(".")[0] in ("torch", "builtins") else f"{library}.{name}"
 
 
 def without_in_place(name: str, args: Any, kwargs: Any) -> tuple[str, bool]:

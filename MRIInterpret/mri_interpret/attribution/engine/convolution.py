@@ -15,11 +15,12 @@ from ...errors import UserError
 from .affine import batch_norm_constants
 from .calls import Call, Recording, handles, joins
 from .convolution_layer import Convolution, RectifiedConvolution
+from .deferred import Deferred
 from .geometry import Geometry, per_axis, through_transposed_window, through_window
 from .kernels import Window
 from .pooled_convolution import Pool, PooledConvolution, poolable
 from .pooling import PoolingWindow
-from .tag import Tag, attach, tag_of
+from .tag import Tag, tag_of
 
 
 def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -107,10 +108,11 @@ def _plan(recorder: Recording, layer: Convolution, x: Tensor, geometry: Geometry
 
 
 def _deferred(recorder: Recording, plan: Plan) -> Tensor:
-    """A tensor of the right shape without memory (one NaN, repeated), computed when something else needs it."""
-    value = plan.x.detach().new_full((1,), float("nan")).expand(plan.shape())
+    """A tensor of the right shape without memory, computed when something else needs it."""
+    if not recorder.defers:
+        return _compute(recorder, plan)
     tag = Tag(geometry=plan.geometry, first=False, pending=lambda: _compute(recorder, plan), plan=plan)
-    return attach(value, tag)
+    return recorder.defer(Deferred(plan.x, plan.shape(), plan.x.requires_grad), tag)
 
 
 def _compute(recorder: Recording, plan: Plan) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Grads = tuple[Tensor | None, ...]
 Mode = Literal["gradient", "guided", "relevance"]
@@ -49,6 +50,8 @@ class Backward:
         The LRP composite in force; only in mode ``"relevance"``.
     gated, not_gated
         How many activations of each name the last guided backpropagation gated, and left alone.
+    refusal
+        Why no backward pass may run, where a check of the recording found something.
     """
 
     def __init__(self) -> None:
@@ -56,6 +59,7 @@ class Backward:
         self.policy: RelevancePolicy | None = None
         self.gated: Counter[str] = Counter()
         self.not_gated: Counter[str] = Counter()
+        self.refusal: Exception | None = None
 
 
 class Operation:
@@ -140,6 +144,7 @@ class Node(torch.autograd.Function):
         return output.view_as(output) if any(output is value for value in inputs) else output
 
     @staticmethod
+    @once_differentiable  # the operations hold constants: a second derivative would be wrong
     def backward(ctx: Any, *grads: Any) -> Any:
         operation: Operation = ctx.operation
         grad = grads[0]

@@ -14,12 +14,13 @@ from .affine import Affine, FixedStatistics
 from .arithmetic import Sum
 from .calls import Call
 from .convolution_layer import Convolution
+from .deferred import Deferred
 from .geometry import Geometry
 from .operation import Backward, Operation
 from .patches import Patch, Place
 from .pooling import MaxPooling
 from .recorder import Recorder
-from .tag import Tag, attach, tag_of
+from .tag import Tag, tag_of
 
 
 class Baseline(Recorder):
@@ -77,7 +78,7 @@ class Partial(Recorder):
         if found is not None and found.is_small():
             return self._deferred(found, Tag(geometry=geometry, gate=gate, first=False))
         if found is not None:
-            return attach(found.whole(), Tag(geometry=geometry, gate=gate, first=False))
+            return self.tag(found.whole(), Tag(geometry=geometry, gate=gate, first=False))
         whole = [self._computed(value) for value in inputs]
         return super().record(operation, *whole, geometry=geometry, gate=gate, module=module, label=label)
 
@@ -107,8 +108,8 @@ class Partial(Recorder):
         shape = (patch.base.shape[0] * len(patch.places), *patch.base.shape[1:])
         tag.patch = patch
         geometry, gate, first = tag.geometry, tag.gate, tag.first
-        tag.pending = lambda: attach(patch.whole(), Tag(geometry=geometry, gate=gate, first=first))
-        return attach(patch.base.new_full((1,), float("nan")).expand(shape), tag)
+        tag.pending = lambda: self.tag(patch.whole(), Tag(geometry=geometry, gate=gate, first=first))
+        return self.defer(Deferred(patch.base, shape, requires_grad=False), tag)
 
 
 def _changed(operation: Operation, patches: list[Any], base: Tensor) -> Patch | None:
@@ -137,10 +138,31 @@ def _changed(operation: Operation, patches: list[Any], base: Tensor) -> Patch | 
     return None
 
 
+def baseline_outputs(model: nn.Module, x: Tensor) -> list[Tensor] | None:
+    """Outputs of all operations for ``x``, as :func:`changed_outputs` needs them; None if the model cannot be split."""
+    recorder = Baseline(model)
+    try:
+        recorder.run(model, x)
+    except Exception:
+        if not recorder.leaked:
+            raise
+        return None
+    return None if recorder.leaked else recorder.values
+
+
 def changed_outputs(model: nn.Module, baseline: list[Tensor], x: Tensor, places: list[Place], values: Tensor) -> Any:
-    """The model's outputs for ``x`` (N, C, ...) with ``values`` (boxes, N, C, *size) at ``places``, one at a time."""
+    """The model's outputs for ``x`` (N, C, ...) with ``values`` (boxes, N, C, *size) at ``places``, one at a time.
+
+    None if the model reads values that a partial pass does not have.
+    """
     recorder = Partial(model, baseline)
-    return recorder.forward(model, recorder.start(x, places, values))
+    try:
+        output = recorder.forward(model, recorder.start(x, places, values))
+    except Exception:
+        if not recorder.leaked:
+            raise
+        return None
+    return None if recorder.leaked else output
 
 
 def filled_boxes(x: Tensor, windows: list[tuple[slice, ...]], fill: float) -> tuple[list[Place], Tensor]:

@@ -7,7 +7,7 @@ and the place of each maximum are kept, and the map itself is formed slab by sla
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
@@ -32,6 +32,10 @@ class SlabPolicy:
 
     minimum_voxels: int = 1 << 16
     planes: int = 16
+
+    def scaled(self, share: float) -> SlabPolicy:
+        """The policy that treats an input of ``share`` of the voxels as this one treats the whole."""
+        return replace(self, minimum_voxels=max(1, round(share * self.minimum_voxels)))
 
 
 #: Slab by slab wherever that saves any memory.

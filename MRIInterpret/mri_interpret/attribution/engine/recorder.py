@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import torch
@@ -12,17 +15,40 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from .aten import aten_name, translate
 from .calls import HANDLERS, JOINS, Call, UnsupportedOperation, function_name, without_in_place
+from .deferred import Deferred
 from .geometry import Geometry
 from .operation import Backward, Node, Operation, RelevancePolicy
 from .pooled_convolution import SlabPolicy
 from .programs import is_program, run_program
 from .running_module import RunningModule
-from .tag import Tag, attach, tag_of
+from .tag import Tag, is_cut, mark_cut, set_tag, tag_of
+from .torch_modes import compiled_code_run_eagerly, functorch_is_active, plain_tensor, without_saved_tensor_hooks
+from .unseen import UnseenOperations
 
-#: Queries that a deferred tensor (one that is not computed yet) can answer as it is.
-_ANSWERED_BY_DEFERRED = frozenset({"shape", "ndim", "dtype", "device", "is_cuda", "size", "dim", "numel", "__len__"})
+#: What a deferred tensor answers as it is.
+_ANSWERED_BY_DEFERRED = frozenset(
+    {
+        *("shape", "ndim", "dtype", "device", "is_cuda", "size", "dim", "numel", "__len__", "requires_grad", "layout"),
+        *("is_floating_point", "is_complex", "is_sparse", "is_quantized", "is_meta", "is_contiguous", "get_device"),
+    }
+)
+#: Functions whose result does not depend on the values of their input.
+_VALUE_FREE = frozenset(
+    {
+        *("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like"),
+        *("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "new_empty_strided"),
+    }
+)
+#: Ways in which values leave torch.
+_LEAVES_TORCH = frozenset({"numpy", "__array__", "tolist", "__dlpack__"})
+_LEFT_TORCH = "values of the input leave torch there, and what comes back cannot be followed"
+#: Counterparts of operations that work in place, where they have another name.
+_TWINS = {"zero": torch.zeros_like, "copy": torch.ops.aten.copy.default}
 #: Kinds of operations that make feature maps (pooling only thins them out).
 _FEATURES = frozenset({"convolution", "normalisation", "activation", "sum", "product"})
+
+#: Name of an operation, its module, and the numbers of the operations that its inputs came from.
+Recorded = tuple[str, str, tuple[int, ...]]
 
 
 class Recorder(TorchFunctionMode):
@@ -40,6 +66,16 @@ class Recorder(TorchFunctionMode):
         Dotted names of the modules whose outputs are to be kept.
     slabs
         Which max-poolings are computed slab by slab together with their convolution; None for none.
+    defers
+        Compute convolutions only when their results are needed, so that what follows can be merged into them.
+
+    Attributes
+    ----------
+    operations
+        What was recorded, in order. Two passes with the same list were recorded in the same way.
+    leaked
+        Whether code that the recorder does not see asked for a deferred tensor. The pass is void then, and has to be
+        recorded without deferring.
     """
 
     def __init__(
@@ -49,48 +85,82 @@ class Recorder(TorchFunctionMode):
         strict: bool = True,
         layers: tuple[str, ...] = (),
         slabs: SlabPolicy | None = None,
+        defers: bool = True,
     ) -> None:
         super().__init__()
         self.backward = backward
         self.strict = strict
         self.wanted = frozenset(layers)
+        self.slabs = slabs
+        self.defers = defers
         self.outputs: dict[str, Tensor] = {}
         self.last_spatial: Tensor | None = None
         self.last_spatial_layer = ""
         self.last_spatial_pooled = False
-        self.slabs = slabs
         self.rank = 0
         self.with_history = False
-        self.where = RunningModule(model)
+        self.leaked = False
+        self.operations: list[Recorded] = []
+        self.last_call = ("forward", "")
+        self._running = RunningModule(model)
+        self._active = False
+        self._token = object()
         self._parameters = {id(parameter) for parameter in model.parameters()}
         self._sharing: dict[int, list[weakref.ref[Tensor]]] = {}
+        self._unseen = UnseenOperations()
 
     # ------------------------------------------------------------------ called by the explainer
 
     def run(self, model: nn.Module, x: Tensor) -> Any:
         """Run ``model`` on ``x`` (a leaf that requires grad) and return its output."""
         self.rank, self.with_history = x.dim(), x.requires_grad
+        self._unseen.begin(x)
         geometry = tuple((1.0, 0.0) for _ in range(x.dim() - 2))
         # The model gets a view, so that an in-place change of its input can never reach the caller's tensor.
-        start = attach(Node.apply(self._prepare(_Start()), x), Tag(geometry=geometry))
+        start = self.tag(Node.apply(self._prepare(_Start()), x), Tag(geometry=geometry))
         return self.forward(model, start)
 
     def forward(self, model: nn.Module, start: Tensor) -> Any:
         """Run ``model`` on a tensor that is tagged already, and give its output with everything computed."""
-        with self.where.following(self._module_returned), self:
+        with self._recording():
             if is_program(model):
-                output = run_program(model, start, self.where.enter, self._module_returned)
+                output = run_program(model, start, self._running.enter, self._module_returned)
             else:
                 output = model(start)
         leaves, structure = tree_flatten(output)
+        self._adopt(leaves, "")
         return tree_unflatten([self.current(leaf) for leaf in leaves], structure)
+
+    @property
+    def has_unseen_operations(self) -> bool:
+        """Whether torch differentiates a part of the model that was not recorded."""
+        return self._unseen.count > 0
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        self._active = True
+        try:
+            with compiled_code_run_eagerly(), self._running.following(self._module_returned, self._module_called), self:
+                yield
+        finally:
+            self._active = False
 
     # ------------------------------------------------------------------ used by the handlers
 
     @property
     def module(self) -> str:
         """Dotted name of the innermost running module; empty for the model itself."""
-        return self.where.name
+        return self._running.name
+
+    def tag(self, tensor: Tensor, tag: Tag) -> Tensor:
+        """Tag ``tensor`` as one that depends on this recording's input, and return it."""
+        tag.recording, tag.history, tag.number = self._token, tensor.grad_fn, len(self.operations) - 1
+        return set_tag(tensor, tag)
+
+    def own_tag(self, value: Any) -> Tag | None:
+        """The tag of a tensor that depends on this recording's input; None for any other value."""
+        tag = tag_of(value) if isinstance(value, Tensor) else None
+        return tag if tag is not None and tag.recording is self._token else None
 
     def record(
         self,
@@ -113,29 +183,35 @@ class Recorder(TorchFunctionMode):
         operation.first = all(tag.first for tag in tags if tag is not None)
         with torch.enable_grad():
             output: Tensor = Node.apply(operation, *inputs)
+        self._list(type(operation).__name__, operation.module, tags)
         weighted = operation.kind in ("convolution", "dense")
-        tag = Tag(geometry=geometry, gate=gate, first=operation.first and not weighted)
-        attach(output, tag)
+        self.tag(output, Tag(geometry=geometry, gate=gate, first=operation.first and not weighted))
         self._shares(output)
         if operation.kind in _FEATURES and geometry is not None:
             self.note_feature(output, operation.module if label is None else label, pooled=operation.pooled)
         return output
 
+    def defer(self, value: Deferred, tag: Tag) -> Tensor:
+        """Let ``value`` stand for a tensor that ``tag.pending`` computes."""
+        value.value_for_unseen_code = self._asked_for
+        return self.tag(value, tag)
+
     def note_feature(self, output: Tensor, layer: str, pooled: bool = False) -> None:
         """Remember ``output`` as the last feature map so far, if it has more than one voxel."""
-        if output.dim() == self.rank and output.requires_grad and output[0, 0].numel() > 1:
+        if output.dim() == self.rank and output.requires_grad and prod(output.shape[2:]) > 1:
             self.last_spatial, self.last_spatial_layer, self.last_spatial_pooled = output, layer, pooled
 
     def plain(self, call: Call, geometry: Geometry | None = None) -> Any:
         """Run a function whose gradient is also its relevance rule (it only moves values about)."""
         sources = [tag for tag in map(tag_of, self._tensors(call)) if tag is not None]
-        with torch.enable_grad():
+        with torch.enable_grad(), without_saved_tensor_hooks():
             output = call.func(*call.args, **call.kwargs)
+        self._list(call.name, self.module, sources)
         for value in tree_flatten(output)[0]:
             if isinstance(value, Tensor) and self._follows(value):
                 gate, first = any(tag.gate for tag in sources), all(tag.first for tag in sources)
-                if tag_of(value) is None:
-                    attach(value, Tag(geometry=geometry, gate=gate, first=first, activated=sources[0].activated))
+                if self.own_tag(value) is None:
+                    self.tag(value, Tag(geometry=geometry, gate=gate, first=first, activated=sources[0].activated))
                 self._shares(value)
         return output
 
@@ -145,7 +221,7 @@ class Recorder(TorchFunctionMode):
         for tensor in tensors:
             tag = tag_of(tensor)
             if tag is not None and tag.geometry is not None and tensor.dim() == self.rank:
-                voxels = tensor[0, 0].numel()
+                voxels = prod(tensor.shape[2:])
                 if voxels > largest:
                     found, largest = tag.geometry, voxels
         return found
@@ -154,29 +230,24 @@ class Recorder(TorchFunctionMode):
         """The error that refuses ``call``."""
         return UnsupportedOperation(call.name, self.module, reason)
 
-    @staticmethod
-    def peek(value: Any) -> Any:
+    def peek(self, value: Any) -> Any:
         """What stands for ``value`` now, without computing it."""
-        while isinstance(value, Tensor) and (tag := tag_of(value)) is not None and tag.replacement is not None:
+        while (tag := self.own_tag(value)) is not None and tag.replacement is not None:
             value = tag.replacement
         return value
 
     def current(self, value: Any) -> Any:
         """What stands for ``value`` now: follows in-place changes and computes what is pending."""
-        if not isinstance(value, Tensor):
-            return value
-        tag = tag_of(value)
+        tag = self.own_tag(value)
         while tag is not None:
             if tag.stale:
-                raise UnsupportedOperation(
-                    tag.stale, self.module, "it changes memory in place that another name still uses"
-                )
+                raise UnsupportedOperation(*tag.stale, "it changes memory in place that another name still uses")
             if tag.replacement is None:
                 if tag.pending is None or self.postpones(tag):
                     break
                 tag.replacement, tag.pending = tag.pending(), None
             value = tag.replacement
-            tag = tag_of(value)
+            tag = self.own_tag(value)
         return value
 
     def postpones(self, tag: Tag) -> bool:
@@ -188,45 +259,74 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = function_name(func)
-        if aten_name(func) is not None and any(tag_of(value) for value in args if isinstance(value, Tensor)):
-            name, func, (args, kwargs) = translate(name, func, tuple(args), kwargs)
+        self.last_call = name, self.module
         leaves, structure = tree_flatten((args, kwargs))
-        if name in _ANSWERED_BY_DEFERRED and len(leaves) and isinstance(leaves[0], Tensor):
-            return func(self.peek(leaves[0]), *args[1:], **kwargs)
-        if not any(isinstance(leaf, Tensor) and tag_of(leaf) is not None for leaf in leaves):
+        self._adopt(leaves, self.module)
+        if not any(self.own_tag(leaf) is not None for leaf in leaves):
             return self._untracked(name, func, args, kwargs)
+        if name in _ANSWERED_BY_DEFERRED and self.own_tag(leaves[0]) is not None:
+            return func(self.peek(leaves[0]), *args[1:], **kwargs)
+        if functorch_is_active() or (self.with_history and not torch.is_grad_enabled()):
+            return self._as_torch_does(name, func, leaves, structure)
+        if aten_name(func) is not None:
+            name, func, (args, kwargs) = translate(name, func, tuple(args), kwargs)
+            leaves, structure = tree_flatten((args, kwargs))
         target = leaves[0] if isinstance(leaves[0], Tensor) else None
         base, changes = without_in_place(name, args, kwargs)
         joined = JOINS.get(base)
         if joined is not None:
             output = joined(self, Call(base, func, tuple(args), kwargs))
             if output is not None and changes and target is not None:
-                self._rebind(target, output)
+                self._rebind(target, output, name)
                 return target
             if output is not None:
                 return output
         leaves = [self._operand(leaf) for leaf in leaves]
         args, kwargs = tree_unflatten(leaves, structure)
         call = Call(base, func, tuple(args), self._drop_in_place(kwargs))
+        followed = any(self.own_tag(leaf) is not None for leaf in leaves)
+        if kwargs.get("out") is not None:
+            raise self.unsupported(call, "it writes its result into a tensor that is there already (out=)")
         if base != name:
             call.func = self._out_of_place(call)
-        handler = HANDLERS.get(base)
+        handler = HANDLERS.get(base, type(self)._unknown) if followed else None
         with torch.enable_grad():
-            output = handler(self, call) if handler is not None else self._unknown(call)
+            output = call.func(*call.args, **call.kwargs) if handler is None else handler(self, call)
         if changes and target is not None:
-            self._rebind(target, output)
+            self._rebind(target, output, name)
             return target
         return output
 
     def _untracked(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         if name.endswith("_") and not name.endswith("__") and args and id(args[0]) in self._parameters:
             raise UnsupportedOperation(name, self.module, "it changes a weight of the model in place")
-        return func(*args, **kwargs)
+        if not any(isinstance(leaf, Tensor) and is_cut(leaf) for leaf in tree_flatten((args, kwargs))[0]):
+            return func(*args, **kwargs)
+        if name in _LEAVES_TORCH:
+            raise UnsupportedOperation(name, self.module, _LEFT_TORCH)
+        return self._marked(func(*args, **kwargs))
+
+    def _as_torch_does(self, name: str, func: Any, leaves: list[Any], structure: Any) -> Any:
+        """Inside ``torch.no_grad`` nothing has a history; inside ``torch.func`` transforms torch keeps it itself."""
+        target = leaves[0]
+        if functorch_is_active():
+            for leaf in leaves:
+                if isinstance(self.peek(leaf), Deferred):
+                    self._asked_for(leaf)  # it cannot be computed inside a transform
+        leaves = [self.current(leaf) for leaf in leaves]
+        args, kwargs = tree_unflatten(leaves, structure)
+        _, changes = without_in_place(name, args, kwargs)
+        if (changes or name == "set data") and self.own_tag(target) is not None:
+            raise UnsupportedOperation(name, self.module, "it changes a value in place while gradients are off")
+        if name in _LEAVES_TORCH:
+            raise UnsupportedOperation(name, self.module, _LEFT_TORCH)
+        return self._marked(func(*args, **kwargs))
 
     def _operand(self, value: Any) -> Any:
+        """An argument as the handlers expect it: computed, and without a history of its own if it is a constant."""
         value = self.current(value)
-        if isinstance(value, Tensor) and tag_of(value) is None and value.requires_grad:
-            return value.detach()
+        if isinstance(value, Tensor) and self.own_tag(value) is None:
+            value = plain_tensor(value)
         return value
 
     @staticmethod
@@ -234,43 +334,108 @@ class Recorder(TorchFunctionMode):
         return {key: value for key, value in kwargs.items() if key != "inplace"}
 
     def _out_of_place(self, call: Call) -> Any:
-        twin = getattr(torch.Tensor, call.name, None) or getattr(torch, call.name, None)
+        twin = _TWINS.get(call.name) or getattr(torch.Tensor, call.name, None) or getattr(torch, call.name, None)
         if twin is None:
             raise self.unsupported(call, "it works in place and has no counterpart that does not")
         return twin
 
     def _unknown(self, call: Call) -> Any:
-        output = call.func(*call.args, **call.kwargs)
-        tensors = [value for value in tree_flatten(output)[0] if isinstance(value, Tensor) and self._follows(value)]
+        if call.name in _LEAVES_TORCH:
+            raise self.unsupported(call, _LEFT_TORCH)
+        with without_saved_tensor_hooks():
+            output = call.func(*call.args, **call.kwargs)
+        values = [value for value in tree_flatten(output)[0] if isinstance(value, Tensor)]
+        tensors = [value for value in values if self._follows(value)]
+        if call.name not in _VALUE_FREE and self.with_history and self._cut(values):
+            raise self.unsupported(call, "torch cannot differentiate it")
         if not tensors:
-            return output
+            return output if call.name in _VALUE_FREE else self._marked(output)
         if self.strict:
             raise self.unsupported(
                 call, "no relevance rule is known for it; gradient, CAM and occlusion methods may still work"
             )
+        self._list(call.name, self.module, [tag_of(value) for value in self._tensors(call)])
         for value in tensors:
-            attach(value, Tag(first=False))
+            if self.own_tag(value) is None:
+                self.tag(value, Tag(first=False))
         return output
+
+    @staticmethod
+    def _marked(output: Any) -> Any:
+        """Mark the constants among results that were computed from the input."""
+        for value in tree_flatten(output)[0]:
+            if isinstance(value, Tensor) and tag_of(value) is None:
+                mark_cut(value)
+        return output
+
+    @staticmethod
+    def _cut(values: list[Tensor]) -> bool:
+        """Whether a result has continuous values, but no gradient."""
+        return any(
+            not value.requires_grad and (value.is_floating_point() or value.is_complex() or value.is_quantized)
+            for value in values
+        )
+
+    # ------------------------------------------------------------------ what the recorder does not see
+
+    def _adopt(self, leaves: list[Any], module: str) -> None:
+        """Tag what depends on the input although no recorded operation made it; refuse it where rules are needed."""
+        if not self.with_history or functorch_is_active():
+            return
+        for leaf in leaves:
+            if not isinstance(leaf, Tensor) or not leaf.requires_grad:
+                continue
+            tag = self.own_tag(leaf)
+            if tag is not None and leaf.grad_fn is tag.history:
+                continue
+            if tag is None and not self._unseen.reaches_input(leaf, self._asked_for):
+                continue
+            if isinstance(leaf, Deferred) or (tag is not None and tag.replacement is not None):
+                self._asked_for(leaf)
+            name = self._unseen.name(leaf)
+            if self.strict:
+                raise UnsupportedOperation(
+                    name,
+                    module,
+                    "it runs where no rule can be applied (TorchScript, a custom autograd function, torch.func or "
+                    "another thread); gradient, CAM and occlusion methods may still work",
+                )
+            self._unseen.count += 1
+            self._list(name, module, [])
+            self.tag(leaf, Tag(first=False))
+
+    def _asked_for(self, value: Tensor) -> Tensor:
+        """Called when code that the recorder does not see wants the value of a deferred tensor."""
+        if self._active:
+            self.leaked = True
+            raise UnsupportedOperation(*self.last_call, "it uses a tensor that is not computed yet")
+        found: Tensor = self.current(value)
+        if found is value:
+            raise UnsupportedOperation(*self.last_call, "it uses a tensor that was never computed")
+        return found.detach()
 
     # ------------------------------------------------------------------ memory shared between names
 
-    def _rebind(self, target: Tensor, output: Any) -> None:
+    def _rebind(self, target: Tensor, output: Any, name: str) -> None:
         if isinstance(output, Tensor):
-            tag = tag_of(target)
+            tag = self.own_tag(target)
             if tag is None:
-                attach(target, Tag(replacement=output))
+                self.tag(target, Tag(replacement=output))
             else:
                 seen = target
-                while (inner := tag_of(seen)) is not None and inner.replacement is not None:
+                while (inner := self.own_tag(seen)) is not None and inner.replacement is not None:
                     seen = inner.replacement
-                last = tag_of(seen)
-                assert last is not None
+                last = self.own_tag(seen)
+                if last is None:
+                    # It was overwritten by a constant before; nobody else's memory is concerned.
+                    self.tag(seen, Tag(replacement=output))
+                    return
                 for other in self._sharing.get(self._storage(seen), ()):
                     alias = other()
                     if alias is not None and alias is not seen and alias is not target:
-                        alias_tag = tag_of(alias)
+                        alias_tag = self.own_tag(alias)
                         if alias_tag is not None and alias_tag.replacement is None:
-                            alias_tag.stale = "in-place change"
+                            alias_tag.stale = name, self.module
                 last.replacement = output
 
     def _shares(self, tensor: Tensor) -> None:
@@ -278,13 +443,20 @@ class Recorder(TorchFunctionMode):
 
     @staticmethod
     def _storage(tensor: Tensor) -> int:
+        if isinstance(tensor, Deferred) or tensor.layout is not torch.strided:
+            return id(tensor)
         return tensor.untyped_storage().data_ptr()
 
     # ------------------------------------------------------------------ small helpers
 
+    def _list(self, name: str, module: str, tags: list[Tag] | list[Tag | None]) -> None:
+        self.operations.append((name, module, tuple(tag.number for tag in tags if tag is not None)))
+
     def _follows(self, value: Tensor) -> bool:
         """Whether the result of an operation on a recorded tensor depends on the input."""
-        return value.requires_grad or (not self.with_history and value.is_floating_point())
+        if self.with_history:
+            return value.requires_grad
+        return value.is_floating_point() or value.is_complex()
 
     def _prepare(self, operation: Operation) -> Operation:
         operation.backward = self.backward
@@ -295,11 +467,18 @@ class Recorder(TorchFunctionMode):
     def _tensors(call: Call) -> list[Tensor]:
         return [leaf for leaf in tree_flatten((call.args, call.kwargs))[0] if isinstance(leaf, Tensor)]
 
+    def _module_called(self, inputs: Any) -> None:
+        with torch._C.DisableTorchFunction():  # the recorder is active here, and need not see itself
+            self._adopt(tree_flatten(inputs)[0], self.module)
+
     def _module_returned(self, name: str, output: Any) -> None:
-        if name in self.wanted:
-            tensors = [leaf for leaf in tree_flatten(output)[0] if isinstance(leaf, Tensor)]
-            if tensors:
-                self.outputs[name] = self.current(tensors[0])
+        with torch._C.DisableTorchFunction():
+            leaves = tree_flatten(output)[0]
+            self._adopt(leaves, name)
+            if name in self.wanted:
+                tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+                if tensors:
+                    self.outputs[name] = self.current(tensors[0])
 
 
 class _Start(Operation):

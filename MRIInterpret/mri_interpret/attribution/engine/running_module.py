@@ -38,12 +38,19 @@ class RunningModule:
         self._stack = [name]
 
     @contextmanager
-    def following(self, on_output: Callable[[str, Any], None]) -> Iterator[None]:
-        """Follow the module calls of this thread inside the block; ``on_output(name, output)`` hears their results."""
+    def following(
+        self, on_output: Callable[[str, Any], None], on_input: Callable[[Any], None] = lambda _inputs: None
+    ) -> Iterator[None]:
+        """Follow the module calls of this thread inside the block.
+
+        ``on_output(name, output)`` hears of each module's result, ``on_input(inputs)`` of the call, while the caller is
+        still the running module.
+        """
         thread = threading.get_ident()
 
-        def enter(module: nn.Module, _inputs: Any) -> None:
+        def enter(module: nn.Module, inputs: Any) -> None:
             if threading.get_ident() == thread and id(module) in self._names:
+                on_input(inputs)
                 self._stack.append(self._names[id(module)])
 
         def leave(module: nn.Module, _inputs: Any, output: Any) -> None:

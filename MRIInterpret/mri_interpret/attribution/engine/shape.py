@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from .calls import Call, Recording, handles
 from .geometry import Geometry, through_slice
-from .tag import Tag, attach, tag_of
+from .tag import Tag, mark_cut, tag_of
 
 _KEEP_THE_GRID = (
     *("clone", "contiguous", "to", "float", "double", "type_as", "type", "cuda", "cpu", "positive", "__pos__", "alias"),
@@ -147,7 +149,7 @@ def _setitem(recorder: Recording, call: Call) -> Tensor:
     output[index] = value
     source = tag_of(value) if isinstance(value, Tensor) else tag_of(x)
     source = source or tag_of(x)
-    return attach(output, Tag(geometry=recorder.geometry(x), first=bool(source and source.first)))
+    return recorder.tag(output, Tag(geometry=recorder.geometry(x), first=bool(source and source.first)))
 
 
 @handles("copy", "fill", "zero", "detach", "data")
@@ -158,4 +160,12 @@ def _overwritten(recorder: Recording, call: Call) -> Any:
         return recorder.plain(Call("expand", torch.Tensor.expand, (source, *x.shape)))
     if call.name in ("fill", "zero"):
         return torch.full_like(x.detach(), 0 if call.name == "zero" else call.args[1])
-    return x.detach()
+    return mark_cut(x.detach())
+
+
+@handles("register_hook", "register_post_accumulate_grad_hook")
+def _register_hook(recorder: Recording, call: Call) -> Any:
+    if recorder.strict:
+        raise recorder.unsupported(call, "it changes gradients, and what that means for relevance is not known")
+    x: Tensor = call.args[0]
+    return call.func(*call.args, **call.kwargs) if x.requires_grad else RemovableHandle(OrderedDict())

@@ -11,6 +11,7 @@ from torch import Tensor
 from .geometry import Geometry
 
 _ATTRIBUTE = "_mri_interpret_tag"
+_CUT = "_mri_interpret_cut"
 
 
 @dataclass
@@ -39,7 +40,13 @@ class Tag:
         A function that made it (softmax, log_softmax, sigmoid), perhaps with moves of its values after that, and the
         function's input, where the tensor may be the model's output: the input may then be what is explained.
     stale
-        Why this tensor may not be used any more (it shared memory with one that was changed in place).
+        The operation and the module that changed memory which this tensor shared, so that it may not be used any more.
+    recording
+        What the tag belongs to: a model may keep tensors of an earlier pass, which are constants in this one.
+    history
+        The tensor's node in torch's graph when it was tagged; another one means that something changed the tensor.
+    number
+        Of the operation that made the tensor, in the order of recording.
     """
 
     geometry: Geometry | None = None
@@ -49,9 +56,12 @@ class Tag:
     pending: Callable[[], Tensor] | None = None
     replacement: Tensor | None = None
     activated: tuple[str, Tensor] | None = None
-    stale: str = ""
+    stale: tuple[str, str] | None = None
     plan: Any = None
     patch: Any = None
+    recording: object = None
+    history: Any = None
+    number: int = -1
 
 
 def tag_of(tensor: Tensor) -> Tag | None:
@@ -59,7 +69,7 @@ def tag_of(tensor: Tensor) -> Tag | None:
     return getattr(tensor, _ATTRIBUTE, None)
 
 
-def attach(tensor: Tensor, tag: Tag) -> Tensor:
+def set_tag(tensor: Tensor, tag: Tag) -> Tensor:
     """Tag ``tensor`` and return it."""
     setattr(tensor, _ATTRIBUTE, tag)
     return tensor
@@ -70,6 +80,17 @@ def place(tensor: Tensor, geometry: Geometry | None) -> None:
     tag = tag_of(tensor)
     if tag is not None:
         tag.geometry = geometry
+
+
+def mark_cut(tensor: Tensor) -> Tensor:
+    """Note that ``tensor`` was computed from the input, although it is a constant to torch, and return it."""
+    setattr(tensor, _CUT, True)
+    return tensor
+
+
+def is_cut(tensor: Tensor) -> bool:
+    """Whether ``tensor`` is a constant that was computed from the input."""
+    return hasattr(tensor, _CUT)
 
 
 def note_activation(output: Tensor, function: str, x: Tensor) -> Tensor:
