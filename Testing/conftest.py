@@ -15,5 +15,5 @@ from Testing.fixtures_explanation import make_explanation
 
 @pytest.fixture(scope="session")
 def small_explanation() -> Explanation:
-    """A finished explanation of a small, oblique, anisotropic phantom head: three methods, eight regions."""
+    """An explanation by the real job of a small, oblique, anisotropic brain: three methods, with verdicts."""
     return make_explanation()

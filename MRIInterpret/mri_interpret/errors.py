@@ -7,9 +7,17 @@ class UserError(Exception):
     """Something the user can mend. The message is shown as it is, on one line, without a traceback.
 
     Control characters, which a file's name may hold, are written as escapes, so that the message stays one line.
+
+    Parameters
+    ----------
+    message
+        One sentence: what was wrong with what, and what to do about it.
+    option
+        The option that mends it, if one does ("mask", "space", "output", ...): each front end says how it is given.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, option: str = "") -> None:
+        self.option = option
         super().__init__(printable(str(message)))
 
 

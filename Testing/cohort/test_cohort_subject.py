@@ -11,14 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mri_interpret as mi
 import nibabel as nib
 import numpy as np
 import pytest
 from mri_interpret.cohort import explain_subject, folders
+from mri_interpret.cohort.derivatives import write_derivatives
 from mri_interpret.cohort.planning import Options, Plan, make_plan
 from mri_interpret.cohort.subject_result import read_result
 from mri_interpret.cohort.validation import InvalidTable
 from mri_interpret.errors import UserError
+from mri_interpret.explanation.explanation import Explanation
 
 from Testing.cohort.cohort_scans import write_cohort, write_scan
 from Testing.cohort.full_disk import files_no_longer_than
@@ -47,12 +50,13 @@ def test_the_folder_is_bids_derivatives(explained: Plan) -> None:
     folder = explained.output / "sub-01"
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     expected = {"sub-01_result.json", "sub-01_regions.tsv", "sub-01_agreement.tsv", "sub-01_prediction.json"}
-    expected |= {"sub-01_provenance.json", "sub-01_report.html"}
+    expected |= {"sub-01_provenance.json", "sub-01_report.html", "sub-01_trust.tsv", "sub-01_explanation.json"}
     for space in ("MNI152NLin2009aSym", "orig"):
-        for stem in ("gradcam_relevance", "summary_relevance", "consensus_dseg"):
+        for stem in ("gradcam_relevance", "summary_relevance", "spread_relevance", "consensus_dseg"):
             expected |= {f"anat/sub-01_space-{space}_desc-{stem}{end}" for end in (".nii.gz", ".json")}
     expected |= {"anat/sub-01_space-MNI152NLin2009aSym_desc-preproc_T1w.nii.gz"}
-    expected |= {"anat/sub-01_space-orig_desc-brain_mask.nii.gz"}
+    for stem in ("brain_mask", "atlas_dseg", "template_T1w"):
+        expected |= {f"anat/sub-01_space-orig_desc-{stem}.nii.gz"}
     assert found == expected
     image = nib.load(folder / "anat" / "sub-01_space-MNI152NLin2009aSym_desc-gradcam_relevance.nii.gz")
     assert image.shape == (96, 112, 96)
@@ -61,6 +65,35 @@ def test_the_folder_is_bids_derivatives(explained: Plan) -> None:
     assert sidecar["Units"]
     assert sidecar["Target"] == "AD - CN"
     assert not list(explained.output.glob(".partial-*"))
+
+
+def test_a_subject_opens_again_with_the_scan_from_where_it_was(explained: Plan, tmp_path: Path) -> None:
+    subject = explained.jobs[0].subject
+    folder = explained.output / "sub-01"
+    found = mi.load(folder)
+    record = json.loads((folder / "sub-01_prediction.json").read_text(encoding="utf-8"))
+    assert found.prediction.logits == record["logits"]
+    scan = nib.load(subject.scan)
+    np.testing.assert_array_equal(found.scan.array, np.asarray(scan.dataobj, np.float32))
+    stored = nib.load(folder / "anat" / "sub-01_space-orig_desc-gradcam_relevance.nii.gz")
+    np.testing.assert_array_equal(found.maps["grad_cam"].native.array, np.asarray(stored.dataobj))
+    assert {verdict.method for verdict in found.verdicts} == {"grad_cam", "summary"}
+    before = subject.scan.read_bytes()
+    try:
+        nib.save(nib.Nifti1Image(np.asarray(scan.dataobj) + np.float32(1), scan.affine), subject.scan)
+        with pytest.raises(UserError, match="is not the scan that"):
+            mi.load(folder)
+        subject.scan.unlink()
+        with pytest.raises(UserError, match="saved without its scan"):
+            mi.load(folder)
+    finally:
+        subject.scan.write_bytes(before)
+
+
+def test_a_subject_without_maps_on_the_scans_grid_does_not_open(small_explanation: Explanation, tmp_path: Path) -> None:
+    write_derivatives(small_explanation, tmp_path, "sub-01", native=False, page=False)
+    with pytest.raises(UserError, match="saved without maps/lrp"):
+        mi.load(tmp_path)
 
 
 def test_what_is_complete_and_unchanged_is_skipped(explained: Plan) -> None:

@@ -73,7 +73,7 @@ def _write_subject(plan: Plan, subject: Subject, place: int, statistics: RegionS
     files["page"] = folder / f"{subject.name}_report.html"
     files["page"].write_text("<!DOCTYPE html><title>a subject</title>")
     files["provenance"] = folder / f"{subject.name}_provenance.json"
-    summary = {"weights": {"lrp": 1.0}, "left_out": {"grad_cam": "it does not find what was changed"}}
+    summary = {"weights": {"lrp": 1.0}, "excluded": {"grad_cam": "it does not find what was changed"}}
     files["provenance"].write_text(json.dumps({"parameters": {"summary": summary}}))
     predicted = WRONG.get(place, subject.group)
     sure = 0.5 + 0.03 * place

@@ -113,8 +113,6 @@ def test_an_output_folder_that_cannot_be_made(run: Run, scan: Path, tmp_path: Pa
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path, small_explanation: Any) -> None:
     """A file size limit stands in for the full disk: writing fails in the middle of a file."""
-    from mri_interpret.report.files import save_explanation
-
     pid = os.fork()
     if pid == 0:  # in a child, because the limit cannot be taken back
         import signal
@@ -122,7 +120,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path, small_explanation: Any)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         limits.setrlimit(limits.RLIMIT_FSIZE, (20_000, 20_000))
         try:
-            save_explanation(small_explanation, tmp_path / "out")
+            small_explanation.save(tmp_path / "out")
         except UserError as error:
             os._exit(7 if "Cannot write" in str(error) else 8)
         os._exit(9)
@@ -133,7 +131,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path, small_explanation: Any)
 
 
 def test_cancelling_is_exit_code_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(**_: Any) -> None:
+    def stop(*_: Any, **__: Any) -> None:
         raise Cancelled("now")
 
     monkeypatch.setattr(explain_module, "explain_command", stop)
@@ -143,7 +141,7 @@ def test_cancelling_is_exit_code_130(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_lack_of_memory_is_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def burst(**_: Any) -> None:
+    def burst(*_: Any, **__: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr(explain_module, "explain_command", burst)

@@ -57,7 +57,8 @@ def _stored_otherwise(scan: Volume, order: tuple[int, int, int], flips: tuple[in
 
 
 def _explain(scan: Volume, bundle: ModelBundle) -> Explanation:
-    return explain(scan, model=bundle, methods=METHODS, target="AD-CN", cache=PreprocessingCache(enabled=False))
+    cache = PreprocessingCache(enabled=False)
+    return explain(scan, model=bundle, methods=METHODS, target="AD-CN", trust="off", cache=cache)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_storage_does_not_matter(
         assert mirrored < 0.98, "the reference is too symmetric to show a flip"
 
 
-def test_methods_that_the_model_distrusts_are_left_out_of_the_summary_unless_all_are(
+def test_without_checks_methods_that_the_model_distrusts_are_excluded_unless_all_are(
     scan: Volume, bundle: ModelBundle
 ) -> None:
     reasons = {"lrp": "of a test", "grad_cam": "of a test"}
@@ -98,7 +99,7 @@ def test_methods_that_the_model_distrusts_are_left_out_of_the_summary_unless_all
         told = {name: reasons[name] for name in chosen}
         judged = replace(bundle, metadata=replace(bundle.metadata, distrusted=told))
         found = _explain(scan, judged)
-        assert sorted(found.provenance["parameters"]["summary"]["weights"]) == in_summary
+        assert sorted(found.summary_details.weights) == in_summary
         assert len([sentence for sentence in found.warnings if "of a test" in sentence]) == len(chosen)
         assert found.summary_template.array.max() > 0.9
 

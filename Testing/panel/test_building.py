@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mri_interpret.explanation.saved_folder import MappedFiles
 from mri_interpret.images.array_files import Written
 from mri_interpret.scene.geometry import volume_of
 from mri_interpret.scene.nodes import nodes_of_run, runs
 from mri_interpret.scene_content.content import content_of
 from mri_interpret.scene_content.content_files import write_content
-from mri_interpret.worker.exchange import write_explanation
 from mri_interpret.worker.messages import BUILDING, Done, Progress, encode
 
 from Testing.fixtures_explanation import make_explanation
@@ -31,22 +31,19 @@ def write(explanation, folder: Path) -> Path:
     folder.mkdir()
     written = Written(folder)
     write_content(content_of(explanation), folder, written)
-    write_explanation(explanation, folder, written)
+    explanation.save(folder, storage=MappedFiles(written))
     return folder
 
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory):
-    """A result at 1 mm with six maps and a region table of the size that the bundled atlas has."""
+    """A result at 1 mm with six maps."""
     made = make_explanation((181, 217, 181), (1.05, 1.0, 1.05))
     lrp, cam = made.maps["lrp"], made.maps["grad_cam_pp"]
     maps = dict(made.maps)
     for name, like in (("one", lrp), ("two", lrp), ("three", cam)):
         maps[name] = replace(like, name=name, title=name)
-    import pandas as pd
-
-    table = pd.concat([made.region_table] * 23, ignore_index=True)
-    made = replace(made, maps=maps, region_table=table)
+    made = replace(made, maps=maps)
     return made, write(made, tmp_path_factory.mktemp("large") / "result")
 
 

@@ -7,14 +7,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from mri_interpret.drawing.html import number
 from mri_interpret.drawing.rendering import NoRendering
 from mri_interpret.errors import Cancelled
 from mri_interpret.explanation.explanation import Explanation, Target
 from mri_interpret.report import pictures as drawn
 from mri_interpret.report.page import page_with, report_page
 from mri_interpret.report.pictures import ReportPictures
-
-from Testing.report.saved_report import Saved
 
 _VOID = {"meta", "img", "br"}
 
@@ -47,11 +46,6 @@ class _Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(saved: Saved) -> str:
-    return saved.files["report"].read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
 def reader(page: str) -> _Reader:
     found = _Reader()
     found.feed(page)
@@ -76,20 +70,20 @@ def test_nothing_is_fetched(page: str, reader: _Reader) -> None:
     assert "default-src 'none'" in page
 
 
-def test_the_scans_name_is_shown_as_text(page: str, reader: _Reader, saved: Saved) -> None:
+def test_the_scans_name_is_shown_as_text(page: str, reader: _Reader, hostile: Explanation) -> None:
     assert "<script>" not in page
-    assert saved.explanation.scan.name in reader.text
+    assert hostile.scan.name in reader.text
 
 
-def test_every_picture_can_be_read_without_eyes(reader: _Reader, saved: Saved) -> None:
+def test_every_picture_can_be_read_without_eyes(reader: _Reader, hostile: Explanation) -> None:
     pictures = [attributes for tag, attributes in reader.tags if tag == "img"]
     # probabilities, summary, 3D, regions, agreement, registration, and one for each method
-    assert len(pictures) == 6 + len(saved.explanation.maps)
+    assert len(pictures) == 6 + len(hostile.maps)
     assert all(len(attributes["alt"]) > 20 for attributes in pictures)
 
 
-def test_what_must_be_said_is_said(reader: _Reader, saved: Saved) -> None:
-    explanation = saved.explanation
+def test_what_must_be_said_is_said(reader: _Reader, hostile: Explanation) -> None:
+    explanation, prediction = hostile, hostile.prediction
     said = [
         explanation.model.banner,
         explanation.model.training_data,
@@ -100,8 +94,8 @@ def test_what_must_be_said_is_said(reader: _Reader, saved: Saved) -> None:
         *(verdict.sentence for verdict in explanation.verdicts if verdict.verdict != "not applicable"),
         explanation.registration.sentence,
         explanation.atlas_name,
-        "logit of AD = 1.93",
-        "76.9%",
+        f"logit of AD = {number(explanation.target.value)}",
+        f"{prediction.probabilities[prediction.predicted]:.1%}",
         "99.5th percentile",
         "the patient's right is on the left",
     ]
@@ -154,7 +148,7 @@ def test_text_from_outside_stays_text(small_explanation: Explanation, pictures: 
         atlas_name=hostile,
         region_table=table,
         registration=replace(small_explanation.registration, sentence=hostile, method=hostile),
-        provenance={**small_explanation.provenance, "note": hostile},
+        provenance=replace(small_explanation.provenance, device=hostile),
     )
     picture = replace(pictures.summary, alt=hostile, caption=hostile)
     page = page_with(explanation, replace(pictures, summary=picture, methods={"lrp": picture}))
@@ -194,11 +188,14 @@ def test_the_contrast_is_written_as_a_formula(
 
 
 def test_the_summary_says_which_methods_it_combines(small_explanation: Explanation, pictures: ReportPictures) -> None:
-    assert "combines 3 methods below" in read(small_explanation, pictures)
-    recorded = {"parameters": {"summary": {"left_out": {"guided_backprop": "it is the same for any model"}}}}
-    text = read(replace(small_explanation, provenance=recorded), pictures)
+    assert list(small_explanation.summary_details.excluded) == ["lrp"]
+    text = read(small_explanation, pictures)
     assert "combines 2 of the 3 methods below" in text
-    assert "Excluded from the summary score: Guided backpropagation." in text
+    assert f"Excluded from the summary score: {small_explanation.maps['lrp'].title}." in text
+    all_in = replace(small_explanation.summary_details, excluded={})
+    text = read(replace(small_explanation, summary_details=all_in), pictures)
+    assert "combines 3 methods below" in text
+    assert "Excluded" not in text
 
 
 def test_a_banner_that_forgets_research_use_gets_it(small_explanation: Explanation, pictures: ReportPictures) -> None:

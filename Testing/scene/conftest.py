@@ -15,6 +15,14 @@ from mri_interpret.scene.headless import HeadlessScene
 from mri_interpret.scene.nodes import runs
 from mri_interpret.scene.views import add_views
 
+from Testing.fixtures_explanation import with_known_maps
+
+
+@pytest.fixture(scope="session")
+def small_explanation(small_explanation: Explanation) -> Explanation:
+    """The small explanation with relevance at known places."""
+    return with_known_maps(small_explanation)
+
 
 @pytest.fixture
 def headless() -> Iterator[HeadlessScene]:

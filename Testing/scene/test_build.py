@@ -32,8 +32,12 @@ def test_volumes_hold_the_voxels_and_the_geometry(result, small_explanation):
     pairs = [(nodes.scan, small_explanation.scan), (nodes.summary, small_explanation.summary)]
     pairs += [(nodes.consensus, small_explanation.consensus)]
     pairs += [(nodes.maps[name], one.native) for name, one in small_explanation.maps.items()]
+    brain = small_explanation.mask.array > 0
     for node, volume in pairs:
-        np.testing.assert_array_equal(volume_of(node).array, volume.array)
+        array = volume_of(node).array
+        np.testing.assert_array_equal(array[brain], volume.array[brain])
+        # Outside the brain, maps are rounded to less than a colour.
+        np.testing.assert_allclose(array[~brain], volume.array[~brain], rtol=0, atol=np.abs(volume.array).max() / 128)
         np.testing.assert_allclose(affine_of(node), volume.affine, atol=1e-4)
 
 
@@ -74,8 +78,10 @@ def segment_voxels(segment):
 def test_the_atlas_is_a_segmentation_with_named_coloured_segments_in_place(result, small_explanation):
     _, nodes = result
     segmentation = nodes.atlas.GetSegmentation()
-    assert segmentation.GetNumberOfSegments() == len(small_explanation.regions)
-    for region in small_explanation.regions:
+    present = set(np.unique(small_explanation.atlas_in_scan.array))
+    regions = [region for region in small_explanation.regions if region.label in present]
+    assert segmentation.GetNumberOfSegments() == len(regions) > 80
+    for region in regions:
         segment = segmentation.GetSegment(segment_id(region.label))
         assert segment.GetName() == region.name
         np.testing.assert_allclose(segment.GetColor(), region.colour, atol=1e-3)
@@ -102,7 +108,8 @@ def test_charts_show_the_probabilities_and_the_top_regions(result, small_explana
     _, nodes = result
     odds = table_frame(nodes.tables["probabilities"])
     assert dict(zip(odds["class"], odds["probability"], strict=True)) == pytest.approx(
-        small_explanation.prediction.probabilities
+        small_explanation.prediction.probabilities,
+        rel=1e-5,  # a file keeps six digits
     )
     top = table_frame(nodes.tables["top-regions"])
     assert top["gain"].is_monotonic_decreasing

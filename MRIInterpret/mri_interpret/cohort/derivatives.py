@@ -1,8 +1,9 @@
-"""An explanation as BIDS derivatives: NIfTI maps with sidecars, tables, the prediction and the report page."""
+"""A saved explanation as BIDS derivatives: names, sidecars and the report page; and the data set's own files."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ import pandas as pd
 from .. import __version__
 from ..atomic import replacing, write_text
 from ..explanation.explanation import Explanation
-from ..images.volume import Volume
-from ..images.writing import Space, save_nifti
-from ..report.jsonable import prediction_record, provenance_record, to_json
+from ..explanation.layout import Layout
+from ..json_text import to_json
 from ..report.page import report_page
 from .bids import NATIVE_SPACE, TEMPLATE_SPACE, derivative
 
@@ -25,6 +25,8 @@ sub-*/anat/*_dseg.nii.gz        consensus labels: top voxels of at least 1 half,
 sub-*/anat/*_T1w.nii.gz         what the network saw
 sub-*/*_regions.tsv             relevance per atlas region
 sub-*/*_prediction.json         the model's answer
+sub-*/*_trust.tsv               verdicts of the checks of the maps
+sub-*/*_explanation.json        what opens the subject again: mri-interpret report sub-01, mri_interpret.load("sub-01")
 sub-*/*_report.html             the subject's page
 group/                          group maps and tables
 report.html                     the cohort's page
@@ -32,6 +34,57 @@ report.html                     the cohort's page
 space-{template}: ICBM152 2009a symmetric. space-{native}: the scan's own grid.
 Research use only, not for diagnosis.
 """
+
+
+# Volumes that are no maps: desc entity and suffix.
+_SPECIAL = {
+    "template/input": ("preproc", "T1w"),
+    "scan/mask": ("brain", "mask"),
+    "scan/atlas": ("atlas", "dseg"),
+    "scan/template": ("template", "T1w"),
+}
+
+
+class BidsDerivatives(Layout):
+    """The layout of a saved explanation as BIDS derivatives of one subject.
+
+    Parameters
+    ----------
+    prefix
+        "sub-01" or "sub-01_ses-a".
+    native
+        Store what lies on the scan's grid too; without it, :func:`mri_interpret.load` cannot open the folder again.
+    sidecars
+        What the JSON file beside each volume says, by the volume's key.
+    """
+
+    table_suffix = ".tsv"
+    missing = "n/a"
+    drawn = ()
+
+    def __init__(self, prefix: str, native: bool, sidecars: Mapping[str, dict[str, Any]]) -> None:
+        self.index = f"{prefix}_{Layout.index}"
+        self._prefix = prefix
+        self._native = native
+        self._sidecars = sidecars
+
+    def volume(self, key: str) -> str | None:
+        """The scan itself is not copied: it is read again from where it was."""
+        place, _, name = key.partition("/")
+        if key == "scan/scan" or not (self._native or place == "template" or key == "scan/mask"):
+            return None
+        desc, suffix = _SPECIAL.get(key, (name, "dseg" if name == "consensus" else "relevance"))
+        space = TEMPLATE_SPACE if place == "template" else NATIVE_SPACE
+        return f"anat/{derivative(self._prefix, suffix, '', space=space, desc=desc)}"
+
+    def table(self, name: str) -> str:
+        return f"{self._prefix}_{name}{self.table_suffix}"
+
+    def record(self, name: str) -> str:
+        return f"{self._prefix}_{name}.json"
+
+    def sidecar(self, key: str) -> dict[str, Any] | None:
+        return self._sidecars.get(key)
 
 
 def write_derivatives(
@@ -55,34 +108,10 @@ def write_derivatives(
     Returns
     -------
     dict
-        Path by what it is: "template/<method>", "template/summary", "native/<method>", "regions", "prediction", ...
+        Path by what it is, see :meth:`Explanation.save`; sidecars as "<volume>/sidecar", the report as "page".
     """
-    anat = folder / "anat"
-    written: dict[str, Path] = {}
-    for space, world in (("template", TEMPLATE_SPACE), ("native", NATIVE_SPACE)):
-        if space == "native" and not native:
-            continue
-        code: Space = "mni" if space == "template" or explanation.registration.method == "none" else "scanner"
-        for name, volume, about in _maps(explanation, space):
-            suffix = "dseg" if name == "consensus" else "relevance"
-            path = anat / derivative(prefix, suffix, space=world, desc=name)
-            save_nifti(volume, path, space=code, labels=suffix == "dseg", description=f"MRIInterpret {name}")
-            written[f"{space}/{name}"] = path
-            sidecar = path.with_name(path.name.removesuffix(".nii.gz") + ".json")
-            write_text(sidecar, to_json(about))
-            written[f"{space}/{name}/sidecar"] = sidecar
-    written["template/T1w"] = save_nifti(
-        explanation.model_input, anat / derivative(prefix, "T1w", space=TEMPLATE_SPACE, desc="preproc"), space="mni"
-    )
-    written["native/mask"] = save_nifti(
-        explanation.mask, anat / derivative(prefix, "mask", space=NATIVE_SPACE, desc="brain"), labels=True
-    )
-    for name, frame in (("regions", explanation.region_table), ("agreement", explanation.agreement)):
-        written[name] = write_tsv(frame, folder / f"{prefix}_{name}.tsv")
-    records = {"prediction": prediction_record(explanation), "provenance": provenance_record(explanation)}
-    for name, record in records.items():
-        written[name] = folder / f"{prefix}_{name}.json"
-        write_text(written[name], to_json(record))
+    sidecars = _sidecars(explanation, "template", TEMPLATE_SPACE) | _sidecars(explanation, "maps", NATIVE_SPACE)
+    written = explanation.save(folder, layout=BidsDerivatives(prefix, native, sidecars))
     if page:
         with _DRAWING:
             text = report_page(explanation, in_3d=False)  # a quarter of the time of the page
@@ -91,43 +120,37 @@ def write_derivatives(
     return written
 
 
-def _maps(explanation: Explanation, space: str) -> list[tuple[str, Volume, dict[str, Any]]]:
-    """Name, volume and sidecar of each map."""
-    template = space == "template"
-    scan = {"Sources": [explanation.scan.name], "SkullStripped": True, "SpatialReference": "MNI152NLin2009aSym"}
-    if not template:
-        scan["SpatialReference"] = "orig"
-    maps = [
-        (
-            name,
-            method.template if template else method.native,
-            {
-                "Description": f"{method.title}: {method.details.get('description', '')}".strip(": "),
-                "Units": method.units,
-                "Signed": method.signed,
-                "Reference": str(method.details.get("reference", "")),
-                "Target": explanation.target.name,
-                **scan,
-            },
-        )
+def _sidecars(explanation: Explanation, place: str, space: str) -> dict[str, dict[str, Any]]:
+    """By the key of each map, what its sidecar says."""
+    scan = {"Sources": [explanation.scan.name], "SkullStripped": True, "SpatialReference": space}
+    about = {
+        f"{place}/{name}": {
+            "Description": f"{method.title}: {method.details.get('description', '')}".strip(": "),
+            "Units": method.units,
+            "Signed": method.signed,
+            "Reference": str(method.details.get("reference", "")),
+            "Target": explanation.target.name,
+            **scan,
+        }
         for name, method in explanation.maps.items()
-    ]
-    score = explanation.summary_template if template else explanation.summary
-    consensus = explanation.consensus_template if template else explanation.consensus
-    labels = {"1": "at least half of the methods", "2": "at least two thirds", "3": "all methods"}
-    return [
-        *maps,
-        (
-            "summary",
-            score,
-            {
-                "Description": "Summary score over all methods",
-                "Units": "share of the highest value in the brain, 0 to 1",
-                **scan,
-            },
-        ),
-        ("consensus", consensus, {"Description": "Voxels in the top 5 % of several methods", "Levels": labels, **scan}),
-    ]
+    }
+    levels = {"1": "at least half of the methods", "2": "at least two thirds", "3": "all methods"}
+    about[f"{place}/summary"] = {
+        "Description": "Summary score over all methods",
+        "Units": "share of the highest value in the brain, 0 to 1",
+        **scan,
+    }
+    about[f"{place}/consensus"] = {
+        "Description": "Voxels in the top 5 % of several methods",
+        "Levels": levels,
+        **scan,
+    }
+    about[f"{place}/spread"] = {
+        "Description": "Disagreement of the methods: standard deviation of their ranks in the brain",
+        "Units": "0 to 0.5",
+        **scan,
+    }
+    return about
 
 
 def write_dataset(output: Path, sources: list[str]) -> None:
@@ -153,7 +176,11 @@ def write_dataset(output: Path, sources: list[str]) -> None:
         "**/*_relevance.*",
     ]
     ignored += ["sub-*/**/*_report.html", "**/*_prediction.json", "**/*_provenance.json", "**/*_regions.tsv"]
-    write_text(output / ".bidsignore", "\n".join([*ignored, "**/*_agreement.tsv"]) + "\n")
+    ignored += ["**/*_agreement.tsv", "**/*_trust.tsv", "**/*_explanation.json"]
+    write_text(
+        output / ".bidsignore",
+        "\n".join(ignored) + "\n",
+    )
 
 
 def write_tsv(frame: pd.DataFrame, path: Path) -> Path:

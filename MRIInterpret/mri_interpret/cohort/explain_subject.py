@@ -68,7 +68,7 @@ def disk_is_full(error: BaseException | None) -> bool:
 
 
 def _explain_and_write(job: SubjectJob) -> None:
-    from ..explanation.job import choose_device, explain
+    from ..explanation.job import explain
 
     subject, settings = job.subject, job.settings
     if job.threads:
@@ -82,7 +82,7 @@ def _explain_and_write(job: SubjectJob) -> None:
         model=bundle,
         methods=settings.methods,
         target=settings.target,
-        device=choose_device(job.device),
+        device=job.device,
         mask=subject.mask or settings.mask,
         space=settings.space,
         atlas=_atlas(settings.atlas),

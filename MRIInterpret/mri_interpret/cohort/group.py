@@ -12,8 +12,8 @@ import pandas as pd
 
 from ..atomic import write_bytes, write_text
 from ..drawing.canvas import Picture
+from ..json_text import to_json
 from ..progress import ProgressCallback, silent
-from ..report.jsonable import to_json
 from . import charts, regions
 from .correlations import covariate_correlations
 from .derivatives import write_tsv
@@ -119,7 +119,7 @@ def _excluded_methods(subjects: Sequence[SubjectResult]) -> tuple[str, ...]:
     found: list[set[str]] = []
     for result in subjects:
         record = json.loads(result.file("provenance").read_text(encoding="utf-8"))
-        found.append(set(record["parameters"]["summary"]["left_out"]))
+        found.append(set(record["parameters"]["summary"]["excluded"]))
     return tuple(name for name in subjects[0].record["methods"] if all(name in out for out in found))
 
 

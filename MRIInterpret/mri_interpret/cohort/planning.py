@@ -10,8 +10,8 @@ from pathlib import Path
 from ..anatomy.atlas import load_atlas
 from ..errors import UserError
 from ..explanation.explanation import ModelInfo
-from ..explanation.job import check_trust, choose_device, model_info
-from ..explanation.options import DEFAULTS
+from ..explanation.job import model_info
+from ..explanation.options import DEFAULTS, check_trust, choose_device
 from ..images.volume import Grid
 from ..models.registry import find_model
 from ..models.targets import parse_target

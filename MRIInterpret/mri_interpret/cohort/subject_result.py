@@ -11,8 +11,8 @@ from typing import Any
 
 from ..atomic import write_text
 from ..attribution.registry import available_methods
+from ..json_text import to_json
 from ..models.bundle import file_hash
-from ..report.jsonable import to_json
 from .subjects import Settings, Subject
 
 FORMAT = 2  # raise when a subject's files come out otherwise for the same input

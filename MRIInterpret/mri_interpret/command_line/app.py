@@ -15,7 +15,7 @@ import typer
 
 from .. import __version__
 from ..errors import Cancelled, UserError
-from ..explanation.options import DEFAULTS
+from ..explanation.options import DEFAULTS, ExplainOptions
 
 app = typer.Typer(
     name="mri-interpret",
@@ -68,27 +68,45 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Explain what a model says about one scan."""
-    from .explain import explain_command
+    from .explain import atlas_files, explain_command, method_names
 
-    if sample == (scan is not None):
-        raise UserError("Give either a scan or --sample.")
-    if (atlas is None) != (atlas_labels is None):
-        raise UserError("--atlas and --atlas-labels belong together: give both or neither.")
-    explain_command(
-        scan=scan,
-        output=output,
+    options = ExplainOptions(
         model=model,
-        methods=methods,
+        methods=tuple(method_names(methods)),
         target=target,
         device=device,
         mask=mask,
         space=space,
-        atlas=(atlas, atlas_labels) if atlas and atlas_labels else None,
+        atlas=atlas_files(atlas, atlas_labels),
         trust=trust,
-        scene=scene,
         cache=cache,
-        as_json=as_json,
     )
+    explain_command(scan, sample, output, options, scene=scene, as_json=as_json)
+
+
+Folder = Annotated[Path, typer.Argument(help="What explain wrote: its folder, or one subject's of a cohort.")]
+
+
+@app.command()
+def report(
+    folder: Folder,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The page; report.html in FOLDER.")] = None,
+) -> None:
+    """Draw the report page of a saved result anew."""
+    from .explain import saved_command
+
+    saved_command(folder, output, "report")
+
+
+@app.command()
+def scene(
+    folder: Folder,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The scene; scene.mrb in FOLDER.")] = None,
+) -> None:
+    """Build the 3D Slicer scene of a saved result anew."""
+    from .explain import saved_command
+
+    saved_command(folder, output, "scene")
 
 
 @app.command()
@@ -135,10 +153,8 @@ def cohort(
     from ..cohort.cluster import ClusterOptions
     from ..cohort.planning import Options
     from .cohort import cohort_command, gibibytes, pairs
-    from .explain import method_names
+    from .explain import atlas_files, method_names
 
-    if (atlas is None) != (atlas_labels is None):
-        raise UserError("--atlas and --atlas-labels belong together: give both or neither.")
     cluster = ClusterOptions(workers, scheduler, slurm, threads, device)
     if memory is not None:
         cluster = replace(cluster, memory=gibibytes(memory))
@@ -159,7 +175,7 @@ def cohort(
         adjust=tuple(name.strip() for name in adjust.split(",") if name.strip()),
         permutations=permutations,
         correction=correction,
-        atlas=(str(atlas.resolve()), str(atlas_labels.resolve())) if atlas and atlas_labels else None,
+        atlas=atlas_files(atlas, atlas_labels),
         cluster=cluster,
     )
     if not cohort_command(table, output, options, dry_run=dry_run, scene=scene, as_json=as_json):
@@ -321,7 +337,7 @@ def _guarded(run: Callable[[], Any], as_json: bool) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except UserError as error:
-        return _failed(str(error), as_json, 2)
+        return _failed(_with_option(error), as_json, 2)
     except (KeyboardInterrupt, Cancelled, typer.Abort):
         return _failed("Cancelled. What was written is complete; nothing is half-written.", as_json, 130)
     except MemoryError:
@@ -335,6 +351,12 @@ def _guarded(run: Callable[[], Any], as_json: bool) -> int:
             raise
         show()
         return int(getattr(error, "exit_code", 2))
+
+
+def _with_option(error: UserError) -> str:
+    """The library's sentence with the option that mends it, as it is given here."""
+    flag = {"": "", "output": "-o"}.get(error.option, f"--{error.option.replace('_', '-')}")
+    return f"{str(error).rstrip('.')} (option {flag})." if flag else str(error)
 
 
 def _failed(message: str, as_json: bool, code: int) -> int:

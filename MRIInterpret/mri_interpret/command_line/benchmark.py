@@ -51,7 +51,7 @@ def benchmark_command(
     from ..benchmark.run import benchmarked_model, run_benchmark
     from ..benchmark.stored_maps import mean_maps, training_agreement
     from ..benchmark.subject_cache import SubjectStream
-    from ..explanation.job import choose_device
+    from ..explanation.options import choose_device
     from ..models.registry import DEFAULT_MODEL, find_model
 
     check_writable(output)

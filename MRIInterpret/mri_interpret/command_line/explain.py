@@ -1,76 +1,116 @@
-"""`mri-interpret explain`: the main job and all its files."""
+"""`mri-interpret explain`, `report` and `scene`: the main job and all its files; a saved result drawn anew."""
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from ..atomic import write_text
 from ..errors import UserError
-from ..explanation.options import DEFAULTS
+from ..explanation.layout import REPORT, SCENE
+from ..explanation.options import DEFAULTS, ExplainOptions
+from ..json_text import to_json
+from ..progress import ProgressCallback, step
 from ..resources import resource
 from .terminal import shown_progress
 
+if TYPE_CHECKING:
+    from ..explanation.explanation import Explanation
+
 SAMPLE = ("SampleData", "colin27_T1.nii.gz")
-# What follows the explanation itself; typical seconds, as in explain.TYPICAL_SECONDS.
+# What follows the explanation itself; typical seconds, as in explanation.job.TYPICAL_SECONDS.
 WRITING_SECONDS = {"Writing files": 8.0, "Drawing the report": 15.0, "Writing the Slicer scene": 12.0}
 
 
 def explain_command(
-    *,
     scan: Path | None,
+    sample: bool,
     output: Path | None,
-    model: str,
-    methods: str,
-    target: str,
-    device: str,
-    mask: str,
-    space: str,
-    atlas: tuple[Path, Path] | None,
-    trust: str,
+    options: ExplainOptions,
+    *,
     scene: bool,
-    cache: bool,
     as_json: bool,
 ) -> None:
-    """Explain ``scan`` (the sample if None) and write everything into ``output``."""
-    from ..anatomy.atlas import load_atlas
+    """Explain ``scan``, or the sample, and write everything into ``output``."""
     from ..explanation.job import TYPICAL_SECONDS, explain
     from ..preprocessing.cache import PreprocessingCache
-    from ..report.files import save_explanation
 
+    if sample == (scan is not None):
+        raise UserError("Give either a scan or --sample.")
     source = scan or resource(*SAMPLE)
     folder = output or Path("mri-interpret-out") / _stem(source)
     check_writable(folder)
-    typical = TYPICAL_SECONDS | WRITING_SECONDS
-    with shown_progress(typical, quiet=as_json) as progress:
+    with shown_progress(TYPICAL_SECONDS | WRITING_SECONDS, quiet=as_json) as progress:
         explanation = explain(
             source,
-            model=model,
-            methods=method_names(methods),
-            target=target,
-            device=device,
-            mask=mask,
-            space=space,
-            atlas=load_atlas(*atlas) if atlas else None,
-            trust=trust,
-            cache=PreprocessingCache(enabled=cache),
+            model=options.model,
+            methods=options.methods,
+            target=options.target,
+            device=options.device,
+            mask=options.mask,
+            space=options.space,
+            atlas=options.atlas,
+            trust=options.trust,
+            cache=PreprocessingCache(enabled=options.cache),
             progress=progress,
         )
-        files = save_explanation(explanation, folder, progress)
+        files = explanation.save(folder, progress=progress)
+        files["report"] = write_report(explanation, folder / REPORT, progress)
         if scene:
-            from ..scene.mrb import write_mrb
-
-            progress("Writing the Slicer scene", 0.0)
-            files["scene"] = write_mrb(explanation, folder / "scene.mrb")
-            progress("Writing the Slicer scene", 1.0)
+            files["scene"] = write_scene(explanation, folder / SCENE, progress)
     if as_json:
-        typer.echo(json.dumps(_record(explanation, files), indent=2, ensure_ascii=False))
+        typer.echo(to_json(_record(explanation, files)), nl=False)
     else:
         _print_summary(explanation, folder, files)
+
+
+def saved_command(folder: Path, output: Path | None, what: Literal["report", "scene"]) -> None:
+    """Draw the report, or build the scene, of a saved explanation anew; into its folder if ``output`` is None."""
+    from ..explanation.saving import load
+
+    write, name = (write_report, REPORT) if what == "report" else (write_scene, SCENE)
+    folder = folder.expanduser()
+    path = output or (folder if folder.is_dir() else folder.parent) / name
+    if what == "scene" and path.suffix.lower() != ".mrb":
+        raise UserError(f"{path} is no name for a scene: give one that ends in .mrb with -o.")
+    with shown_progress({"Opening the result": 4.0} | WRITING_SECONDS) as progress:
+        with step(progress, "Opening the result"):
+            explanation = load(folder)
+        write(explanation, path, progress)
+    typer.echo(f"Written: {path}")
+
+
+def write_report(explanation: Explanation, path: Path, progress: ProgressCallback) -> Path:
+    """Draw and write the page."""
+    from ..report.page import report_page
+
+    write_text(path, report_page(explanation, progress))
+    return path
+
+
+def write_scene(explanation: Explanation, path: Path, progress: ProgressCallback) -> Path:
+    """Build and write the .mrb."""
+    from ..scene.mrb import write_mrb
+
+    with step(progress, "Writing the Slicer scene"):
+        return write_mrb(explanation, path)
+
+
+def atlas_files(atlas: Path | None, labels: Path | None) -> tuple[str, str] | None:
+    """The two files of an atlas as absolute paths, None for the atlas that ships.
+
+    Raises
+    ------
+    UserError
+        If one of them is missing.
+    """
+    if (atlas is None) != (labels is None):
+        raise UserError("--atlas and --atlas-labels belong together: give both or neither.")
+    return (str(atlas.resolve()), str(labels.resolve())) if atlas and labels else None
 
 
 def method_names(text: str) -> list[str]:
@@ -113,28 +153,27 @@ def _stem(path: Path) -> str:
     return re.sub(r"\.(nii|nii\.gz|mgz|mgh|nrrd|nhdr|mha|mhd)$", "", path.name, flags=re.IGNORECASE) or "scan"
 
 
-def _record(explanation: Any, files: dict[str, Path]) -> dict[str, Any]:
-    from ..report.jsonable import prediction_record, provenance_record
-
-    return prediction_record(explanation) | {
-        "registration": provenance_record(explanation)["preprocessing"],
+def _record(explanation: Explanation, files: dict[str, Path]) -> dict[str, Any]:
+    record = explanation.provenance_record()
+    return explanation.prediction_record() | {
+        "registration": record["preprocessing"],
         "top_regions": [
             {"region": row.region, "gain": float(row.gain), "share": float(row.share)}
             for row in top_regions(explanation).itertuples()
         ],
-        "seconds": explanation.provenance["seconds"],
+        "seconds": record["seconds"],
         "files": {name: str(path) for name, path in files.items()},
     }
 
 
-def top_regions(explanation: Any, count: int = 5) -> Any:
+def top_regions(explanation: Explanation, count: int = 5) -> Any:
     """The regions with the highest mean summary score, as rows of the region table (native space)."""
     table = explanation.region_table
     rows = table[(table["method"] == "summary") & (table["space"] == "native") & (table["label"] > 0)]
     return rows.sort_values("gain", ascending=False).head(count)
 
 
-def _print_summary(explanation: Any, folder: Path, files: dict[str, Path]) -> None:
+def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)

@@ -27,7 +27,7 @@ def settings_of(samples: int, seed: int, every: int, patience: int, device: str)
     UserError
         If there is nothing to train on.
     """
-    from ..explanation.job import choose_device
+    from ..explanation.options import choose_device
     from ..training.fit import FitSettings
 
     if samples < 1 or every < 1:

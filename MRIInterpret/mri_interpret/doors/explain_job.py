@@ -88,10 +88,10 @@ def finish(
     """
     from functools import partial
 
-    from ..worker.exchange import read_explanation
+    from ..explanation.saving import load
 
     folder = Path(done.folder)
-    return show_steps(scene, worker, folder, partial(read_explanation, folder), scan_node, replace)
+    return show_steps(scene, worker, folder, partial(load, folder), scan_node, replace)
 
 
 def show_steps(

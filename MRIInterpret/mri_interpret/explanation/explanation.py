@@ -2,83 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import __version__
 from ..anatomy.atlas import Region
-from ..checks.verdict import Verdict
-from ..images.volume import Affine, Volume
+from ..checks.verdict import Verdict, as_table
+from ..images.volume import Volume
+from ..json_text import jsonable
+from ..progress import ProgressCallback, silent
+from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
+from .layout import PLAIN, Layout
+from .saved_folder import SavedFolder, SavedVolume, VolumeStorage, write_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..images.writing import Space
 
 __all__ = [
     "Explanation",
     "MethodMap",
     "ModelInfo",
     "Prediction",
+    "Provenance",
     "Region",
     "Registration",
+    "SummaryDetails",
     "Target",
 ]
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What every output says about the model that was explained."""
-
-    name: str
-    version: str
-    hash: str  # SHA-256 of the weights file, hexadecimal
-    description: str  # one line
-    training_data: str
-    intended_use: str
-    banner: str  # "Research use only. Trained on ...": shown with everything that shows the model's output
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The model's answer. Objects keyed by class name, in the order of the model's outputs."""
-
-    logits: dict[str, float]
-    probabilities: dict[str, float]
-    predicted: str
-
-
-@dataclass(frozen=True)
-class Target:
-    """The contrast that is explained: a weight for each logit, for instance AD - CN."""
-
-    name: str
-    weights: dict[str, float]
-    value: float  # the weighted sum of the logits of this scan
-
-
-@dataclass(frozen=True)
-class MethodMap:
-    """One attribution method's map, raw: never normalised, float32."""
-
-    name: str  # the registry's name, for instance "grad_cam_pp"
-    title: str  # for people, for instance "Grad-CAM++"
-    native: Volume  # on the voxel grid of the scan
-    template: Volume  # on the model's grid, in template space
-    signed: bool
-    units: str  # for colour bars, for instance "logit per model voxel"
-    seconds: float
-    details: dict[str, Any] = field(default_factory=dict)  # parameters, conservation error, target layer, ...
-
-
-@dataclass(frozen=True)
-class Registration:
-    """How the scan lies in template space, and how well that was found."""
-
-    to_template: Affine  # 4 x 4: RAS mm of the scan to RAS mm of the template
-    method: str  # "affine", or "none" for a scan that is already in template space
-    correlation: float  # normalised cross-correlation with the template inside the brain, -1..1
-    overlap: float  # Dice of the scan's brain mask with the template's, 0..1
-    verdict: str  # "good" or "poor"
-    sentence: str  # what a reader should know about it
 
 
 @dataclass(frozen=True)
@@ -93,19 +46,169 @@ class Explanation:
     maps: dict[str, MethodMap]  # in the order the methods were asked for
     summary: Volume  # 0..1, on the scan's grid
     consensus: Volume  # uint8 labels on the scan's grid: top voxels of at least 1 half, 2 two thirds, 3 all methods
+    # How far the methods in the summary disagree: standard deviation of their ranks in the brain, 0 to 0.5.
+    spread: Volume  # on the scan's grid
     summary_template: Volume  # 0..1, on the model's grid
     consensus_template: Volume  # uint8, on the model's grid
+    spread_template: Volume  # on the model's grid
+    summary_details: SummaryDetails
     model_input: Volume  # what the network saw: on the model's grid, normalised, 0 outside the brain
     template_in_scan: Volume  # the template's T1 brain (0..1) on the scan's grid, to check the registration by eye
     atlas_name: str
     atlas_in_scan: Volume  # uint16 labels on the scan's grid
     regions: tuple[Region, ...]
-    region_table: pd.DataFrame  # columns: see regions/statistics.py
+    region_table: pd.DataFrame  # columns: see anatomy/region_statistics.py
     agreement: pd.DataFrame  # one row for each pair of methods: see summary.py
     registration: Registration
+    verdicts: tuple[Verdict, ...]  # of the trust checks; empty if they were off
     warnings: tuple[str, ...]  # sentences that every output must show
-    provenance: dict[str, Any]  # JSON-serialisable
-    verdicts: tuple[Verdict, ...] = ()  # of the trust checks, if they were run
-    # How far the methods in the summary disagree: standard deviation of their ranks in the brain, 0 to 0.5.
-    spread: Volume | None = None  # on the scan's grid
-    spread_template: Volume | None = None  # on the model's grid
+    provenance: Provenance
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        progress: ProgressCallback = silent,
+        layout: Layout = PLAIN,
+        storage: VolumeStorage | None = None,
+    ) -> dict[str, Path]:
+        """Write everything into a folder that :func:`mri_interpret.load` opens again.
+
+        Parameters
+        ----------
+        folder
+            Made if it is missing. A result that lies there is replaced; other files in it are left alone.
+        progress
+            Told after each volume; may raise :class:`~mri_interpret.errors.Cancelled`.
+        layout
+            How files are called: the layout of the command line, or BIDS derivatives.
+        storage
+            How volumes are stored: compressed NIfTI if left out, or .npy files to be mapped into memory.
+
+        Returns
+        -------
+        dict
+            Path by name: "maps/<method>" (scan's grid), "template/<method>" (model's grid), each also for "summary",
+            "consensus" and "spread"; "scan/scan", "scan/mask", "scan/atlas", "scan/template"; "regions", "agreement",
+            "trust" (if checks were run), "prediction", "provenance", and the index, "explanation".
+
+        Raises
+        ------
+        UserError
+            If the folder or a file cannot be written. A result that lay there is then complete as it was.
+        """
+        content = SavedFolder(self._volumes(), self._tables(), self._records(), self._facts())
+        return write_folder(Path(folder), content, layout, storage, progress)
+
+    def prediction_record(self) -> dict[str, Any]:
+        """What ``prediction.json`` holds: the answer, what of it was explained, by which model, and every warning."""
+        model, target = self.model, self.target
+        return {
+            "scan": self.scan.name,
+            "probabilities": self.prediction.probabilities,
+            "logits": self.prediction.logits,
+            "predicted": self.prediction.predicted,
+            "target": {"name": target.name, "weights": target.weights, "value": target.value},
+            "model": {"name": model.name, "version": model.version, "hash": model.hash, "banner": model.banner},
+            "warnings": list(self.warnings),
+        }
+
+    def provenance_record(self) -> dict[str, Any]:
+        """What ``provenance.json`` holds: how the result was made; durations in seconds, affines in RAS mm."""
+        made, registration, target = self.provenance, self.registration, self.target
+        grid = {"shape": made.model_grid_shape, "affine": made.model_grid_affine}
+        return {
+            "mri_interpret": made.versions.get("mri-interpret", __version__),
+            "created": made.created,
+            "versions": made.versions,
+            "platform": made.platform,
+            "device": made.device,
+            "seeds": made.seeds,
+            "input": {
+                "name": self.scan.name,
+                "file": made.scan_file,
+                "sha256_of_voxels_and_affine": made.scan_hash,
+                "shape": self.scan.shape,
+                "affine": self.scan.affine,
+            },
+            "parameters": {
+                "mask": made.mask,
+                "space": made.space,
+                "trust": made.trust,
+                "target": {"name": target.name, "weights": target.weights, "value": target.value},
+                "methods": {name: one.details for name, one in self.maps.items()},
+                "summary": vars(self.summary_details),
+            },
+            "preprocessing": {
+                "brain_mask": made.brain_mask,
+                "from_cache": made.from_cache,
+                "template": made.template,
+                "registration": registration.method,
+                "scan_to_template_ras": registration.to_template,
+                "correlation": registration.correlation,
+                "overlap": registration.overlap,
+                "verdict": registration.verdict,
+            },
+            "model": {
+                "name": self.model.name,
+                "version": self.model.version,
+                "sha256": self.model.hash,
+                "grid": grid,
+                "temperature": made.temperature,
+            },
+            "atlas": self.atlas_name,
+            "methods": {
+                name: {"title": one.title, "signed": one.signed, "units": one.units, "outside_brain": one.outside_brain}
+                for name, one in self.maps.items()
+            },
+            "agreement": {"kendall_w": self.summary_details.kendall_w},
+            "seconds": made.seconds,
+            "method_seconds": {name: one.seconds for name, one in self.maps.items()},
+            "peak_memory_bytes": made.peak_memory_bytes,
+        }
+
+    def _volumes(self) -> dict[str, SavedVolume]:
+        # A scan that needed no registration lies in template space already; any other world is the scanner's.
+        native: Space = "mni" if self.registration.method == "none" else "scanner"
+        volumes: dict[str, SavedVolume] = {}
+
+        def add(key: str, volume: Volume, world: Space, about: str, labels: bool = False) -> None:
+            volumes[key] = SavedVolume(volume, world, labels, f"MRIInterpret {about}")
+
+        for name, one in self.maps.items():
+            add(f"maps/{name}", one.native, native, f"{one.title}, {one.units}")
+            add(f"template/{name}", one.template, "mni", f"{one.title}, {one.units}")
+        for key, world, score, labels, spread in (
+            ("maps", native, self.summary, self.consensus, self.spread),
+            ("template", "mni", self.summary_template, self.consensus_template, self.spread_template),
+        ):
+            add(f"{key}/summary", score, world, "summary score 0..1")
+            add(f"{key}/consensus", labels, world, "consensus labels", labels=True)
+            add(f"{key}/spread", spread, world, "spread of the methods' ranks")
+        add("template/input", self.model_input, "mni", "model input")
+        add("scan/scan", self.scan, native, "scan")
+        add("scan/mask", self.mask, native, "brain mask", labels=True)
+        add("scan/atlas", self.atlas_in_scan, native, "atlas labels", labels=True)
+        add("scan/template", self.template_in_scan, native, "template on the scan's grid")
+        return volumes
+
+    def _tables(self) -> dict[str, pd.DataFrame]:
+        tables = {"regions": self.region_table, "agreement": self.agreement}
+        return tables | ({"trust": as_table(self.verdicts)} if self.verdicts else {})
+
+    def _records(self) -> dict[str, dict[str, Any]]:
+        return {"prediction": self.prediction_record(), "provenance": self.provenance_record()}
+
+    def _facts(self) -> dict[str, Any]:
+        """What is neither a volume nor a table; :mod:`.saving` makes the types of it again."""
+        facts = {name: vars(getattr(self, name)) for name in ("model", "prediction", "target", "registration")}
+        facts |= {name: vars(getattr(self, name)) for name in ("summary_details", "provenance")}
+        maps = [
+            {name: value for name, value in vars(one).items() if name not in ("native", "template")} | {"key": key}
+            for key, one in self.maps.items()
+        ]
+        regions = [vars(region) for region in self.regions]
+        record: dict[str, Any] = jsonable(
+            facts | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name, "warnings": self.warnings}
+        )
+        return record

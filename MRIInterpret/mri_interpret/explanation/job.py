@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from ..anatomy.atlas import Atlas, load_default_atlas
-from ..anatomy.region_statistics import RegionStatistics
+from ..anatomy.atlas import Atlas, load_atlas, load_default_atlas
 from ..attribution.result import resolution_mm
 from ..checks.run_checks import failed_randomisation
 from ..errors import UserError
-from ..images.reading import read_scan
+from ..images.conversion import as_scan, as_volume
 from ..images.volume import Volume, resample
 from ..models.bundle import ModelBundle
 from ..models.registry import find_model
 from ..preprocessing.cache import PreprocessingCache
-from ..preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
 from ..preprocessing.pipeline import Preprocessed, check_space, preprocess
-from ..preprocessing.template import load_template
 from ..progress import ProgressCallback, StepClock, silent, step
-from ..summary import Summary, summarise
-from .explanation import Explanation, MethodMap, ModelInfo, Registration
-from .options import DEFAULTS, DEVICES, TRUST_LEVELS
-from .provenance import provenance
-from .scan_attribution import attribute, contrast_of, judge_of, map_array, reader_details
-
-if TYPE_CHECKING:
-    from ..attribution import Attributions
+from ..summary import COMMON_FWHM_MM, Summary, summarise
+from .explanation import Explanation
+from .facts import MethodMap, ModelInfo, Registration, SummaryDetails
+from .options import DEFAULTS, check_trust, choose_device
+from .provenance import make_provenance
+from .scan_attribution import attribute, checks_of, contrast_of, map_array
+from .scan_grid import maps_on_scan, others_on_scan, region_table
 
 # Typical seconds on two CPU cores; only their ratio counts, for the time left.
 TYPICAL_SECONDS = {
@@ -49,15 +43,15 @@ TYPICAL_SECONDS = {
 
 
 def explain(
-    scan: str | Path | Volume,
+    scan: Any,
     *,
     model: str | Path | ModelBundle = DEFAULTS.model,
     methods: Sequence[Any] = DEFAULTS.methods,
     target: str = DEFAULTS.target,
     device: str = DEFAULTS.device,
-    mask: str | Path | Volume = DEFAULTS.mask,
+    mask: Any = DEFAULTS.mask,
     space: str = DEFAULTS.space,
-    atlas: Atlas | None = None,
+    atlas: Atlas | tuple[str | Path, str | Path] | None = DEFAULTS.atlas,
     trust: str = DEFAULTS.trust,
     cache: PreprocessingCache | None = None,
     progress: ProgressCallback = silent,
@@ -67,7 +61,8 @@ def explain(
     Parameters
     ----------
     scan
-        A file, a DICOM folder, or a Volume of shape (I, J, K) with its affine to RAS mm.
+        T1-weighted scan: a file, a DICOM folder, a nibabel or SimpleITK image, a tuple (array, affine), or a
+        :class:`Volume`; shape (I, J, K), affine to RAS mm. It is not changed.
     model
         Name of an installed model, a bundle's folder, or a loaded bundle.
     methods
@@ -76,15 +71,17 @@ def explain(
         "predicted", a class, or a difference such as "AD-CN".
     device
         "auto" (CUDA if there is one), "cpu" or "cuda".
-    mask, space
-        See :func:`preprocessing.pipeline.preprocess`.
+    mask
+        Brain mask: "auto" (extracted), "none" (the scan is skull-stripped), or an image on the scan's grid.
+    space
+        "native" (the scan is registered), "mni" (it lies in template space already), or "auto".
     atlas
-        Desikan-Killiany if left out.
+        An atlas, or the files of a label image in template space and of its names; Desikan-Killiany if None.
     trust
         "off", "fast" or "full": which trust checks judge the maps. Methods whose maps hardly depend on what the
-        network learned (they fail the randomisation check) then have no part in the summary score.
+        network learned (they fail the randomisation check) are then excluded from the summary score.
     cache
-        Of masks and transforms; the user's cache folder if left out.
+        Of masks and transforms; the user's cache folder if None.
     progress
         Called with the step's name and its fraction; may raise Cancelled.
 
@@ -97,6 +94,12 @@ def explain(
     ------
     UserError
         With one sentence for whatever the user can mend.
+
+    Examples
+    --------
+    >>> import mri_interpret as mi
+    >>> result = mi.explain("scan.nii.gz", target="AD-CN", methods=["lrp", "grad_cam_pp"])  # doctest: +SKIP
+    >>> result.save("out")  # doctest: +SKIP
     """
     clock = StepClock(TYPICAL_SECONDS)
 
@@ -109,59 +112,52 @@ def explain(
     # What can be wrong is looked at before anything that takes time.
     check_space(space)
     check_trust(trust)
-    chosen_device = choose_device(device)
-    volume = scan if isinstance(scan, Volume) else read_scan(scan)
+    place = choose_device(device)
+    volume, scan_file = as_scan(scan), _file_of(scan)
+    given_mask = mask if isinstance(mask, (str, Path, Volume)) else as_volume(mask, name="brain mask")
+    chosen_atlas = load_default_atlas() if atlas is None else atlas if isinstance(atlas, Atlas) else load_atlas(*atlas)
     with step(report, "Loading the model"):
         bundle = model if isinstance(model, ModelBundle) else find_model(model)
+    grid = bundle.metadata.grid
     contrast = contrast_of(target, bundle)
     prepared = preprocess(
         volume,
-        bundle.metadata.grid,
-        mask=mask,
+        grid,
+        mask=given_mask,
         space=space,
         percentiles=bundle.metadata.percentiles,
-        device=chosen_device,
+        device=place,
         cache=cache or PreprocessingCache(),
         progress=report,
     )
-    atlas = atlas or load_default_atlas()
-    labels = resample(atlas.volume, bundle.metadata.grid, order=0)
+    labels = resample(chosen_atlas.volume, grid, order=0)
     with step(report, "Explaining"):
         prediction, explained, attributions = attribute(
-            bundle, prepared, labels, methods, target, contrast, chosen_device, report
+            bundle, prepared, labels, methods, target, contrast, place, report
         )
     template_maps = {name: map_array(found) for name, found in attributions.items()}
-    judge = judge_of(trust, bundle, prepared, labels, methods, attributions, chosen_device, report)
-    verdicts = judge(template_maps)
-    failing = failed_randomisation(verdicts) if verdicts else reasons(bundle.metadata.distrusted, template_maps)
+    resolutions = {name: resolution_mm(found.details, grid.spacing) for name, found in attributions.items()}
+    check = checks_of(trust, bundle, prepared, labels, methods, attributions, place, report)
+    verdicts = check(template_maps)
+    failing = failed_randomisation(verdicts) if verdicts else _known_of(bundle.metadata.distrusted, template_maps)
     # What only simulated subjects can tell is not asked again on this scan.
-    failing = reasons(bundle.metadata.poorly_localised, template_maps) | failing
-    # Where every chosen method fails, leaving all of them out would leave no score: they stay, and a warning says so.
-    spared = failing if len(failing) < len(template_maps) else {}
+    failing = _known_of(bundle.metadata.poorly_localised, template_maps) | failing
     with step(report, "Summary score"):
         summary = summarise(
             template_maps,
             prepared.model_mask.array,
-            bundle.metadata.grid,
+            grid,
             labels.array,
-            exclude=spared,
+            # Where every method fails, excluding them all would leave no score: they stay, and a warning says so.
+            exclude=failing if len(failing) < len(template_maps) else {},
             weights=bundle.metadata.summary_weights,
-            resolution_mm={
-                name: resolution_mm(found.details, bundle.metadata.grid.spacing) for name, found in attributions.items()
-            },
+            resolution_mm=resolutions,
         )
-    verdicts += judge({"summary": summary.score.array})
-    maps, on_scan = _to_scan(prepared, attributions, template_maps, summary, bundle, atlas, report)
+    verdicts += check({"summary": summary.score.array})
+    maps = maps_on_scan(prepared, attributions, template_maps, grid, report)
+    on_scan = others_on_scan(prepared, summary, chosen_atlas, report)
     with step(report, "Region statistics"):
-        table = _region_table(prepared, bundle, atlas, labels, maps, summary, on_scan)
-    registration = Registration(
-        prepared.to_template,
-        prepared.registration,
-        prepared.correlation,
-        prepared.overlap,
-        prepared.verdict,
-        prepared.sentence,
-    )
+        table = region_table(prepared, grid, chosen_atlas, labels, maps, summary, on_scan)
     return Explanation(
         scan=volume,
         mask=prepared.mask.volume,
@@ -171,52 +167,48 @@ def explain(
         maps=maps,
         summary=on_scan["summary"],
         consensus=on_scan["consensus"],
+        spread=on_scan["spread"],
         summary_template=summary.score,
         consensus_template=summary.consensus,
+        spread_template=summary.spread,
+        summary_details=SummaryDetails(
+            summary.weights, summary.excluded, summary.kendall_w, COMMON_FWHM_MM, resolutions
+        ),
         model_input=prepared.image,
         template_in_scan=on_scan["template"],
-        atlas_name=atlas.name,
+        atlas_name=chosen_atlas.name,
         atlas_in_scan=on_scan["atlas"],
-        regions=atlas.regions,
+        regions=chosen_atlas.regions,
         region_table=table,
         agreement=summary.agreement,
-        registration=registration,
-        warnings=_warnings(prepared, summary, maps, failing),
-        provenance=provenance(bundle, prepared, summary, maps, explained, chosen_device, clock.seconds, mask, space),
+        registration=_registration(prepared),
         verdicts=tuple(verdicts),
-        spread=on_scan["spread"],
-        spread_template=summary.spread,
+        warnings=_warnings(prepared, summary, maps, failing),
+        provenance=make_provenance(
+            bundle, prepared, place, clock.seconds, scan_file=scan_file, mask=given_mask, space=space, trust=trust
+        ),
     )
 
 
-def check_trust(level: str) -> None:
-    """Raise a UserError unless ``level`` is one of ``TRUST_LEVELS``."""
-    if level not in TRUST_LEVELS:
-        raise UserError(f"The trust level '{level}' is not known: give one of {', '.join(TRUST_LEVELS)}.")
+def _file_of(scan: Any) -> Path | None:
+    return Path(scan).expanduser().absolute() if isinstance(scan, (str, os.PathLike)) else None
 
 
-def choose_device(device: str) -> str:
-    """ "cpu" or "cuda" for what the user asked for.
-
-    Raises
-    ------
-    UserError
-        For an unknown name, or for CUDA where there is none.
-    """
-    import torch
-
-    if device not in DEVICES:
-        raise UserError(f"The device '{device}' is not known: give one of {', '.join(DEVICES)}.")
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise UserError("There is no CUDA device that PyTorch can use here: choose cpu or auto.")
-    return "cuda" if available and device != "cpu" else "cpu"
+def _registration(prepared: Preprocessed) -> Registration:
+    return Registration(
+        prepared.to_template,
+        prepared.registration,
+        prepared.correlation,
+        prepared.overlap,
+        prepared.verdict,
+        prepared.sentence,
+    )
 
 
-def reasons(judged: Mapping[str, str], methods: Iterable[str]) -> dict[str, str]:
+def _known_of(known: Mapping[str, str], methods: Iterable[str]) -> dict[str, str]:
     """Those of the methods that failed when the model was judged, as its metadata says, with the reason."""
     chosen = set(methods)
-    return {name: reason for name, reason in judged.items() if name in chosen}
+    return {name: reason for name, reason in known.items() if name in chosen}
 
 
 def model_info(bundle: ModelBundle) -> ModelInfo:
@@ -234,75 +226,13 @@ def model_info(bundle: ModelBundle) -> ModelInfo:
     )
 
 
-def _to_scan(
-    prepared: Preprocessed,
-    attributions: Attributions,
-    template_maps: dict[str, np.ndarray],
-    summary: Summary,
-    bundle: ModelBundle,
-    atlas: Atlas,
-    progress: ProgressCallback,
-) -> tuple[dict[str, MethodMap], dict[str, Volume]]:
-    """Every map, and what goes with them, on the scan's grid."""
-    grid, affine, name = bundle.metadata.grid, prepared.to_template, "Back to the scan"
-    scan = prepared.scan
-    total = len(attributions) + 4
-    maps: dict[str, MethodMap] = {}
-    for number, (method, found) in enumerate(attributions.items()):
-        progress(name, number / total)
-        template = Volume(template_maps[method], grid.affine, found.title)
-        maps[method] = MethodMap(
-            name=method,
-            title=found.title,
-            native=to_scan_grid(template, scan.grid, affine),
-            template=template,
-            signed=found.signed,
-            units=found.units,
-            seconds=found.seconds,
-            details=reader_details(found),
-        )
-    progress(name, len(attributions) / total)
-    brain, _ = load_template(1)
-    on_scan = {
-        "summary": to_scan_grid(summary.score, scan.grid, affine),
-        "consensus": to_scan_grid(summary.consensus, scan.grid, affine, order=0),
-        "spread": to_scan_grid(summary.spread, scan.grid, affine),
-        "atlas": to_scan_grid(atlas.volume, scan.grid, affine, order=0),
-        "template": to_scan_grid(brain, scan.grid, affine),
-    }
-    # The score is a statement about the brain: interpolation must not carry it over the brain's edge.
-    inside = np.asarray(prepared.mask.volume.array) > 0
-    for key in ("summary", "consensus", "spread"):
-        on_scan[key] = on_scan[key].with_array(np.where(inside, on_scan[key].array, 0).astype(on_scan[key].array.dtype))
-    on_scan = {key: Volume(value.array, value.affine, key) for key, value in on_scan.items()}
-    progress(name, 1.0)
-    return maps, on_scan
-
-
-def _region_table(
-    prepared: Preprocessed,
-    bundle: ModelBundle,
-    atlas: Atlas,
-    labels: Volume,
-    maps: dict[str, MethodMap],
-    summary: Summary,
-    on_scan: dict[str, Volume],
-) -> pd.DataFrame:
-    factor = relevance_per_native_voxel(prepared.scan.grid, bundle.metadata.grid, prepared.to_template)
-    template = RegionStatistics(labels, prepared.model_mask.array, atlas, "template")
-    native = RegionStatistics(on_scan["atlas"], prepared.mask.volume.array, atlas, "native", factor)
-    in_template = {name: entry.template.array for name, entry in maps.items()} | {"summary": summary.score.array}
-    in_native = {name: entry.native.array for name, entry in maps.items()} | {"summary": on_scan["summary"].array}
-    return pd.concat([native.table(in_native), template.table(in_template)], ignore_index=True)
-
-
 def _warnings(
     prepared: Preprocessed, summary: Summary, maps: dict[str, MethodMap], failing: dict[str, str]
 ) -> tuple[str, ...]:
     sentences = list(prepared.scan.notes)
     sentences += [] if prepared.verdict == "good" else [prepared.sentence]
     sentences += [
-        f"{maps[name].title} has no part in the summary score: {why}." for name, why in summary.excluded.items()
+        f"{maps[name].title} is excluded from the summary score: {why}." for name, why in summary.excluded.items()
     ]
     sentences += [
         f"{maps[name].title} is in the summary score only because every chosen method fails: {why}."

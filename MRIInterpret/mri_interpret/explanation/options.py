@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..attribution.registry import DEFAULT_METHODS
+from ..errors import UserError
 from ..models import DEFAULT_MODEL
 
 TRUST_LEVELS = ("off", "fast", "full")
@@ -53,3 +54,27 @@ class ExplainOptions:
 
 
 DEFAULTS = ExplainOptions()
+
+
+def check_trust(level: str) -> None:
+    """Raise a UserError unless ``level`` is one of ``TRUST_LEVELS``."""
+    if level not in TRUST_LEVELS:
+        raise UserError(f"The trust level '{level}' is not known: give one of {', '.join(TRUST_LEVELS)}.")
+
+
+def choose_device(device: str) -> str:
+    """ "cpu" or "cuda" for what the user asked for.
+
+    Raises
+    ------
+    UserError
+        For an unknown name, or for CUDA where there is none.
+    """
+    import torch
+
+    if device not in DEVICES:
+        raise UserError(f"The device '{device}' is not known: give one of {', '.join(DEVICES)}.")
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UserError("There is no CUDA device that PyTorch can use here: choose cpu or auto.")
+    return "cuda" if available and device != "cpu" else "cpu"

@@ -11,11 +11,12 @@ from ..checks.run_checks import run_checks
 from ..checks.verdict import Verdict
 from ..errors import UserError
 from ..images.volume import Volume
+from ..json_text import jsonable
 from ..models.bundle import ModelBundle
 from ..models.targets import parse_target
 from ..preprocessing.pipeline import Preprocessed
 from ..progress import ProgressCallback, step
-from .explanation import Prediction, Target
+from .facts import Prediction, Target
 
 if TYPE_CHECKING:
     from ..attribution import Attribution, Attributions
@@ -73,7 +74,7 @@ def attribute(
     return prediction, Target(name, weights, value), found
 
 
-def judge_of(
+def checks_of(
     level: str,
     bundle: ModelBundle,
     prepared: Preprocessed,
@@ -83,12 +84,12 @@ def judge_of(
     device: str,
     progress: ProgressCallback,
 ) -> Callable[[Mapping[str, np.ndarray]], list[Verdict]]:
-    """The function that runs the trust checks of ``level`` on maps on the model's grid; it finds nothing if "off"."""
+    """The function that runs the trust checks of ``level`` on maps on the model's grid; with "off" it runs none."""
     import torch
 
     from ..attribution import Explainer
 
-    def judge(maps: Mapping[str, np.ndarray]) -> list[Verdict]:
+    def check(maps: Mapping[str, np.ndarray]) -> list[Verdict]:
         if level == "off":
             return []
         grid = bundle.metadata.grid
@@ -109,11 +110,11 @@ def judge_of(
                 progress=lambda name, fraction: progress("Trust checks", min(0.99, fraction)),
             )
 
-    return judge
+    return check
 
 
 def reader_details(found: Attribution) -> dict[str, Any]:
-    """The method's facts for readers, and its findings for this one scan (lists over samples unwrapped)."""
+    """Description, parameters and findings for this scan (lists over samples unwrapped), as JSON values."""
     from ..attribution import available_methods
 
     info = available_methods().get(found.name.partition("(")[0])
@@ -121,7 +122,8 @@ def reader_details(found: Attribution) -> dict[str, Any]:
     single = {
         key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in found.details.items()
     }
-    return about | single
+    facts: dict[str, Any] = jsonable(about | single)
+    return facts
 
 
 def map_array(found: Attribution) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .volume import Volume
+from .volume import Array, Volume
 
 _PIECE = 2_000_000  # voxels written in one step
 
@@ -51,7 +51,12 @@ class Written:
         return {**self._known[key][1], "affine": np.asarray(volume.affine, float).tolist(), "name": volume.name}
 
 
+def map_array(path: Path) -> Array:
+    """The voxels of a .npy file, mapped into memory, read-only. Nothing is unpickled."""
+    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
 def read_volume(record: dict[str, Any], folder: Path) -> Volume:
     """The volume of a record, its voxels mapped from the file, read-only."""
-    array = np.load(folder / record["file"], mmap_mode="r", allow_pickle=False)
-    return Volume(array, np.array(record["affine"], float), record["name"])
+    return Volume(map_array(folder / record["file"]), np.array(record["affine"], float), record["name"])

@@ -25,7 +25,12 @@ def _is_rigid(affine: Affine, tolerance: float = 1e-3) -> bool:
 
 
 def nifti_image(
-    volume: Volume, *, space: Space = "scanner", labels: bool | None = None, description: str = ""
+    volume: Volume,
+    *,
+    space: Space = "scanner",
+    labels: bool | None = None,
+    description: str = "",
+    exact: bool = False,
 ) -> Nifti1Image:
     """A volume as a NIfTI-1 image in memory.
 
@@ -43,6 +48,8 @@ def nifti_image(
         labels for arrays of whole numbers or booleans, else float32.
     description
         Up to 79 ASCII characters for the header.
+    exact
+        Values that float32 would round are stored as float64.
 
     Raises
     ------
@@ -55,7 +62,12 @@ def nifti_image(
         labels = volume.array.dtype.kind in "bu" or (
             volume.array.dtype.kind == "i" and volume.array.min(initial=0) >= 0
         )
-    array = _as_labels(volume.array) if labels else volume.array.astype(np.float32, copy=False)
+    if labels:
+        array = _as_labels(volume.array)
+    else:
+        array = volume.array.astype(np.float32, copy=False)
+        if exact and not np.array_equal(array, volume.array, equal_nan=True):
+            array = volume.array.astype(np.float64)
     image = nibabel.Nifti1Image(array, volume.affine)
     code = _CODES[space]
     image.set_sform(volume.affine, code=code)

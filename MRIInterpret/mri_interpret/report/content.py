@@ -9,8 +9,8 @@ from typing import Any
 from ..checks.verdict import Verdict
 from ..drawing.html import number
 from ..explanation.explanation import Explanation, MethodMap
+from ..json_text import to_json
 from .charts import region_rows
-from .jsonable import provenance_record, to_json
 
 _TOP_REGIONS = 12
 _PLAIN = (str, int, float, bool)
@@ -29,7 +29,7 @@ _SECTIONS = (
 
 def page_content(explanation: Explanation) -> dict[str, Any]:
     """Everything but the pictures, by the names that the templates use."""
-    record = provenance_record(explanation)
+    record = explanation.provenance_record()
     trust = trust_matrix(explanation)
     return {
         "title": f"{explanation.scan.name or 'Scan'}: why {explanation.prediction.predicted}?",
@@ -41,7 +41,7 @@ def page_content(explanation: Explanation) -> dict[str, Any]:
         "methods": [MethodContent.of(method, explanation) for method in explanation.maps.values()],
         "provenance": _provenance_rows(explanation, record),
         "record": to_json(record),
-        "date": str(record.get("date") or record.get("created") or ""),
+        "date": explanation.provenance.created,
     }
 
 
@@ -70,16 +70,9 @@ class SummaryContent:
 
     @classmethod
     def of(cls, explanation: Explanation) -> SummaryContent:
-        names = _excluded(explanation)
-        excluded = [method.title for name, method in explanation.maps.items() if name in names]
+        reasons = explanation.summary_details.excluded
+        excluded = [method.title for name, method in explanation.maps.items() if name in reasons]
         return cls(len(explanation.maps) - len(excluded), excluded)
-
-
-def _excluded(explanation: Explanation) -> set[str]:
-    """Methods that the summary score excludes, as the main job recorded them."""
-    parameters = explanation.provenance.get("parameters")
-    summary = parameters.get("summary") if isinstance(parameters, dict) else None
-    return set(summary.get("left_out", ())) if isinstance(summary, dict) else set()
 
 
 @dataclass(frozen=True)
@@ -175,9 +168,8 @@ def _provenance_rows(explanation: Explanation, record: dict[str, Any]) -> list[t
     ]
     plain = {key: value for key, value in record.items() if isinstance(value, _PLAIN) and key != "mri_interpret"}
     rows += [(_spaced(key), _short(value)) for key, value in plain.items()]
-    versions = record.get("versions")
-    if isinstance(versions, dict):
-        rows.append(("versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
+    versions = explanation.provenance.versions
+    rows.append(("versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
     return rows
 
 

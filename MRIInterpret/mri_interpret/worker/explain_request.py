@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class ExplainRequest:
     """What to explain, with which model and methods, and where.
 
-    ``scan`` and ``mask_volume`` are records of :mod:`exchange` in the job's folder; ``parameters`` holds, by the name
-    of a method, parameters that differ from its defaults.
+    ``scan`` and ``mask_volume`` are records of :mod:`images.array_files` in the job's folder; ``parameters`` holds, by
+    the name of a method, parameters that differ from its defaults.
     """
 
     scan: dict[str, Any]

@@ -17,10 +17,10 @@ def explain(folder: Path, send: Send) -> None:
     """Read the request in ``folder``, explain the scan, write the result."""
     send(Progress("Starting", 0.0, 0.0))
     from ..explanation.job import TYPICAL_SECONDS
+    from ..explanation.saved_folder import MappedFiles
     from ..images.array_files import Written, read_volume
     from ..scene_content.content import content_of
     from ..scene_content.content_files import write_content
-    from .exchange import write_explanation
     from .explain_request import ExplainRequest, carry_out
 
     clock = StepClock({"Starting": 3.0, **TYPICAL_SECONDS, WRITING: 4.0, BUILDING: 1.0})
@@ -44,7 +44,7 @@ def explain(folder: Path, send: Send) -> None:
     written = Written(result)
     write_content(content_of(explanation), result, written)
     progress(WRITING, 0.7)
-    write_explanation(explanation, result, written)
+    explanation.save(result, storage=MappedFiles(written))
     progress(WRITING, 1.0)
     send(Done(str(result)))
 

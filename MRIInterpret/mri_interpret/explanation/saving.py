@@ -1,0 +1,123 @@
+"""Open a saved explanation again. Writing is :meth:`Explanation.save`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_origin
+
+import numpy as np
+
+from ..anatomy.atlas import Region
+from ..checks.verdict import Verdict
+from ..errors import UserError
+from ..images.volume import Volume
+from .explanation import Explanation
+from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
+from .saved_folder import FolderReader
+
+if TYPE_CHECKING:
+    import cattrs
+    import pandas as pd
+
+
+def load(folder: str | Path) -> Explanation:
+    """Open a folder that an explanation was saved to.
+
+    Parameters
+    ----------
+    folder
+        What :meth:`Explanation.save` or ``mri-interpret explain`` wrote, one subject's folder of a cohort, or its
+        ``*explanation.json``.
+
+    Returns
+    -------
+    Explanation
+        As it was saved: volumes to the last bit, tables, verdicts, provenance. A cohort's subjects are saved without
+        the scan itself; it is then read from where it was, and must be unchanged.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no saved explanation, is incomplete, was changed, or was saved by a newer version; or if
+        the scan of a cohort's subject is not where it was, or is another one.
+    """
+    reader = FolderReader(Path(folder).expanduser())
+    make = _converter().structure
+    facts = reader.facts
+    try:
+        provenance = make(facts["provenance"], Provenance)
+        maps = {
+            one["key"]: MethodMap(
+                native=reader.volume(f"maps/{one['key']}"),
+                template=reader.volume(f"template/{one['key']}"),
+                **{name: value for name, value in one.items() if name not in ("key", "outside_brain")},
+                outside_brain=math.nan if one["outside_brain"] is None else float(one["outside_brain"]),
+            )
+            for one in facts["maps"]
+        }
+        return Explanation(
+            scan=_scan(reader, provenance),
+            mask=reader.volume("scan/mask"),
+            model=make(facts["model"], ModelInfo),
+            prediction=make(facts["prediction"], Prediction),
+            target=make(facts["target"], Target),
+            maps=maps,
+            summary=reader.volume("maps/summary"),
+            consensus=reader.volume("maps/consensus"),
+            spread=reader.volume("maps/spread"),
+            summary_template=reader.volume("template/summary"),
+            consensus_template=reader.volume("template/consensus"),
+            spread_template=reader.volume("template/spread"),
+            summary_details=make(facts["summary_details"], SummaryDetails),
+            model_input=reader.volume("template/input"),
+            template_in_scan=reader.volume("scan/template"),
+            atlas_name=facts["atlas_name"],
+            atlas_in_scan=reader.volume("scan/atlas"),
+            regions=tuple(make(one, Region) for one in facts["regions"]),
+            region_table=reader.table("regions"),
+            agreement=reader.table("agreement"),
+            registration=make(facts["registration"], Registration),
+            verdicts=_verdicts(reader.table("trust")) if reader.has_table("trust") else (),
+            warnings=tuple(facts["warnings"]),
+            provenance=provenance,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise UserError(
+            f"The explanation in {reader.folder} cannot be read ({type(error).__name__}: {error}): explain again."
+        ) from error
+
+
+def _scan(reader: FolderReader, provenance: Provenance) -> Volume:
+    """The scan: stored, or read again from the file that was explained."""
+    if reader.has_volume("scan/scan"):
+        return reader.volume("scan/scan")
+    from ..images.conversion import as_scan
+    from ..preprocessing.cache import content_hash
+
+    if not provenance.scan_file or not Path(provenance.scan_file).exists():
+        where = provenance.scan_file or "the scan, which came from no file,"
+        raise UserError(
+            f"{reader.folder} was saved without its scan, and {where} is not there: put it back, or explain again."
+        )
+    scan = as_scan(provenance.scan_file)
+    if content_hash(scan) != provenance.scan_hash:
+        raise UserError(f"{provenance.scan_file} is not the scan that {reader.folder} was made from: explain it again.")
+    return scan
+
+
+def _verdicts(table: pd.DataFrame) -> tuple[Verdict, ...]:
+    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    return tuple(Verdict(**row) for row in rows)
+
+
+def _converter() -> cattrs.Converter:
+    """From JSON values to types: null is a float that was not measured, lists are arrays or tuples again."""
+    import cattrs
+
+    converter = cattrs.Converter(detailed_validation=False)
+    converter.register_structure_hook(float, lambda value, _: math.nan if value is None else float(value))
+    converter.register_structure_hook_func(
+        lambda kind: kind is np.ndarray or get_origin(kind) is np.ndarray, lambda value, _: np.array(value, float)
+    )
+    return converter

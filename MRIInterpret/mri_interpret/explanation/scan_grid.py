@@ -1,0 +1,101 @@
+"""Maps and what goes with them on the scan's own grid, and the table of regions on both grids."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ..anatomy.atlas import Atlas
+from ..anatomy.region_statistics import RegionStatistics
+from ..images.volume import Array, Grid, Volume
+from ..preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
+from ..preprocessing.pipeline import Preprocessed
+from ..preprocessing.template import load_template
+from ..progress import ProgressCallback
+from ..summary import Summary
+from .facts import MethodMap
+from .scan_attribution import reader_details
+
+if TYPE_CHECKING:
+    from ..attribution import Attributions
+
+STEP = "Back to the scan"
+
+
+def maps_on_scan(
+    prepared: Preprocessed,
+    attributions: Attributions,
+    template_maps: Mapping[str, Array],
+    grid: Grid,
+    progress: ProgressCallback,
+) -> dict[str, MethodMap]:
+    """Every method's map on both grids; ``grid`` is the model's."""
+    maps: dict[str, MethodMap] = {}
+    inside = np.asarray(prepared.mask.volume.array) > 0
+    for number, (method, found) in enumerate(attributions.items()):
+        progress(STEP, number / (len(attributions) + 4))
+        template = Volume(template_maps[method], grid.affine, found.title)
+        native = to_scan_grid(template, prepared.scan.grid, prepared.to_template)
+        maps[method] = MethodMap(
+            name=method,
+            title=found.title,
+            native=native,
+            template=template,
+            signed=found.signed,
+            units=found.units,
+            seconds=found.seconds,
+            details=reader_details(found),
+            outside_brain=share_outside(native.array, inside),
+        )
+    progress(STEP, len(attributions) / (len(attributions) + 4))
+    return maps
+
+
+def share_outside(values: Array, inside: Array) -> float:
+    """The share of a map's absolute relevance outside the brain, 0 to 1; NaN for a map of zeros."""
+    total = float(np.abs(values).sum(dtype=np.float64))
+    return 1 - float(np.abs(values[inside]).sum(dtype=np.float64)) / total if total else math.nan
+
+
+def others_on_scan(
+    prepared: Preprocessed, summary: Summary, atlas: Atlas, progress: ProgressCallback
+) -> dict[str, Volume]:
+    """Summary score, consensus, spread, atlas and template on the scan's grid, by these names."""
+    grid, affine = prepared.scan.grid, prepared.to_template
+    brain, _ = load_template(1)
+    found = {
+        "summary": to_scan_grid(summary.score, grid, affine),
+        "consensus": to_scan_grid(summary.consensus, grid, affine, order=0),
+        "spread": to_scan_grid(summary.spread, grid, affine),
+        "atlas": to_scan_grid(atlas.volume, grid, affine, order=0),
+        "template": to_scan_grid(brain, grid, affine),
+    }
+    # The score is a statement about the brain: interpolation must not carry it over the brain's edge.
+    inside = np.asarray(prepared.mask.volume.array) > 0
+    for key in ("summary", "consensus", "spread"):
+        array = found[key].array
+        found[key] = found[key].with_array(np.where(inside, array, 0).astype(array.dtype))
+    progress(STEP, 1.0)
+    return {key: Volume(value.array, value.affine, key) for key, value in found.items()}
+
+
+def region_table(
+    prepared: Preprocessed,
+    grid: Grid,
+    atlas: Atlas,
+    labels: Volume,
+    maps: Mapping[str, MethodMap],
+    summary: Summary,
+    on_scan: Mapping[str, Volume],
+) -> pd.DataFrame:
+    """One row per map, region and space; ``grid`` and ``labels`` (the atlas on it) are the model's."""
+    factor = relevance_per_native_voxel(prepared.scan.grid, grid, prepared.to_template)
+    template = RegionStatistics(labels, prepared.model_mask.array, atlas, "template")
+    native = RegionStatistics(on_scan["atlas"], prepared.mask.volume.array, atlas, "native", factor)
+    in_template = {name: entry.template.array for name, entry in maps.items()} | {"summary": summary.score.array}
+    in_native = {name: entry.native.array for name, entry in maps.items()} | {"summary": on_scan["summary"].array}
+    return pd.concat([native.table(in_native), template.table(in_template)], ignore_index=True)
