@@ -23,6 +23,8 @@ from mri_interpret.errors import Cancelled, UserError
 from Testing.cohort.full_disk import files_no_longer_than
 from Testing.cohort.written_cohort import GROUPS, METHODS, STRENGTH, WRONG, map_of
 
+pytestmark = pytest.mark.slow  # a cohort's group results, with page and scene
+
 
 @pytest.fixture(scope="module")
 def group(finished: Plan) -> Path:

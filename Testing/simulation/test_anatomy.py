@@ -44,6 +44,7 @@ def test_the_template_anatomy_is_a_brain(anatomy: Anatomy) -> None:
     assert float((FINE_GRID.affine[0, 0] * i + FINE_GRID.affine[0, 3]).max()) < 0  # left is at negative R
 
 
+@pytest.mark.slow
 def test_a_moved_label_map_comes_back_into_template_space(anatomy: Anatomy, tmp_path: Path) -> None:
     angle = np.deg2rad(6)
     moved = np.eye(4)

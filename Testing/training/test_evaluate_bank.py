@@ -93,6 +93,7 @@ def test_scores_keep_order_and_mirror(bank: Path) -> None:
     assert found.logits.shape == (6, 3)
 
 
+@pytest.mark.slow
 def test_evaluation_of_a_network_that_counts_dark_voxels(bank: Path) -> None:
     steps: set[str] = set()
     found = evaluate_bank(DarkVoxels(), (bank, 6), (bank, 6), progress=lambda step, _: steps.add(step))
