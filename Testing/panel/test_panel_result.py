@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from mri_interpret.checks.verdict import judge, not_applicable
+from mri_interpret.checks.verdict import not_applicable, pass_or_fail
 from mri_interpret.scene import map_display, views
 from mri_interpret.scene.colours import read_table
 
@@ -219,10 +219,10 @@ def test_each_verdict_has_an_icon_of_its_own_and_what_was_not_checked_has_none(w
     from mri_interpret.doors import explain_job
 
     verdicts = (
-        judge("lrp", "randomisation", 0.1, 0.5, True, "It depends on the weights."),
+        pass_or_fail("lrp", "randomisation", 0.1, 0.5, True, "It depends on the weights."),
         not_applicable("lrp", "conservation", "It does not conserve."),
-        judge("guided_backprop", "randomisation", 0.9, 0.5, False, "It hardly depends on the weights."),
-        judge("guided_backprop", "faithfulness", 0.9, 0.5, True, "It finds what matters."),
+        pass_or_fail("guided_backprop", "randomisation", 0.9, 0.5, False, "It hardly depends on the weights."),
+        pass_or_fail("guided_backprop", "faithfulness", 0.9, 0.5, True, "It finds what matters."),
         not_applicable("grad_cam_pp", "conservation", "It does not conserve."),
     )
     checked = dataclasses.replace(small_explanation, verdicts=verdicts)
