@@ -7,6 +7,7 @@ import os
 import resource as limits
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mri_interpret.command_line import check as check_module
 from mri_interpret.command_line import explain as explain_module
 from mri_interpret.command_line.terminal import shown_progress
 from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.explanation.explanation import Explanation
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -210,3 +212,25 @@ def test_progress_names_each_step_once_and_the_time_left(capsys: pytest.CaptureF
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("] ")[1].split(" (")[0] for line in lines] == ["A", "B"]
     assert lines[1].startswith("[ 50%]")
+
+
+def test_names_with_brackets_are_printed_as_they_are(
+    small_explanation: Explanation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rich takes [b] for a style and ends the process at [/b]."""
+    explanation = replace(
+        small_explanation,
+        warnings=("The qform of a [b] & [/c].nii differs.",),
+        target=replace(small_explanation.target, name="A[/x]-B[y]"),
+    )
+    explain_module._print_summary(explanation, Path("out [z] [/z]"), {})
+    printed = capsys.readouterr().out
+    for name in ("a [b] & [/c].nii", "A[/x]-B[y]", "out [z] [/z]"):
+        assert name in printed
+
+
+def test_an_output_folder_that_is_no_utf_8_is_refused_before_the_work(run: Run, scan: Path) -> None:
+    code, _, err = run("explain", scan, "-o", "a\udcffb")
+    assert code == 2
+    _is_one_sentence(err, "output folder", "no UTF-8")
+    assert [path.name for path in Path().iterdir()] == [scan.name]

@@ -139,6 +139,10 @@ def method_names(text: str) -> list[str]:
 def check_writable(folder: Path) -> None:
     """Fail before the long work if the output folder cannot be made or written."""
     try:
+        str(folder.absolute()).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"The name of the output folder {folder} is no UTF-8: choose another one with -o.") from error
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"0" * 65536)
@@ -175,17 +179,19 @@ def top_regions(explanation: Explanation, count: int = 5) -> Any:
 
 def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path]) -> None:
     from rich.console import Console
+    from rich.markup import escape  # names of files, classes and regions may have brackets
 
     console = Console(highlight=False, soft_wrap=True)
     shares = ", ".join(f"{name} {value:.0%}" for name, value in explanation.prediction.probabilities.items())
     console.print(
-        f"Predicted [bold]{explanation.prediction.predicted}[/bold] ({shares}); explained: {explanation.target.name}"
+        f"Predicted [bold]{escape(explanation.prediction.predicted)}[/bold] ({escape(shares)}); "
+        f"explained: {escape(explanation.target.name)}"
     )
-    console.print("Most relevant regions: " + ", ".join(top_regions(explanation)["region"]))
-    console.print(explanation.registration.sentence)
+    console.print("Most relevant regions: " + ", ".join(top_regions(explanation)["region"]), markup=False)
+    console.print(explanation.registration.sentence, markup=False)
     for warning in explanation.warnings:
-        console.print(f"[yellow]Warning:[/yellow] {warning}")
-    console.print(f"[dim]{explanation.model.banner}[/dim]")
+        console.print(f"[yellow]Warning:[/yellow] {escape(warning)}")
+    console.print(f"[dim]{escape(explanation.model.banner)}[/dim]")
     console.print(f"Results: {folder}", markup=False)
     for name in ("report", "scene"):
         if name in files:

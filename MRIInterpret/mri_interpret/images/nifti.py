@@ -46,7 +46,7 @@ def load_header(path: Path) -> Any:
     where = str(path)
     # What nibabel repairs in a header it also logs; what is not safe to repair is refused here.
     with one_sentence(where), nib.imageglobals.LoggingOutputSuppressor():
-        image: Any = nib.load(path)
+        image: Any = nib.load(path.absolute())  # else nibabel takes a name that begins with ~ for a home
         check_scalar(image.get_data_dtype(), where)
         if isinstance(image, nib.Nifti1Pair):
             _check_offset(image, path)
