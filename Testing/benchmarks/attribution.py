@@ -1,4 +1,4 @@
-"""Time and memory of the attribution panel, against the plain forward and backward pass and against the peers.
+"""Time and memory of the study's six methods, against the plain forward and backward pass and against the peers.
 
     python -m Testing.benchmarks.attribution                          # ours alone
     peers/bin/python -m Testing.benchmarks.attribution --peers        # beside zennit, captum and MONAI
@@ -31,7 +31,7 @@ def plain_pass(model: object, x: object) -> None:
     torch.autograd.grad(model(leaf)[:, TARGET].sum(), leaf)
 
 
-def our_panel(model: object, x: object) -> None:
+def our_methods(model: object, x: object) -> None:
     """The six maps from one recorded pass."""
     from mri_interpret.attribution import Explainer
     from mri_interpret.attribution.methods.combined import LrpGradCamPlusPlus
@@ -67,7 +67,7 @@ def best_of(repeats: int, *works: Callable[[], object]) -> list[float]:
 
 
 def peak_of(kind: str, name: str, size: str, threads: int) -> str:
-    """Peak resident memory in MB of one panel, plain pass or peers' panel in a process of its own."""
+    """Peak resident memory in MB of our methods, the plain pass or the peers' methods in a process of its own."""
     command = [
         sys.executable,
         "-m",
@@ -86,11 +86,11 @@ def one(kind: str, name: str, size: str) -> None:
     """Run one kind of work once and print this process's peak memory in MB, and what it held before."""
     from Testing.benchmarks.attribution_networks import network, volume
 
-    work = {"plain": plain_pass, "ours": our_panel}.get(kind)
+    work = {"plain": plain_pass, "ours": our_methods}.get(kind)
     if work is None:
-        from Testing.benchmarks.attribution_peers import panel
+        from Testing.benchmarks.attribution_peers import same_methods
 
-        work = partial(panel, name=name)
+        work = partial(same_methods, name=name)
     else:
         import mri_interpret.attribution.explainer  # noqa: F401  what is imported counts for the plain pass too
     model, x = network(name), volume(size)
@@ -132,7 +132,7 @@ def main() -> None:
     if options.repeats:
         times(cases, options.repeats, options.peers)
     kinds = ["plain", "ours", *(["peers"] if options.peers else [])]
-    print("| network, input | peak memory in MB (before the first pass): FB | panel |" + " peers |" * options.peers)
+    print("| network, input | peak memory in MB (before the first pass): FB | ours |" + " peers |" * options.peers)
     print("|---|" + "---|" * len(kinds))
     for name, size in cases:
         found = " | ".join(peak_of(kind, name, size, options.threads) for kind in kinds)
@@ -143,15 +143,15 @@ def times(cases: list[tuple[str, str]], repeats: int, with_peers: bool) -> None:
     """Print the table of times."""
     from Testing.benchmarks.attribution_networks import network, volume
 
-    columns = ("network, input", "FB", "panel", "panel / FB", "one more map / FB", "peers / FB", "panel / peers")
+    columns = ("network, input", "FB", "six methods", "six / FB", "one more map / FB", "peers / FB", "six / peers")
     print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|")
     for name, size in cases:
         model, x = network(name), volume(size)
-        works = [partial(plain_pass, model, x), partial(our_panel, model, x), our_gradient_map_more(model, x)]
+        works = [partial(plain_pass, model, x), partial(our_methods, model, x), our_gradient_map_more(model, x)]
         if with_peers:
-            from Testing.benchmarks.attribution_peers import panel
+            from Testing.benchmarks.attribution_peers import same_methods
 
-            works.append(partial(panel, model, x, name))
+            works.append(partial(same_methods, model, x, name))
         base, ours, extra, *rest = best_of(repeats, *works)
         peers = f"{rest[0] / base:.2f} | {ours / rest[0]:.2f}" if rest else "- | -"
         row = f"{base:.2f} s | {ours:.2f} s | {ours / base:.2f} | {extra / base:.2f} | {peers}"

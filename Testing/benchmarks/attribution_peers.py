@@ -59,7 +59,7 @@ def grad_cam_pp(model: nn.Module, x: Tensor, name: str, register_backward: bool 
     return cam(x, class_idx=TARGET)
 
 
-def panel(model: nn.Module, x: Tensor, name: str) -> None:
+def same_methods(model: nn.Module, x: Tensor, name: str) -> None:
     """The six maps from the best combination of peers."""
     fine = relevance(model, x, 1.0)
     leaf = x.clone().requires_grad_()

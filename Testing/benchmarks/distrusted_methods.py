@@ -1,4 +1,4 @@
-"""Which methods have no part in a model's default summary score: the randomisation check over simulated subjects.
+"""Which methods are excluded from a model's default summary score: the randomisation check over simulated subjects.
 
     python -m Testing.benchmarks.distrusted_methods --bundle BUNDLE --label-maps DIR --held-out 02,08,13,17
     python -m Testing.benchmarks.distrusted_methods ... --write    # puts the verdict into the bundle's metadata
@@ -6,8 +6,8 @@
 
 For each subject the class that the model predicts is explained; the value of a method is the check's (the mean rank
 correlation with maps of networks whose upper layers are random). A method whose mean over the subjects reaches the
-check's threshold is distrusted: by default its maps of this model have no part in the summary score. So it is for
-methods whose maps do not find what was changed in simulated subjects (the localisation check, on the mean over the
+check's threshold is distrusted: by default its maps of this model are excluded from the summary score. So are those
+of methods whose maps do not find what was changed in simulated subjects (the localisation check, on the mean over the
 choosing half of the AD subjects of a benchmark that this model took part in: ``--rows``).
 """
 
@@ -38,7 +38,7 @@ METHODS = tuple(dict.fromkeys((*DEFAULT_METHODS, "gradient", "gradient_x_input",
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--label-maps", type=Path, help="folder; the template's anatomy if left out")
+    parser.add_argument("--label-maps", type=Path, help="folder; the template's anatomy by default")
     parser.add_argument("--held-out", default="", help="names of the label maps to use: 02,08")
     parser.add_argument("--subjects", type=int, default=9)
     parser.add_argument("--seed", type=int, default=2026)

@@ -3,7 +3,7 @@
     python -m Testing.benchmarks.summary_weights --results DIR --bundle BUNDLE [--write]
 
 DIR is a benchmark that the bundle took part in. On the choosing half's pictured AD subjects (of all networks there),
-the summary score is made from the panel's methods that the bundle's metadata does not leave out, with weights 1, 2 ...
+the summary score is made from the default methods that the bundle's metadata does not exclude, with weights 1, 2 ...
 for the method that localises best. The smallest weight whose mean (relevance mass in the truth over chance) falls short
 of the best method's by no more than that method's bootstrap interval over all AD subjects of the choosing half is
 written into the bundle's metadata.
