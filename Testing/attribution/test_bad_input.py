@@ -156,7 +156,7 @@ def test_an_error_of_our_own_is_not_blamed_on_the_input(monkeypatch: pytest.Monk
         raise RuntimeError("ours")
 
     monkeypatch.setattr("mri_interpret.attribution.engine.recorder.Recorder.record", broken)
-    with pytest.raises(UnsupportedOperation, match="'max_pool3d' in module '3' .* stopped there with 'ours'"):
+    with pytest.raises(UnsupportedOperation, match=r"'max_pool3d' in module '3' .* stopped there with 'ours'"):
         Explainer(plain()).explain(volume(), 0, "gradient")
 
 
