@@ -57,3 +57,11 @@ def test_an_unwritable_place_is_one_clear_sentence_and_leaves_nothing(tmp_path: 
     with pytest.raises(UserError, match="Cannot write"):
         save_nifti(_volume(np.eye(4)), blocked / "map.nii.gz")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_scan_of_int16_stays_so_and_is_no_label_image(tmp_path: Path) -> None:
+    scan = Volume(np.arange(315, dtype=np.int16).reshape(SHAPE))
+    for image in (scan.to_nibabel(), nibabel.load(save_nifti(scan, tmp_path / "scan.nii"))):
+        assert image.get_data_dtype() == np.int16
+        assert int(image.header["intent_code"]) == 0
+        np.testing.assert_array_equal(np.asarray(image.dataobj), scan.array)

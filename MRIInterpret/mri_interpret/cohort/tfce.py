@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images.volume import Grid
+from ..images.volume import Grid, Volume
 from .disk_matrix import Rows
 
 _CHUNK = 20  # permutations between two looks at whether the user cancelled
@@ -57,7 +57,6 @@ def tfce_difference(
     highest
         (permutations,).
     """
-    from nibabel import Nifti1Image
     from nilearn.maskers import NiftiMasker
     from nilearn.mass_univariate import permuted_ols
 
@@ -68,7 +67,7 @@ def tfce_difference(
         return t, enhancement, highest
     kept = np.zeros(grid.shape, dtype=np.uint8)
     kept[inside] = varying
-    masker = NiftiMasker(mask_img=Nifti1Image(kept, grid.affine)).fit()
+    masker = NiftiMasker(mask_img=Volume(kept, grid.affine).to_nibabel()).fit()
     values = np.ascontiguousarray(data[:, varying], dtype=np.float64)
     for number, start in enumerate(range(0, permutations, _CHUNK)):
         count = min(_CHUNK, permutations - start)

@@ -44,8 +44,9 @@ def nifti_image(
     space
         What the affine's world is: "scanner" (sform code 1) or "mni" (code 4).
     labels
-        True: the smallest unsigned integer type that holds the labels, with the label intent. False: float32. None:
-        labels for arrays of whole numbers or booleans, else float32.
+        True: the smallest unsigned integer type that holds the labels, with the label intent. False: intensities, as
+        float32; int16, which scanners write, stays so. None: labels for booleans and whole numbers from 0 up that are
+        not int16, else intensities.
     description
         Up to 79 ASCII characters for the header.
     exact
@@ -59,13 +60,14 @@ def nifti_image(
     import nibabel
 
     if labels is None:
-        labels = volume.array.dtype.kind in "bu" or (
-            volume.array.dtype.kind == "i" and volume.array.min(initial=0) >= 0
-        )
+        kind = volume.array.dtype
+        labels = kind.kind in "bu" or (kind.kind == "i" and kind != np.int16 and volume.array.min(initial=0) >= 0)
     if labels:
         array = _as_labels(volume.array)
     else:
-        array = volume.array.astype(np.float32, copy=False)
+        array = volume.array
+        if array.dtype != np.int16:
+            array = array.astype(np.float32, copy=False)
         if exact and not np.array_equal(array, volume.array, equal_nan=True):
             array = volume.array.astype(np.float64)
     image = nibabel.Nifti1Image(array, volume.affine)

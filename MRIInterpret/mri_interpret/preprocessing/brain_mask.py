@@ -86,15 +86,13 @@ def _checked(scan: Volume, inside: NDArray[np.bool_]) -> Volume:
 
 
 def _deepbet(scan: Volume, device: str) -> NDArray[np.bool_]:
-    import nibabel as nib
-
     try:
         from deepbet.bet import BrainExtraction
     except ImportError as error:
         raise UserError(
             "deepbet, which finds the brain, is missing: install it (pip install deepbet) or give a mask with --mask."
         ) from error
-    image = nib.Nifti1Image(np.asarray(scan.array, dtype=np.float32), scan.affine)
+    image = scan.with_array(np.asarray(scan.array, dtype=np.float32)).to_nibabel()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

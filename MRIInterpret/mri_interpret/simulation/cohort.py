@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
 
-from ..atomic import replacing, write_text
-from ..images.volume import Affine, Array
+from ..atomic import write_text
+from ..images.writing import save_nifti
 from ..progress import ProgressCallback, silent
 from .anatomy import Anatomy
 from .atrophy import Fractions, fractions_of
@@ -110,14 +109,14 @@ def _write_subject(
     name = f"sub-{index + 1:04d}"
     anat, truth = Path(name) / "anat", Path("derivatives") / "truth" / name
     scan_path, effect_path = anat / f"{name}_T1w.nii.gz", truth / f"{name}_effect.nii.gz"
-    save_nifti(made.scan.array, made.scan.affine, folder / scan_path)
-    save_nifti(made.effect.array, made.effect.affine, folder / effect_path)
+    save_nifti(made.scan, folder / scan_path)
+    save_nifti(made.effect, folder / effect_path)
     healthy_path = ""
     if made.healthy is not None:
         healthy_path = str(truth / f"{name}_desc-healthy_T1w.nii.gz")
-        save_nifti(made.healthy.array, made.healthy.affine, folder / healthy_path)
+        save_nifti(made.healthy, folder / healthy_path)
     if options.label_maps:
-        save_nifti(made.labels.array, made.labels.affine, folder / truth / f"{name}_dseg.nii.gz")
+        save_nifti(made.labels, folder / truth / f"{name}_dseg.nii.gz", labels=True)
     return {
         "participant_id": name,
         "path": scan_path.as_posix(),
@@ -146,14 +145,6 @@ def _volumes(brain: SimulatedBrain, scale: float) -> dict[str, str]:
     }
     volumes = {name: f"{counts[table].sum():.0f}" for name, table in groups.items()}
     return {"hippocampal_fraction_per_mille": f"{brain.fraction:.3f}", **volumes}
-
-
-def save_nifti(array: Array, affine: Affine, path: Path) -> None:
-    """Write a NIfTI file aside and rename it."""
-    image = nibabel.Nifti1Image(array, affine)
-    image.header.set_xyzt_units("mm")
-    with replacing(path) as aside:
-        nibabel.save(image, aside)
 
 
 def _write_description(folder: Path, seed: int) -> None:
