@@ -131,6 +131,7 @@ FOLLOWED: dict[str, Callable[[], Function]] = {
         lambda v: checkpoint(lambda u: torch.relu(u) * torch.sigmoid(u.masked_fill(u > 1, 0)), v, use_reentrant=False)
     ),
     "no_grad": lambda: lambda v: v / _without_gradient(lambda: v.abs().amax((1, 2, 3, 4), keepdim=True)),
+    "samples that know of each other": lambda: lambda v: v / v.abs().mean(),
     "detach": lambda: lambda v: v * v.detach(),
     "data changed in place": lambda: _clamped_data,
     "index_put": lambda: lambda v: v.index_put((torch.tensor([0]), torch.tensor([1])), v[0, 0] * 3),

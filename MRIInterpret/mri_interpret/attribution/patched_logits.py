@@ -37,16 +37,16 @@ class PatchedLogits:
         x: Tensor,
         scores: Callable[[Any, int], Tensor],
         whole: Callable[[Tensor, int], Tensor],
-        partly: bool = True,
+        partly: Callable[[], bool],
     ) -> None:
         self._model, self._x, self._scores, self._whole = model, x.detach(), scores, whole
-        self._partly = partly
+        self._asked, self._partly = partly, True
         self._baseline: list[Tensor] | None = None
 
     def __call__(self, corners: list[tuple[int, ...]], values: Tensor) -> Tensor:
         """Logits (boxes * N, classes) with ``values`` (boxes, N, C, *size) put at ``corners``, one box at a time."""
         with torch.no_grad(), evaluation_mode(self._model):
-            if self._partly and self._baseline is None:
+            if self._partly and self._baseline is None and self._asked():
                 self._baseline = baseline_outputs(self._model, self._x)
             if self._partly and self._baseline is not None:
                 with _one_thread(values):

@@ -61,8 +61,8 @@ class RecordedPass:
     logits_with_boxes
         ``logits_with_boxes(corners, values)``: logits (boxes * N, classes) of the input with one box at a time replaced
         by ``values`` (boxes, N, C, *size).
-    accepts_batches
-        Whether inputs may be joined into larger batches.
+    takes_batches
+        See :attr:`accepts_batches`; found out when it is asked.
     outputs
         Outputs of the modules that were asked for, by dotted name.
     last_spatial, last_spatial_name
@@ -85,7 +85,7 @@ class RecordedPass:
     record_with: Callable[[nn.Module], RecordedPass]
     logits_with_boxes: Callable[[list[tuple[int, ...]], Tensor], Tensor]
     backward: Backward
-    accepts_batches: bool
+    takes_batches: Callable[[], bool]
     outputs: dict[str, Tensor]
     last_spatial: Tensor | None = None
     last_spatial_name: str = ""
@@ -103,6 +103,11 @@ class RecordedPass:
     def explained(self) -> Tensor:
         """The value explained per sample, (N,)."""
         return (self.weights * self.logits.detach()).sum(1)
+
+    @property
+    def accepts_batches(self) -> bool:
+        """Whether inputs may be joined into larger batches, each sample of which is treated as if it were alone."""
+        return self.takes_batches()
 
     def map_of(self, method: MapMaker) -> tuple[Tensor, dict[str, Any]]:
         """The map and details of ``method``; computed once however many methods are made of it."""

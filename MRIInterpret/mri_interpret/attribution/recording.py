@@ -99,10 +99,14 @@ def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSetti
             _check_logits(logits)
     weights = target_weights(target, logits.detach())
     settings = replace(settings, choice=choice)
-    recorded, batches = not recorder.has_unseen_operations, check.accepts_batches(leaf, operations)
+    recorded = not recorder.has_unseen_operations
+
+    def accepts_batches() -> bool:
+        return check.accepts_batches(leaf, operations)
 
     def logits_of(other: Tensor, samples: int = len(x)) -> Tensor:
-        return _plain(model, other, len(other) if batches else samples, choice, settings.slabs, recorded)
+        together = len(other) > samples and accepts_batches()
+        return _plain(model, other, len(other) if together else samples, choice, settings.slabs, recorded)
 
     return RecordedPass(
         model=model,
@@ -113,9 +117,9 @@ def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSetti
         logits_of=logits_of,
         record=lambda other: record_pass(model, other, weights.repeat(len(other) // len(x), 1), settings),
         record_with=lambda network: record_pass(network, x, weights, settings),
-        logits_with_boxes=PatchedLogits(model, leaf, choice.scores, logits_of, recorded and batches),
+        logits_with_boxes=PatchedLogits(model, leaf, choice.scores, logits_of, lambda: recorded and accepts_batches()),
         backward=backward,
-        accepts_batches=batches,
+        takes_batches=accepts_batches,
         outputs=recorder.outputs,
         last_spatial=recorder.last_spatial,
         last_spatial_name=recorder.last_spatial_layer,

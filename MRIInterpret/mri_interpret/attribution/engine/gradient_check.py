@@ -32,8 +32,9 @@ TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-3}
 TOLERANCE_ON_GPU = 2e-2
 #: Edge lengths of the crops that are tried before the whole input.
 EDGES = (32, 64)
-#: What was checked, for every model that is still there; and whether its samples know nothing of each other.
-_CHECKED: WeakKeyDictionary[nn.Module, dict[int, bool]] = WeakKeyDictionary()
+#: What was checked, for every model that is still there, and whether its samples know nothing of each other.
+_CHECKED: WeakKeyDictionary[nn.Module, set[int]] = WeakKeyDictionary()
+_BATCHES: WeakKeyDictionary[nn.Module, dict[int, bool]] = WeakKeyDictionary()
 
 
 Scores = Callable[[Any, int], Tensor]
@@ -72,21 +73,20 @@ class GradientCheck:
 
     def knows(self, x: Tensor, operations: list[Recorded]) -> bool:
         """Whether a pass that was recorded by these operations was checked before."""
-        return _key(x, operations) in _CHECKED.get(self._model, {})
+        return _key(x, operations) in _CHECKED.get(self._model, ())
 
     def accepts_batches(self, x: Tensor, operations: list[Recorded]) -> bool:
-        """Whether the model was found to treat each sample of a batch as if it were alone."""
-        return _CHECKED.get(self._model, {}).get(_key(x, operations), False)
+        """Whether the model treats each sample of a batch as if it were alone."""
+        known = _BATCHES.setdefault(self._model, {})
+        key = _key(x, operations)
+        if key not in known:
+            points = [*(crop for crop, _ in _crops(x.detach())), x.detach()]
+            known[key] = not is_program(self._model) and any(self._samples_are_alone(point) for point in points)
+        return known[key]
 
     def accepts_crop(self, x: Tensor, operations: list[Recorded]) -> bool:
         """Check a crop of ``x`` in place of ``x``: False if that cannot be done, or shows a difference."""
-        for edge in EDGES:
-            shape = tuple(min(size, edge) for size in x.shape[2:])
-            share = prod(shape) / prod(x.shape[2:])
-            if share > 1 / 8:
-                return False
-            middle = [slice((size - n) // 2, (size - n) // 2 + n) for size, n in zip(x.shape[2:], shape, strict=True)]
-            crop = x.detach()[(slice(0, 1), slice(None), *middle)]
+        for crop, share in _crops(x.detach()):
             slabs = None if self._slabs is None else self._slabs.scaled(share)
             try:
                 difference = self._difference(_noisy(crop, 0), operations, slabs)
@@ -138,9 +138,7 @@ class GradientCheck:
     def _accepts(self, difference: float, point: Tensor, x: Tensor, operations: list[Recorded]) -> bool:
         if difference > _tolerance(point):
             return False
-        found = _CHECKED.setdefault(self._model, {})
-        if _key(x, operations) not in found:
-            found[_key(x, operations)] = not is_program(self._model) and self._samples_are_alone(point)
+        _CHECKED.setdefault(self._model, set()).add(_key(x, operations))
         return True
 
     def _samples_are_alone(self, x: Tensor) -> bool:
@@ -214,6 +212,16 @@ def _gradient(logits: Tensor, weights: Tensor, leaf: Tensor) -> Tensor:
     except Exception as error:
         raise _NoGradient(_first_line(error)) from error
     return torch.zeros_like(leaf) if found is None else found.detach()
+
+
+def _crops(x: Tensor) -> Iterator[tuple[Tensor, float]]:
+    """Middle parts of the first sample that have at most an eighth of its voxels, and their share."""
+    for edge in EDGES:
+        shape = tuple(min(size, edge) for size in x.shape[2:])
+        share = prod(shape) / prod(x.shape[2:])
+        if share <= 1 / 8:
+            middle = [slice((size - n) // 2, (size - n) // 2 + n) for size, n in zip(x.shape[2:], shape, strict=True)]
+            yield x[(slice(0, 1), slice(None), *middle)], share
 
 
 def _first_line(error: Exception) -> str:

@@ -156,7 +156,7 @@ class IntegratedGradients(Method):
         points, weights = (nodes + 1) / 2, weights / 2
         total = torch.zeros(x.shape[0], *recorded.shape, dtype=x.dtype, device=x.device)
         samples = x.shape[0]
-        batch = self.batch if recorded.accepts_batches else 1
+        batch = self.batch if self.batch == 1 or recorded.accepts_batches else 1
         for first in range(0, self.steps, batch):
             recorded.progress(self.title, first / self.steps)
             chosen = points[first : first + batch]
