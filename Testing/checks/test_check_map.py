@@ -188,7 +188,7 @@ def test_a_network_of_two_channels() -> None:
         ({"x": image()[0]}, "one input of three spatial axes"),
         ({"x": image() * math.nan}, "x holds NaN"),
         ({"x": image() * 0, "mask": None}, "x is zero everywhere"),
-        ({"x": image()[..., :5], "map": np.zeros((12, 14, 5))}, "The model cannot run on x"),
+        ({"x": image()[..., :5], "map": np.zeros((12, 14, 5))}, "The model cannot take an input of shape"),
         ({"mask": np.zeros(SHAPE)}, "The mask is empty"),
         ({"labels": np.zeros((2, 2, 2))}, "labels has shape"),
         ({"target": 7}, "Class 7 does not exist"),

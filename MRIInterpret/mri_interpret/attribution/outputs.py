@@ -79,6 +79,11 @@ class OutputChoice:
         return self.undone and self.activation in ("softmax", "log_softmax")
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the model returns what is explained, and nothing else."""
+        return not self.path and not self.undone
+
+    @property
     def name(self) -> str:
         """The tensor in words; empty where the model returned nothing else."""
         return f"output {_spelled(self.path)} of {self.number}, shape {self.shape}" if self.path else ""

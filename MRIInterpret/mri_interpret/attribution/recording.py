@@ -129,26 +129,30 @@ def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSetti
     )
 
 
-def scores_of(model: nn.Module, x: Tensor, choice: OutputChoice | None = None) -> Tensor:
-    """What is explained of an input, without maps: (N, classes), of a model in evaluation mode on the input's device.
+def output_of(
+    model: nn.Module, x: Tensor, output: Key | None = None, classes: int | None = None, undo_activation: bool = True
+) -> OutputChoice:
+    """Which of the model's outputs is explained, as an explanation of ``x`` finds it; see :func:`.choose_output`.
 
-    Parameters
-    ----------
-    x
-        (N, C, *spatial).
-    choice
-        Which output is explained, from :attr:`Attributions.output`; found as for an explanation if left out.
+    The model is in evaluation mode, and ``x`` (N, C, *spatial) on its device.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        _, returned = _run(model, plain_tensor(x).detach().requires_grad_(), Backward(), slabs=SlabPolicy())
+        return choose_output(returned, len(x), output, classes, undo_activation)
+
+
+def scores_of(model: nn.Module, x: Tensor, choice: OutputChoice) -> Tensor:
+    """What is explained of ``x`` (N, C, *spatial), without maps: (N, classes).
+
+    The model is in evaluation mode, and ``x`` on its device; ``choice`` is :attr:`Attributions.output`.
 
     Raises
     ------
     UserError
-        If the model cannot take the input, or returns no class scores.
+        If the model cannot take the input.
     """
-    if choice is not None:
-        return _plain(model, x, len(x), choice, SlabPolicy())
-    with torch.no_grad():
-        _, output = _run(model, plain_tensor(x), Backward(), slabs=SlabPolicy())
-        return choose_output(output, len(x)).scores(output, len(x)).detach()
+    # One at a time, and with history: a program may insist on its number of samples, and what is not recorded needs it.
+    return _plain(model, x, 1, choice, SlabPolicy(), recorded=False)
 
 
 def _check_logits(logits: Tensor) -> None:

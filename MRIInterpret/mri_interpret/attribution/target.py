@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from torch import Tensor
 from ..errors import UserError
 from .outputs import as_scores
 
-Target = int | str | Sequence[int] | Sequence[float] | NDArray[Any] | Tensor
+Target = Callable[[Tensor], Tensor] | int | str | Sequence[int] | Sequence[float] | NDArray[Any] | Tensor
 """What to explain: a class's index for all samples, one index per sample (integers, (N,)), ``"predicted"``, or weights
-over the outputs (floating point, (classes,) for all samples or (N, classes))."""
+over the outputs (floating point, (classes,) for all samples or (N, classes)), or a function that makes such weights of
+the logits (N, classes) of the forward pass."""
 
 _FORMS = "give a class's index, an index per sample, 'predicted', or a weight (floating point) per output"
 
@@ -31,6 +32,8 @@ def check_target(target: Target) -> None:
     if isinstance(target, str):
         if target != "predicted":
             raise UserError(f"Target '{target}' is not known: {_FORMS}.")
+        return
+    if callable(target) and not isinstance(target, Tensor):
         return
     values = _as_tensor(target)
     if values.dtype == torch.bool or values.is_complex():
@@ -58,6 +61,9 @@ def target_weights(target: Target, logits: Tensor) -> Tensor:
     one_hot = torch.nn.functional.one_hot
     if isinstance(target, str):
         return one_hot(logits.argmax(1), classes).to(logits.dtype)
+    if callable(target) and not isinstance(target, Tensor):
+        target = target(logits)
+        check_target(target)
     values = _as_tensor(target).to(logits.device)
     if not values.is_floating_point():
         if values.dim() == 1 and len(values) != samples:
@@ -84,7 +90,7 @@ def target_weights(target: Target, logits: Tensor) -> Tensor:
 
 def number_of_weights(target: Target) -> int | None:
     """How many outputs the target has weights for; None where it gives no weights."""
-    if isinstance(target, str):
+    if isinstance(target, str) or (callable(target) and not isinstance(target, Tensor)):
         return None
     values = _as_tensor(target)
     return int(values.shape[-1]) if values.is_floating_point() and values.dim() else None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..atomic import replacing, write_text
 from ..errors import UserError
 from ..images.volume import Grid, Volume, resample
-from ..models.targets import parse_target
+from ..models.targets import output_weights, parse_target
 from ..progress import ProgressCallback, silent
 from .design import BenchmarkDesign, fast_methods, slow_methods
 from .measurements import measure_subject
@@ -65,13 +65,14 @@ def benchmarked_model(
         If the model has no such classes.
     """
     classes = bundle.metadata.classes
-    _, weights = parse_target(target, classes, dict.fromkeys(classes, 0.0))
+    meaning = bundle.metadata.output
+    _, weights = parse_target(target, classes, dict.fromkeys(classes, 0.0), meaning.single)
     labels, names = _atlas(bundle.metadata.grid)
     fast = fast_methods() if methods is None else fast_methods(methods)
     slow = slow_methods() if methods is None else slow_methods(methods)
     under_test = NetworkUnderTest(
         network=bundle.network,
-        target=[weights[label] for label in classes],
+        target=output_weights(weights, meaning),
         grid=bundle.metadata.grid,
         labels=labels,
         structures=affected_structures(names),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from ..attribution.outputs import OutputChoice
+
 NAME = "map"
 ExplainFunction = Callable[..., Any]
 """``explain(model, x)`` or ``explain(model, x, target)``, which returns a map like the one that is checked."""
@@ -114,6 +116,7 @@ def check_map(
     from ..attribution.attribute import as_tensor
     from ..attribution.device import on_device
     from ..attribution.evaluation_mode import evaluation_mode
+    from ..attribution.recording import output_of
 
     if level not in LEVELS:
         raise UserError(f"The level '{level}' is not known: give one of {', '.join(LEVELS)}.")
@@ -138,10 +141,13 @@ def check_map(
         details["adds_up_to"] = adds_up_to
     with on_device(model, device) as place, evaluation_mode(model):
         image = image.detach().to(place)
+        # A map from elsewhere explains what the model returns, be it a probability.
+        output = output_of(model, image, undo_activation=False)
         explained = ExplainedImage(
             network=model,
             image=image,
-            target=_weights(model, image, target),
+            target=_weights(model, image, target, output),
+            output=output,
             maps={name: relevance},
             mask=inside,
             labels=regions,
@@ -210,21 +216,12 @@ def _spacing(spacing: float | Sequence[float] | None, map: Any) -> tuple[float, 
     return float(sizes[0]), float(sizes[1]), float(sizes[2])
 
 
-def _weights(model: nn.Module, image: torch.Tensor, target: Any) -> list[float]:
-    import torch
-
-    from ..attribution.target import check_target, class_scores, target_weights
+def _weights(model: nn.Module, image: torch.Tensor, target: Any, output: OutputChoice) -> list[float]:
+    from ..attribution.recording import scores_of
+    from ..attribution.target import check_target, target_weights
 
     check_target(target)
-    try:
-        with torch.no_grad():
-            logits = class_scores(model(image))
-    except UserError:
-        raise
-    except Exception as error:  # whatever the user's model raises
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"The model cannot run on x, of shape {tuple(image.shape)}: {reason}") from error
-    return [float(weight) for weight in target_weights(target, logits)[0]]
+    return [float(weight) for weight in target_weights(target, scores_of(model, image, output))[0]]
 
 
 def _takes_target(explain: ExplainFunction) -> bool:

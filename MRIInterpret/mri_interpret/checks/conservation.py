@@ -48,11 +48,11 @@ def expected_sum(explained: ExplainedImage, method: str) -> float | None:
     info = available_methods().get(method.split("(")[0])
     if info is None or not info.conserving:
         return None
-    value = float(explained_values(explained.network, explained.image, explained.target)[0])
+    value = float(explained_values(explained.network, explained.image, explained.target, explained.output)[0])
     baseline = details.get("baseline", info.parameters.get("baseline"))
     if isinstance(baseline, (int, float)):
         start = torch.full_like(explained.image, float(baseline))
-        value -= float(explained_values(explained.network, start, explained.target)[0])
+        value -= float(explained_values(explained.network, start, explained.target, explained.output)[0])
     return value
 
 

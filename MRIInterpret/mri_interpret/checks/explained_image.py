@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from ..attribution.outputs import OutputChoice
+
 Maps = Mapping[str, NDArray[np.floating]]
 Explain = Callable[["nn.Module", "torch.Tensor", Sequence[float], Sequence[str]], Maps]
 """Called as ``explain(network, image, target weights, method names)``; returns maps of shape (I, J, K) by method."""
@@ -57,6 +59,8 @@ class ExplainedImage:
         Voxels that really changed, (I, J, K), for simulated subjects; None for real ones.
     affected
         Labels of the regions that really changed.
+    output
+        Which of the model's outputs is explained (:attr:`Attributions.output`), if it returns more than logits.
     imputed
         What takes the place of segments that are removed, (I, J, K); the blurred brain if left out.
     """
@@ -75,6 +79,7 @@ class ExplainedImage:
     truth: Array | None = None
     affected: Sequence[int] = ()
     imputed: Array | None = None
+    output: OutputChoice | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.image.shape[-3:])
@@ -108,7 +113,9 @@ class ExplainedImage:
         return resolution_mm(self.details.get(method, {}), self.spacing)
 
 
-def explained_values(network: nn.Module, images: torch.Tensor, target: Sequence[float]) -> NDArray[np.float64]:
+def explained_values(
+    network: nn.Module, images: torch.Tensor, target: Sequence[float], output: OutputChoice | None = None
+) -> NDArray[np.float64]:
     """The contrast (weighted sum of logits) of each image of a batch, shape (N,).
 
     Raises
@@ -118,11 +125,15 @@ def explained_values(network: nn.Module, images: torch.Tensor, target: Sequence[
     """
     import torch
 
+    from ..attribution.recording import scores_of
     from ..attribution.target import class_scores
     from ..errors import UserError
 
-    with torch.inference_mode():
-        logits = class_scores(network(images))
+    with torch.no_grad():
+        if output is None or output.is_plain:
+            logits = class_scores(network(images))
+        else:
+            logits = scores_of(network, images, output)
         if logits.shape[1] != len(target):
             raise UserError(f"The model returns {logits.shape[1]} outputs, but the target has {len(target)} weights.")
         weights = torch.as_tensor(target, dtype=logits.dtype, device=logits.device)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from ..attribution.outputs import OutputChoice
+
 SegmentSets = NDArray[np.bool_]
 """(sets, segments): which segments each set holds."""
 Values = Callable[[SegmentSets], NDArray[np.float64]]
@@ -47,6 +49,7 @@ def values_without(
     imputed: Array | Impute,
     batch: int = 4,
     progress: ProgressCallback = silent,
+    output: OutputChoice | None = None,
 ) -> Values:
     """A function that removes sets of segments from the image and asks the network.
 
@@ -61,6 +64,8 @@ def values_without(
         filled (:func:`.imputation.noisy_linear_imputation`), which runs once per set.
     batch
         How many images run together. A program, whose batch may be fixed, gets them one by one.
+    output
+        See :class:`ExplainedImage`.
     """
     import torch
 
@@ -85,7 +90,7 @@ def values_without(
             if fill is None:
                 assert callable(imputed)
                 fill = torch.stack([tensor(imputed(voxels[0].cpu().numpy()))[None] for voxels in missing])
-            answers.append(explained_values(network, torch.where(missing, fill, image), target))
+            answers.append(explained_values(network, torch.where(missing, fill, image), target, output))
             progress(STEP, min(1.0, (start + size) / len(removed)))
         return np.concatenate(answers)
 

@@ -84,9 +84,17 @@ def check_correlation(
     segments = blocks(explained.inside, block_size(explained))
     removed = random_sets(segments, sets, GROUPS, np.random.default_rng(seed))
     values = values_without(
-        explained.network, explained.image, explained.target, segments, _imputed(explained), progress=progress
+        explained.network,
+        explained.image,
+        explained.target,
+        segments,
+        _imputed(explained),
+        progress=progress,
+        output=explained.output,
     )
-    drops = explained_values(explained.network, explained.image, explained.target)[0] - values(removed)
+    drops = explained_values(explained.network, explained.image, explained.target, explained.output)[0] - values(
+        removed
+    )
     verdicts = []
     for method, relevance in explained.maps.items():
         changes = np.abs(drops) if method in explained.unsigned else drops
@@ -145,7 +153,15 @@ def curve_gains(
         return noisy_linear_imputation(image, missing, explained.inside, np.random.default_rng(seed))
 
     imputed = impute if fill == "road" else _imputed(explained)
-    values = values_without(explained.network, explained.image, explained.target, segments, imputed, progress=progress)
+    values = values_without(
+        explained.network,
+        explained.image,
+        explained.target,
+        segments,
+        imputed,
+        progress=progress,
+        output=explained.output,
+    )
     make_curve = deletion_curve if kind == DELETION else insertion_curve
     # A good order has a small area under deletion, a large one under insertion, and a large one of changes.
     sign = -1.0 if kind == DELETION and not unsigned else 1.0

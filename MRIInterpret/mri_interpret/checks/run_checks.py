@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..attribution import Explainer, Method
+    from ..attribution.outputs import OutputChoice
 
 LEVELS = ("fast", "full")
 FINITE = "finite values"
@@ -81,6 +82,7 @@ def run_checks(
     grid: Grid | None = None,
     seed: int = 0,
     progress: ProgressCallback = silent,
+    output: OutputChoice | None = None,
 ) -> list[Verdict]:
     """Check the maps of one image.
 
@@ -115,6 +117,8 @@ def run_checks(
         Random seed.
     progress
         Called after each step; may raise :class:`~mri_interpret.errors.Cancelled`.
+    output
+        Which of the model's outputs was explained, from the attributions.
 
     Returns
     -------
@@ -143,6 +147,7 @@ def run_checks(
             details=details or {},
             truth=truth,
             affected=affected,
+            output=output,
             imputed=None if grid is None else template_imputation(image[0, 0].detach().cpu().numpy(), mask, grid),
         )
         return check_explained(level, explained, seed, progress)

@@ -183,7 +183,7 @@ def explain(
         agreement=summary.agreement,
         registration=_registration(prepared),
         verdicts=tuple(verdicts),
-        warnings=_warnings(prepared, summary, maps, failing),
+        warnings=(*_warnings(prepared, summary, maps, failing), *attributions.notices),
         provenance=make_provenance(
             bundle, prepared, place, clock.seconds, scan_file=scan_file, mask=given_mask, space=space, trust=trust
         ),

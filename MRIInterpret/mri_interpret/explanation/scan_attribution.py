@@ -13,22 +13,42 @@ from ..errors import UserError
 from ..images.volume import Volume
 from ..json_text import jsonable
 from ..models.bundle import ModelBundle
-from ..models.targets import parse_target
+from ..models.outputs import read_answer
+from ..models.targets import output_weights, parse_target
 from ..preprocessing.pipeline import Preprocessed
 from ..progress import ProgressCallback, step
 from .facts import Prediction, Target
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..attribution import Attribution, Attributions
+    from ..attribution.target import Target as ExplainerTarget
 
 
-def contrast_of(target: str, bundle: ModelBundle) -> str | list[float]:
-    """The target as the explainer takes it: "predicted" is decided by the forward pass, all else is known before."""
+def contrast_of(target: str, bundle: ModelBundle) -> ExplainerTarget:
+    """The target as the explainer takes it: "predicted" is decided by the forward pass, all else is known before.
+
+    Raises
+    ------
+    UserError
+        If the model has no such target, or is a regression.
+    """
+    meaning = bundle.metadata.output
+    if meaning.kind == "regression":
+        raise UserError(
+            f"The model {bundle.metadata.name} returns a quantity ({meaning.classes[0]}), and scans are explained for "
+            "classes only so far."
+        )
     if target.strip().lower() == "predicted":
-        return "predicted"
-    classes = bundle.metadata.classes
-    _, weights = parse_target(target, classes, dict.fromkeys(classes, 0.0))
-    return [weights[label] for label in classes]
+        # One number stands for two classes: for the first of them its sign is turned.
+        return _towards_the_predicted if meaning.single else "predicted"
+    _, weights = parse_target(target, meaning.classes, dict.fromkeys(meaning.classes, 0.0), meaning.single)
+    return output_weights(weights, meaning)
+
+
+def _towards_the_predicted(logits: Tensor) -> Tensor:
+    return (logits >= 0).to(logits.dtype) * 2 - 1
 
 
 def attribute(
@@ -37,7 +57,7 @@ def attribute(
     labels: Volume,
     methods: Sequence[Any],
     target: str,
-    contrast: str | list[float],
+    contrast: ExplainerTarget,
     device: str,
     progress: ProgressCallback,
 ) -> tuple[Prediction, Target, Attributions]:
@@ -46,8 +66,8 @@ def attribute(
 
     from ..attribution import Explainer
 
-    classes = bundle.metadata.classes
-    found = Explainer(bundle.network).explain(
+    meaning = bundle.metadata.output
+    found = Explainer(bundle.network, classes=meaning.count).explain(
         torch.from_numpy(np.ascontiguousarray(prepared.image.array))[None, None],
         target=contrast,
         methods=list(methods),
@@ -56,21 +76,12 @@ def attribute(
         regions=torch.from_numpy(labels.array.astype(np.int64)),
         progress=lambda title, fraction: progress("Explaining", min(0.99, fraction)),
     )
-    if found.logits.shape != (1, len(classes)):
-        raise UserError(
-            f"The model {bundle.metadata.name} returned {found.logits.shape[1]} scores for {len(classes)} classes "
-            f"({', '.join(classes)}): check the bundle."
-        )
-    scores = found.logits[0].double()
-    logits = dict(zip(classes, map(float, scores), strict=True))
-    probabilities = torch.softmax(scores / bundle.metadata.temperature, 0)
-    name, weights = parse_target(target, classes, logits)
-    prediction = Prediction(
-        logits=logits,
-        probabilities=dict(zip(classes, map(float, probabilities), strict=True)),
-        predicted=max(classes, key=lambda label: logits[label]),
-    )
-    value = sum(weights[label] * logits[label] for label in classes)
+    activation = found.output.activation if found.output.undone else ""
+    answer = read_answer(found.logits[0].double().tolist(), meaning, activation, found.output.scale)
+    decided = {name: float(name == answer.predicted) for name in meaning.classes}
+    name, weights = parse_target(target, meaning.classes, decided, meaning.single)
+    value = sum(weights[label] * answer.values[label] for label in meaning.classes)
+    prediction = Prediction(logits=answer.values, probabilities=answer.probabilities, predicted=answer.predicted)
     return prediction, Target(name, weights, value), found
 
 
@@ -107,6 +118,7 @@ def checks_of(
                 methods=methods if "summary" not in maps else [],
                 details={name: found.details for name, found in attributions.items()},
                 device=device,
+                output=attributions.output,
                 progress=lambda name, fraction: progress("Trust checks", min(0.99, fraction)),
             )
 
