@@ -153,6 +153,23 @@ def test_classes_in_another_order_after_the_softmax() -> None:
     assert found.output.scale == "probability"
 
 
+@pytest.mark.parametrize("size", [1.0, 3.0, 10.0, 100.0])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "log_softmax"])
+def test_certain_networks_are_explained_too(activation: str, size: float) -> None:
+    """Where probabilities are 0 or 1 in float32, and nothing can be told from them."""
+
+    def end(_: Tensor, logits: Tensor) -> Tensor:
+        scaled = logits * size
+        return torch.sigmoid(scaled) if activation == "sigmoid" else getattr(torch, activation)(scaled, 1)
+
+    methods = ["gradient", "lrp"]
+    found = attribute(Small(end), scan(), 1, methods)
+    wanted = attribute(Small(lambda _, y: y * size), scan(), 1, methods)
+    assert found.output.activation == activation
+    for name in methods:
+        torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-7)
+
+
 def test_the_activation_itself_can_be_explained() -> None:
     model, x = Small(lambda _, y: y.softmax(1)), scan()
     leaf = x.clone().requires_grad_()

@@ -93,7 +93,17 @@ def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSetti
         operations = recorder.operations
         if not check.knows(leaf, operations) and not check.accepts_crop(leaf, operations):
             del recorder, output, logits  # their memory is needed
-            backward.refusal = check.refusal(leaf, operations)
+            try:
+                backward.refusal = check.refusal(leaf, operations)
+            except UserError as error:
+                if not choice.undone:
+                    raise
+                backward.refusal = error
+            if backward.refusal is not None and choice.undone:
+                # Probabilities near 0 and 1 do not tell the logits: then they are compared themselves.
+                final = replace(choice, undone=False)
+                check = GradientCheck(model, final.scores, final.scores, False, slabs)
+                backward.refusal = check.refusal(leaf, operations)
             recorder, output = _recorded(model, leaf, backward, settings, slabs)
             logits = choice.scores(output, len(x))
             _check_logits(logits)
