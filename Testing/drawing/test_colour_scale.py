@@ -80,7 +80,7 @@ def test_the_summary_shows_the_top_fifth(brain: np.ndarray) -> None:
     values = np.zeros(brain.shape, np.float32)
     inside = brain > 0
     values[inside] = np.linspace(0, 1, inside.sum())
-    scale = summary_scale(values, brain)
+    scale = summary_scale(brain, values)
     shown = scale.rgba(values)[..., 3] > 0
     assert scale.threshold == pytest.approx(0.8, abs=1e-3)
     assert shown[inside].mean() == pytest.approx(0.2, abs=0.005)
@@ -88,6 +88,6 @@ def test_the_summary_shows_the_top_fifth(brain: np.ndarray) -> None:
 
 
 def test_a_constant_summary_has_a_scale(brain: np.ndarray) -> None:
-    scale = summary_scale(np.full(brain.shape, 0.5, np.float32), brain)
+    scale = summary_scale(brain, np.full(brain.shape, 0.5, np.float32))
     assert np.isfinite(scale.rgba(np.array([0.5]))).all()
     assert scale.limit > scale.threshold

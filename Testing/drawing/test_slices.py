@@ -182,3 +182,14 @@ def test_the_window_is_that_of_the_brain_not_of_a_bright_spot() -> None:
 
 def test_points_are_described_by_letters() -> None:
     assert describe_point(np.array([-24.4, 12.0, -18.0])) == "L 24, A 12, I 18 mm"
+
+
+@pytest.mark.parametrize("name", ["RAS", "oblique"])
+def test_pictures_colour_the_brain_only(name: str) -> None:
+    grid = GRIDS[name]
+    scan, mask = _head(grid)
+    everywhere = Volume(np.ones(SHAPE, np.float32), grid.affine)
+    shown = Backdrop.of(scan, mask).in_brain(everywhere)
+    np.testing.assert_array_equal(shown.array, mask.array)
+    empty = mask.with_array(np.zeros(SHAPE, np.uint8))
+    assert Backdrop.of(scan, empty).in_brain(everywhere) is everywhere

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 from mri_interpret.checks.verdict import not_applicable, pass_or_fail
+from mri_interpret.drawing.colour_scale import read_colour_table
 from mri_interpret.scene import map_display, views
-from mri_interpret.scene.colours import read_table
 
 from Testing.panel.panel_nodes import composites, items, offsets, pick
 
@@ -187,7 +187,7 @@ def test_colours_can_be_changed_in_the_slices_and_in_3d(shown):
             pick(combo, name)
             assert combo.currentText == title
             display = map_display.node_of(nodes, key).GetDisplayNode()
-            wanted = np.array([colour for _, colour in read_table(name)])
+            wanted = np.array([colour for _, colour in read_colour_table(name)])
             table = display.GetColorNode().GetLookupTable()
             shown_colours = np.array([table.GetTableValue(n) for n in range(len(wanted))])
             np.testing.assert_allclose(shown_colours[:, :3], wanted[:, :3], atol=0.003)

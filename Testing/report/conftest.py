@@ -13,10 +13,13 @@ from mri_interpret.report.pictures import ReportPictures
 
 @pytest.fixture(scope="session")
 def hostile(small_explanation: Explanation) -> Explanation:
-    """The small explanation with names and sentences that HTML would take for its own."""
+    """The small explanation with names and sentences that HTML would take for its own, and one region that stands out."""
     first, *others = small_explanation.verdicts
+    table = small_explanation.region_table
+    gain = table["gain"].where(table["region"] != "Left-Hippocampus", 5.0)
     return replace(
         small_explanation,
+        region_table=table.assign(gain=gain),
         scan=replace(small_explanation.scan, name='<script>alert("1")</script> & Söhne.nii.gz'),
         warnings=("First warning: 1 < 2 & 3 > 2.", "Second warning."),
         verdicts=(replace(first, sentence="Adds up <exactly> & always."), *others),

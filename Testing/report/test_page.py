@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from mri_interpret.drawing.html import number
 from mri_interpret.drawing.rendering import NoRendering
@@ -219,3 +220,25 @@ def test_progress_rises_to_one_and_can_cancel(
     assert seen == sorted(seen)
     assert seen[0] == 0.0
     assert len(seen) > 3
+
+
+def test_where_no_region_stands_out_none_is_listed(hostile: Explanation, pictures: ReportPictures) -> None:
+    text = read(replace(hostile, region_table=hostile.region_table.assign(gain=1.0)), pictures)
+    assert "No region stands out" in text
+    assert "Peak at R, A, S" not in text
+    text = read(hostile, pictures)
+    assert "No region stands out" not in text
+    assert "Peak at R, A, S" in text
+    assert "Left-Hippocampus" in text
+
+
+def test_each_map_says_how_much_lies_outside_the_brain(
+    small_explanation: Explanation, pictures: ReportPictures
+) -> None:
+    table = small_explanation.region_table
+    outside = table[(table["method"] == "lrp") & (table["space"] == "native")].head(1)
+    outside = outside.assign(label=-1, region="(outside the brain)", share=0.64)
+    explanation = replace(small_explanation, region_table=pd.concat([table[table["label"] >= 0], outside]))
+    text = read(explanation, pictures)
+    assert text.count("outside the brain: 64% of the relevance") == 1
+    assert text.count("outside the brain: 0% of the relevance") == len(explanation.maps) - 1

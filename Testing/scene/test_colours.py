@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mri_interpret.drawing.colour_scale import read_colour_table
 from mri_interpret.resources import resource
 from mri_interpret.scene.colours import (
     CONSENSUS,
@@ -11,7 +12,6 @@ from mri_interpret.scene.colours import (
     SIGNED,
     WITH_SIGN,
     WITHOUT_SIGN,
-    read_table,
 )
 from mri_interpret.scene_content.display_range import HIDDEN, display_range, summary_range
 
@@ -19,7 +19,7 @@ from Testing.tools import make_colour_tables as generator
 
 
 def rgba(name):
-    return np.array([colour for _, colour in read_table(name)])
+    return np.array([colour for _, colour in read_colour_table(name)])
 
 
 @pytest.mark.parametrize("name", [CONSENSUS, *WITH_SIGN, *WITHOUT_SIGN])

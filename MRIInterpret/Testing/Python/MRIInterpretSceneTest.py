@@ -15,11 +15,12 @@ class MRIInterpretSceneTest(unittest.TestCase):
 
     def test_shippedFilesAreFound(self):
         from mri_interpret.doors.sample import sample_path
-        from mri_interpret.scene.colours import CONSENSUS, SEQUENTIAL, SIGNED, read_table
+        from mri_interpret.drawing.colour_scale import read_colour_table
+        from mri_interpret.scene.colours import CONSENSUS, SEQUENTIAL, SIGNED
 
         assert os.path.isfile(sample_path())
-        assert len(read_table(SIGNED)) == len(read_table(SEQUENTIAL))
-        assert len(read_table(CONSENSUS)) == 4
+        assert len(read_colour_table(SIGNED)) == len(read_colour_table(SEQUENTIAL))
+        assert len(read_colour_table(CONSENSUS)) == 4
 
     def test_selectionsSurviveSavingTheScene(self):
         import MRIInterpret

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..drawing.canvas import FILM, Picture, as_webp, new_figure
-from ..drawing.colour_scale import ColourScale, relevance_scale
+from ..drawing.colour_scale import ColourScale, relevance_scale, summary_scale
 from ..drawing.montage import Backdrop, Frame, Outline, describe_point, draw_bar, draw_slice, whole_film
 from ..drawing.slices import AXIS, CONVENTION, Plane, as_float, cut, hottest
 from ..images.volume import Volume, resample
@@ -91,12 +91,7 @@ def _scale(volumes: Sequence[Volume], brain: Volume, about: Mapping[str, Any]) -
     """Colours that serve all rows: of the row with the largest values."""
     units = str(about["units"])
     if about["title"] == "Summary score":
-        inside = np.concatenate([volume.array[brain.array > 0] for volume in volumes])
-        low, high = float(np.percentile(inside, 80)), float(inside.max())
-        sentence = (
-            f"Colour limits {low:.2f} to {high:.2f}; four fifths of the brain, with lower scores, are transparent."
-        )
-        return ColourScale(max(high, low + 1e-6), low, False, sentence, bottom=low), units
+        return summary_scale(brain.array, *(volume.array for volume in volumes)), units
     scales = [relevance_scale(volume.array, brain.array, bool(about["signed"]), units) for volume in volumes]
     return max(scales, key=lambda scale: scale.limit if scale.sentence[0] == "C" else 0.0), units
 
@@ -124,9 +119,7 @@ def _rows(
         for hot in [None if point is None else float(point[AXIS[plane]])]
         for position in _through(places, hot)
     ]
-    extent = backdrop.box.extent
-    aspect = {"axial": extent[0] / extent[1], "coronal": extent[0] / extent[2], "sagittal": extent[1] / extent[2]}
-    widths = [aspect[plane] for plane, _, _ in slices]
+    widths = [wide / tall for wide, tall in (backdrop.box.size(plane) for plane, _, _ in slices)]
     tall = (_WIDTH - _LABEL - _BAR - _GAP * (len(slices) + 1)) / sum(widths)
     height = len(rows) * (tall + _GAP) + _GAP
     with new_figure(_WIDTH, height, FILM) as figure:

@@ -75,7 +75,7 @@ def _title(name: str, titles: Mapping[str, str]) -> str:
 
 def _scale(name: str, values: NDArray[Any], mask: NDArray[np.bool_]) -> ColourScale:
     if name == "summary":
-        return summary_scale(values, mask)
+        return summary_scale(mask, values)
     return relevance_scale(values, mask, bool(values.min() < 0), "")
 
 

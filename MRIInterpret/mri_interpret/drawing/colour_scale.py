@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Array
+from ..resources import resource
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating]
 
 PERCENTILE = 99.5  # of |map| inside the brain: a few extreme voxels must not leave the rest of the map dark
+SIGNED_TABLE, SEQUENTIAL_TABLE = "MRIInterpretSigned", "MRIInterpretSequential"
 _OPAQUE = 0.85  # the anatomy stays visible under the strongest colour
 
 
@@ -60,16 +62,25 @@ class ColourScale:
         return colours
 
 
+def read_colour_table(name: str) -> list[tuple[str, tuple[float, float, float, float]]]:
+    """Names and RGBA colours (0..1) of a table that ships in Resources/ColorTables, in the order of its indices."""
+    rows = []
+    for line in resource("ColorTables", f"{name}.ctbl").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            _, label, *values = line.split()
+            red, green, blue, alpha = (int(v) / 255 for v in values)
+            rows.append((label.replace("_", " "), (red, green, blue, alpha)))
+    return rows
+
+
 @cache
 def colour_map(signed: bool) -> Colormap:
-    """Blue, dark, red, yellow for signed maps (lightness symmetric about 0); inferno without black for others."""
-    import matplotlib as mpl
-    from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+    """The colours that Slicer shows too: blue, dark, red for signed maps (lightness symmetric about 0); inferno without
+    its black beginning for others."""
+    from matplotlib.colors import ListedColormap
 
-    if not signed:
-        return ListedColormap(mpl.colormaps["inferno"](np.linspace(0.22, 1, 256)), name="relevance")
-    anchors = ["#c8f0ff", "#62b8f6", "#2a6fd6", "#1d2f66", "#20202a", "#70201c", "#d2452a", "#f59a3c", "#ffeeb0"]
-    return LinearSegmentedColormap.from_list("signed relevance", anchors, N=255)
+    name = SIGNED_TABLE if signed else SEQUENTIAL_TABLE
+    return ListedColormap([colour[:3] for _, colour in read_colour_table(name)], name=name)
 
 
 def relevance_scale(array: Array, mask: Array, signed: bool, units: str) -> ColourScale:
@@ -98,15 +109,24 @@ def relevance_scale(array: Array, mask: Array, signed: bool, units: str) -> Colo
     return ColourScale(limit, limit / 10, signed, sentence)
 
 
-def summary_scale(array: Array, mask: Array) -> ColourScale:
-    """The scale of the summary score (0..1): the brain's top fifth is shown."""
-    inside = _brain_values(array, mask)
+def summary_scale(mask: Array, *arrays: Array) -> ColourScale:
+    """The scale of summary scores (0..1): the top fifth of the brain is shown.
+
+    Parameters
+    ----------
+    mask
+        The brain.
+    arrays
+        One score, or several that share the scale; of the mask's shape.
+    """
+    inside = np.concatenate([_brain_values(array, mask) for array in arrays])
     threshold = float(np.percentile(inside, 80)) if inside.size else 0.5
     limit = max(float(inside.max()) if inside.size else 1.0, 1e-6)
     threshold = min(threshold, 0.95 * limit)
+    of = "the highest score in this brain" if len(arrays) == 1 else "the highest score of all rows"
     sentence = (
-        f"Colour limits {threshold:.2f} to {limit:.2f} (the highest score in this brain). The four fifths of the brain "
-        "with lower scores are transparent."
+        f"Colour limits {threshold:.2f} to {limit:.2f} ({of}). The four fifths of the brain with lower scores are "
+        "transparent."
     )
     return ColourScale(limit, threshold, False, sentence, bottom=threshold)
 

@@ -50,6 +50,12 @@ class Backdrop:
         scan = as_float(scan)
         return cls(scan, mask, brain_box(mask), scan_window(scan, mask))
 
+    def in_brain(self, volume: Volume) -> Volume:
+        """A map without what lies outside the brain (CAM reaches into the air, gradients speckle the skull); whole
+        where the mask is empty."""
+        inside = self.mask.array > 0
+        return volume.with_array(np.where(inside, volume.array, 0)) if inside.any() else volume
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -93,7 +99,7 @@ def map_montage(
     Picture
         WebP; caption with limits and convention.
     """
-    values = as_float(volume)
+    values = backdrop.in_brain(as_float(volume))
     peak = hottest(values, backdrop.mask, backdrop.box)
 
     def overlay(plane: Plane, position: float) -> Floats:
@@ -102,7 +108,7 @@ def map_montage(
     data = _strips(backdrop, [also_through, peak], overlay, outlines, bar=(scale, units))
     where = "" if peak is None else f" Its hottest area lies at {describe_point(peak)}."
     alt = f"{title} over the scan: {_COLUMNS} axial, {_COLUMNS} coronal and {_COLUMNS} sagittal slices.{where}"
-    caption = f"{scale.sentence} {CONVENTION}"
+    caption = f"{scale.sentence} Only the brain is coloured. {CONVENTION}"
     if peak is not None:
         caption += " Slices marked ▲ cross the hottest area of this map or of the summary score."
     return Picture(data, "image/webp", alt, caption)
@@ -133,12 +139,11 @@ def _strips(
     bar: tuple[ColourScale, str] | None,
     columns: int = _COLUMNS,
 ) -> bytes:
-    extent = backdrop.box.extent
-    size = {"axial": (extent[0], extent[1]), "coronal": (extent[0], extent[2]), "sagittal": (extent[1], extent[2])}
     # Every strip fills the width; heights follow from each plane's proportions, so that 1 mm is 1 mm within a strip.
     width, gap, bar_width = 11.0, 0.03, 1.0 if bar else 0.0
     cell = (width - bar_width - gap * (columns + 1)) / columns
-    heights = [cell * size[plane][1] / size[plane][0] for plane in PLANES]
+    sizes = [backdrop.box.size(plane) for plane in PLANES]
+    heights = [cell * tall / wide for wide, tall in sizes]
     height = sum(heights) + gap * (len(PLANES) + 1)
     with new_figure(width, height, FILM) as figure:
         film = whole_film(figure)
@@ -249,4 +254,8 @@ def draw_bar(figure: Figure, left: float, width: float, scale: ColourScale, unit
 
 
 def _number(value: float) -> str:
-    return "0" if value == 0 else f"{value:.2g}".replace("-", "−")
+    """Two significant digits, without an exponent where that is as short."""
+    if value == 0:
+        return "0"
+    text = f"{value:.0f}" if 10 <= abs(value) < 1e5 else f"{value:.2g}"
+    return text.replace("-", "−")

@@ -49,6 +49,10 @@ class Box:
     def extent(self) -> Floats:
         return self.high - self.low
 
+    def size(self, plane: Plane) -> tuple[float, float]:
+        """Width and height of a plane's pictures in mm."""
+        return float(self.extent[_ACROSS[plane]]), float(self.extent[_UP[plane]])
+
     def grid(self, spacing: float | None = None) -> Grid:
         """An isotropic grid over the box whose axes point R, A, S."""
         size = self.spacing if spacing is None else spacing

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from ..anatomy.top_regions import share_outside_brain, top_regions
 from ..checks.verdict import Verdict
-from ..drawing.html import number
+from ..drawing.html import number, percent
 from ..explanation.explanation import Explanation, MethodMap
 from ..json_text import to_json
 from .charts import region_rows
@@ -77,23 +78,22 @@ class SummaryContent:
 
 @dataclass(frozen=True)
 class RegionContent:
-    """The regions with the highest gain, and whose they are; no rows for a table without regions."""
+    """The regions that stand out, and whose they are; no rows and a sentence where none does."""
 
     of_map: str
     space: str
     rows: list[dict[str, Any]]
+    sentence: str = ""
 
     @classmethod
     def of(cls, explanation: Explanation) -> RegionContent:
         if explanation.region_table.empty:
-            return cls("", "", [])
+            return cls("", "", [], "There are no region statistics.")
         method, rows = region_rows(explanation.region_table)
-        if rows.empty:
-            return cls("", "", [])
-        top = rows.sort_values("gain", ascending=False).head(_TOP_REGIONS)
-        return cls(
-            "summary score" if method == "summary" else method, str(rows["space"].iloc[0]), top.to_dict("records")
-        )
+        space = str(rows["space"].iloc[0]) if len(rows) else ""
+        top = top_regions(explanation.region_table, method, _TOP_REGIONS, space or None)
+        of_map = "summary score" if method == "summary" else explanation.maps[method].title
+        return cls(of_map, space, top.rows.to_dict("records"), top.sentence)
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,8 @@ class MethodContent:
         # What a reader can use; the provenance holds all parameters.
         shown = (key for key, value in method.details.items() if key not in _NOT_SHOWN and _is_plain(value))
         facts += [f"{_spaced(key)}: {_short(method.details[key])}" for key in shown]
+        outside = share_outside_brain(explanation.region_table, method.name, "native")
+        facts.append(f"outside the brain: {percent(outside)} of the relevance")
         facts.append(f"{method.seconds:.1f} s")
         facts += [text for text in [_detail(method, "reference")] if text]
         verdicts = _told(explanation, method.name)

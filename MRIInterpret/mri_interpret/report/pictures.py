@@ -80,7 +80,7 @@ def draw_pictures(
 
 def summary_montage(explanation: Explanation, backdrop: Backdrop) -> Picture:
     """The summary score with the outline of the consensus of two thirds of the methods."""
-    scale = summary_scale(explanation.summary.array, explanation.mask.array)
+    scale = summary_scale(explanation.mask.array, explanation.summary.array)
     agreed = explanation.consensus.with_array((explanation.consensus.array >= 2).astype("float32"))
     outlines = (Outline(agreed, 0.5, "white", 0.7),) if len(explanation.maps) > 1 else ()
     return map_montage(backdrop, explanation.summary, scale, "Summary score", "summary score", outlines=outlines)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..resources import resource
+from ..drawing.colour_scale import SEQUENTIAL_TABLE as SEQUENTIAL
+from ..drawing.colour_scale import SIGNED_TABLE as SIGNED
+from ..drawing.colour_scale import read_colour_table
 from .nodes import NodeMaker
 
-SIGNED, SEQUENTIAL, CONSENSUS = "MRIInterpretSigned", "MRIInterpretSequential", "MRIInterpretConsensus"
+CONSENSUS = "MRIInterpretConsensus"
 
 TABLE = "MRIInterpret.ColourTable"  # on a colour node: the shipped table that it was made from
 
@@ -29,17 +31,6 @@ _TITLES = {
     SEQUENTIAL: "Relevance (sequential)",
     CONSENSUS: "Consensus of the methods",
 }
-
-
-def read_table(name: str) -> list[tuple[str, tuple[float, float, float, float]]]:
-    """Names and RGBA colours (0..1) of a shipped colour table, in the order of its indices."""
-    rows = []
-    for line in resource("ColorTables", f"{name}.ctbl").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            _, label, *values = line.split()
-            red, green, blue, alpha = (int(v) / 255 for v in values)
-            rows.append((label.replace("_", " "), (red, green, blue, alpha)))
-    return rows
 
 
 def add_colour_table(make: NodeMaker, name: str, title: str = "") -> Any:
@@ -64,7 +55,7 @@ def add_colour_table(make: NodeMaker, name: str, title: str = "") -> Any:
 
 def fill_colour_table(node: Any, name: str) -> None:
     """Give a colour node the colours of a shipped table."""
-    rows = read_table(name)
+    rows = read_colour_table(name)
     node.SetNumberOfColors(len(rows))
     for index, (label, colour) in enumerate(rows):
         node.SetColor(index, label, *colour)

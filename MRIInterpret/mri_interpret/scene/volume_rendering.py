@@ -7,8 +7,9 @@ from typing import Any
 from vtkmodules.vtkCommonDataModel import vtkPiecewiseFunction
 from vtkmodules.vtkRenderingCore import vtkColorTransferFunction
 
+from ..drawing.colour_scale import read_colour_table
 from ..scene_content.display_range import DisplayRange
-from .colours import SEQUENTIAL, SIGNED, read_table
+from .colours import SEQUENTIAL, SIGNED
 from .nodes import NodeMaker
 
 METHOD = "vtkMRMLGPURayCastVolumeRenderingDisplayNode"
@@ -25,7 +26,7 @@ def transfer_functions(limits: DisplayRange, signed: bool, table: str = "") -> t
     for sign in (-1, 1) if signed else (1,):
         for value, amount in steps:
             opacity.AddPoint(sign * value, amount)
-    rows = read_table(table or (SIGNED if signed else SEQUENTIAL))
+    rows = read_colour_table(table or (SIGNED if signed else SEQUENTIAL))
     for index in range(0, len(rows), 2):  # the tables have an odd number of colours: both ends are met
         share = index / (len(rows) - 1)
         red, green, blue, _ = rows[index][1]
