@@ -13,7 +13,7 @@ from mri_interpret.report.pictures import ReportPictures
 
 @pytest.fixture(scope="session")
 def hostile(small_explanation: Explanation) -> Explanation:
-    """The small explanation with names and sentences that HTML would take for its own, and one region that stands out."""
+    """The small explanation with text that HTML would take for its own, and one region that stands out."""
     first, *others = small_explanation.verdicts
     table = small_explanation.region_table
     gain = table["gain"].where(table["region"] != "Left-Hippocampus", 5.0)
