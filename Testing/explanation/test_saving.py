@@ -20,7 +20,7 @@ from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.explanation.layout import PLAIN
 from mri_interpret.explanation.saved_folder import MappedFiles
 from mri_interpret.explanation.saving import load
-from mri_interpret.images.array_files import Written
+from mri_interpret.images.array_files import ArrayFiles
 from mri_interpret.images.volume import Volume
 
 
@@ -93,7 +93,7 @@ def test_everything_comes_back(hard: Explanation, folder: Path) -> None:
 
 
 def test_it_comes_back_through_mapped_arrays_too(hard: Explanation, tmp_path: Path) -> None:
-    hard.save(tmp_path, storage=MappedFiles(Written(tmp_path)))
+    hard.save(tmp_path, storage=MappedFiles(ArrayFiles(tmp_path)))
     back = load(tmp_path)
     assert isinstance(back.summary.array, np.memmap)
     assert not list(tmp_path.rglob("*.nii.gz"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mri_interpret.explanation.saved_folder import MappedFiles
-from mri_interpret.images.array_files import Written
+from mri_interpret.images.array_files import ArrayFiles
 from mri_interpret.scene.geometry import volume_of
 from mri_interpret.scene.nodes import nodes_of_run, runs
 from mri_interpret.scene_content.content import content_of
@@ -29,7 +29,7 @@ print({kind!r} % (sys.argv[1] + "/result").replace("\\\\", "/"), flush=True)
 
 def write(explanation, folder: Path) -> Path:
     folder.mkdir()
-    written = Written(folder)
+    written = ArrayFiles(folder)
     write_content(content_of(explanation), folder, written)
     explanation.save(folder, storage=MappedFiles(written))
     return folder

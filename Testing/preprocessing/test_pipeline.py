@@ -13,7 +13,7 @@ from mri_interpret.preprocessing import cache as cache_module
 from mri_interpret.preprocessing.cache import PreprocessingCache, content_hash
 from mri_interpret.preprocessing.intensity import normalise_intensity
 from mri_interpret.preprocessing.pipeline import preprocess
-from mri_interpret.preprocessing.registration import judge
+from mri_interpret.preprocessing.registration import registration_verdict
 from mri_interpret.user_folders import CACHE_VARIABLE, user_cache_folder
 
 from Testing.preprocessing.heads import rotation, scanned
@@ -126,9 +126,9 @@ def test_cancelling_stops_at_the_next_report() -> None:
 
 
 def test_registrations_are_judged() -> None:
-    assert judge("scan", np.eye(4), 0.9, 0.95)[0] == "good"
-    assert judge("scan", np.eye(4), 0.5, 0.95)[0] == "poor"
-    assert judge("scan", np.eye(4), 0.9, 0.75)[0] == "poor"
+    assert registration_verdict("scan", np.eye(4), 0.9, 0.95)[0] == "good"
+    assert registration_verdict("scan", np.eye(4), 0.5, 0.95)[0] == "poor"
+    assert registration_verdict("scan", np.eye(4), 0.9, 0.75)[0] == "poor"
     for affine, correlation, overlap in (
         (np.eye(4), 0.1, 0.95),
         (np.eye(4), 0.9, 0.3),
@@ -136,7 +136,7 @@ def test_registrations_are_judged() -> None:
         (np.diag([0.3, 1, 1, 1]), 0.9, 0.95),
     ):
         with pytest.raises(UserError, match="could not be brought into template space"):
-            judge("scan", affine, correlation, overlap)
+            registration_verdict("scan", affine, correlation, overlap)
 
 
 def test_a_scan_that_lies_off_the_template_is_an_error_not_a_map() -> None:

@@ -67,12 +67,12 @@ def start(
     scan, brain = scan_of(scan_node, copy=False), mask_of(mask_node, scan_node)
 
     def prepare(folder: Path) -> Iterator[None]:
-        from ..images.array_files import write_steps
+        from ..images.array_files import write_array_file_steps
 
-        record = yield from write_steps(scan, folder, "scan")
+        record = yield from write_array_file_steps(scan, folder, "scan")
         request = _request(record, brain is not None, **options)
         if brain is not None:
-            record = yield from write_steps(brain, folder, "mask")
+            record = yield from write_array_file_steps(brain, folder, "mask")
             request = ExplainRequest(**{**request.__dict__, "mask_volume": record})
         request.write(folder)
 

@@ -16,7 +16,7 @@ from ..images.volume import Volume, resample
 from ..models.bundle import ModelBundle
 from ..models.registry import find_model
 from ..preprocessing.cache import PreprocessingCache
-from ..preprocessing.pipeline import Preprocessed, check_space, preprocess
+from ..preprocessing.pipeline import PreprocessedScan, check_space, preprocess
 from ..progress import ProgressCallback, StepClock, silent, step
 from ..summary import COMMON_FWHM_MM, Summary, summarise
 from .explanation import Explanation
@@ -194,7 +194,7 @@ def _file_of(scan: Any) -> Path | None:
     return Path(scan).expanduser().absolute() if isinstance(scan, (str, os.PathLike)) else None
 
 
-def _registration(prepared: Preprocessed) -> Registration:
+def _registration(prepared: PreprocessedScan) -> Registration:
     return Registration(
         prepared.to_template,
         prepared.registration,
@@ -227,7 +227,7 @@ def model_info(bundle: ModelBundle) -> ModelInfo:
 
 
 def _warnings(
-    prepared: Preprocessed, summary: Summary, maps: dict[str, MethodMap], failing: dict[str, str]
+    prepared: PreprocessedScan, summary: Summary, maps: dict[str, MethodMap], failing: dict[str, str]
 ) -> tuple[str, ...]:
     sentences = list(prepared.scan.notes)
     sentences += [] if prepared.verdict == "good" else [prepared.sentence]

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import __version__
 from ..images.volume import Volume
 from ..models.bundle import ModelBundle
-from ..preprocessing.pipeline import REGISTRATION_SEED, Preprocessed
+from ..preprocessing.pipeline import REGISTRATION_SEED, PreprocessedScan
 from ..preprocessing.template import TEMPLATE_NAME
 from .facts import Provenance
 
@@ -23,7 +23,7 @@ _VERSIONS_OF = (
 
 def make_provenance(
     bundle: ModelBundle,
-    prepared: Preprocessed,
+    prepared: PreprocessedScan,
     device: str,
     seconds: Mapping[str, float],
     *,

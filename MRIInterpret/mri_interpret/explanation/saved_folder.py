@@ -21,7 +21,7 @@ import numpy as np
 
 from .. import __version__
 from ..errors import UserError
-from ..images.array_files import Written, map_array
+from ..images.array_files import ArrayFiles, map_array
 from ..images.volume import Volume
 from ..json_text import jsonable, to_json
 from ..progress import ProgressCallback, silent
@@ -97,7 +97,7 @@ class MappedFiles:
 
     suffix = ".npy"
 
-    def __init__(self, written: Written) -> None:
+    def __init__(self, written: ArrayFiles) -> None:
         self._written = written
 
     def write(self, entry: SavedVolume, folder: Path, name: str) -> str:

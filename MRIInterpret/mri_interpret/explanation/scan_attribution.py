@@ -15,7 +15,7 @@ from ..json_text import jsonable
 from ..models.bundle import ModelBundle
 from ..models.outputs import read_answer
 from ..models.targets import output_weights, parse_target
-from ..preprocessing.pipeline import Preprocessed
+from ..preprocessing.pipeline import PreprocessedScan
 from ..progress import ProgressCallback, step
 from .facts import Prediction, Target
 
@@ -53,7 +53,7 @@ def _towards_the_predicted(logits: Tensor) -> Tensor:
 
 def attribute(
     bundle: ModelBundle,
-    prepared: Preprocessed,
+    prepared: PreprocessedScan,
     labels: Volume,
     methods: Sequence[Any],
     target: str,
@@ -88,7 +88,7 @@ def attribute(
 def checks_of(
     level: str,
     bundle: ModelBundle,
-    prepared: Preprocessed,
+    prepared: PreprocessedScan,
     labels: Volume,
     methods: Sequence[Any],
     attributions: Attributions,

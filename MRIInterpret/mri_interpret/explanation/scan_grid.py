@@ -13,7 +13,7 @@ from ..anatomy.atlas import Atlas
 from ..anatomy.region_statistics import RegionStatistics
 from ..images.volume import Array, Grid, Volume
 from ..preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
-from ..preprocessing.pipeline import Preprocessed
+from ..preprocessing.pipeline import PreprocessedScan
 from ..preprocessing.template import load_template
 from ..progress import ProgressCallback
 from ..summary import Summary
@@ -27,7 +27,7 @@ STEP = "Back to the scan"
 
 
 def maps_on_scan(
-    prepared: Preprocessed,
+    prepared: PreprocessedScan,
     attributions: Attributions,
     template_maps: Mapping[str, Array],
     grid: Grid,
@@ -62,7 +62,7 @@ def share_outside(values: Array, inside: Array) -> float:
 
 
 def others_on_scan(
-    prepared: Preprocessed, summary: Summary, atlas: Atlas, progress: ProgressCallback
+    prepared: PreprocessedScan, summary: Summary, atlas: Atlas, progress: ProgressCallback
 ) -> dict[str, Volume]:
     """Summary score, consensus, spread, atlas and template on the scan's grid, by these names."""
     grid, affine = prepared.scan.grid, prepared.to_template
@@ -84,7 +84,7 @@ def others_on_scan(
 
 
 def region_table(
-    prepared: Preprocessed,
+    prepared: PreprocessedScan,
     grid: Grid,
     atlas: Atlas,
     labels: Volume,

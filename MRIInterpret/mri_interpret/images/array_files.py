@@ -13,9 +13,9 @@ from .volume import Array, Volume
 _PIECE = 2_000_000  # voxels written in one step
 
 
-def write_volume(volume: Volume, folder: Path, name: str) -> dict[str, Any]:
-    """Save a volume's voxels; returns what :func:`read_volume` needs besides."""
-    steps = write_steps(volume, folder, name)
+def write_array_file(volume: Volume, folder: Path, name: str) -> dict[str, Any]:
+    """Save a volume's voxels; returns what :func:`read_array_file` needs besides."""
+    steps = write_array_file_steps(volume, folder, name)
     while True:
         try:
             next(steps)
@@ -24,7 +24,7 @@ def write_volume(volume: Volume, folder: Path, name: str) -> dict[str, Any]:
             return record
 
 
-def write_steps(volume: Volume, folder: Path, name: str) -> Generator[None, None, dict[str, Any]]:
+def write_array_file_steps(volume: Volume, folder: Path, name: str) -> Generator[None, None, dict[str, Any]]:
     """The same in steps of some milliseconds each."""
     flat = np.asarray(volume.array).ravel(order="F")
     header = {"descr": np.lib.format.dtype_to_descr(flat.dtype), "fortran_order": True, "shape": volume.shape}
@@ -36,7 +36,7 @@ def write_steps(volume: Volume, folder: Path, name: str) -> Generator[None, None
     return {"file": f"{name}.npy", "affine": np.asarray(volume.affine, float).tolist(), "name": volume.name}
 
 
-class Written:
+class ArrayFiles:
     """Volumes written to a folder, each array once, whoever asks for it."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,10 +44,10 @@ class Written:
         self._known: dict[int, tuple[Volume, dict[str, Any]]] = {}  # the volume is kept, so that its id stays its own
 
     def record(self, volume: Volume, name: str) -> dict[str, Any]:
-        """Save a volume, if its array was not saved before; returns what :func:`read_volume` needs."""
+        """Save a volume, if its array was not saved before; returns what :func:`read_array_file` needs."""
         key = id(volume.array)
         if key not in self._known:
-            self._known[key] = (volume, write_volume(volume, self._folder, name))
+            self._known[key] = (volume, write_array_file(volume, self._folder, name))
         return {**self._known[key][1], "affine": np.asarray(volume.affine, float).tolist(), "name": volume.name}
 
 
@@ -57,6 +57,6 @@ def map_array(path: Path) -> Array:
     return array
 
 
-def read_volume(record: dict[str, Any], folder: Path) -> Volume:
+def read_array_file(record: dict[str, Any], folder: Path) -> Volume:
     """The volume of a record, its voxels mapped from the file, read-only."""
     return Volume(map_array(folder / record["file"]), np.array(record["affine"], float), record["name"])

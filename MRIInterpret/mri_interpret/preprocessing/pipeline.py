@@ -14,7 +14,7 @@ from ..thresholds import ALREADY_REGISTERED_CORRELATION, ALREADY_REGISTERED_OVER
 from .brain_mask import BrainMask, find_brain_mask
 from .cache import PreprocessingCache, content_hash
 from .model_grid import to_model_grid
-from .registration import judge, register_affine, registration_quality
+from .registration import register_affine, registration_quality, registration_verdict
 from .template import TEMPLATE_NAME, load_template
 
 SPACES = ("auto", "native", "mni")
@@ -22,7 +22,7 @@ REGISTRATION_SEED = 7
 
 
 @dataclass(frozen=True)
-class Preprocessed:
+class PreprocessedScan:
     """A scan ready for a model, with all that is needed for the way back."""
 
     scan: Volume
@@ -49,7 +49,7 @@ def preprocess(
     device: str = "cpu",
     cache: PreprocessingCache | None = None,
     progress: ProgressCallback = silent,
-) -> Preprocessed:
+) -> PreprocessedScan:
     """Bring a scan onto the model's grid.
 
     Parameters
@@ -73,7 +73,7 @@ def preprocess(
     Raises
     ------
     UserError
-        See :func:`find_brain_mask`, :func:`register_affine`, :func:`judge`.
+        See :func:`find_brain_mask`, :func:`register_affine`, :func:`registration_verdict`.
     """
     check_space(space)
     cache = cache or PreprocessingCache(enabled=False)
@@ -83,10 +83,10 @@ def preprocess(
     with step(progress, "Finding the brain"):
         brain = _mask(scan, scan_hash, mask, device, cache, hits)
     to_template, method, correlation, overlap = _transform(scan, scan_hash, brain, space, cache, hits, progress)
-    verdict, sentence = judge(scan.name or "The scan", to_template, correlation, overlap)
+    verdict, sentence = registration_verdict(scan.name or "The scan", to_template, correlation, overlap)
     with step(progress, "Resampling to the model's grid"):
         image, model_mask = _on_grid(scan, brain, to_template, grid, percentiles)
-    return Preprocessed(
+    return PreprocessedScan(
         scan, scan_hash, brain, to_template, method, correlation, overlap, verdict, sentence, image, model_mask,
         tuple(hits),
     )  # fmt: skip
@@ -150,5 +150,5 @@ def _on_grid(
     except ValueError as error:
         raise UserError(
             f"{scan.name} does not reach the model's grid as it lies ({error}): check its orientation, "
-            "or let it be registered with --space native."
+            "or let it be registered (space native)."
         ) from error

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import UserError
+from ..images.itk import LPS_TO_RAS
 from ..images.volume import Affine, Grid, Volume, resample
 from ..metrics.similarity import correlation as pearson
 from ..metrics.similarity import dice
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _WORK_UNITS = 1  # with more, the metric's sums are formed in varying order and two runs differ in the seventh digit
 _METRIC_MARGIN = 2  # voxels of the 2 mm template that the affine stage sees around the brain
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def register_affine(
@@ -94,7 +94,7 @@ def register_affine(
     centre = np.array(affine.GetCenter())
     matrix[:3, 3] = np.array(affine.GetTranslation()) + centre - matrix[:3, :3] @ centre
     # ITK's transform takes points of the fixed image to the moving one, in LPS.
-    result: Affine = np.linalg.inv(_LPS @ matrix @ _LPS)
+    result: Affine = np.linalg.inv(LPS_TO_RAS @ matrix @ LPS_TO_RAS)
     return result
 
 
@@ -146,7 +146,7 @@ def _optimise(
     except RuntimeError as error:
         raise UserError(
             "The scan could not be registered to the template: check its orientation and its brain mask, "
-            "or say --space mni if it is in template space already."
+            "or say that it lies in template space already."
         ) from error
     if stopped:
         raise stopped[0]
@@ -180,7 +180,7 @@ def _to_itk(array: NDArray[np.float32] | NDArray[np.uint8], grid: Grid) -> Simpl
 
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
     image.SetSpacing(grid.spacing.tolist())
-    image.SetOrigin((_LPS @ grid.affine[:, 3])[:3].tolist())
+    image.SetOrigin((LPS_TO_RAS @ grid.affine[:, 3])[:3].tolist())
     image.SetDirection([-1, 0, 0, 0, -1, 0, 0, 0, 1])
     return image
 
@@ -188,7 +188,7 @@ def _to_itk(array: NDArray[np.float32] | NDArray[np.uint8], grid: Grid) -> Simpl
 def _metric_region(fixed: SimpleITK.Image, mask: Volume) -> SimpleITK.Image:
     """The template's brain with a margin, on the grid of the fixed image."""
     affine = np.diag([*fixed.GetSpacing(), 1.0])
-    affine[:, 3] = _LPS @ np.append(fixed.GetOrigin(), 1.0)
+    affine[:, 3] = LPS_TO_RAS @ np.append(fixed.GetOrigin(), 1.0)
     i, j, k = fixed.GetSize()
     grid = Grid((i, j, k), affine)
     inside = resample(mask.with_array(np.asarray(mask.array, dtype=np.float32)), grid).array > 0.5
@@ -197,7 +197,7 @@ def _metric_region(fixed: SimpleITK.Image, mask: Volume) -> SimpleITK.Image:
 
 def _centre_lps(mask: Volume) -> np.ndarray:
     centre = np.append(ndimage.center_of_mass(np.asarray(mask.array) > 0), 1.0)
-    return (_LPS @ mask.affine @ centre)[:3]
+    return (LPS_TO_RAS @ mask.affine @ centre)[:3]
 
 
 def _volume_mm3(mask: Volume) -> float:
@@ -229,7 +229,7 @@ def registration_quality(
     return float(np.nan_to_num(pearson(ours, theirs))), overlap
 
 
-def judge(name: str, to_template: Affine, correlation: float, overlap: float) -> tuple[str, str]:
+def registration_verdict(name: str, to_template: Affine, correlation: float, overlap: float) -> tuple[str, str]:
     """Verdict and sentence for a registration.
 
     Returns

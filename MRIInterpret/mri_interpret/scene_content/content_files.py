@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..explanation.explanation import Region
-from ..images.array_files import Written, read_volume
+from ..images.array_files import ArrayFiles, read_array_file
 from ..images.volume import Volume
 from .content import ChartContent, MapContent, SceneContent, TableContent
 from .display_range import DisplayRange
@@ -19,12 +19,12 @@ _VOLUMES = ("scan", "consensus", "mask", "atlas")
 _PLAIN = ("run", "banner", "note", "scan_name", "window", "atlas_name")
 
 
-def write_content(content: SceneContent, folder: Path, written: Written | None = None) -> None:
+def write_content(content: SceneContent, folder: Path, written: ArrayFiles | None = None) -> None:
     """Save into ``folder``, which exists. The brain's surface is made where there is VTK, for it takes a while.
 
     ``written`` knows which arrays lie in the folder already.
     """
-    written = written if written is not None else Written(folder)
+    written = written if written is not None else ArrayFiles(folder)
     record: dict[str, Any] = {name: getattr(content, name) for name in _PLAIN}
     for name in _VOLUMES:
         volume = getattr(content, name)
@@ -88,7 +88,7 @@ def read_content(folder: Path) -> SceneContent:
 
 
 def _volume(record: dict[str, Any] | None, folder: Path) -> Volume | None:
-    return read_volume(record, folder) if record is not None else None
+    return read_array_file(record, folder) if record is not None else None
 
 
 def _map(record: dict[str, Any], folder: Path) -> MapContent:
@@ -97,7 +97,7 @@ def _map(record: dict[str, Any], folder: Path) -> MapContent:
         **record
         | {
             "limits": DisplayRange(**record["limits"]),
-            "volume": read_volume(record["volume"], folder),
+            "volume": read_array_file(record["volume"], folder),
             "peak": (i, j, k),
         }
     )

@@ -13,7 +13,7 @@ from ..deformation.displacement import COARSE, resized, warp
 from ..images.reading import read_scan
 from ..images.volume import Volume
 from ..metrics.classification import softmax
-from ..preprocessing.pipeline import Preprocessed, preprocess
+from ..preprocessing.pipeline import PreprocessedScan, preprocess
 from ..progress import ProgressCallback, silent
 from ..simulation.acquisition import normalise
 from ..simulation.anatomy import MODEL_GRID
@@ -50,7 +50,7 @@ def try_real_scan(
     return assess_scan(network, preprocess(read_scan(path), MODEL_GRID, progress=progress), temperature)
 
 
-def assess_scan(network: nn.Module, scan: Preprocessed, temperature: float) -> RealScan:
+def assess_scan(network: nn.Module, scan: PreprocessedScan, temperature: float) -> RealScan:
     """The same from a preprocessed scan."""
     images = torch.stack([with_atrophy(scan.image, scan.model_mask, severity) for severity in SEVERITIES])
     with torch.no_grad():

@@ -18,7 +18,7 @@ def explain(folder: Path, send: Send) -> None:
     send(Progress("Starting", 0.0, 0.0))
     from ..explanation.job import TYPICAL_SECONDS
     from ..explanation.saved_folder import MappedFiles
-    from ..images.array_files import Written, read_volume
+    from ..images.array_files import ArrayFiles, read_array_file
     from ..scene_content.content import content_of
     from ..scene_content.content_files import write_content
     from .explain_request import ExplainRequest, carry_out
@@ -35,13 +35,13 @@ def explain(folder: Path, send: Send) -> None:
         send(Progress(step, fraction, furthest, clock.seconds_left()))
 
     request = ExplainRequest.read(folder / "job.json")
-    mask = read_volume(request.mask_volume, folder) if request.mask_volume else None
-    scan = read_volume(request.scan, folder)
+    mask = read_array_file(request.mask_volume, folder) if request.mask_volume else None
+    scan = read_array_file(request.scan, folder)
     explanation = carry_out(request, scan, mask, progress, lambda text: send(Notice(text)))
     progress(WRITING, 0.0)
     result = folder / "result"
     result.mkdir()
-    written = Written(result)
+    written = ArrayFiles(result)
     write_content(content_of(explanation), result, written)
     progress(WRITING, 0.7)
     explanation.save(result, storage=MappedFiles(written))
