@@ -73,6 +73,15 @@ def _run_length(folder: Path) -> Path:
     return folder
 
 
+def _deflated(folder: Path) -> Path:
+    write_slices(folder, np.tile(ARRAY, (3, 3, 1)), rigid())
+    for file in folder.iterdir():
+        header = pydicom.dcmread(file)
+        header.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+        header.save_as(file)
+    return folder
+
+
 WHOLE: dict[str, Callable[[Path], Path]] = {
     "axial": lambda f: write_slices(f, ARRAY, rigid()),
     "oblique": lambda f: write_slices(f, ARRAY, rigid(degrees=17)),
@@ -129,6 +138,10 @@ def test_an_enhanced_file_in_jpeg_2000(tmp_path: Path) -> None:
     volume = read_volume(_jpeg(tmp_path / "series", True))
     assert np.array_equal(volume.array, ARRAY)
     np.testing.assert_allclose(volume.affine, rigid(degrees=9), atol=1e-5)
+
+
+def test_deflated_files_are_read(tmp_path: Path) -> None:
+    assert np.array_equal(read_volume(_deflated(tmp_path / "series")).array, np.tile(ARRAY, (3, 3, 1)))
 
 
 def test_what_is_no_image_is_passed_over(tmp_path: Path) -> None:

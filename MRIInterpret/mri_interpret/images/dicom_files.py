@@ -120,6 +120,8 @@ def _read_header(file: Path) -> DicomImage | None:
                 raise UserError(f"{file} is no DICOM file, though it is called one: export the series again.")
             return None
         header = pydicom.dcmread(file, defer_size=_DEFER, force=True)
+        if header.file_meta.get("TransferSyntaxUID") == pydicom.uid.DeflatedExplicitVRLittleEndian:
+            header = pydicom.dcmread(file, force=True)  # places in the file tell nothing
         kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
         if kind is not None and "Image Storage" not in pydicom.uid.UID(kind).name and "Rows" not in header:
             return None  # a report, a presentation state, a DICOMDIR
@@ -138,7 +140,9 @@ def _has_all_voxels(header: Dataset, file: Path) -> bool:
         return False
     if element.length == 0xFFFFFFFF:
         return bool(element.value is None or element.value)  # compressed: pydicom has found its end
-    return 0 < element.length <= file.stat().st_size - element.value_tell
+    if element.value is None:
+        return 0 < element.length <= file.stat().st_size - element.value_tell
+    return 0 < element.length <= len(element.value)
 
 
 @contextmanager
