@@ -103,9 +103,9 @@ def test_it_comes_back_through_mapped_arrays_too(hard: Explanation, tmp_path: Pa
 
 
 def test_without_checks_there_are_no_verdicts(small_explanation: Explanation, tmp_path: Path) -> None:
-    files = dataclasses.replace(small_explanation, verdicts=()).save(tmp_path)
+    files = dataclasses.replace(small_explanation, verdicts=type(small_explanation.verdicts)()).save(tmp_path)
     assert "trust" not in files
-    assert load(tmp_path).verdicts == ()
+    assert not load(tmp_path).verdicts
 
 
 def test_the_files_are_those_that_the_readme_lists(small_explanation: Explanation, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_new_result_replaces_the_old_one_only(small_explanation: Explanation, 
     for name in ("report.html", "scene.mrb", "my notes.txt", "maps/mine.nii.gz"):
         (tmp_path / name).write_text("old")
     one = {"lrp": small_explanation.maps["lrp"]}
-    dataclasses.replace(small_explanation, maps=one, verdicts=()).save(tmp_path)
+    dataclasses.replace(small_explanation, maps=one, verdicts=type(small_explanation.verdicts)()).save(tmp_path)
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert {"my notes.txt", "maps/mine.nii.gz", "maps/lrp.nii.gz"} <= left
     assert not left & {"report.html", "scene.mrb", "maps/grad_cam_pp.nii.gz", "trust.csv"}

@@ -158,28 +158,26 @@ def _stem(path: Path) -> str:
 
 
 def _record(explanation: Explanation, files: dict[str, Path]) -> dict[str, Any]:
-    record = explanation.provenance_record()
+    from ..anatomy.top_regions import top_regions
+
+    record, top = explanation.provenance_record(), top_regions(explanation.region_table)
     return explanation.prediction_record() | {
         "registration": record["preprocessing"],
         "top_regions": [
-            {"region": row.region, "gain": float(row.gain), "share": float(row.share)}
-            for row in top_regions(explanation).itertuples()
+            {"region": row.region, "gain": float(row.gain), "share": float(row.share)} for row in top.rows.itertuples()
         ],
+        "top_regions_sentence": top.sentence,
+        "outside_brain": {name: one["outside_brain"] for name, one in record["methods"].items()},
         "seconds": record["seconds"],
         "files": {name: str(path) for name, path in files.items()},
     }
 
 
-def top_regions(explanation: Explanation, count: int = 5) -> Any:
-    """The regions with the highest mean summary score, as rows of the region table (native space)."""
-    table = explanation.region_table
-    rows = table[(table["method"] == "summary") & (table["space"] == "native") & (table["label"] > 0)]
-    return rows.sort_values("gain", ascending=False).head(count)
-
-
 def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path]) -> None:
     from rich.console import Console
     from rich.markup import escape  # names of files, classes and regions may have brackets
+
+    from ..anatomy.top_regions import top_regions
 
     console = Console(highlight=False, soft_wrap=True)
     shares = ", ".join(f"{name} {value:.0%}" for name, value in explanation.prediction.probabilities.items())
@@ -187,7 +185,7 @@ def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path
         f"Predicted [bold]{escape(explanation.prediction.predicted)}[/bold] ({escape(shares)}); "
         f"explained: {escape(explanation.target.name)}"
     )
-    console.print("Most relevant regions: " + ", ".join(top_regions(explanation)["region"]), markup=False)
+    console.print(top_regions(explanation.region_table).sentence, markup=False)
     console.print(explanation.registration.sentence, markup=False)
     for warning in explanation.warnings:
         console.print(f"[yellow]Warning:[/yellow] {escape(warning)}")

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..anatomy.atlas import Region
-from ..checks.verdict import Verdict, as_table
+from ..anatomy.top_regions import top_regions
+from ..checks.verdict import Verdicts, as_table
 from ..images.volume import Volume
 from ..json_text import jsonable
 from ..progress import ProgressCallback, silent
 from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
 from .layout import PLAIN, Layout
+from .notebook import banner_html, facts_html, list_html, pictures_html, probabilities_html
 from .saved_folder import SavedFolder, SavedVolume, VolumeStorage, write_folder
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Explanation:
     region_table: pd.DataFrame  # columns: see anatomy/region_statistics.py
     agreement: pd.DataFrame  # one row for each pair of methods: see summary.py
     registration: Registration
-    verdicts: tuple[Verdict, ...]  # of the trust checks; empty if they were off
+    verdicts: Verdicts  # of the trust checks; empty if they were off
     warnings: tuple[str, ...]  # sentences that every output must show
     provenance: Provenance
 
@@ -166,6 +168,28 @@ class Explanation:
             "method_seconds": {name: one.seconds for name, one in self.maps.items()},
             "peak_memory_bytes": made.peak_memory_bytes,
         }
+
+    def _repr_html_(self) -> str:
+        """For notebooks: banner, prediction, warnings, summary score over the scan, top regions, verdicts."""
+        top = top_regions(self.region_table)
+        facts = [
+            ("Scan", self.scan.name or "(no name)"),
+            ("Predicted", self.prediction.predicted),
+            ("Explained", f"{self.target.name} = {self.target.value:.4g}"),
+            ("Model", f"{self.model.name} {self.model.version}"),
+            ("Registration", self.registration.sentence),
+            ("Methods", ", ".join(one.title for one in self.maps.values())),
+        ]
+        gains = [
+            f"{name} {gain:.1f} times the brain's mean" for name, gain in zip(top.names, top.rows["gain"], strict=True)
+        ]
+        return (
+            f"<div>{banner_html(self.model.banner)}{facts_html(facts)}"
+            f"{probabilities_html(self.prediction.probabilities)}{list_html('Warnings', self.warnings)}"
+            f"<p><b>Summary score</b> (0 to 1; brighter means more)</p>"
+            f"{pictures_html(self.summary, signed=False, scan=self.scan, mask=self.mask)}"
+            f"{list_html(top.sentence, gains)}{self.verdicts._repr_html_() if self.verdicts else ''}</div>"
+        )
 
     def _volumes(self) -> dict[str, SavedVolume]:
         # A scan that needed no registration lies in template space already; any other world is the scanner's.

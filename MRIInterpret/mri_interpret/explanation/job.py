@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..anatomy.atlas import Atlas, load_atlas, load_default_atlas
+from ..anatomy.top_regions import share_outside_brain
 from ..attribution.result import resolution_mm
 from ..checks.run_checks import failed_randomisation
+from ..checks.verdict import Verdicts
 from ..errors import UserError
 from ..images.conversion import as_scan, as_volume
 from ..images.volume import Volume, resample
@@ -158,6 +161,9 @@ def explain(
     on_scan = others_on_scan(prepared, summary, chosen_atlas, report)
     with step(report, "Region statistics"):
         table = region_table(prepared, grid, chosen_atlas, labels, maps, summary, on_scan)
+        maps = {
+            name: replace(one, outside_brain=share_outside_brain(table, name, "native")) for name, one in maps.items()
+        }
     return Explanation(
         scan=volume,
         mask=prepared.mask.volume,
@@ -182,8 +188,8 @@ def explain(
         region_table=table,
         agreement=summary.agreement,
         registration=_registration(prepared),
-        verdicts=tuple(verdicts),
-        warnings=(*_warnings(prepared, summary, maps, failing), *attributions.notices),
+        verdicts=Verdicts(verdicts),
+        warnings=_warnings(prepared, attributions.notices, summary, maps, failing),
         provenance=make_provenance(
             bundle, prepared, place, clock.seconds, scan_file=scan_file, mask=given_mask, space=space, trust=trust
         ),
@@ -227,9 +233,13 @@ def model_info(bundle: ModelBundle) -> ModelInfo:
 
 
 def _warnings(
-    prepared: PreprocessedScan, summary: Summary, maps: dict[str, MethodMap], failing: dict[str, str]
+    prepared: PreprocessedScan,
+    notices: Sequence[str],
+    summary: Summary,
+    maps: dict[str, MethodMap],
+    failing: dict[str, str],
 ) -> tuple[str, ...]:
-    sentences = list(prepared.scan.notes)
+    sentences = [*prepared.scan.notes, *notices]
     sentences += [] if prepared.verdict == "good" else [prepared.sentence]
     sentences += [
         f"{maps[name].title} is excluded from the summary score: {why}." for name, why in summary.excluded.items()

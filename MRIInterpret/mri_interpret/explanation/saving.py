@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 import numpy as np
 
 from ..anatomy.atlas import Region
-from ..checks.verdict import Verdict
+from ..checks.verdict import Verdict, Verdicts
 from ..errors import UserError
 from ..images.volume import Volume
 from .explanation import Explanation
@@ -78,7 +78,7 @@ def load(folder: str | Path) -> Explanation:
             region_table=reader.table("regions"),
             agreement=reader.table("agreement"),
             registration=make(facts["registration"], Registration),
-            verdicts=_verdicts(reader.table("trust")) if reader.has_table("trust") else (),
+            verdicts=_verdicts(reader.table("trust")) if reader.has_table("trust") else Verdicts(),
             warnings=tuple(facts["warnings"]),
             provenance=provenance,
         )
@@ -106,9 +106,9 @@ def _scan(reader: FolderReader, provenance: Provenance) -> Volume:
     return scan
 
 
-def _verdicts(table: pd.DataFrame) -> tuple[Verdict, ...]:
+def _verdicts(table: pd.DataFrame) -> Verdicts:
     rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
-    return tuple(Verdict(**row) for row in rows)
+    return Verdicts(Verdict(**row) for row in rows)
 
 
 def _converter() -> cattrs.Converter:

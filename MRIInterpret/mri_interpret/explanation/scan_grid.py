@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -35,30 +34,21 @@ def maps_on_scan(
 ) -> dict[str, MethodMap]:
     """Every method's map on both grids; ``grid`` is the model's."""
     maps: dict[str, MethodMap] = {}
-    inside = np.asarray(prepared.mask.volume.array) > 0
     for number, (method, found) in enumerate(attributions.items()):
         progress(STEP, number / (len(attributions) + 4))
         template = Volume(template_maps[method], grid.affine, found.title)
-        native = to_scan_grid(template, prepared.scan.grid, prepared.to_template)
         maps[method] = MethodMap(
             name=method,
             title=found.title,
-            native=native,
+            native=to_scan_grid(template, prepared.scan.grid, prepared.to_template),
             template=template,
             signed=found.signed,
             units=found.units,
             seconds=found.seconds,
             details=reader_details(found),
-            outside_brain=share_outside(native.array, inside),
         )
     progress(STEP, len(attributions) / (len(attributions) + 4))
     return maps
-
-
-def share_outside(values: Array, inside: Array) -> float:
-    """The share of a map's absolute relevance outside the brain, 0 to 1; NaN for a map of zeros."""
-    total = float(np.abs(values).sum(dtype=np.float64))
-    return 1 - float(np.abs(values[inside]).sum(dtype=np.float64)) / total if total else math.nan
 
 
 def others_on_scan(
