@@ -69,3 +69,10 @@ def test_the_page_has_the_threshold_of_the_code(check, criterion):
     text = (REFERENCE / "verdicts.md").read_text("utf-8")
     (row,) = [line for line in text.splitlines() if line.startswith(f"| [{check}](#")]
     assert criterion.replace("%", " %") in row
+
+
+def test_every_file_of_a_result_is_described(small_explanation, tmp_path):
+    small_explanation.save(tmp_path / "result")
+    page = (REFERENCE / "files.md").read_text("utf-8")
+    for path in sorted((tmp_path / "result").iterdir()):
+        assert (f"`{path.name}/" if path.is_dir() else f"`{path.name}`") in page, path.name

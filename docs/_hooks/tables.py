@@ -98,8 +98,6 @@ def public() -> str:
     parts = ["## methods", "::: mri_interpret.methods\n    options: {show_root_heading: false}"]
     parts += ["## rules", "::: mri_interpret.rules\n    options: {show_root_heading: false}"]
     for name, module in mi._PUBLIC.items():
-        if not (Path(mi.__file__).parent / (module.replace(".", "/") + ".py")).is_file():
-            continue
         parts += [f"## {name}", f"::: mri_interpret.{module}.{name}\n    options: {{show_root_heading: false}}"]
     return "\n\n".join(parts)
 
