@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 import torch
 from mri_interpret.attribution import DEFAULT_METHODS, Explainer
 from mri_interpret.attribution.engine import convolution_layer, kernels, pooled_convolution
+from mri_interpret.gpu_memory import first_that_fits, on_device_or_cpu
 from torch import Tensor, nn
 
 from Testing.attribution.networks import plain, volume
@@ -33,6 +35,9 @@ def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkey
     assert [step for step in steps if step.startswith("Out of")] == told[:failures]
     assert [place for place, _ in places] == [None, None, "cpu"][: failures + 1]
     assert places[1][1] < places[0][1]
+    way = ["in slabs", "on the CPU"][failures - 1]
+    assert found.notices == (f"The GPU's memory did not suffice for this model: the maps were computed {way}.",)
+    assert wanted.notices == ()
     for name in DEFAULT_METHODS:
         torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-8)
 
@@ -63,6 +68,43 @@ def test_memory_that_runs_out_inside_a_layer(suffices: str, where: str, monkeypa
     for method in DEFAULT_METHODS:
         torch.testing.assert_close(found[method].map, wanted[method].map, rtol=1e-5, atol=1e-8)
     assert_same(before, state(model))
+
+
+def test_where_nothing_fits_the_error_is_raised() -> None:
+    def full() -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        first_that_fits([("", full), ("on the CPU", full)])
+    assert first_that_fits([("", full), ("a", lambda: 3), ("b", full)]) == (3, "a")
+    assert first_that_fits([("", lambda: 2)]) == (2, "")
+
+
+def test_other_work_on_a_gpu_goes_on_on_the_cpu_too() -> None:
+    devices: list[str] = []
+    steps: list[str] = []
+
+    def work(device: str) -> str:
+        devices.append(device)
+        if device != "cpu":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return "done"
+
+    assert on_device_or_cpu(work, "cuda", lambda step, _: steps.append(step)) == "done"
+    assert devices == ["cuda", "cpu"]
+    assert steps == ["Out of GPU memory: on the CPU"]
+    assert on_device_or_cpu(work, "cpu") == "done"
+
+
+def test_what_fails_keeps_no_memory_while_the_next_way_runs() -> None:
+    kept: list[weakref.ref[Tensor]] = []
+
+    def fails() -> None:
+        large = torch.zeros(10)
+        kept.append(weakref.ref(large))
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    assert first_that_fits([("", fails), ("next", lambda: kept[0]())]) == (None, "next")
 
 
 def test_memory_that_runs_out_while_the_model_moves() -> None:

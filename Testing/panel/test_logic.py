@@ -220,28 +220,6 @@ def test_cancelling_leaves_the_scene_as_it_was_and_no_file(host, logic, coarse, 
     assert node_ids(host.headless.scene) == before
 
 
-def test_a_gpu_that_runs_out_of_memory_is_followed_by_the_cpu(monkeypatch, coarse, small_explanation):
-    import mri_interpret.explanation.job
-    import torch
-    from mri_interpret.worker.explain_request import ExplainRequest, carry_out
-
-    devices, notices = [], []
-
-    def fake(_scan, *, device, **_):
-        devices.append(device)
-        if device != "cpu":
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return small_explanation
-
-    monkeypatch.setattr(mri_interpret.explanation.job, "explain", fake)
-    assert carry_out(ExplainRequest({}, device="cuda"), coarse, None, notice=notices.append) is small_explanation
-    assert devices == ["cuda", "cpu"]
-    assert "goes on with the CPU" in notices[0]
-    monkeypatch.setattr(mri_interpret.explanation.job, "explain", lambda *_, **__: fake(None, device="cuda"))
-    with pytest.raises(torch.cuda.OutOfMemoryError):
-        carry_out(ExplainRequest({}, device="cpu"), coarse, None)
-
-
 def test_clicking_explain_runs_to_the_result_without_blocking_the_window(host, widget, coarse, wait, beats):
     """The whole way through the panel, from the click to the tables and the 3D view."""
     scan = add_volume(host.headless.scene, coarse, "scan")

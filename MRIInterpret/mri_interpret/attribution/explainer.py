@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..gpu_memory import first_that_fits
 from ..progress import ProgressCallback, silent
 from .device import on_device, peak_memory
 from .engine.pooled_convolution import SMALL_SLABS, SlabPolicy
@@ -96,7 +97,7 @@ class Explainer:
         device
             Where to compute; None for where the model is. The model is moved there for the call and moved back.
             If a GPU's memory does not suffice, large stages are computed in slabs, and if that is not enough either,
-            everything on the CPU; ``progress`` is told.
+            everything on the CPU; ``progress`` is told, and :attr:`Attributions.notices` says so.
         brain_mask
             (I, J, K), true inside the brain; methods that fill or perturb voxels leave the outside alone.
         regions
@@ -123,20 +124,16 @@ class Explainer:
         def explained(where: str | torch.device | None, slabs: SlabPolicy) -> Attributions:
             return self._explain(x, target, wanted, progress, where, brain_mask, regions, slabs)
 
-        try:
-            return explained(device, self._slabs)
-        except torch.OutOfMemoryError:
-            # Outside the handler, whose traceback would keep the failed pass in memory.
-            pass
-        torch.cuda.empty_cache()
-        progress("Out of GPU memory: in slabs", 0.0)
-        try:
-            return explained(device, SMALL_SLABS)
-        except torch.OutOfMemoryError:
-            pass
-        torch.cuda.empty_cache()
-        progress("Out of GPU memory: on the CPU", 0.0)
-        return explained("cpu", self._slabs)
+        ways = (
+            ("", lambda: explained(device, self._slabs)),
+            ("in slabs", lambda: explained(device, SMALL_SLABS)),
+            ("on the CPU", lambda: explained("cpu", self._slabs)),
+        )
+        results, way = first_that_fits(ways, progress)
+        if way:
+            notice = f"The GPU's memory did not suffice for this model: the maps were computed {way}."
+            results.notices = (*results.notices, notice)
+        return results
 
     def _explain(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -54,7 +53,7 @@ def explain(
 
     scan, brain = scan_of(scan_node), mask_of(mask_node, scan_node)
     request = _request({}, brain is not None, **options)
-    explanation = carry_out(request, scan, brain, progress, logging.info)
+    explanation = carry_out(request, scan, brain, progress)
     return show(scene, explanation, scan_node, replace, progress)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..checks.run_checks import run_checks
 from ..checks.verdict import Verdict
 from ..errors import UserError
+from ..gpu_memory import on_device_or_cpu
 from ..images.volume import Volume
 from ..json_text import jsonable
 from ..models.bundle import ModelBundle
@@ -104,7 +105,8 @@ def checks_of(
         if level == "off":
             return []
         grid = bundle.metadata.grid
-        with step(progress, "Trust checks"):
+
+        def on(chosen: str) -> list[Verdict]:
             return run_checks(
                 level,
                 Explainer(bundle.network),
@@ -117,10 +119,13 @@ def checks_of(
                 grid=grid,
                 methods=methods if "summary" not in maps else [],
                 details={name: found.details for name, found in attributions.items()},
-                device=device,
+                device=chosen,
                 output=attributions.output,
                 progress=lambda name, fraction: progress("Trust checks", min(0.99, fraction)),
             )
+
+        with step(progress, "Trust checks"):
+            return on_device_or_cpu(on, device, progress)
 
     return check
 

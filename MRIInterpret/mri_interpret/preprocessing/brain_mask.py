@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import UserError
+from ..gpu_memory import on_device_or_cpu
 from ..images.reading import read_volume
 from ..images.volume import Array, Volume
 
@@ -96,7 +97,7 @@ def _deepbet(scan: Volume, device: str) -> NDArray[np.bool_]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _, found, _ = BrainExtraction(no_gpu=device == "cpu").run(image)
+            found = on_device_or_cpu(lambda chosen: BrainExtraction(no_gpu=chosen == "cpu").run(image)[1], device)
     except (AssertionError, ValueError, RuntimeError, IndexError) as error:
         raise UserError(
             f"No brain was found in {scan.name}: check that it is a T1-weighted head scan, or give a brain mask."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,13 +49,9 @@ class ExplainRequest:
 
 
 def carry_out(
-    request: ExplainRequest,
-    scan: Volume,
-    mask: Volume | None,
-    progress: ProgressCallback = silent,
-    notice: Callable[[str], None] = print,
+    request: ExplainRequest, scan: Volume, mask: Volume | None, progress: ProgressCallback = silent
 ) -> Explanation:
-    """Explain a scan as requested; when the GPU's memory runs out, once more on the CPU.
+    """Explain a scan as requested.
 
     Parameters
     ----------
@@ -66,24 +61,7 @@ def carry_out(
         The volumes that the request's records stand for.
     progress
         Told about each step; may raise Cancelled.
-    notice
-        Given sentences that the user should read.
     """
-    import torch
-
-    try:
-        return _explain(request, request.device, scan, mask, progress)
-    except torch.cuda.OutOfMemoryError:
-        if request.device == "cpu":
-            raise
-    torch.cuda.empty_cache()
-    notice("The GPU's memory is too small for this job: it goes on with the CPU.")
-    return _explain(request, "cpu", scan, mask, progress)
-
-
-def _explain(
-    request: ExplainRequest, device: str, scan: Volume, mask: Volume | None, progress: ProgressCallback
-) -> Explanation:
     from ..attribution.registry import create_method
     from ..explanation.job import explain
 
@@ -93,7 +71,7 @@ def _explain(
         model=request.model,
         methods=methods,
         target=request.target,
-        device=device,
+        device=request.device,
         mask=mask if mask is not None else request.mask,
         space=request.space,
         trust=request.trust,

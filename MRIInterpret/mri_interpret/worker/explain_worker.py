@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..progress import StepClock
 from .child import Send, run_worker
-from .messages import BUILDING, WRITING, Done, Notice, Progress
+from .messages import BUILDING, WRITING, Done, Progress
 
 
 def explain(folder: Path, send: Send) -> None:
@@ -37,7 +37,7 @@ def explain(folder: Path, send: Send) -> None:
     request = ExplainRequest.read(folder / "job.json")
     mask = read_array_file(request.mask_volume, folder) if request.mask_volume else None
     scan = read_array_file(request.scan, folder)
-    explanation = carry_out(request, scan, mask, progress, lambda text: send(Notice(text)))
+    explanation = carry_out(request, scan, mask, progress)
     progress(WRITING, 0.0)
     result = folder / "result"
     result.mkdir()
