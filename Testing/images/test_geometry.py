@@ -264,3 +264,13 @@ def test_colour_complex_and_vector_files_are_refused_by_name(tmp_path: Path) -> 
     ]:  # fmt: skip
         with pytest.raises(UserError, match=word):
             read_volume(tmp_path / name)
+
+
+def test_what_nibabel_repairs_in_a_header_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(nib.Nifti1Image(ARRAY, AFFINE).to_bytes())
+    data[252:254] = (1).to_bytes(2, "little")  # qform_code
+    data[254:256] = (512).to_bytes(2, "little")  # sform_code
+    (tmp_path / "a.nii").write_bytes(data)
+    (note,) = read_volume(tmp_path / "a.nii").notes
+    assert "sform_code 512 not valid" in note
+    assert capfd.readouterr().err == ""

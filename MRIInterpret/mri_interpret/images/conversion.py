@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from .checking import check_scan
 from .refusals import check_scalar, checked_affine, no_orientation, one_sentence, single_volume
+from .scan_check import check_scan
 from .volume import Volume
 
 

@@ -29,7 +29,7 @@ def check_mgh_header(path: Path) -> Any:
     opened = gzip.open if path.name.lower().endswith(".mgz") else open
     with one_sentence(str(path)), opened(path, "rb") as file:
         start = file.read(_FLAG.stop)
-    image = load_header(path)
+    image, _ = load_header(path)
     if int.from_bytes(start[_FLAG], "big", signed=True) <= 0:
         raise no_orientation(str(path), "its goodRASFlag is 0")
     return image

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,29 +33,45 @@ def read_nifti(path: Path) -> Volume:
     UserError
         If it is damaged, holds no single scalar 3D volume, or carries no orientation (Analyze pairs never do).
     """
-    where = str(path)
-    image = load_header(path)
-    return volume_from_nibabel(image, where, path.name)
+    image, repairs = load_header(path)
+    volume = volume_from_nibabel(image, str(path), path.name)
+    return replace(volume, notes=repairs + volume.notes)
 
 
 def check_nifti_header(path: Path) -> None:
     """As :func:`read_nifti`, from the header alone."""
-    check_nibabel_header(load_header(path), str(path))
+    check_nibabel_header(load_header(path)[0], str(path))
 
 
-def load_header(path: Path) -> Any:
-    """The nibabel image of a file whose header was found sound, voxels unread."""
+def load_header(path: Path) -> tuple[Any, tuple[str, ...]]:
+    """The nibabel image of a file, voxels unread, and notes on what nibabel repaired in its header."""
     import nibabel as nib
 
     where = str(path)
-    # What nibabel repairs in a header it also logs; what is not safe to repair is refused here.
-    with one_sentence(where), nib.imageglobals.LoggingOutputSuppressor():
+    with one_sentence(where), _repairs() as repairs:
         image: Any = nib.load(path.absolute())  # else nibabel takes a name that begins with ~ for a home
         check_scalar(image.get_data_dtype(), where)
         if isinstance(image, nib.Nifti1Pair):
             _check_offset(image, path)
         single_volume(image.shape, where)
-    return image
+    return image, tuple(f"{path.name}: the header was not valid and was repaired ({repair})." for repair in repairs)
+
+
+@contextmanager
+def _repairs() -> Iterator[list[str]]:
+    """What nibabel says it repairs in headers that are read meanwhile; it would say so on the terminal."""
+    import nibabel as nib
+
+    logger, said = nib.imageglobals.logger, list[str]()
+    handler = logging.Handler(logging.WARNING)
+    # Voxels that begin at an odd place trouble old readers only.
+    handler.emit = lambda record: None if "vox offset" in record.getMessage() else said.append(record.getMessage())  # type: ignore[method-assign]
+    handlers, propagate = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [handler], False
+    try:
+        yield said
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
 
 
 def volume_from_nibabel(image: Any, where: str, name: str = "") -> Volume:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import UserError
-from .checking import check_scan
 from .dicom import check_dicom_header, read_dicom
 from .dicom_files import DICOM_SUFFIXES
 from .metaimage import check_metaimage_header, read_metaimage
@@ -14,6 +13,7 @@ from .mgh import check_mgh_header, read_mgh
 from .nifti import check_nifti_header, read_nifti
 from .nrrd import read_nrrd, read_nrrd_affine
 from .paths import existing_path
+from .scan_check import check_scan
 from .volume import Volume
 
 # Suffixes, what reads the file, what checks its header alone. Another format is added here.
