@@ -187,7 +187,7 @@ def test_a_clinicadl_network_keeps_every_weight_in_its_place(architecture, tmp_p
     theirs = [module for module in original.modules() if isinstance(module, (nn.Conv3d, nn.BatchNorm3d, nn.Linear))]
     assert [type(one) for one in ours] == [type(one) for one in theirs]
     assert all(torch.equal(a.weight, b.weight) for a, b in zip(ours, theirs, strict=True))
-    assert imported.metadata["mri_interpret"]["output"]["classes"] == ["AD", "CN"]
+    assert imported.metadata["mri_interpret"]["classes"] == ["AD", "CN"]
     chain = read_steps(imported.metadata["mri_interpret"]["preprocessing"], "maps")
     assert chain.output_shape == (169, 208, 179)
 
@@ -294,6 +294,6 @@ def test_a_layer_that_is_not_covered_is_named(layer, sentence, keras, tmp_path):
 def test_classes_are_named_one_for_each_output(keras, tmp_path):
     keras.Sequential([keras.Input((6, 6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]).save(tmp_path / "x.h5")
     found = recipe_named("keras").read(tmp_path / "x.h5", {"classes": "CN, AD"})
-    assert found.metadata["mri_interpret"]["output"]["classes"] == ["CN", "AD"]
+    assert found.metadata["mri_interpret"]["classes"] == ["CN", "AD"]
     with pytest.raises(UserError, match="2 outputs, and 3 classes"):
         recipe_named("keras").read(tmp_path / "x.h5", {"classes": "CN,MCI,AD"})

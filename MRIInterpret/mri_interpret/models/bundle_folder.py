@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
+from ..atomic import write_bytes, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,14 +22,13 @@ def write_bundle_folder(
     definition: Mapping[str, Any] | None = None,
     weights: Mapping[str, Tensor] | None = None,
     program: Path | None = None,
-    replace: bool = True,
 ) -> Path:
-    """Write a bundle aside and rename it, so that no half bundle passes for a whole one.
+    """Write weights first and metadata last, each aside and renamed, so that no half bundle passes for a whole one.
 
     Parameters
     ----------
     folder
-        The bundle's folder.
+        The bundle's folder; other files in it are left alone.
     metadata
         What configs/metadata.json holds.
     card
@@ -41,8 +37,6 @@ def write_bundle_folder(
         The network's ``_target_`` with its arguments, and its state dict; or
     program
         a file of torch.export (.pt2) or TorchScript (.ts), which is copied.
-    replace
-        Whether a bundle that lies there is replaced.
 
     Returns
     -------
@@ -51,54 +45,28 @@ def write_bundle_folder(
     Raises
     ------
     UserError
-        If the folder cannot be written, or something lies there that may not be replaced.
+        If the folder cannot be written.
     """
-    folder = Path(folder).expanduser()
-    if folder.exists() and (not replace or not (folder / "configs" / "metadata.json").is_file()):
-        what = "a model" if (folder / "configs" / "metadata.json").is_file() else "something that is no model"
-        raise UserError(f"{folder} holds {what} already: choose another name, or remove it first.")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as aside:
-            made = Path(aside) / "bundle"
-            _fill(made, metadata, card, definition, weights, program)
-            if folder.exists():
-                os.replace(folder, Path(aside) / "before")
-            os.replace(made, folder)
-    except OSError as error:
-        raise UserError(f"Cannot write the model {folder} ({error.strerror or error}): choose another folder.") from error
-    return folder
-
-
-def _fill(
-    made: Path,
-    metadata: Mapping[str, Any],
-    card: str,
-    definition: Mapping[str, Any] | None,
-    weights: Mapping[str, Tensor] | None,
-    program: Path | None,
-) -> None:
-    for name in ("configs", "models", "docs"):
-        (made / name).mkdir(parents=True)
+    folder = Path(folder)
     if weights is not None:
         from safetensors.torch import save
 
-        data = save({name: tensor.detach().contiguous().cpu().clone() for name, tensor in weights.items()})
-        file = made / "models" / "model.safetensors"
-        file.write_bytes(data)
+        name = "model.safetensors"
+        # Tensors that share memory are written once each: safetensors refuses views.
+        data = save({key: value.detach().cpu().clone().contiguous() for key, value in weights.items()})
     elif program is not None:
-        file = made / "models" / f"model{program.suffix}"
-        shutil.copyfile(program, file)
+        name, data = f"model{program.suffix}", program.read_bytes()
     else:
         raise ValueError("a bundle needs weights or a program")
-    # So that a damaged copy can be told from the original: `mri-interpret check` compares.
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    (made / "models" / "SHA256SUMS").write_text(f"{digest}  {file.name}\n", encoding="utf-8")
+    write_bytes(folder / "models" / name, data)
+    # `mri-interpret check` compares the hash, to find a damaged copy.
+    write_text(folder / "models" / "SHA256SUMS", f"{hashlib.sha256(data).hexdigest()}  {name}\n")
     if definition is not None:
-        _write_json(made / "configs" / "inference.json", {"network_def": dict(definition)})
-    (made / "docs" / "README.md").write_text(card, encoding="utf-8")
-    _write_json(made / "configs" / "metadata.json", metadata)
+        write_text(folder / "configs" / "inference.json", _text({"network_def": dict(definition)}))
+    write_text(folder / "docs" / "README.md", card)
+    write_text(folder / "configs" / "metadata.json", _text(metadata))
+    return folder
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
-
-from ..atomic import write_bytes, write_text
+from ..models.bundle_folder import write_bundle_folder
 from ..models.plain_cnn import CHANNELS, STRIDES, PlainCNN3d
 from ..simulation.anatomy import MODEL_GRID
 from ..simulation.groups import GROUPS
@@ -49,31 +45,22 @@ class Trained:
 
 
 def write_bundle(folder: str | Path, trained: Trained, text: BundleText, card: str) -> None:
-    """Write weights first and metadata last, each aside and renamed, so that no half bundle passes for a whole one.
+    """Write a trained network as :func:`.write_bundle_folder` does.
 
     Raises
     ------
     UserError
         If the folder cannot be written.
     """
-    folder = Path(folder)
-    state = {name: tensor.detach().contiguous().cpu() for name, tensor in trained.network.state_dict().items()}
-    weights = save(state)
-    write_bytes(folder / "models" / "model.safetensors", weights)
-    # `mri-interpret check` compares the hash, to find a damaged copy.
-    write_text(folder / "models" / "SHA256SUMS", f"{hashlib.sha256(weights).hexdigest()}  model.safetensors\n")
-    inference = {
-        "network_def": {
-            "_target_": "mri_interpret.models.plain_cnn.PlainCNN3d",
-            "in_channels": 1,
-            "num_classes": len(trained.classes),
-            "channels": list(trained.channels),
-            "strides": list(trained.strides),
-        }
+    definition = {
+        "_target_": "mri_interpret.models.plain_cnn.PlainCNN3d",
+        "in_channels": 1,
+        "num_classes": len(trained.classes),
+        "channels": list(trained.channels),
+        "strides": list(trained.strides),
     }
-    write_text(folder / "configs" / "inference.json", json.dumps(inference, indent=2) + "\n")
-    write_text(folder / "docs" / "README.md", card)
-    write_text(folder / "configs" / "metadata.json", json.dumps(_metadata(trained, text), indent=2) + "\n")
+    weights = trained.network.state_dict()
+    write_bundle_folder(folder, _metadata(trained, text), card, definition=definition, weights=weights)
 
 
 def _metadata(trained: Trained, text: BundleText) -> dict[str, Any]:

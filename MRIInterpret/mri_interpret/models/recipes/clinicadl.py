@@ -54,7 +54,7 @@ class ClinicaDL(Recipe):
                 "license": "not stated",
                 "mri_interpret": {
                     "banner": "Research use only, not for diagnosis. Trained with ClinicaDL by its owner.",
-                    "output": _output(source, record),
+                    **_output(source, record),
                     "preprocessing": _preprocessing(source, record, shape),
                 },
             },
@@ -142,12 +142,12 @@ def _renamed(source: Path, layers: list[dict[str, Any]], weights: Mapping[str, A
 def _output(source: Path, record: dict[str, Any]) -> dict[str, Any]:
     task = record.get("network_task", "classification")
     if task == "regression":
-        return {"kind": "regression", "name": str(record.get("label", "value")), "unit": "as trained"}
+        return {"output": {"kind": "regression", "name": str(record.get("label", "value"))}}
     codes = record.get("label_code") or {}
     if task != "classification" or not isinstance(codes, dict) or not codes:
         raise UserError(f"{source}: maps.json tells no classes (network_task {task!r}, label_code {codes!r}).")
     classes = [name for name, _ in sorted(codes.items(), key=lambda item: int(item[1]))]
-    return {"kind": "logits", "classes": classes}
+    return {"output": "logits", "classes": classes}
 
 
 def _preprocessing(source: Path, record: dict[str, Any], shape: list[int]) -> list[dict[str, Any]]:

@@ -68,7 +68,8 @@ class KerasHdf5(Recipe):
                 "network_data_format": {"inputs": {"image": {"spatial_shape": stack.shape, "num_channels": 1}}},
                 "mri_interpret": {
                     "banner": "Research use only, not for diagnosis. Trained by its owner.",
-                    "output": {"classes": classes or [f"output {i}" for i in range(stack.outputs)]},
+                    "classes": classes or [f"output {i}" for i in range(stack.outputs)],
+                    "output": stack.kind,
                 },
             },
             card=f"# {source.name}\n\nResearch use only, not for diagnosis. Imported from a Keras file.\n",
@@ -93,6 +94,14 @@ class _Stack:
         self._features = 0  # after a Flatten or a global pooling
         self._order: tuple[int, ...] | None = None  # spatial shape and channels that a Flatten joined
         self.outputs = 0
+
+    @property
+    def kind(self) -> str:
+        """What the scores are, told by the last layer."""
+        last = self.layers[-1]["layer"]
+        if last in ("Softmax", "Sigmoid"):
+            return str(last).lower()
+        return "logit" if self.outputs == 1 else "logits"
 
     def _refuse(self, what: str) -> UserError:
         return UserError(f"{self.source}: {what}.")

@@ -126,14 +126,10 @@ def _layers(head: str) -> list[dict[str, Any]]:
 def _metadata(head: str, folds: str) -> dict[str, Any]:
     output: dict[str, Any]
     if head == "cog":
-        output = {
-            "kind": "regression",
-            "name": "COG score",
-            "unit": "0 cognitively normal, 1 mild cognitive impairment, 2 dementia",
-            "range": [0, 2],
-        }
+        about = {"kind": "regression", "name": "COG score", "unit": "(0 normal, 1 MCI, 2 dementia)", "range": [0, 2]}
+        output = {"output": about}
     else:
-        output = {"kind": "logits", "classes": ["not AD", "AD"]}
+        output = {"output": "logits", "classes": ["not AD", "AD"]}
     return {
         "name": f"qiu2022_{head}",
         "version": "1.0.0",
@@ -144,7 +140,7 @@ def _metadata(head: str, folds: str) -> dict[str, Any]:
         "intended_use": "Research on dementia and on attribution methods. Not for diagnosis.",
         "mri_interpret": {
             "banner": _BANNER,
-            "output": output,
+            **output,
             "preprocessing": [
                 {"step": "mask", "fill": 0.0},
                 {"step": "registration", "shape": _SHAPE, "spacing": [1.0, 1.0, 1.0], "origin": _ORIGIN},
