@@ -64,3 +64,6 @@ INPUT_BRAIN_KEPT = 0.97
 # How much better a turned template must match before a scan is said to be turned. By convention; brains are not
 # symmetric from top to bottom or front to back, so an upright one matches the upright template better by about 0.3.
 INPUT_TURNED = 0.05
+# A scan is skull-stripped if fewer voxels outside the brain are bright (above the brain's 5th percentile) than this
+# share of the brain's. Whole heads have 0.5 and more, stripped ones up to a few per cent at a generous mask's edge.
+STRIPPED_SHARE = 0.10

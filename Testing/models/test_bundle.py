@@ -52,7 +52,7 @@ def test_a_sound_bundle(tmp_path: Path) -> None:
         ({"mri_interpret.grid.shape": [96, 112]}, "three numbers"),
         ({"mri_interpret.grid.spacing": [2, 2, 0]}, "positive"),
         ({"mri_interpret.grid.shape": "large"}, "must be a list"),
-        ({"mri_interpret.intensity.method": "histogram"}, "'histogram' is not known"),
+        ({"mri_interpret.intensity.method": "histogram"}, "not 'histogram'"),
         ({"mri_interpret.intensity.low": 99.9}, "percentiles"),
         ({"mri_interpret.temperature": 0}, "temperature"),
         ({"mri_interpret.temperature": float("nan")}, "'temperature' must be a finite number"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mri_interpret.images.volume import Grid, Volume, resample
-from mri_interpret.preprocessing.model_grid import relevance_per_native_voxel, to_model_grid, to_scan_grid
+from mri_interpret.preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
 from mri_interpret.preprocessing.registration import register_affine
+from mri_interpret.preprocessing.steps.chain import default_steps
+from mri_interpret.preprocessing.steps.partial_input import ScanInTemplate
 from mri_interpret.preprocessing.template import load_template
 
 from Testing.preprocessing.heads import SCANNERS, blob, centre_of_mass, rotation, scanned
@@ -73,7 +75,9 @@ def test_skull_does_not_bleed_into_the_brain_and_zeros_do_not_darken_its_edge() 
     brain = 100.0 + index[0]
     scan = Volume(np.where(inside, brain, np.where(radius < 46, 5000.0, 0.0)).astype(np.float32), grid.affine, "head")
     target = Grid((50, 50, 50), np.array([[2.0, 0, 0, 0.5], [0, 2, 0, 0.5], [0, 0, 2, 0.5], [0, 0, 0, 1]]))
-    image, mask = to_model_grid(scan, Volume(inside.astype(np.uint8), grid.affine), np.eye(4), target, 0.0, 100.0)
+    about = ScanInTemplate(Volume(inside.astype(np.uint8), grid.affine), lambda kind: np.eye(4))
+    made = default_steps(target, (0.0, 100.0)).run(scan, about)
+    image, mask = made.image, made.inside
     plane = np.where(mask.array > 0, image.array, np.nan)
     expected = (2 * np.arange(50) + 0.5 - 49.5)[:, None, None]
     # One straight line through all voxels of the mask: neither the skull nor the zeros outside bend it.

@@ -11,7 +11,6 @@ from mri_interpret.errors import Cancelled, UserError
 from mri_interpret.images.volume import Grid, Volume
 from mri_interpret.preprocessing import cache as cache_module
 from mri_interpret.preprocessing.cache import PreprocessingCache, content_hash
-from mri_interpret.preprocessing.intensity import normalise_intensity
 from mri_interpret.preprocessing.pipeline import preprocess
 from mri_interpret.preprocessing.registration import registration_verdict
 from mri_interpret.user_folders import CACHE_VARIABLE, user_cache_folder
@@ -145,19 +144,3 @@ def test_a_scan_that_lies_off_the_template_is_an_error_not_a_map() -> None:
     scan, mask, _ = scanned("RAS", far)
     with pytest.raises(UserError, match="template space"):
         preprocess(scan, MODEL, mask=mask, space="mni")
-
-
-def test_intensity_normalisation_ignores_gain_offset_and_outliers() -> None:
-    rng = np.random.default_rng(0)
-    array = rng.gamma(4.0, 100.0, (30, 30, 30)).astype(np.float32)
-    mask = np.zeros(array.shape, np.uint8)
-    mask[5:25, 5:25, 5:25] = 1
-    first = normalise_intensity(array, mask)
-    assert np.allclose(normalise_intensity(array * 37.0 - 900.0, mask), first, atol=1e-4)
-    array[10, 10, 10] = 1e6
-    assert np.abs(normalise_intensity(array, mask) - first)[mask > 0].mean() < 1e-2
-    assert not first[mask == 0].any()
-    with pytest.raises(ValueError, match="empty"):
-        normalise_intensity(array, np.zeros_like(mask))
-    with pytest.raises(ValueError, match="constant"):
-        normalise_intensity(np.ones_like(array), mask)

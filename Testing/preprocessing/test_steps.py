@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mri_interpret.errors import UserError
 from mri_interpret.images.volume import Grid, Volume, resample
-from mri_interpret.preprocessing.model_grid import to_model_grid
 from mri_interpret.preprocessing.steps.chain import default_steps, read_steps
 from mri_interpret.preprocessing.steps.partial_input import ScanInTemplate
 from scipy import ndimage
@@ -159,6 +158,16 @@ def test_intensities(entry, replica, scan, about, brain):
     np.testing.assert_allclose(made.image.array, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_percentiles_ignore_gain_offset_and_outliers(scan, about):
+    steps = steps_of({"step": "mask"}, {"step": "intensity"})
+    values = np.random.default_rng(0).gamma(4.0, 100.0, SHAPE).astype(np.float32)
+    first = steps.run(scan.with_array(values), about).image.array
+    other = steps.run(scan.with_array(values * 37.0 - 900.0), about).image.array
+    np.testing.assert_allclose(other, first, atol=1e-4)
+    values[15, 13, 11] = 1e6
+    assert np.abs(steps.run(scan.with_array(values), about).image.array - first).mean() < 1e-2
+
+
 def test_outside_the_brain_is_the_fill_or_scaled(scan, about, brain):
     filled = steps_of({"step": "mask", "fill": 0}, {"step": "intensity", "method": "zscore"}).run(scan, about)
     assert set(np.unique(filled.image.array[brain.array == 0])) == {0.0}
@@ -169,12 +178,23 @@ def test_outside_the_brain_is_the_fill_or_scaled(scan, about, brain):
 
 
 def test_the_default_steps_are_what_bundles_always_got(scan, about, brain):
+    """Smoothed inside the mask to the grid's voxel size, sampled, percentiles in the brain to 0 and 1: done by hand."""
     grid = Grid((14, 15, 13), np.array([[3.0, 0, 0, -21], [0, 3, 0, -24], [0, 0, 3, -20], [0, 0, 0, 1]]))
     values = scan.with_array(np.random.default_rng(1).gamma(2, 30, SHAPE).astype(np.float32))
-    image, inside = to_model_grid(values, brain, TO_TEMPLATE, grid, 1.0, 98.0)
+    inside = brain.array.astype(np.float32)
+    spacing = np.linalg.norm((TO_TEMPLATE @ AFFINE)[:3, :3], axis=0)
+    sigma = np.sqrt(np.maximum((3.0 / spacing) ** 2 - 1, 0)) / 2.3548200450309493
+    weight = ndimage.gaussian_filter(inside, sigma, mode="reflect")
+    smooth = ndimage.gaussian_filter(values.array * inside, sigma, mode="reflect")
+    smooth = np.where(weight > 1e-3, smooth / np.maximum(weight, 1e-3), 0).astype(np.float32)
+    back = np.linalg.inv(TO_TEMPLATE)
+    on_grid = resample(values.with_array(smooth), grid, back).array
+    mask = resample(brain.with_array(weight), grid, back).array > 0.5
+    low, high = np.percentile(on_grid[mask], [1, 98])
+    expected = np.where(mask, np.clip((on_grid - low) / (high - low), 0, 1), 0)
     made = default_steps(grid, (1.0, 98.0)).run(values, about)
-    np.testing.assert_array_equal(made.inside.array, inside.array)
-    np.testing.assert_allclose(made.image.array, image.array, atol=1e-6)
+    np.testing.assert_array_equal(made.inside.array, mask)
+    np.testing.assert_allclose(made.image.array, expected, atol=1e-5)
 
 
 def test_bias_correction_takes_a_smooth_field_away(brain, about):

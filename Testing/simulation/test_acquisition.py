@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from mri_interpret.errors import UserError
-from mri_interpret.preprocessing.intensity import normalise_intensity
+from mri_interpret.preprocessing.steps.partial_input import PartialInput
+from mri_interpret.preprocessing.steps.values import Intensity
 from mri_interpret.simulation.acquisition import AcquisitionRange, acquire, crop, normalise, random_affine, transformed
 from mri_interpret.simulation.artefacts import gibbs, motion
 from mri_interpret.simulation.bank import BankItem, load_item, pack, save_item
@@ -32,7 +33,8 @@ def _generator(seed: int = 0) -> torch.Generator:
 def test_normalise_equals_its_numpy_twin() -> None:
     image = torch.randn(20, 21, 22, generator=_generator()) * 50 + 100
     mask = torch.rand(20, 21, 22, generator=_generator(1)) > 0.4
-    np.testing.assert_allclose(normalise(image, mask), normalise_intensity(image.numpy(), mask.numpy()), atol=1e-6)
+    start = PartialInput(image.numpy(), mask.numpy() > 0, np.eye(4), fill=0.0)
+    np.testing.assert_allclose(normalise(image, mask), Intensity().apply(start, None).image, atol=1e-6)
 
 
 def test_a_scan_is_in_range_and_empty_outside_the_mask(item: BankItem) -> None:

@@ -67,13 +67,13 @@ def benchmarked_model(
     classes = bundle.metadata.classes
     meaning = bundle.metadata.output
     _, weights = parse_target(target, classes, dict.fromkeys(classes, 0.0), meaning.single)
-    labels, names = _atlas(bundle.metadata.grid)
+    labels, names = _atlas(grid_of(bundle))
     fast = fast_methods() if methods is None else fast_methods(methods)
     slow = slow_methods() if methods is None else slow_methods(methods)
     under_test = NetworkUnderTest(
         network=bundle.network,
         target=output_weights(weights, meaning),
-        grid=bundle.metadata.grid,
+        grid=grid_of(bundle),
         labels=labels,
         structures=affected_structures(names),
         methods=fast,
@@ -120,28 +120,46 @@ def _atlas(grid: Grid) -> tuple[NDArray[np.int64], dict[int, str]]:
     return labels, {region.label: region.name for region in atlas.regions}
 
 
+def grid_of(bundle: ModelBundle) -> Grid:
+    """The model's grid in template space, where the simulated subjects lie.
+
+    Raises
+    ------
+    UserError
+        If its input does not lie there.
+    """
+    grid = bundle.metadata.grid
+    if grid is None:
+        raise UserError(
+            f"The benchmark's subjects lie in template space, and the inputs of {bundle.metadata.name} do not."
+        )
+    return grid
+
+
 def on_grid(given: SimulatedSubject, bundle: ModelBundle) -> SimulatedSubject:
-    """The subject as this model takes it: on its grid, with its range of intensities."""
+    """The subject as this model takes it: prepared by the model's own steps."""
     import torch
 
-    from ..preprocessing.intensity import normalise_intensity
+    from ..preprocessing.steps.chain import default_steps
+    from ..preprocessing.steps.partial_input import ScanInTemplate
     from ..simulation.anatomy import MODEL_GRID
 
-    grid, percentiles = bundle.metadata.grid, bundle.metadata.percentiles
-    same = grid.shape == MODEL_GRID.shape and np.allclose(grid.affine, MODEL_GRID.affine)
-    if same and tuple(percentiles) == (0.5, 99.5):
+    chain, grid = bundle.metadata.preprocessing, grid_of(bundle)
+    if chain == default_steps(MODEL_GRID, (0.5, 99.5)):
         return given
 
     def moved(array: NDArray[Any], order: int = 1) -> NDArray[Any]:
         volume = Volume(np.asarray(array, dtype=np.float32), MODEL_GRID.affine)
         return np.asarray(resample(volume, grid, order=order).array)
 
-    mask = moved(given.mask, 0) > 0.5
+    scan = Volume(given.image[0, 0].numpy(), MODEL_GRID.affine, "the simulated subject")
+    brain = scan.with_array(np.asarray(given.mask, dtype=np.uint8))
+    made = chain.run(scan, ScanInTemplate(brain, lambda kind: np.eye(4)))
+    mask = np.asarray(made.inside.array) > 0
     effect = moved(given.effect).astype(np.float32)
-    image = normalise_intensity(np.where(mask, moved(given.image[0, 0].numpy()), 0), mask, *percentiles)
     return replace(
         given,
-        image=torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None, None],
+        image=torch.from_numpy(np.ascontiguousarray(made.channels))[None],
         mask=mask,
         effect=effect,
         truth=strong_effect(effect, mask),

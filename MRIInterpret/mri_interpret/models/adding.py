@@ -112,9 +112,7 @@ def add_model(
     if (source / "configs" / "metadata.json").is_file():
         return _copied(source, name)
     if source.is_dir():
-        raise UserError(
-            f"{source} is no model bundle (configs/metadata.json is missing): name the recipe that fits it."
-        )
+        raise UserError(f"{source} is no model bundle (it lacks configs/metadata.json): name the recipe that fits it.")
     if answers is None:
         raise UserError(
             f"{source.name} does not say what its outputs mean nor how scans are prepared: give its classes and its "

@@ -171,14 +171,14 @@ def _load_program(weights: Path, metadata: Metadata) -> nn.Module:
         raise UserError(
             f"{weights} is damaged, holds pickled objects, or was not written by torch.export or TorchScript."
         ) from error
-    needed = (1, 1, *metadata.grid.shape)
+    needed = (1, *(metadata.input_shape or ()))
     exported = next((node.meta.get("val") for node in network.graph.nodes if node.op == "placeholder"), None)
     if exported is not None and not all(
         not isinstance(size, int) or size == given for size, given in zip(exported.shape, needed, strict=False)
     ):
         raise UserError(
-            f"{weights} was exported for inputs of shape {tuple(exported.shape)}, but 'mri_interpret.grid' in the "
-            f"metadata asks for {needed}."
+            f"{weights} was exported for inputs of shape {tuple(exported.shape)}, but the preprocessing in the "
+            f"metadata makes {needed}."
         )
     return network
 
@@ -205,12 +205,14 @@ def _check_outputs(target: str, arguments: dict[str, Any], metadata: Metadata, p
     """Run shapes, not numbers, through the network: its grid must fit, and its outputs the metadata."""
     import torch
 
+    if metadata.input_shape is None:  # it depends on the scan, and is told when the network runs
+        return
     with torch.device("meta"):
         network = build_network(target, arguments).eval()
         try:
-            output = network(torch.empty(1, 1, *metadata.grid.shape))
+            output = network(torch.empty(1, *metadata.input_shape))
         except Exception as error:  # whatever a network raises for an input that it cannot take
-            shape = " x ".join(map(str, metadata.grid.shape))
+            shape = " x ".join(map(str, metadata.input_shape[1:]))
             reason = str(error).strip().partition("\n")[0][:160]
             raise UserError(f"The network in {path} cannot take a grid of {shape}: {reason}") from error
     if isinstance(output, torch.Tensor):  # of several, the right one is told when the network runs

@@ -12,6 +12,9 @@ import numpy as np
 
 from ..errors import UserError
 from ..images.volume import Grid
+from ..preprocessing.input_check import InputStatistics, read_statistics
+from ..preprocessing.steps.chain import StepChain, default_steps, read_steps
+from ..preprocessing.steps.monai_chain import MonaiChain, read_monai_chain
 from .outputs import KINDS, OutputMeaning
 
 _MOST_VOXELS = 512**3  # more than any network takes in one piece
@@ -29,14 +32,20 @@ class Metadata:
     banner: str
     licence: str
     output: OutputMeaning  # what the network returns
-    grid: Grid  # the model's grid in template space
-    percentiles: tuple[float, float]  # of the intensity normalisation
+    preprocessing: StepChain | MonaiChain  # from a scan to the network's input
+    input_shape: tuple[int, int, int, int] | None  # (C, I, J, K) of the input; None if it depends on the scan
+    statistics: InputStatistics | None  # what inputs looked like in training, if the bundle says so
     metrics: dict[str, Any]  # name -> {"value", "ci95": [low, high], "n"}
     # Method -> why its maps of this model have no part in the summary score: they hardly depend on what it learned ...
     distrusted: dict[str, str]
     # ... or do not find what was changed in simulated subjects.
     poorly_localised: dict[str, str] = field(default_factory=dict)
     summary_weights: dict[str, float] = field(default_factory=dict)  # method -> its weight in the score, 1 for others
+
+    @property
+    def grid(self) -> Grid | None:
+        """The network's grid in template space; None if it depends on the scan."""
+        return self.preprocessing.template_grid
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -62,12 +71,7 @@ def read_metadata(bundle: Path) -> Metadata:
     own = _entry(raw, "mri_interpret", dict, path)
     meaning = _output_meaning(own, path)
     _check_channels(raw, meaning, path)
-    intensity = _optional(own, "intensity", dict, path, {})
-    if intensity.get("method", "percentile") != "percentile":
-        raise UserError(f"{path}: the intensity method '{intensity['method']}' is not known; it must be 'percentile'.")
-    low, high = (_number(intensity, key, path, usual) for key, usual in (("low", 0.5), ("high", 99.5)))
-    if not 0 <= low < high <= 100:
-        raise UserError(f"{path}: percentiles must satisfy 0 <= low < high <= 100.")
+    chain = _preprocessing(bundle, own, path)
     return Metadata(
         name=str(raw.get("name", bundle.name)),
         version=str(_entry(raw, "version", str, path)),
@@ -77,8 +81,9 @@ def read_metadata(bundle: Path) -> Metadata:
         banner=str(own.get("banner", "Research use only, not for diagnosis.")),
         licence=str(raw.get("license", "not stated")),
         output=meaning,
-        grid=_grid(_entry(own, "grid", dict, path), path),
-        percentiles=(low, high),
+        preprocessing=chain,
+        input_shape=_input_shape(raw, chain, path),
+        statistics=read_statistics(own["input_statistics"], str(path)) if "input_statistics" in own else None,
         metrics=_optional(own, "metrics", dict, path, {}),
         distrusted=_texts(own, "distrusted_methods", path),
         summary_weights=_weights(own, path),
@@ -97,6 +102,50 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path} must hold a JSON object.")
     return value
+
+
+def _preprocessing(bundle: Path, own: dict[str, Any], path: Path) -> StepChain | MonaiChain:
+    """The entry ``preprocessing``, else MONAI's own transforms, else the brain on ``grid`` with ``intensity``."""
+    if "preprocessing" in own:
+        if "grid" in own or "intensity" in own:
+            raise UserError(f"{path}: 'preprocessing' says it all: take 'grid' and 'intensity' away.")
+        return read_steps(own["preprocessing"], str(path))
+    inference = bundle / "configs" / "inference.json"
+    if "grid" not in own and inference.is_file():
+        transforms = read_json(inference).get("preprocessing")
+        if transforms is not None:
+            return read_monai_chain(transforms, str(inference))
+    intensity = _optional(own, "intensity", dict, path, {})
+    if intensity.get("method", "percentile") != "percentile":
+        raise UserError(
+            f"{path}: 'intensity' knows the method 'percentile' only, not {intensity['method']!r}: list the steps "
+            "under 'preprocessing' instead."
+        )
+    low, high = (_number(intensity, key, path, usual) for key, usual in (("low", 0.5), ("high", 99.5)))
+    if not 0 <= low < high <= 100:
+        raise UserError(f"{path}: percentiles must satisfy 0 <= low < high <= 100.")
+    return default_steps(_grid(_entry(own, "grid", dict, path), path), (low, high))
+
+
+def _input_shape(raw: dict[str, Any], chain: StepChain | MonaiChain, path: Path) -> tuple[int, int, int, int] | None:
+    """Channels and shape as the preprocessing makes them; what MONAI's description says must agree."""
+    image: Any = raw
+    for key in ("network_data_format", "inputs", "image"):
+        image = image.get(key) if isinstance(image, dict) else None
+    image = image if isinstance(image, dict) else {}
+    channels, stated = image.get("num_channels", len(chain.channels)), image.get("spatial_shape")
+    if channels != len(chain.channels):
+        raise UserError(
+            f"{path}: the network takes {channels} channels, and the preprocessing makes {len(chain.channels)} "
+            f"({', '.join(chain.channels)})."
+        )
+    fixed = isinstance(stated, list) and len(stated) == 3 and all(isinstance(n, int) and n > 0 for n in stated)
+    shape = chain.output_shape
+    if shape is not None and fixed and list(shape) != stated:
+        raise UserError(f"{path}: the network takes {stated} voxels, and the preprocessing makes {list(shape)}.")
+    if shape is None and fixed:
+        shape = (stated[0], stated[1], stated[2])
+    return None if shape is None else (channels, *shape)
 
 
 def _output_meaning(own: dict[str, Any], path: Path) -> OutputMeaning:

@@ -1,20 +1,25 @@
-"""All of preprocessing in order: mask, registration, model grid; cached by content."""
+"""All of preprocessing in order: mask, registration, the network's own steps; cached by content."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..images.volume import Affine, Grid, Volume
 from ..progress import ProgressCallback, silent, step
-from ..thresholds import ALREADY_REGISTERED_CORRELATION, ALREADY_REGISTERED_OVERLAP
+from ..thresholds import ALREADY_REGISTERED_CORRELATION, ALREADY_REGISTERED_OVERLAP, STRIPPED_SHARE
 from .brain_mask import BrainMask, find_brain_mask
 from .cache import PreprocessingCache, content_hash
-from .model_grid import to_model_grid
+from .input_check import InputStatistics, compare_with_training, plausible
 from .registration import register_affine, registration_quality, registration_verdict
+from .steps.chain import NetworkInput, StepChain, brain_kept, default_steps
+from .steps.monai_chain import MonaiChain
+from .steps.partial_input import ScanInTemplate
 from .template import TEMPLATE_NAME, load_template
 
 SPACES = ("auto", "native", "mni")
@@ -23,7 +28,11 @@ REGISTRATION_SEED = 7
 
 @dataclass(frozen=True)
 class PreprocessedScan:
-    """A scan ready for a model, with all that is needed for the way back."""
+    """A scan ready for a model, with all that is needed for the way back.
+
+    ``image`` and ``model_mask`` lie on the network's grid, whose affine leads to RAS mm of the *template*; for a
+    network that wants no registration that grid is the scan's own, seen from the template.
+    """
 
     scan: Volume
     scan_hash: str
@@ -34,37 +43,48 @@ class PreprocessedScan:
     overlap: float
     verdict: str
     sentence: str
-    image: Volume  # on the model's grid, 0..1
-    model_mask: Volume  # uint8, on the model's grid
+    image: Volume  # the channel that is explained, on the network's grid
+    model_mask: Volume  # uint8, the brain on the network's grid
     cached: tuple[str, ...]  # which steps came from the cache
+    channels: NDArray[np.float32]  # (C, I, J, K): what the network gets
+    input_warnings: tuple[str, ...] = ()  # what seems wrong with the network's input
+
+    @property
+    def grid(self) -> Grid:
+        """The network's grid in the template's world."""
+        return self.image.grid
 
 
 def preprocess(
     scan: Volume,
-    grid: Grid,
+    steps: StepChain | MonaiChain | Grid,
     *,
     mask: str | Path | Volume = "auto",
     space: str = "auto",
-    percentiles: tuple[float, float] = (0.5, 99.5),
+    others: Mapping[str, Volume] | None = None,
+    statistics: InputStatistics | None = None,
     device: str = "cpu",
     cache: PreprocessingCache | None = None,
     progress: ProgressCallback = silent,
 ) -> PreprocessedScan:
-    """Bring a scan onto the model's grid.
+    """Prepare a scan as a network wants it.
 
     Parameters
     ----------
     scan
         As read: any orientation and spacing, shape (I, J, K).
-    grid
-        The model's grid in template space.
+    steps
+        From the scan to the network's input; a grid in template space stands for the brain on it, its intensities from
+        the percentiles 0.5 and 99.5 to 0 and 1.
     mask
         "auto", "none", a file or a Volume: see :func:`find_brain_mask`.
     space
         The space the scan lies in: "native" (it is registered), "mni" (it is in template space already and is taken
         as it lies), "auto" (told by how well it matches the template as it lies).
-    percentiles
-        Low and high percentile of the intensity normalisation.
+    others
+        Further inputs that the steps name, by channel, in the scan's world.
+    statistics
+        What inputs looked like in training, if it is known.
     device
         "cpu" or "cuda", for the brain extraction.
     cache
@@ -73,9 +93,10 @@ def preprocess(
     Raises
     ------
     UserError
-        See :func:`find_brain_mask`, :func:`register_affine`, :func:`registration_verdict`.
+        See :func:`find_brain_mask`, :func:`register_affine`, :func:`registration_verdict`; or if a step cannot be done.
     """
     check_space(space)
+    chain = default_steps(steps, (0.5, 99.5)) if isinstance(steps, Grid) else steps
     cache = cache or PreprocessingCache(enabled=False)
     hits: list[str] = []
     with step(progress, "Reading the scan"):
@@ -85,10 +106,18 @@ def preprocess(
     to_template, method, correlation, overlap = _transform(scan, scan_hash, brain, space, cache, hits, progress)
     verdict, sentence = registration_verdict(scan.name or "The scan", to_template, correlation, overlap)
     with step(progress, "Resampling to the model's grid"):
-        image, model_mask = _on_grid(scan, brain, to_template, grid, percentiles)
+        about = ScanInTemplate(brain.volume, _Transforms(scan, scan_hash, brain, to_template, method, cache, progress))
+        if chain.wants_head and _is_stripped(scan, brain.volume):
+            raise UserError(
+                f"The model was trained on whole heads, and {scan.name or 'the scan'} is skull-stripped: give the scan "
+                "with its skull."
+            )
+        made = _carried_out(chain, scan, about, others)
+        image, model_mask = _seen_from_the_template(made, chain, to_template)
+        warnings = _input_warnings(made, brain.volume, to_template, statistics)
     return PreprocessedScan(
         scan, scan_hash, brain, to_template, method, correlation, overlap, verdict, sentence, image, model_mask,
-        tuple(hits),
+        tuple(hits), made.channels, tuple(warnings),
     )  # fmt: skip
 
 
@@ -142,13 +171,66 @@ def _transform(
     return affine, "affine", *quality
 
 
-def _on_grid(
-    scan: Volume, brain: BrainMask, to_template: Affine, grid: Grid, percentiles: tuple[float, float]
-) -> tuple[Volume, Volume]:
-    try:
-        return to_model_grid(scan, brain.volume, to_template, grid, *percentiles)
-    except ValueError as error:
+@dataclass(frozen=True)
+class _Transforms:
+    """Transforms to the template by kind; a rigid one is looked for when a step asks for it."""
+
+    scan: Volume
+    scan_hash: str
+    brain: BrainMask
+    affine: Affine
+    method: str
+    cache: PreprocessingCache
+    progress: ProgressCallback
+
+    def __call__(self, kind: str) -> Affine:
+        if kind == "affine" or self.method == "none":
+            return self.affine
+        key = self.cache.key("rigid", self.scan_hash, content_hash(self.brain.volume), TEMPLATE_NAME, REGISTRATION_SEED)
+        stored = self.cache.load(key)
+        if stored is not None:
+            return np.asarray(stored["affine"], dtype=np.float64)
+        fixed, fixed_mask = load_template(1)
+        found = register_affine(
+            self.scan, self.brain.volume, fixed, fixed_mask, rigid=True, seed=REGISTRATION_SEED, progress=self.progress
+        )
+        self.cache.store(key, affine=found)
+        return found
+
+
+def _carried_out(
+    chain: StepChain | MonaiChain, scan: Volume, about: ScanInTemplate, others: Mapping[str, Volume] | None
+) -> NetworkInput:
+    made = chain.run(scan, about, others)
+    if not made.inside.array.any():
         raise UserError(
-            f"{scan.name} does not reach the model's grid as it lies ({error}): check its orientation, "
-            "or let it be registered (space native)."
-        ) from error
+            f"{scan.name} does not reach the network's grid as it lies: check its orientation, or let it be registered."
+        )
+    return made
+
+
+def _seen_from_the_template(
+    made: NetworkInput, chain: StepChain | MonaiChain, to_template: Affine
+) -> tuple[Volume, Volume]:
+    """Image and brain with affines to RAS mm of the template; exact where the steps end on a grid in its space."""
+    fixed = chain.template_grid
+    affine = to_template @ made.image.affine if fixed is None else fixed.affine
+    return Volume(made.image.array, affine, made.image.name), Volume(made.inside.array, affine, made.inside.name)
+
+
+def _input_warnings(
+    made: NetworkInput, brain: Volume, to_template: Affine, statistics: InputStatistics | None
+) -> list[str]:
+    template, _ = load_template(2)
+    sentences = plausible(made.image, made.inside, brain_kept(made, brain), template, to_template)
+    if statistics is not None:
+        sentences += compare_with_training(made.image.array, made.inside.array, statistics)
+    return sentences
+
+
+def _is_stripped(scan: Volume, brain: Volume) -> bool:
+    """Whether hardly anything bright lies outside the brain."""
+    values = np.asarray(scan.array)
+    inside = np.asarray(brain.array) > 0
+    lowest = float(np.percentile(values[inside], 5))
+    return int(np.count_nonzero(values[~inside] > lowest)) < STRIPPED_SHARE * int(np.count_nonzero(inside))

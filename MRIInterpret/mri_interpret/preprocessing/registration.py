@@ -35,6 +35,7 @@ def register_affine(
     fixed: Volume,
     fixed_mask: Volume,
     *,
+    rigid: bool = False,
     seed: int = 7,
     progress: ProgressCallback = silent,
 ) -> Affine:
@@ -51,6 +52,8 @@ def register_affine(
         Scan and its brain mask, any orientation, spacing, handedness or shear; shape (I, J, K).
     fixed, fixed_mask
         Template brain and its mask.
+    rigid
+        Turn and shift only, for networks that want the head's own size.
 
     Returns
     -------
@@ -82,17 +85,29 @@ def register_affine(
         fixed_image, moving_image, similarity, (4, 2), (4.0, 2.0), None, seed, progress, "Registering: similarity"
     )
 
+    region = _metric_region(fixed_image, fixed_mask)
+    if rigid:
+        turned = sitk.VersorRigid3DTransform()
+        turned.SetCenter(similarity.GetCenter())
+        turned.SetRotation(similarity.GetVersor())
+        turned.SetTranslation(similarity.GetTranslation())
+        _optimise(fixed_image, moving_image, turned, (2, 1), (2.0, 0.0), region, seed, progress, "Registering: rigid")
+        return _as_matrix(turned)
     affine = sitk.AffineTransform(3)
     affine.SetCenter(similarity.GetCenter())
     affine.SetMatrix(similarity.GetMatrix())
     affine.SetTranslation(similarity.GetTranslation())
-    region = _metric_region(fixed_image, fixed_mask)
     _optimise(fixed_image, moving_image, affine, (2, 1), (2.0, 0.0), region, seed, progress, "Registering: affine")
 
+    return _as_matrix(affine)
+
+
+def _as_matrix(transform: SimpleITK.Transform) -> Affine:
+    """A fitted ITK transform as 4 x 4, RAS mm of the moving image to RAS mm of the fixed one."""
     matrix = np.eye(4)
-    matrix[:3, :3] = np.array(affine.GetMatrix()).reshape(3, 3)
-    centre = np.array(affine.GetCenter())
-    matrix[:3, 3] = np.array(affine.GetTranslation()) + centre - matrix[:3, :3] @ centre
+    matrix[:3, :3] = np.array(transform.GetMatrix()).reshape(3, 3)
+    centre = np.array(transform.GetCenter())
+    matrix[:3, 3] = np.array(transform.GetTranslation()) + centre - matrix[:3, :3] @ centre
     # ITK's transform takes points of the fixed image to the moving one, in LPS.
     result: Affine = np.linalg.inv(LPS_TO_RAS @ matrix @ LPS_TO_RAS)
     return result

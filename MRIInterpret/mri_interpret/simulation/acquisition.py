@@ -155,7 +155,7 @@ def _scattered(inside: Tensor, values: Tensor) -> Tensor:
 
 
 def normalise(image: Tensor, mask: Tensor, low: float = 0.5, high: float = 99.5, exponent: float = 1.0) -> Tensor:
-    """The torch twin of ``preprocessing.intensity.normalise_intensity``, with an optional gamma after it.
+    """The torch twin of ``preprocessing.steps.values.Intensity``, with an optional gamma after it.
 
     Percentiles are interpolated linearly between order statistics, as NumPy does. A monotonic gamma leaves order
     statistics in place, so it can be applied to the scaled values.

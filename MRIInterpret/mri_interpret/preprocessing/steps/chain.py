@@ -144,6 +144,22 @@ class StepChain:
         return shape
 
     @property
+    def template_grid(self) -> Grid | None:
+        """The grid in the template's world (RAS mm), if the steps end on one; None if it depends on the scan."""
+        grid: Grid | None = None
+        for step in self.steps:
+            if isinstance(step, Registration):
+                grid = step.grid if step.kind == "affine" else None
+            elif isinstance(step, (Spacing, Zoom, Fit, CropForeground, Orientation)):
+                grid = None
+        return grid
+
+    @property
+    def wants_head(self) -> bool:
+        """Whether the network sees skull and skin too: no mask step takes them away."""
+        return not any(isinstance(step, Mask) for step in self.steps)
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """The network's channels in order: "image", "mask", or the names of further input files."""
         last = self.steps[-1]

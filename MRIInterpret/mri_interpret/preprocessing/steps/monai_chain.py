@@ -56,6 +56,8 @@ class MonaiChain:
     key: str
     transforms: tuple[tuple[str, dict[str, Any]], ...]
     channels = ("image",)
+    template_grid = None  # MONAI's transforms register nothing: the grid depends on the scan
+    wants_head = False  # whether the scan was stripped before them is not said
 
     @property
     def output_shape(self) -> tuple[int, int, int] | None:
