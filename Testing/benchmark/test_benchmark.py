@@ -24,6 +24,7 @@ from mri_interpret.command_line.benchmark_picture import mean_map_picture
 from mri_interpret.errors import Cancelled, UserError
 from mri_interpret.images.volume import Grid
 from mri_interpret.models.plain_cnn import PlainCNN3d
+from mri_interpret.preprocessing.steps.chain import default_steps
 from mri_interpret.progress import silent
 from mri_interpret.simulation.anatomy import MODEL_GRID
 from mri_interpret.simulation.template_anatomy import template_anatomy
@@ -55,7 +56,7 @@ def tiny() -> BenchmarkedModel:
         {"smoothgrad": create_method("smoothgrad", samples=2)},
         METHODS,
     )
-    metadata = SimpleNamespace(grid=MODEL_GRID, percentiles=(0.5, 99.5))
+    metadata = SimpleNamespace(grid=MODEL_GRID, preprocessing=default_steps(MODEL_GRID, (0.5, 99.5)))
     bundle: Any = SimpleNamespace(metadata=metadata, network=network)
     return BenchmarkedModel("tiny", bundle, under_test)
 
@@ -198,7 +199,7 @@ def test_other_trainings_are_compared_subject_by_subject(
 
 def test_subjects_come_on_the_grid_of_the_model(stream: SubjectStream) -> None:
     grid = Grid((60, 70, 60), np.array([[3.2, 0, 0, -95.0], [0, 3.2, 0, -128], [0, 0, 3.2, -88], [0, 0, 0, 1]]))
-    bundle: Any = SimpleNamespace(metadata=SimpleNamespace(grid=grid, percentiles=(1.0, 99.0)))
+    bundle: Any = SimpleNamespace(metadata=SimpleNamespace(grid=grid, preprocessing=default_steps(grid, (1.0, 99.0))))
     given = stream[2]
     found = on_grid(given, bundle)
     assert found.image.shape == (1, 1, *grid.shape)
@@ -207,7 +208,9 @@ def test_subjects_come_on_the_grid_of_the_model(stream: SubjectStream) -> None:
     ratio = grid.voxel_volume / MODEL_GRID.voxel_volume
     assert found.mask.sum() * ratio == pytest.approx(given.mask.sum(), rel=0.05)
     assert found.hippocampus.sum() * ratio == pytest.approx(given.hippocampus.sum(), rel=0.2)
-    same: Any = SimpleNamespace(metadata=SimpleNamespace(grid=MODEL_GRID, percentiles=(0.5, 99.5)))
+    same: Any = SimpleNamespace(
+        metadata=SimpleNamespace(grid=MODEL_GRID, preprocessing=default_steps(MODEL_GRID, (0.5, 99.5)))
+    )
     assert on_grid(given, same) is given
 
 
@@ -257,7 +260,9 @@ def test_anatomies_are_named_by_the_ends_of_their_files(tmp_path: Path) -> None:
 
 
 def test_a_model_without_the_classes_is_refused() -> None:
-    bundle: Any = SimpleNamespace(metadata=SimpleNamespace(classes=("sick", "well"), grid=MODEL_GRID))
+    bundle: Any = SimpleNamespace(
+        metadata=SimpleNamespace(classes=("sick", "well"), grid=MODEL_GRID, output=SimpleNamespace(single=False))
+    )
     with pytest.raises(UserError, match="AD"):
         benchmarked_model(bundle)
 

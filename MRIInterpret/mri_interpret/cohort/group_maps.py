@@ -65,13 +65,20 @@ def template_brain(grid: Grid) -> NDArray[np.bool_]:
     return inside
 
 
-def masked_reader(paths: Sequence[Path], grid: Grid, inside: NDArray[np.bool_]) -> Callable[[int], Rows]:
-    """A function that reads subject ``i``'s map from disk: (voxels inside the brain,)."""
+def masked_reader(
+    paths: Sequence[Path], grid: Grid, inside: NDArray[np.bool_], own_grids: bool = False
+) -> Callable[[int], Rows]:
+    """A function that reads subject ``i``'s map from disk: (voxels inside the brain,).
+
+    With ``own_grids`` the network's grid depends on the scan, and maps are sampled on ``grid``.
+    """
 
     def read(index: int) -> Rows:
         volume = read_volume(paths[index])
         if volume.shape != grid.shape or not np.allclose(volume.affine, grid.affine, atol=1e-3):
-            raise UserError(f"{paths[index]} does not lie on the model's grid: run the cohort again with --force.")
+            if not own_grids:
+                raise UserError(f"{paths[index]} does not lie on the model's grid: run the cohort again with --force.")
+            volume = resample(volume, grid)
         return np.asarray(volume.array[inside], dtype=np.float32)
 
     return read

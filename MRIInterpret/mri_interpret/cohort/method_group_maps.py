@@ -57,7 +57,7 @@ def make_group_maps(
     inside = template_brain(grid)
     groups = [result.subject.group for result in results]
     members = memberships(groups, [result.predicted for result in results], plan.cohort.classes)
-    read = masked_reader([result.file(f"template/{method}") for result in results], grid, inside)
+    read = masked_reader([result.file(f"template/{method}") for result in results], grid, inside, plan.own_grids)
     folder.mkdir(parents=True, exist_ok=True)
     found = group_maps(read, members, len(results), folder, on_subject=lambda done: progress(0.4 * done / len(results)))
     progress(0.5)

@@ -13,9 +13,11 @@ from ..explanation.explanation import ModelInfo
 from ..explanation.job import model_info
 from ..explanation.options import DEFAULTS, check_trust, choose_device
 from ..images.volume import Grid
+from ..models.bundle import ModelBundle
 from ..models.registry import find_model
 from ..models.targets import parse_target
 from ..preprocessing.pipeline import check_space
+from ..preprocessing.template import load_template
 from .capacity import Capacity
 from .cluster import ClusterOptions, local_capacity
 from .group_difference import CORRECTIONS, PERMUTATIONS
@@ -68,6 +70,7 @@ class Plan:
     complete: tuple[SubjectResult, ...]  # done before and unchanged
     capacity: Capacity | None  # of this machine; None where the work runs elsewhere
     notes: tuple[str, ...]
+    own_grids: bool = False  # whether the network's grid depends on the scan, so that maps are resampled for group maps
 
     def subject_results(self) -> list[SubjectResult]:
         """Complete subjects, as they lie on the disk now, in the table's order."""
@@ -154,9 +157,14 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     notes += _disk_note(output, len(jobs), settings)
     threaded = tuple(SubjectJob(**{**job.__dict__, "threads": capacity.threads}) if capacity else job for job in jobs)
     return Plan(
-        output, options, settings, cohort, model_info(bundle), bundle.metadata.grid, contrast, keys, threaded,
-        tuple(complete), capacity, tuple(notes),
+        output, options, settings, cohort, model_info(bundle), _group_grid(bundle), contrast, keys, threaded,
+        tuple(complete), capacity, tuple(notes), bundle.metadata.grid is None,
     )  # fmt: skip
+
+
+def _group_grid(bundle: ModelBundle) -> Grid:
+    """Where group maps are made: the network's grid, or the template's at 2 mm where that depends on the scan."""
+    return bundle.metadata.grid or load_template(2)[0].grid
 
 
 def _checked_groups(groups: Mapping[str, str], classes: tuple[str, ...]) -> Mapping[str, str]:

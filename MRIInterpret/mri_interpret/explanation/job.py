@@ -56,6 +56,7 @@ def explain(
     space: str = DEFAULTS.space,
     atlas: Atlas | tuple[str | Path, str | Path] | None = DEFAULTS.atlas,
     trust: str = DEFAULTS.trust,
+    inputs: Mapping[str, Any] | None = None,
     cache: PreprocessingCache | None = None,
     progress: ProgressCallback = silent,
 ) -> Explanation:
@@ -83,6 +84,8 @@ def explain(
     trust
         "off", "fast" or "full": which trust checks judge the maps. Methods whose maps hardly depend on what the
         network learned (they fail the randomisation check) are then excluded from the summary score.
+    inputs
+        Further images that the model takes, by the names of its channels, aligned with the scan in RAS mm.
     cache
         Of masks and transforms; the user's cache folder if None.
     progress
@@ -121,18 +124,19 @@ def explain(
     chosen_atlas = load_default_atlas() if atlas is None else atlas if isinstance(atlas, Atlas) else load_atlas(*atlas)
     with step(report, "Loading the model"):
         bundle = model if isinstance(model, ModelBundle) else find_model(model)
-    grid = bundle.metadata.grid
     contrast = contrast_of(target, bundle)
     prepared = preprocess(
         volume,
-        grid,
+        bundle.metadata.preprocessing,
         mask=given_mask,
         space=space,
-        percentiles=bundle.metadata.percentiles,
+        others={name: as_volume(image, name=name) for name, image in (inputs or {}).items()},
+        statistics=bundle.metadata.statistics,
         device=place,
         cache=cache or PreprocessingCache(),
         progress=report,
     )
+    grid = prepared.grid
     labels = resample(chosen_atlas.volume, grid, order=0)
     with step(report, "Explaining"):
         prediction, explained, attributions = attribute(
@@ -241,6 +245,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     sentences = [*prepared.scan.notes, *notices]
     sentences += [] if prepared.verdict == "good" else [prepared.sentence]
+    sentences += prepared.input_warnings
     sentences += [
         f"{maps[name].title} is excluded from the summary score: {why}." for name, why in summary.excluded.items()
     ]

@@ -35,7 +35,7 @@ def make_provenance(
     """The record of a run that has just ended; ``mask``, ``space`` and ``trust`` as they were asked for."""
     import torch
 
-    grid = bundle.metadata.grid
+    grid = prepared.grid
     return Provenance(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         versions={

@@ -69,7 +69,7 @@ def attribute(
 
     meaning = bundle.metadata.output
     found = Explainer(bundle.network, classes=meaning.count).explain(
-        torch.from_numpy(np.ascontiguousarray(prepared.image.array))[None, None],
+        torch.from_numpy(np.ascontiguousarray(prepared.channels))[None],
         target=contrast,
         methods=list(methods),
         device=device,
@@ -104,13 +104,13 @@ def checks_of(
     def check(maps: Mapping[str, np.ndarray]) -> list[Verdict]:
         if level == "off":
             return []
-        grid = bundle.metadata.grid
+        grid = prepared.grid
 
         def on(chosen: str) -> list[Verdict]:
             return run_checks(
                 level,
                 Explainer(bundle.network),
-                torch.from_numpy(np.ascontiguousarray(prepared.image.array))[None, None],
+                torch.from_numpy(np.ascontiguousarray(prepared.channels))[None],
                 maps,
                 target=attributions.weights[0].tolist(),
                 mask=prepared.model_mask.array,

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..user_folders import user_models_folder
 from .bundle import FILES, load_bundle
 from .bundle_folder import write_bundle_folder
 from .export import export_network, temporary_folder
 from .metadata import read_metadata
 from .recipes.recipe import read_state
 from .recipes.table import recipe_named
-from .registry import list_models, user_models_folder
+from .registry import list_models
 
 if TYPE_CHECKING:
     from torch import nn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +102,7 @@ def register_affine(
     return _as_matrix(affine)
 
 
-def _as_matrix(transform: SimpleITK.Transform) -> Affine:
+def _as_matrix(transform: Any) -> Affine:
     """A fitted ITK transform as 4 x 4, RAS mm of the moving image to RAS mm of the fixed one."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.array(transform.GetMatrix()).reshape(3, 3)
