@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -57,19 +58,30 @@ def load_header(path: Path) -> tuple[Any, tuple[str, ...]]:
     return image, tuple(f"{path.name}: the header was not valid and was repaired ({repair})." for repair in repairs)
 
 
+class _Collected(logging.Handler):
+    """Keeps what nibabel logs about a header, but for voxels that begin at an odd place: old readers only mind."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "vox offset" not in record.getMessage():
+            self.messages.append(record.getMessage())
+
+
 @contextmanager
 def _repairs() -> Iterator[list[str]]:
-    """What nibabel says it repairs in headers that are read meanwhile; it would say so on the terminal."""
+    """What nibabel says it repairs in headers that are read meanwhile; else it would say so on the terminal."""
     import nibabel as nib
 
-    logger, said = nib.imageglobals.logger, list[str]()
-    handler = logging.Handler(logging.WARNING)
-    # Voxels that begin at an odd place trouble old readers only.
-    handler.emit = lambda record: None if "vox offset" in record.getMessage() else said.append(record.getMessage())  # type: ignore[method-assign]
+    logger, collected = nib.imageglobals.logger, _Collected()
     handlers, propagate = logger.handlers, logger.propagate
-    logger.handlers, logger.propagate = [handler], False
+    logger.handlers, logger.propagate = [collected], False
     try:
-        yield said
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield collected.messages
     finally:
         logger.handlers, logger.propagate = handlers, propagate
 
