@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from mri_interpret.errors import Cancelled
-from mri_interpret.scene import build_scene, find_result, remove_result
+from mri_interpret.scene import build_scene, find_result, map_display, remove_result
 from mri_interpret.scene.atlas import highlight, segment_id
 from mri_interpret.scene.geometry import affine_of, fill_volume_node, volume_of
 from mri_interpret.scene.nodes import nodes_of_run, runs
@@ -337,22 +337,29 @@ def test_an_atlas_of_many_regions_is_removed_at_once(headless):
     assert time.process_time() - began < 0.1
 
 
-def test_outside_the_brain_maps_are_rounded_to_less_than_a_colour(headless, small_explanation):
-    """So that saved scenes are half as large; in the brain they are the explanation's own numbers."""
+def test_the_scene_shows_the_brain_only(headless, small_explanation):
+    """In the brain maps are the explanation's own numbers; outside they are 0, and count nowhere."""
     grid = small_explanation.scan
-    wild = np.random.default_rng(3).normal(size=grid.shape).astype(np.float32)
+    brain = small_explanation.mask.array > 0
+    rng = np.random.default_rng(3)
+    wild = rng.normal(size=grid.shape).astype(np.float32) * np.where(brain, 1, 100).astype(np.float32)
+    wild[brain & (rng.random(grid.shape) < 0.5)] = 0  # as a class activation map is
     maps = {
         name: dataclasses.replace(one, native=grid.with_array(wild if one.signed else np.abs(wild)))
         for name, one in small_explanation.maps.items()
     }
     nodes = build_scene(dataclasses.replace(small_explanation, maps=maps), headless.scene)
-    brain = small_explanation.mask.array > 0
     for name, one in maps.items():
         found = volume_of(nodes.maps[name]).array
         np.testing.assert_array_equal(found[brain], one.native.array[brain])
-        display = nodes.maps[name].GetDisplayNode()
-        colour = (display.GetWindowLevelMax() - display.GetWindowLevelMin()) / 255
-        error = np.abs(found - one.native.array)[~brain]
-        assert 0 < error.max() <= colour
-        assert len(np.unique(found[~brain])) < 2000
-        assert nodes.maps[name].GetImageData().GetScalarRange() == (found.min(), found.max())
+        assert not found[~brain].any()
+        node = nodes.maps[name]
+        assert node.GetDisplayNode().GetWindowLevelMax() <= np.abs(wild[brain]).max()
+        assert node.GetImageData().GetScalarRange() == (found.min(), found.max())
+        magnitudes = map_display.Magnitudes(node)
+        for percent in (1.0, 5.0, 30.0):
+            value = magnitudes.value_of_top(percent)
+            assert (np.abs(found[brain]) >= value).mean() == pytest.approx(percent / 100, abs=0.01)
+            assert magnitudes.top_of_value(value) == pytest.approx(percent, abs=1.0)
+        assert magnitudes.value_of_top(90.0) == 0
+        assert magnitudes.top_of_value(0.0) == 100

@@ -24,10 +24,10 @@ def fill_volume_node(node: Any, volume: Volume) -> None:
     finished(fill_steps(node, volume))
 
 
-def fill_steps(node: Any, volume: Volume, rounding: tuple[float, Array] | None = None) -> Generator[None, None, None]:
+def fill_steps(node: Any, volume: Volume, inside: Array | None = None) -> Generator[None, None, None]:
     """The same in steps, see :func:`image_steps`."""
     node.SetIJKToRASMatrix(matrix(volume.affine))
-    image = yield from image_steps(volume.array, rounding)
+    image = yield from image_steps(volume.array, inside)
     node.SetAndObserveImageData(image)
 
 

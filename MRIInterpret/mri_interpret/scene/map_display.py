@@ -17,7 +17,7 @@ from .colours import (
     add_colour_table,
     fill_colour_table,
 )
-from .nodes import METHOD, ROLE, RUN, NodeMaker, nodes_of_run
+from .nodes import BRAIN_VOXELS, METHOD, ROLE, RUN, NodeMaker, nodes_of_run
 from .volume_rendering import add_volume_rendering, transfer_functions
 
 if TYPE_CHECKING:
@@ -44,17 +44,24 @@ class Magnitudes:
         from vtkmodules.util.numpy_support import vtk_to_numpy
 
         values = vtk_to_numpy(node.GetImageData().GetPointData().GetScalars())
+        nonzero = int(np.count_nonzero(values))
+        # A map may be zero in much of the brain (class activation maps are); outside the brain it always is.
+        brain = int(node.GetAttribute(BRAIN_VOXELS) or nonzero)
         values = values[:: max(1, values.size // (8 * _SAMPLE))]
         found = np.abs(values[values != 0])
         self._sorted = np.sort(found[:: max(1, found.size // _SAMPLE)]) if found.size else np.zeros(1)
+        self._share = min(1.0, nonzero / brain) if nonzero and brain else 1.0  # of the brain that is not zero
 
     def value_of_top(self, percent: float) -> float:
-        """The value from which on the top ``percent`` of the voxels lie."""
-        return float(np.quantile(self._sorted, 1 - min(max(percent, 0.0), 100.0) / 100))
+        """The value from which on the top ``percent`` of the brain's voxels lie; 0 if more of them than are not 0."""
+        share = min(max(percent, 0.0), 100.0) / 100 / self._share
+        return float(np.quantile(self._sorted, 1 - share)) if share <= 1 else 0.0
 
     def top_of_value(self, value: float) -> float:
-        """The percentage of the voxels from ``value`` on."""
-        return 100.0 * float(1 - np.searchsorted(self._sorted, value) / self._sorted.size)
+        """The percentage of the brain's voxels from ``value`` on."""
+        if value <= 0:
+            return 100.0
+        return 100.0 * self._share * float(1 - np.searchsorted(self._sorted, value) / self._sorted.size)
 
 
 def show_over_slices(scene: Any, nodes: ResultNodes, key: str, opacity: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 ROLE = "MRIInterpret.Role"  # what a node is in a result: "summary", "map", "consensus", ...
 RUN = "MRIInterpret.Run"  # nodes of one explanation share this
 METHOD = "MRIInterpret.Method"  # the registry's name of the method, on nodes of one map
+BRAIN_VOXELS = "MRIInterpret.BrainVoxels"  # on a map: how many voxels the brain has
 UNFINISHED = "MRIInterpret.Unfinished"  # on the first node of a result that is still being put into the scene
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+import numpy as np
 import slicer
 
 from ..images.volume import Volume
 from ..scene_content.content import MapContent
 from .geometry import fill_steps
-from .nodes import NodeMaker
+from .nodes import BRAIN_VOXELS, NodeMaker
 
 Steps = Generator[None, None, Any]
 
@@ -40,7 +41,7 @@ def add_map(make: NodeMaker, one: MapContent, colours: Any, mask: Volume | None 
     colours
         The colour table node: diverging if the map is signed, else sequential.
     mask
-        The brain on the map's grid: what is in it is never rounded.
+        The brain on the map's grid: outside it, a map that shows the brain only is 0.
     """
     node = make.add("vtkMRMLScalarVolumeNode", one.title, one.role, one.method)
     # A default display node would compute a histogram for a window that is not wanted; on large scans that takes long.
@@ -50,8 +51,10 @@ def add_map(make: NodeMaker, one: MapContent, colours: Any, mask: Volume | None 
     display.SetWindowLevelMinMax(one.limits.lower, one.limits.upper)
     display.SetInterpolate(1)
     node.SetAndObserveDisplayNodeID(display.GetID())
-    rounding = (one.step, mask.array) if one.step and mask is not None else None
-    yield from fill_steps(node, one.volume, rounding)
+    inside = mask.array if one.brain_only and mask is not None else None
+    yield from fill_steps(node, one.volume, inside)
+    if inside is not None:
+        node.SetAttribute(BRAIN_VOXELS, str(np.count_nonzero(inside > 0)))
     set_threshold(node, one.limits.hidden_below, one.signed)
     return node
 

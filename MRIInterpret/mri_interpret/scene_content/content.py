@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary"
 STEP = "Building the scene"  # the name under which progress is reported
-_STEPS_OUTSIDE = 128  # outside the brain, a map's values are rounded to this share of what the colours cover
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class MapContent:
     volume: Volume
     limits: DisplayRange
     peak: tuple[int, int, int]  # voxel with the largest magnitude
-    step: float = 0.0  # to which values outside the brain are rounded in the scene; 0: not at all
+    brain_only: bool = False  # outside the brain, the scene's map is 0; the files keep the raw values
     method: str = ""
     verdict: str = ""
     verdict_text: str = ""
@@ -99,13 +98,13 @@ def content_of(explanation: Explanation) -> SceneContent:
     maps = [
         map_content(
             explanation.summary, SUMMARY, SUMMARY, "Summary score", "Summary score\n(0 to 1)\nresearch use only",
-            signed=False, rounded=True, verdict=_verdict(explanation, SUMMARY),
+            signed=False, mask=explanation.mask, verdict=_verdict(explanation, SUMMARY),
         )
     ]  # fmt: skip
     maps += [
         map_content(
             one.native, method, "map", one.title, f"{one.title}\n({one.units})\nresearch use only",
-            signed=one.signed, rounded=True, method=method, verdict=_verdict(explanation, method),
+            signed=one.signed, mask=explanation.mask, method=method, verdict=_verdict(explanation, method),
         )
         for method, one in explanation.maps.items()
     ]  # fmt: skip
@@ -133,7 +132,7 @@ def content_of(explanation: Explanation) -> SceneContent:
 
 
 def map_content(
-    volume: Volume, key: str, role: str, title: str, legend: str, *, signed: bool, rounded: bool = False,
+    volume: Volume, key: str, role: str, title: str, legend: str, *, signed: bool, mask: Volume | None = None,
     method: str = "", verdict: tuple[str, str] = ("", ""),
 ) -> MapContent:  # fmt: skip
     """A map with its colour limits, extremes and peak.
@@ -146,19 +145,17 @@ def map_content(
         See :class:`MapContent`.
     signed
         Whether both signs carry meaning.
-    rounded
-        Whether the scene rounds its values outside the brain, where a map carries what interpolation and padding left,
-        to a step finer than one colour. Inside they are kept exactly. Saved scenes are about half as large then.
+    mask
+        The brain on the map's grid: the scene shows the map there only, and limits and peak come from there. Inside,
+        values are the raw ones. The whole volume if left out.
     """
-    values = volume.array
+    values = volume.array if mask is None else np.where(np.asarray(mask.array) > 0, volume.array, 0)
     limits = summary_range(values) if role == SUMMARY else display_range(values, signed)
     low, high = int(values.argmin()), int(values.argmax())
     least, most = float(values.flat[low]), float(values.flat[high])
     i, j, k = (int(n) for n in np.unravel_index(high if most >= -least else low, values.shape))
-    # A power of two: numbers with short mantissas compress well.
-    step = float(2.0 ** np.floor(np.log2(limits.upper / _STEPS_OUTSIDE))) if rounded else 0.0
     return MapContent(
-        key, role, title, legend, signed, volume, limits, (i, j, k), step, method, *verdict
+        key, role, title, legend, signed, volume, limits, (i, j, k), mask is not None, method, *verdict
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def display_range(values: Array, signed: bool, quantile: float = 0.999) -> Displ
     Parameters
     ----------
     values
-        A map, any shape; zeros (the background) do not count.
+        A map of the brain, any shape; zeros (outside the brain) do not count.
     signed
         Whether both signs carry meaning.
     quantile

@@ -31,15 +31,15 @@ def image_data(array: Array) -> Any:
     return finished(image_steps(array))
 
 
-def image_steps(array: Array, rounding: tuple[float, Array] | None = None) -> Generator[None, None, Any]:
+def image_steps(array: Array, inside: Array | None = None) -> Generator[None, None, Any]:
     """The same in steps of some milliseconds each: a generator that returns the image.
 
     Parameters
     ----------
     array
         Shape (I, J, K). VTK's first index runs fastest: an array in Fortran order is copied once, others twice.
-    rounding
-        A step to which values are rounded, and an array of the same shape: where it is positive they are not.
+    inside
+        Same shape: where it is not positive, the image is 0.
     """
     dtype = next(d for d in _DTYPES if np.can_cast(array.dtype, d) or d is np.float64)
     flat = array.ravel(order="F")
@@ -47,13 +47,13 @@ def image_steps(array: Array, rounding: tuple[float, Array] | None = None) -> Ge
     scalars = create_vtk_array(get_vtk_array_type(dtype))
     scalars.SetNumberOfTuples(flat.size)
     target = vtk_to_numpy(scalars)
-    step, kept = (rounding[0], rounding[1].ravel(order="F")) if rounding is not None else (0.0, None)
+    kept = inside.ravel(order="F") if inside is not None else None
     extremes = []
     for start in range(0, flat.size, _PIECE):
         piece = slice(start, start + _PIECE)
         target[piece] = flat[piece]
         if kept is not None:
-            np.copyto(target[piece], np.rint(target[piece] / step) * step, where=kept[piece] <= 0)
+            np.copyto(target[piece], 0, where=kept[piece] <= 0)
         extremes += [target[piece].min(), target[piece].max()]
         yield
     _remember_range(scalars, extremes)
