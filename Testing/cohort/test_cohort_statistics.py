@@ -253,6 +253,14 @@ def test_selection_and_the_regions_most_named() -> None:
     assert "R0" not in set(named[named["group"] == "CN"]["region"])
 
 
+def test_maps_without_a_region_that_stands_out_name_none() -> None:
+    values = np.zeros((2, 3, 6))
+    values[1] = 1 + np.arange(6.0) / 10
+    chosen = regions.selection(long_table(values, ["CN", "AD"]))
+    assert not chosen["times"].any()
+    assert regions.most_named(chosen).empty
+
+
 def test_consistency_of_equal_and_of_random_orders() -> None:
     same = regions.consistency(long_table(np.tile(np.arange(12.0), (5, 3, 1)), ["CN"] * 5))
     assert same["kendall_w"].tolist() == pytest.approx([1.0] * 4)

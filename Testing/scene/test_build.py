@@ -11,6 +11,7 @@ from mri_interpret.scene import build_scene, find_result, map_display, remove_re
 from mri_interpret.scene.atlas import highlight, segment_id
 from mri_interpret.scene.geometry import affine_of, fill_volume_node, volume_of
 from mri_interpret.scene.nodes import nodes_of_run, runs
+from mri_interpret.scene.result_nodes import VERDICT_TEXT
 from mri_interpret.scene.tables import table_frame
 from mri_interpret.scene.views import nodes_of, peak, to_world
 from mri_interpret.scene_content.vtk_images import finished
@@ -36,8 +37,8 @@ def test_volumes_hold_the_voxels_and_the_geometry(result, small_explanation):
     for node, volume in pairs:
         array = volume_of(node).array
         np.testing.assert_array_equal(array[brain], volume.array[brain])
-        # Outside the brain, maps are rounded to less than a colour.
-        np.testing.assert_allclose(array[~brain], volume.array[~brain], rtol=0, atol=np.abs(volume.array).max() / 128)
+        # Outside the brain, maps are 0; the scan is whole.
+        np.testing.assert_array_equal(array[~brain], volume.array[~brain] if node is nodes.scan else 0)
         np.testing.assert_allclose(affine_of(node), volume.affine, atol=1e-4)
 
 
@@ -120,6 +121,27 @@ def test_charts_show_the_probabilities_and_the_top_regions(result, small_explana
         assert series.GetPlotType() == series.PlotTypeBar
         assert nodes.tables[key].GetColumnIndex(series.GetYColumnName()) >= 0
         assert nodes.tables[key].GetColumnIndex(series.GetLabelColumnName()) >= 0
+
+
+def test_without_a_region_that_stands_out_the_chart_says_so(headless, small_explanation):
+    table = small_explanation.region_table.assign(gain=0.0, share=0.0)
+    nodes = build_scene(dataclasses.replace(small_explanation, region_table=table), headless.scene)
+    assert len(table_frame(nodes.tables["top-regions"])) == 0
+    assert nodes.charts["top-regions"].GetTitle() == "The map is zero everywhere in the brain: no region is relevant."
+
+
+def test_the_note_says_what_lies_outside_the_brain(headless, small_explanation):
+    first, *rest = small_explanation.maps
+    maps = {
+        name: dataclasses.replace(one, outside_brain=0.64 if name == first else 0.001)
+        for name, one in small_explanation.maps.items()
+    }
+    changed = dataclasses.replace(small_explanation, maps=maps, verdicts=())
+    nodes = build_scene(changed, headless.scene)
+    line = f"neither shown nor counted: {maps[first].title} 64%"
+    assert line in nodes.note.GetText()
+    assert "64% of the relevance lies outside the brain" in nodes.maps[first].GetAttribute(VERDICT_TEXT)
+    assert not any(nodes.maps[name].GetAttribute(VERDICT_TEXT) for name in rest)
 
 
 def test_the_summary_lies_over_the_scan_in_every_slice_view(result):

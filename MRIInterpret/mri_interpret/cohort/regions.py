@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..metrics.agreement import intraclass_correlations, kendall_w
+from ..thresholds import STANDING_OUT_GAIN
 from .subject_result import SubjectResult
 
 TOP = 5
@@ -73,7 +74,9 @@ def selection(long: pd.DataFrame, left_out: Collection[str] = (), top: int = TOP
     others, is not counted again).
     """
     rank = long.groupby(["subject", "method"], sort=False)[value].rank(ascending=False, method="first")
-    rows = long[["subject", "method", "group", "region"]].assign(chosen=(rank <= top).astype(int))
+    # In a map of zeros, or one without preference, no region is relevant, whatever their order.
+    chosen = (rank <= top) & (long[value] >= STANDING_OUT_GAIN) if value == VALUE else rank <= top
+    rows = long[["subject", "method", "group", "region"]].assign(chosen=chosen.astype(int))
     counted = [name for name in rows["method"].unique() if name not in ("summary", *left_out)]
     methods = rows[rows["method"].isin(counted) if counted else rows["method"] != "summary"].assign(
         method="all methods"

@@ -142,6 +142,7 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
         node.SetAndObserveTransformNodeID(transform)
         if one.verdict:
             node.SetAttribute(VERDICT, one.verdict)
+        if one.verdict_text:
             node.SetAttribute(VERDICT_TEXT, one.verdict_text)
         add_legend(make, node, one.legend, one.method)
         shown[one.key] = node

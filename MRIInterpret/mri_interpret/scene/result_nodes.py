@@ -10,7 +10,7 @@ from . import hierarchy
 from .nodes import METHOD, ROLE, RUN, batch, nodes_of_run, remove_with_dependents, runs
 
 VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
-VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, one sentence per line
+VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none was run; one sentence per line
 
 TABLES = ("regions", "agreement", "probabilities", "top-regions", "trust")
 CHARTS = ("probabilities", "top-regions")

@@ -15,12 +15,13 @@ import numpy as np
 from ..explanation.explanation import Explanation, Region
 from ..images.volume import Volume
 from .display_range import DisplayRange, display_range, summary_range
-from .note import note_text
+from .note import WORTH_SAYING, note_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY = "summary"
+_TOP_REGIONS = 8  # bars of the chart
 STEP = "Building the scene"  # the name under which progress is reported
 
 
@@ -189,11 +190,18 @@ def columns_of(frame: pd.DataFrame) -> dict[str, list[Any]]:
 
 
 def _verdict(explanation: Explanation, method: str) -> tuple[str, str]:
-    """A map fails if one check fails, and passes if one passes and none fails."""
+    """A map fails if one check fails, and passes if one passes and none fails; and the sentences behind it."""
     own = [verdict for verdict in explanation.verdicts if verdict.method == method]
     outcomes = [verdict.verdict for verdict in own]
     ranked = next((wanted for wanted in ("fail", "pass", "not applicable") if wanted in outcomes), "")
-    return ranked, "\n".join(f"{v.check}: {v.verdict}. {v.sentence}" for v in own)
+    lines = [f"{v.check}: {v.verdict}. {v.sentence}" for v in own]
+    one = explanation.maps.get(method)
+    if one is not None and not own and one.outside_brain >= WORTH_SAYING:
+        lines = [
+            "Not checked: trust checks were off.",
+            f"{one.outside_brain:.0%} of the relevance lies outside the brain, which is neither shown nor counted.",
+        ]
+    return ranked, "\n".join(lines)
 
 
 def _tables(explanation: Explanation) -> tuple[tuple[TableContent, ...], tuple[ChartContent, ...]]:
@@ -206,13 +214,16 @@ def _tables(explanation: Explanation) -> tuple[tuple[TableContent, ...], tuple[C
         from ..checks.verdict import as_table
 
         tables.append(TableContent("trust", "Trust checks", columns_of(as_table(explanation.verdicts))))
+    from ..anatomy.top_regions import top_regions
+
     methods = list(dict.fromkeys(regions["method"]))
     odds = explanation.prediction.probabilities
+    top = top_regions(regions, SUMMARY if SUMMARY in methods else str(methods[0]), _TOP_REGIONS)
+    gains = dict(zip(top.names, top.rows["gain"].astype(float), strict=True))
     charts = (
         chart("probabilities", "Class probabilities (research use only)", "class", "probability", odds),
-        chart("top-regions", "Regions where relevance is densest", "region", "gain",
-              top_regions(regions, SUMMARY if SUMMARY in methods else methods[0])),
-    )  # fmt: skip
+        chart("top-regions", "Regions where relevance is densest" if gains else top.sentence, "region", "gain", gains),
+    )
     return tuple(tables), charts
 
 
@@ -220,16 +231,6 @@ def chart(role: str, title: str, label: str, value: str, bars: Mapping[str, floa
     """A bar chart of named values."""
     columns: dict[str, list[Any]] = {label: [str(name) for name in bars], value: list(map(float, bars.values()))}
     return ChartContent(TableContent(role, title, columns), label, value)
-
-
-def top_regions(regions: pd.DataFrame, method: str, count: int = 8) -> dict[str, float]:
-    """The regions where one method's relevance is densest (gain), in the scan's space, the densest first.
-
-    Shares would rank regions by their size above all.
-    """
-    chosen = regions[(regions["method"] == method) & (regions["space"] == "native") & (regions["label"] > 0)]
-    chosen = chosen.sort_values("gain", ascending=False).head(count)
-    return dict(zip(chosen["region"].astype(str), chosen["gain"].astype(float), strict=True))
 
 
 def unique_name(wanted: str, taken: Sequence[str]) -> str:

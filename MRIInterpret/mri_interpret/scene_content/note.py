@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..explanation.explanation import Explanation
 
+WORTH_SAYING = 0.005  # less would read as 0 %
+
 
 def note_text(explanation: Explanation) -> str:
     """Banner, prediction, target, model, registration and warnings, as plain text."""
@@ -21,6 +23,11 @@ def note_text(explanation: Explanation) -> str:
         f"Intended use: {model.intended_use}",
         f"Registration: {explanation.registration.sentence}",
     ]
+    outside = [
+        f"{one.title} {one.outside_brain:.0%}" for one in explanation.maps.values() if one.outside_brain >= WORTH_SAYING
+    ]
+    if outside:
+        lines.append(f"Relevance outside the brain, which is neither shown nor counted: {', '.join(outside)}")
     if explanation.warnings:
         lines += ["", "Warnings:", *(f"- {sentence}" for sentence in explanation.warnings)]
     return "\n".join(lines) + "\n"
