@@ -84,15 +84,16 @@ def smaller(data: bytes) -> bytes:
 
 def main() -> None:
     """Write the page and its pictures; what was there before goes."""
-    folder = DOCS / "images" / "gallery"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     for name in SCREENSHOTS:
         taken = ROOT / "Resources" / "Screenshots" / f"{name}.png"
         (DOCS / "images" / f"{name}.webp").write_bytes(smaller(taken.read_bytes()))
     explanation = mi.explain(resource(*SCAN), target=TARGET, methods=METHODS)
+    figures = [*of_the_scan(explanation), *of_the_simulator()]
+    folder = DOCS / "images" / "gallery"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     lines = [HEAD]
-    for heading, name, picture in (*of_the_scan(explanation), *of_the_simulator()):
+    for heading, name, picture in figures:
         ending = {"image/webp": "webp", "image/svg+xml": "svg", "image/png": "png"}[picture.mime]
         path = folder / f"{name}.{ending}"
         path.write_bytes(picture.data if ending == "svg" else smaller(picture.data))

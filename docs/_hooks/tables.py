@@ -92,14 +92,16 @@ def commands() -> str:
     return "\n\n".join(parts)
 
 
+# What most readers look for comes first; the other names follow in the order in which the package lists them.
+_FIRST = ("explain", "attribute", "check_map", "region_table", "simulate", "load", "methods", "rules", "composites")
+
+
 def public() -> str:
     """Every public name, documented where it is defined."""
-    # The door's own functions first, then what they give and take, then methods and rules.
-    parts = ["## methods", "::: mri_interpret.methods\n    options: {show_root_heading: false}"]
-    parts += ["## rules", "::: mri_interpret.rules\n    options: {show_root_heading: false}"]
-    for name, module in mi._PUBLIC.items():
-        parts += [f"## {name}", f"::: mri_interpret.{module}.{name}\n    options: {{show_root_heading: false}}"]
-    return "\n\n".join(parts)
+    places = {"methods": "mri_interpret.methods", "rules": "mri_interpret.rules"}
+    places |= {name: f"mri_interpret.{module}.{name}" for name, module in mi._PUBLIC.items()}
+    order = [*_FIRST, *(name for name in places if name not in _FIRST)]
+    return "\n\n".join(f"::: {places[name]}\n    options: {{show_root_full_path: false}}" for name in order)
 
 
 def rooms() -> str:
