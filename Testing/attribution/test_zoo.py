@@ -21,7 +21,11 @@ RELU_ONLY = (
 )
 
 
-@pytest.mark.parametrize("name", ZOO)
+#: Many layers in float64.
+SLOW = ("ResNet-50", "SE-ResNet-50", "SE-ResNeXt-50")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in ZOO])
 def test_zoo(name: str) -> None:
     model, x = build(name)
     explainer = Explainer(model)

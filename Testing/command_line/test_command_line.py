@@ -72,7 +72,7 @@ def _is_one_sentence(err: str, *words: str) -> None:
         (["explain", "SCAN", "--mask", "nomask.nii.gz"], ["nomask.nii.gz"]),
         (["explain", "SCAN", "--atlas", "a.nii.gz"], ["--atlas-labels"]),
         (["explain", "SCAN", "--atlas", "a.nii.gz", "--atlas-labels", "t.csv"], ["a.nii.gz"]),
-        (["explain", "SCAN"], ["brain"]),
+        pytest.param(["explain", "SCAN"], ["brain"], marks=pytest.mark.slow),
         (["explain", "SCAN", "--target", "Healthy"], ["'Healthy'", "AD-CN"]),
         (["models", "--card", "nobody"], ["nobody"]),
     ],
