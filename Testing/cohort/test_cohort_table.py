@@ -160,7 +160,9 @@ def test_names_of_derivatives_follow_the_standard() -> None:
     assert bids.derivative("sub-01", "stat", ".tsv") == "sub-01_stat.tsv"
 
 
-@pytest.mark.parametrize("header", [",participant_id,group,path", ",participant_id,,path"])
+@pytest.mark.parametrize(
+    "header", [",participant_id,group,path", ",participant_id,,path", "Unnamed: 0,participant_id,group,path"]
+)
 def test_an_unnamed_column_plays_no_role(tmp_path: Path, header: str) -> None:
     """pandas writes its index so: it must not become the session, the mask or a covariate."""
     write_image(tmp_path / "scan.nii")

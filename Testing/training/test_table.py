@@ -35,6 +35,8 @@ def test_rows_are_read_relative_to_the_table(tmp_path: Path) -> None:
         (["a,there.nii.gz,AD"], "participant_id,picture,group", "no column 'path'"),
         (["a,there.nii.gz,AD"], "participant_id,path,verdict", "no column 'group'"),
         ([], "participant_id,path,group", "lists no participants"),
+        (["a,there.nii.gz,AD", "b"], "participant_id,path,group", "Line 3 .* does not have 3 entries"),
+        (["a,there.nii.gz,AD,x", "b"], "participant_id,path,group", "Line 2 .* does not have 3 entries"),
     ],
 )
 def test_unsound_tables_are_one_clear_sentence(tmp_path: Path, rows: list[str], header: str, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ _KNOWN = {
     "scan": ("path", "scan", "t1w", "t1", "image", "file", "filename"),
     "mask": ("mask", "brain_mask"),
 }
+# A column without a name, and what pandas calls it when such a table is read and written again.
+_UNNAMED = re.compile(r"|Unnamed: \d+")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,9 @@ class Table:
     @property
     def covariates(self) -> tuple[str, ...]:
         """Named columns without a role."""
-        return tuple(column for column in self.columns if column and column not in self.roles.values())
+        return tuple(
+            column for column in self.columns if not _UNNAMED.fullmatch(column) and column not in self.roles.values()
+        )
 
     def value(self, row: Mapping[str, str], role: str) -> str:
         """The entry of a role, "" where it is missing."""

@@ -55,7 +55,15 @@ def read_participants(table: str | Path, classes: Sequence[str] = ("CN", "MCI", 
     table = Path(table)
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t" if table.suffix == ".tsv" else ","))
+            reader = csv.DictReader(stream, delimiter="\t" if table.suffix == ".tsv" else ",")
+            rows = []
+            for row in reader:
+                if None in row or None in row.values():  # so the csv module marks rows that are too long or too short
+                    raise UserError(
+                        f"Line {reader.line_num} of {table} does not have {len(reader.fieldnames or ())} entries, "
+                        "as the header has: check its separators and quotes."
+                    )
+                rows.append(row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"The table {table} cannot be read ({error}).") from error
     if not rows:
