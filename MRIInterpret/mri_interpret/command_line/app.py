@@ -41,7 +41,8 @@ def _options(
 @app.command()
 def explain(
     scan: Annotated[
-        Path | None, typer.Argument(help="T1-weighted scan: .nii, .nii.gz, .mgz, .nrrd, .nhdr, or a DICOM folder.")
+        Path | None,
+        typer.Argument(help="T1-weighted scan: .nii, .nii.gz, .mgz, .nrrd, .nhdr, .mha, or a DICOM folder or file."),
     ] = None,
     sample: Annotated[
         bool, typer.Option("--sample", help="Use the scan that ships with the project (Colin27).")
