@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -175,6 +176,7 @@ def test_an_unnamed_column_plays_no_role(tmp_path: Path, header: str) -> None:
     assert subject.covariates == {}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows forbids these names and links")
 def test_paths_with_awkward_names_are_found(tmp_path: Path) -> None:
     names = [
         "a & b <c> \"d\" 'e'.nii",
@@ -193,6 +195,7 @@ def test_paths_with_awkward_names_are_found(tmp_path: Path) -> None:
     assert [subject.scan.name for subject in cohort(tmp_path / "t.csv").subjects] == names
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows forbids these names and links")
 def test_a_path_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "link.nii").symlink_to(tmp_path / "annex" / "key")
     (tmp_path / "loop.nii").symlink_to(tmp_path / "loop.nii")
