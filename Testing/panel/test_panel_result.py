@@ -57,7 +57,8 @@ def test_the_threshold_hides_all_but_the_top_percent(shown, small_explanation, r
     ui.topSlider.value = 5.0
     key = shown.panel.result.key
     values = small_explanation.summary.array if key == "summary" else small_explanation.maps[key].native.array
-    magnitudes = np.abs(values[values != 0])
+    values = values[small_explanation.mask.array > 0]  # the top percent of the brain's voxels
+    magnitudes = np.abs(values)
     threshold = float(ui.thresholdLineEdit.text)
     assert (magnitudes >= threshold).mean() == pytest.approx(0.05, abs=0.003)
     assert shown_share(map_display.node_of(shown.panel.result.result.nodes, key), values) == pytest.approx(
@@ -66,7 +67,7 @@ def test_the_threshold_hides_all_but_the_top_percent(shown, small_explanation, r
 
 
 def shown_share(node, values):
-    """Which share of the non-zero voxels the display shows, from its threshold and its colours' opacity."""
+    """Which share of the voxels the display shows, from its threshold and its colours' opacity."""
     display = node.GetDisplayNode()
     table = display.GetColorNode().GetLookupTable()
     size, low, high = table.GetNumberOfTableValues(), display.GetWindowLevelMin(), display.GetWindowLevelMax()
@@ -75,16 +76,17 @@ def shown_share(node, values):
     visible = alpha[index] > 0
     if display.GetApplyThreshold():
         visible &= (values >= display.GetLowerThreshold()) & (values <= display.GetUpperThreshold())
-    return visible[values != 0].mean()
+    return visible.mean()
 
 
-def test_a_threshold_can_be_typed_in_the_maps_units(shown):
+def test_a_threshold_can_be_typed_in_the_maps_units(shown, small_explanation):
     ui = shown.ui
     ui.thresholdLineEdit.text = "0.5"
     ui.thresholdLineEdit.editingFinished.emit()
     display = shown.panel.result.result.nodes.summary.GetDisplayNode()
     assert display.GetLowerThreshold() == pytest.approx(0.5)
-    assert 0 < ui.topSlider.value < 5
+    brain = small_explanation.summary.array[small_explanation.mask.array > 0]
+    assert ui.topSlider.value == pytest.approx(100 * (brain >= 0.5).mean(), abs=0.5)
     ui.thresholdLineEdit.text = "much"
     ui.thresholdLineEdit.editingFinished.emit()
     assert float(ui.thresholdLineEdit.text) == pytest.approx(0.5, rel=0.05)
@@ -208,7 +210,8 @@ def test_a_chosen_colour_map_keeps_the_threshold_of_a_signed_map(shown, small_ex
     pick(shown.ui.coloursComboBox, "MRIInterpretSignedPurpleGreen")
     node = shown.panel.result.result.nodes.maps["lrp"]
     values = small_explanation.maps["lrp"].native.array
-    assert shown_share(node, values) == pytest.approx(0.05, abs=0.012)
+    brain = small_explanation.mask.array > 0
+    assert shown_share(node, values[brain]) == pytest.approx(0.05, abs=0.012)
     shown.ui.mapList.setCurrentRow(0)
     shown.ui.mapList.setCurrentRow(1)
     assert shown.ui.coloursComboBox.currentText == "Purple and green, dark at zero"
