@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import mri_interpret.attribution as room
 import nibabel
 import numpy as np
 import pytest
 import torch
-from mri_interpret.attribution import LRP, GradCam, attribute, registry, rules
+from mri_interpret.attribution import LRP, GradCam, IntegratedGradients, Method, SmoothGrad, attribute, registry, rules
+from mri_interpret.attribution.recorded_pass import RecordedPass
 from mri_interpret.errors import UserError
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from Testing.attribution.networks import plain, volume
 
@@ -105,3 +109,32 @@ def test_colours_of_a_notebook_picture_say_the_sign() -> None:
     red, _, blue = pixels[5 - 1 - 2, 2]
     assert blue > 2 * red
     assert pixels[0, 0].min() > 240  # zero is white
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SmoothGrad(samples=0), "samples >= 1"),
+        (lambda: SmoothGrad(noise=float("nan")), "noise >= 0"),
+        (lambda: IntegratedGradients(steps=0), "steps and batch >= 1"),
+        (lambda: LRP(composite="no such"), "LRP has an unknown composite 'no such'; known: .*epsilon-plus"),
+    ],
+)
+def test_settings_of_methods_that_make_no_map(make: Callable[[], Method], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        attribute(plain(), volume(), 0, make())
+
+
+def test_a_map_that_is_not_finite_is_refused() -> None:
+    """Otherwise the summary and the pictures would be made of it."""
+
+    @dataclass(frozen=True)
+    class Overflow(Method):
+        name = "overflow"
+        title = "Overflow"
+
+        def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
+            return recorded.input_gradient().sum(1) * float("inf"), {}
+
+    with pytest.raises(UserError, match="map of Overflow holds values that are not finite"):
+        attribute(plain(), volume(), 0, ["gradient", Overflow()])

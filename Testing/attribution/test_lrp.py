@@ -9,6 +9,7 @@ from mri_interpret.attribution import Explainer
 from mri_interpret.attribution.composites import Composite, composite_named, composites
 from mri_interpret.attribution.methods.lrp import LRP
 from mri_interpret.attribution.rules import Epsilon, Flat, Pass, ZPlus
+from mri_interpret.errors import UserError
 from torch import Tensor, nn
 
 from Testing.attribution.networks import plain, randomise, volume
@@ -218,5 +219,5 @@ def test_the_flat_rule_on_the_foreground_leaves_the_background_alone() -> None:
 
 
 def test_unknown_composite_lists_those_there_are() -> None:
-    with pytest.raises(ValueError, match="epsilon-plus"):
+    with pytest.raises(UserError, match="epsilon-plus"):
         Explainer(plain()).explain(volume(), 0, LRP("EpsilonPlus"))

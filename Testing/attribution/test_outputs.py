@@ -126,7 +126,7 @@ def test_logits_before_a_final_activation_are_explained(activation: str, number:
     found = assert_same_maps(ENDS[activation][number])
     assert found.output.activation == activation
     assert f"The network ends in a {activation}: the logits before it are explained." in found.notices
-    assert found["lrp"].details["before"] == activation
+    assert found["lrp"].details["explained_before"] == activation
     assert found["lrp"].units == "logit"
 
 

@@ -91,3 +91,14 @@ def test_a_program_becomes_the_same_random_network(form: str) -> None:
 
 def test_a_frozen_program_has_no_layers_to_randomise() -> None:
     assert layer_groups(torch.jit.freeze(torch.jit.script(small_cnn())), image()) == []
+
+
+def test_a_normalisation_of_one_value_per_channel_keeps_its_statistics() -> None:
+    network = nn.Sequential(nn.Conv3d(1, 2, 3), nn.BatchNorm3d(2), nn.Conv3d(2, 3, 2), nn.BatchNorm3d(3), nn.Flatten())
+    network[3].running_mean.fill_(0.25)
+    network.eval()
+    found = randomised(network, ("0", "1", "2", "3"), torch.rand(1, 1, 4, 4, 4))
+    assert torch.equal(found[3].running_mean, network[3].running_mean)
+    assert not torch.equal(found[1].running_mean, network[1].running_mean)
+    assert not any(module.training for module in found.modules())
+    assert bool(torch.isfinite(found(torch.rand(1, 1, 4, 4, 4))).all())

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import UserError
 from ..gpu_memory import first_that_fits
 from ..progress import ProgressCallback, silent
 from .device import on_device, peak_memory
@@ -170,18 +171,23 @@ class Explainer:
 
     def _one(self, recorded: RecordedPass, key: str, method: Method, x: Tensor, place: torch.device) -> Attribution:
         started = time.perf_counter()
-        found, details = recorded.map_of(method)
-        if place.type == "cuda":
-            torch.cuda.synchronize(place)
+        values, details = recorded.map_of(method)
+        values = values.to(device=x.device, dtype=torch.float32)  # waits for a GPU
+        title = method.title_of(details)
+        if not bool(torch.isfinite(values).all()):
+            raise UserError(
+                f"The map of {title} holds values that are not finite, for the model or the method's settings make it "
+                "overflow: leave this method out, or choose other settings."
+            )
         facts: dict[str, Any] = {"value": recorded.explained.tolist()}
         if recorded.choice.name:
             facts["output"] = recorded.choice.name
         if recorded.choice.undone:
-            facts["before"] = recorded.choice.activation
+            facts["explained_before"] = recorded.choice.activation
         return Attribution(
-            map=found.to(device=x.device, dtype=torch.float32),
+            map=values,
             name=key,
-            title=method.title_of(details),
+            title=title,
             signed=method.signed,
             units=method.map_units.replace("logit", recorded.choice.scale),
             seconds=time.perf_counter() - started,

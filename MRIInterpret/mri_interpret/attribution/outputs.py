@@ -91,19 +91,19 @@ class OutputChoice:
     @property
     def notices(self) -> tuple[str, ...]:
         """Sentences that whoever reads the maps should know."""
-        found = []
+        sentences = []
         if self.path and self.number > 1:
-            found.append(
+            sentences.append(
                 f"The model returned {self.number} outputs: {_spelled(self.path)}, of shape {self.shape}, is explained."
             )
         if self.undone:
-            found.append(f"The network ends in a {self.activation}: the logits before it are explained.")
+            sentences.append(f"The network ends in a {self.activation}: the logits before it are explained.")
         elif self.scale != "logit":
             what = {"probability": "probabilities", "log-probability": "logarithms of probabilities"}[self.scale]
-            found.append(
+            sentences.append(
                 f"The network returns {what}, and the logits before them cannot be told: the {what} are explained."
             )
-        return tuple(found)
+        return tuple(sentences)
 
 
 def choose_output(
@@ -134,16 +134,16 @@ def choose_output(
         If nothing can be class scores, or several tensors can.
     """
     everything = dict(_tensors(output))
-    found = everything
+    allowed = everything
     if wanted is not None:
-        found = {path: tensor for path, tensor in everything.items() if path and path[0] == wanted}
-        if not found:
+        allowed = {path: tensor for path, tensor in everything.items() if path and path[0] == wanted}
+        if not allowed:
             raise UserError(f"The model has no output {wanted!r}: it returned {_described(output)}.")
-    candidates = {path: tensor for path, tensor in found.items() if as_scores(tensor, samples) is not None}
+    candidates = {path: tensor for path, tensor in allowed.items() if as_scores(tensor, samples) is not None}
     depending = {path: tensor for path, tensor in candidates.items() if tensor.requires_grad}
     candidates = depending or candidates
     if not candidates:
-        what = _described(next(iter(found.values())) if len(found) == 1 else output)
+        what = _described(next(iter(allowed.values())) if len(allowed) == 1 else output)
         raise UserError(f"The model returned {what} instead of class scores (N, classes): it is no classifier.")
     path = _the_one(candidates, samples, classes)
     if path is None:
@@ -196,14 +196,14 @@ def _computed_from_the_others(path: Path, candidates: Mapping[Path, Tensor]) -> 
 
 
 def _ancestors(node: Node | None) -> set[Node | None]:
-    found: set[Node | None] = set()
+    ancestors: set[Node | None] = set()
     waiting = [node]
     while waiting:
         for parent, _ in current.next_functions if (current := waiting.pop()) is not None else ():
-            if parent is not None and parent not in found:
-                found.add(parent)
+            if parent is not None and parent not in ancestors:
+                ancestors.add(parent)
                 waiting.append(parent)
-    return found
+    return ancestors
 
 
 def _before_activation(output: Tensor) -> tuple[str, Tensor | None]:
@@ -218,11 +218,11 @@ def _before_activation(output: Tensor) -> tuple[str, Tensor | None]:
 def _final_activation(output: Tensor, samples: int) -> str:
     """The function that ``output`` is of what went into it, value for value; empty if there is none."""
     activation, before = _before_activation(output)
-    found, given = as_scores(output, samples), as_scores(before, samples)
-    if found is None or given is None:
+    scores, logits = as_scores(output, samples), as_scores(before, samples)
+    if scores is None or logits is None:
         return ""
-    made = torch.sigmoid(given) if activation == "sigmoid" else getattr(torch, activation)(given, 1)
-    return activation if torch.allclose(made.detach(), found.detach(), atol=1e-6) else ""
+    made = torch.sigmoid(logits) if activation == "sigmoid" else getattr(torch, activation)(logits, 1)
+    return activation if torch.allclose(made.detach(), scores.detach(), atol=1e-6) else ""
 
 
 def _scale(scores: Tensor | None) -> str:

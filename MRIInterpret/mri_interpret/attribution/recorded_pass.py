@@ -62,7 +62,7 @@ class RecordedPass:
         ``logits_with_boxes(corners, values)``: logits (boxes * N, classes) of the input with one box at a time replaced
         by ``values`` (boxes, N, C, *size).
     takes_batches
-        See :attr:`accepts_batches`; found out when it is asked.
+        See :attr:`accepts_batches`; told when it is asked.
     outputs
         Outputs of the modules that were asked for, by dotted name.
     last_spatial, last_spatial_name
@@ -112,8 +112,7 @@ class RecordedPass:
     def map_of(self, method: MapMaker) -> tuple[Tensor, dict[str, Any]]:
         """The map and details of ``method``; computed once however many methods are made of it."""
         if method not in self._cache:
-            found, details = method.compute(self)
-            self._cache[method] = (found, details)
+            self._cache[method] = method.compute(self)
         cached: tuple[Tensor, dict[str, Any]] = self._cache[method]
         return cached
 
@@ -125,8 +124,8 @@ class RecordedPass:
         key = ("input", mode)
         if key not in self._cache:
             self._cache[key] = self._backpropagate(self.weights, self.x, mode)
-        found: Tensor = self._cache[key]
-        return found
+        gradient: Tensor = self._cache[key]
+        return gradient
 
     def relevance(self, composite: Composite) -> Tensor:
         """Relevance of the input under ``composite``, starting from ``weights * logits``; shape of x."""
@@ -161,18 +160,18 @@ class RecordedPass:
         key = ("layer", id(layer.output))
         if key not in self._cache:
             self._cache[key] = self._backpropagate(self.weights, layer.output, "gradient")
-        found: Tensor = self._cache[key]
-        return found
+        gradient: Tensor = self._cache[key]
+        return gradient
 
     def occluded_values(self, windows: list[tuple[slice, ...]], fill: float, batch: int, title: str) -> list[Tensor]:
         """The value explained with each of ``windows`` in turn filled with ``fill``: a tensor (N,) per window."""
-        found: list[Tensor] = []
+        values: list[Tensor] = []
         x = self.x.detach()
         for first in range(0, len(windows), batch):
             self.progress(title, first / len(windows))
             chosen = windows[first : first + batch]
-            found += list(self.values_with_boxes(*filled_boxes(x, chosen, fill)))
-        return found
+            values += list(self.values_with_boxes(*filled_boxes(x, chosen, fill)))
+        return values
 
     def values_with_boxes(self, corners: list[tuple[int, ...]], values: Tensor) -> Tensor:
         """The value explained, (boxes, N), with one box of the input at a time replaced by ``values``."""
@@ -191,9 +190,9 @@ class RecordedPass:
             self.backward.gated.clear()
             self.backward.not_gated.clear()
         try:
-            (found,) = torch.autograd.grad(self.logits, source, start, retain_graph=True, allow_unused=True)
+            (gradient,) = torch.autograd.grad(self.logits, source, start, retain_graph=True, allow_unused=True)
         finally:
             self.backward.mode, self.backward.policy = "gradient", None
-        if found is None:
+        if gradient is None:
             return torch.zeros_like(source)
-        return found.detach()
+        return gradient.detach()

@@ -176,13 +176,13 @@ def _plain(
     model: nn.Module, x: Tensor, samples: int, choice: OutputChoice, slabs: SlabPolicy, recorded: bool = True
 ) -> Tensor:
     """Logits of ``x``, ``samples`` at a time; ``recorded`` says whether all of the model is."""
-    found = []
+    scores = []
     for piece in plain_tensor(x).split(samples):
         # What depends on the input is known without a history, but for operations that are not recorded.
         with torch.inference_mode(False), torch.set_grad_enabled(not recorded), evaluation_mode(model):
             _, output = _run(model, piece.detach().requires_grad_(not recorded), Backward(), slabs=slabs)
-            found.append(choice.scores(output, len(piece)).detach())
-    return torch.cat(found)
+            scores.append(choice.scores(output, len(piece)).detach())
+    return torch.cat(scores)
 
 
 def _recorded(

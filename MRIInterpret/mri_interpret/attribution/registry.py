@@ -21,7 +21,7 @@ DEFAULT_METHODS = (*STUDY_METHODS, "gradient")
 
 @cache
 def _classes() -> Mapping[str, type[Method]]:
-    found: dict[str, type[Method]] = {}
+    classes: dict[str, type[Method]] = {}
     for module in pkgutil.iter_modules(methods.__path__):
         contents = vars(import_module(f"{methods.__name__}.{module.name}"))
         for value in contents.values():
@@ -32,13 +32,13 @@ def _classes() -> Mapping[str, type[Method]]:
                 and value.name
                 and value.__module__.endswith(module.name)
             ):
-                found[value.name] = value
-    return found
+                classes[value.name] = value
+    return classes
 
 
 def available_methods() -> dict[str, MethodInfo]:
     """Every method's facts by name; does not load torch."""
-    return {name: found.info() for name, found in _classes().items()}
+    return {name: method.info() for name, method in _classes().items()}
 
 
 def create_method(name: str, **parameters: Any) -> Method:
@@ -62,17 +62,17 @@ def resolve_methods(wanted: Any) -> dict[str, Method]:
     """
     if isinstance(wanted, (str, Method)):
         wanted = [wanted]
-    found: dict[str, Method] = {}
+    by_key: dict[str, Method] = {}
     for item in wanted:
         method = create_method(item) if isinstance(item, str) else item
         if not isinstance(method, Method):
             raise TypeError(f"a method is a name or a Method, not {type(item).__name__}")
         key = method.name
-        if key in found and found[key] != method:
+        if key in by_key and by_key[key] != method:
             defaults = type(method).info().parameters
-            changed = {name: value for name, value in method.parameters().items() if value != defaults[name]}
-            key += "(" + ", ".join(f"{name}={value}" for name, value in changed.items()) + ")"
-        found[key] = method
-    if not found:
+            chosen = {name: value for name, value in method.parameters().items() if value != defaults[name]}
+            key += "(" + ", ".join(f"{name}={value}" for name, value in chosen.items()) + ")"
+        by_key[key] = method
+    if not by_key:
         raise UserError("No attribution method was chosen: choose at least one.")
-    return found
+    return by_key

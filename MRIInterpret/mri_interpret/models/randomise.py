@@ -87,7 +87,8 @@ def randomised(network: nn.Module, layers: Sequence[str], image: torch.Tensor, s
 
     Weights (two axes and more) are drawn from a normal distribution of mean 0 and the root mean square of the old ones;
     vectors (biases, scales) from one with their mean and standard deviation: the signal keeps its size and loses its
-    meaning. Running statistics of batch normalisation in these layers are estimated anew on the image.
+    meaning. Running statistics of batch normalisation in these layers are estimated
+    anew on the image, where it gives them more than one value per channel.
 
     Parameters
     ----------
@@ -134,12 +135,23 @@ def _estimate_statistics(network: nn.Module, modules: Sequence[nn.Module], image
         for module in modules
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
     ]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # cumulative: one pass gives the image's own statistics
-        norm.train()
-    if norms:
-        network(image)
+
+    def estimate(norm: Any, given: Any) -> None:
+        values = given[0]
+        if (
+            values.numel() > values.shape[1] and not norm.training
+        ):  # one value per channel has no spread: the statistics stay
+            norm.reset_running_stats()
+            norm.momentum = None  # cumulative: one pass gives the image's own statistics
+            norm.train()
+
+    hooks = [norm.register_forward_pre_hook(estimate) for norm in norms]
+    try:
+        if norms:
+            network(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
     for norm in norms:
         norm.eval()
 
@@ -157,8 +169,9 @@ def _statistics_mode(buffers: set[int]) -> Any:
                 values, mean, variance = args[0], args[3], args[4]
                 if mean.data_ptr() in buffers:
                     axes = [axis for axis in range(values.dim()) if axis != 1]
-                    mean.copy_(values.mean(axes))
-                    variance.copy_(values.var(axes))
+                    if values.numel() > values.shape[1]:
+                        mean.copy_(values.mean(axes))
+                        variance.copy_(values.var(axes))
             return func(*args, **(kwargs or {}))
 
     return Statistics()

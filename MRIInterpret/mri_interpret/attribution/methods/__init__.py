@@ -1,1 +1,1 @@
-"""One file per family of attribution methods; importing them loads no torch."""
+"""The attribution methods, a file for each kind; importing them loads no torch."""

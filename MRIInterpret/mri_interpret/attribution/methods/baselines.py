@@ -113,5 +113,5 @@ class RandomisedModel(Method):
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         layers = [name for group in layer_groups(recorded.model, recorded.x) for name in group]
         other = randomised(recorded.model, layers, recorded.x.detach(), self.seed)
-        found, _ = recorded.record_with(other).map_of(self.base)
-        return found, {"base": self.base.name}
+        random_map, _ = recorded.record_with(other).map_of(self.base)
+        return random_map, {"base": self.base.name}

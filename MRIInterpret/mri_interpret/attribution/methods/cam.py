@@ -49,8 +49,8 @@ class _ClassActivationMap(Method, ABC):
         for name in self.layers_named or (None,):
             layer = recorded.layer(name)
             # Rectified on the feature grid: interpolation then makes no new zeros of its own.
-            found = self.from_layer(layer.output.detach(), recorded.layer_gradient(layer)).clamp(min=0)
-            maps.append(recorded.upsample(found, layer))
+            coarse = self.from_layer(layer.output.detach(), recorded.layer_gradient(layer)).clamp(min=0)
+            maps.append(recorded.upsample(coarse, layer))
             names.append(layer.name)
             scales.append([abs(scale) for scale, _ in layer.geometry])
         return torch.stack(maps).mean(0), {"layer": names, "feature_spacing_voxels": scales}

@@ -1,4 +1,4 @@
-"""The gradient family: how the score changes when the input does."""
+"""Gradient methods: how the score changes when the input does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...errors import UserError
 from ..method import Method
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ class GuidedBackpropagation(Method):
     strict: ClassVar[bool] = True
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
-        found = recorded.input_gradient("guided").sum(1)
+        gradient = recorded.input_gradient("guided").sum(1)
         backward = recorded.backward
-        return found, {"gated": dict(backward.gated), "not_gated": dict(backward.not_gated)}
+        return gradient, {"gated": dict(backward.gated), "not_gated": dict(backward.not_gated)}
 
     def title_of(self, details: Mapping[str, Any]) -> str:
         if not details["gated"]:
@@ -93,6 +94,10 @@ class SmoothGrad(Method):
     samples: int = 16
     noise: float = 0.1
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or not 0 <= self.noise < float("inf"):
+            raise UserError(f"SmoothGrad needs samples >= 1 and noise >= 0, not {self.samples} and {self.noise}.")
 
     name: ClassVar[str] = "smoothgrad"
     title: ClassVar[str] = "SmoothGrad"
@@ -139,6 +144,10 @@ class IntegratedGradients(Method):
     steps: int = 32
     baseline: float = 0.0
     batch: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise UserError(f"Integrated gradients need steps and batch >= 1, not {self.steps} and {self.batch}.")
 
     name: ClassVar[str] = "integrated_gradients"
     title: ClassVar[str] = "Integrated gradients"

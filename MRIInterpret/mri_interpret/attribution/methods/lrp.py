@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...errors import UserError
 from ..method import Method
 
 if TYPE_CHECKING:
@@ -49,12 +50,15 @@ class LRP(Method):
         """The composite with its treatment of biases."""
         from ..composites import composite_named
 
-        composite = composite_named(self.composite) if isinstance(self.composite, str) else self.composite
+        try:
+            composite = composite_named(self.composite) if isinstance(self.composite, str) else self.composite
+        except ValueError as error:
+            raise UserError(f"LRP has an {error}.") from error
         return composite if self.bias is None else composite.with_bias(self.bias)
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         composite = self.chosen()
-        found = recorded.relevance(composite).sum(1)
+        relevance = recorded.relevance(composite).sum(1)
         values = recorded.explained.double()
-        error = (found.double().flatten(1).sum(1) - values).abs() / values.abs().clamp(min=1e-12)
-        return found, {"composite": composite.name, "bias": composite.bias, "conservation_error": error.tolist()}
+        error = (relevance.double().flatten(1).sum(1) - values).abs() / values.abs().clamp(min=1e-12)
+        return relevance, {"composite": composite.name, "bias": composite.bias, "conservation_error": error.tolist()}

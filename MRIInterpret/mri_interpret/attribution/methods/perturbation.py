@@ -113,7 +113,7 @@ class RegionOcclusion(Method):
         x, labels = recorded.x.detach(), recorded.regions
         brain = recorded.mask if recorded.mask is not None else (x != 0).any(1).any(0)
         boxes = _boxes(labels)
-        found = torch.zeros(x.shape[0], *recorded.shape, dtype=x.dtype, device=x.device)
+        drop_map = torch.zeros(x.shape[0], *recorded.shape, dtype=x.dtype, device=x.device)
         drops: dict[int, list[float]] = {}
         # Regions of like size together: a batch has one size of box.
         order = sorted(boxes, key=lambda label: prod(part.stop - part.start for part in boxes[label]))
@@ -126,8 +126,8 @@ class RegionOcclusion(Method):
                 drop = recorded.explained - value
                 drops[label] = drop.tolist()
                 region = labels[boxes[label]] == label
-                found[(slice(None), *boxes[label])] += torch.where(region, drop.reshape(-1, *[1] * region.dim()), 0)
-        return found, {"drop_by_region": dict(sorted(drops.items()))}
+                drop_map[(slice(None), *boxes[label])] += torch.where(region, drop.reshape(-1, *[1] * region.dim()), 0)
+        return drop_map, {"drop_by_region": dict(sorted(drops.items()))}
 
     @staticmethod
     def _filled(
@@ -174,8 +174,8 @@ def _boxes(labels: Tensor) -> dict[int, Box]:
     from scipy.ndimage import find_objects
 
     numbers, places = labels.unique(return_inverse=True)
-    found = find_objects((places + 1).cpu().numpy())
-    return {int(number): box for number, box in zip(numbers, found, strict=True) if number != 0}
+    slices = find_objects((places + 1).cpu().numpy())
+    return {int(number): box for number, box in zip(numbers, slices, strict=True) if number != 0}
 
 
 def _dilated(region: Tensor, voxels: int) -> Tensor:
