@@ -113,7 +113,7 @@ def test_the_page_is_self_contained_linked_and_sortable(finished: Plan, group: P
         "Balanced accuracy",
         "Kendall",
         "false-discovery",
-        "AD called CN",
+        "true AD, predicted CN",
         "1 subject failed",
     ):
         assert words in page

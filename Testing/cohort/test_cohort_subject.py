@@ -101,6 +101,21 @@ def test_what_is_complete_and_unchanged_is_skipped(explained: Plan) -> None:
     assert names(again(explained, force=True)) == ["sub-01", "sub-02"]
 
 
+def test_results_of_other_settings_or_versions_are_explained_again_and_it_is_said(
+    explained: Plan, tmp_path: Path
+) -> None:
+    said = "1 of 2 subjects have results that other settings"
+    assert not any(said in note for note in again(explained).notes)
+    assert any(said in note for note in again(explained, methods=("lrp",)).notes)
+    assert not any(said in note for note in again(explained, force=True).notes)
+    earlier = tmp_path / "sub-01" / "sub-01_unit.json"  # as version 0.1.0 called it
+    earlier.parent.mkdir()
+    earlier.write_text('{"key": "of another version", "files": {}}')
+    plan = make_plan(explained.cohort.table, tmp_path, explained.options)
+    assert names(plan) == ["sub-01", "sub-02"]
+    assert any(said in note for note in plan.notes)
+
+
 @pytest.mark.parametrize("changes", [{"methods": ("lrp",)}, {"target": "AD"}, {"native": False}, {"space": "native"}])
 def test_other_parameters_are_another_result(explained: Plan, changes: dict[str, Any]) -> None:
     assert names(again(explained, **changes)) == ["sub-01", "sub-02"]
@@ -203,7 +218,7 @@ def test_an_unforeseen_error_is_a_sentence_too(
 def test_weights_that_changed_after_planning_are_refused(explained: Plan, tmp_path: Path) -> None:
     explain_subject._bundle.cache_clear()
     outcome = explain_subject.explain_subject(replace(explained.jobs[1], output=tmp_path, model_hash="0" * 64))
-    assert "not those that the run was planned with" in outcome.reason
+    assert "differ from those that the run was planned with" in outcome.reason
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -244,10 +259,10 @@ def test_one_run_at_a_time_and_leftovers_are_swept(tmp_path: Path) -> None:
         ({"target": "Healthy"}, "'Healthy'"),
         ({"model": "nobody"}, "'nobody'"),
         ({"permutations": -1}, "negative"),
-        ({"correction": "fdr"}, "'fdr' is not known: give one of max, tfce"),
+        ({"correction": "fdr"}, "'fdr' is not known: choose from max, tfce"),
         ({"atlas": ("no-atlas.nii.gz", "no-names.csv")}, "no-atlas.nii.gz"),
-        ({"groups": {"x": "Healthy"}}, "no class 'Healthy'"),
-        ({"adjust": ("weight",)}, "no such covariate"),
+        ({"groups": {"x": "Healthy"}}, "'x' is said to mean 'Healthy'"),
+        ({"adjust": ("weight",)}, "no covariate 'weight'"),
     ],
 )
 def test_wrong_options(explained: Plan, changes: dict[str, Any], words: str) -> None:

@@ -1,1 +1,1 @@
-"""The main job over many subjects, and what comes out of a group."""
+"""Many subjects: each explained as a single scan is, then statistics, maps and one page of the groups."""

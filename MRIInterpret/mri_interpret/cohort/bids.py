@@ -29,7 +29,7 @@ def session_label(text: str) -> str:
 
 
 def find_t1w(root: Path, subject: str, session: str = "") -> list[Path]:
-    """T1-weighted images of a subject in a BIDS root, sorted; of all its sessions if none is named.
+    """A subject's T1-weighted images in a BIDS root, sorted; those of all sessions if none is named.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def derivative(
     suffix
         What the file holds, for instance "relevance".
     space, res, desc
-        Entities; left out if empty. Characters that a label may not hold are dropped.
+        Entities; none is written where the value is empty. Characters that BIDS does not allow in a label are dropped.
     """
     entities = [f"{key}-{label(value)}" for key, value in (("space", space), ("res", res), ("desc", desc)) if value]
     return "_".join([prefix, *entities, suffix]) + extension

@@ -1,4 +1,4 @@
-"""How many workers fit: into the memory first, then on the cores and the GPUs."""
+"""How many workers a machine can run: limited by its memory first, then by cores and GPUs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CORES_PER_WORKER = 2
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the local machine is given to do."""
+    """How the local machine is divided between workers."""
 
     workers: int
     threads: int  # for torch, each
@@ -25,53 +25,56 @@ class Capacity:
 
 
 def plan_workers(
-    wanted: int | None, subjects: int, *, available: int, cores: int, gpus: int = 0, per_worker: int = SUBJECT_BYTES
+    requested: int | None, subjects: int, *, available: int, cores: int, gpus: int = 0, per_worker: int = SUBJECT_BYTES
 ) -> Capacity:
     """Decide the number of workers.
 
     Parameters
     ----------
-    wanted
-        What the user asked for; None leaves it to the cores (or GPUs).
+    requested
+        Workers that the user asked for; None: as many as there are cores (or GPUs) for.
     subjects
-        More workers than subjects are of no use.
+        How many are to be explained; more workers than that are of no use.
     available
         Free memory in bytes.
     cores
         CPU cores.
     gpus
-        If above 0, each worker gets a GPU of its own, so there are no more workers than GPUs.
+        GPUs of this machine; if there are any, each worker gets one of its own.
     per_worker
-        Bytes that one subject takes.
+        Bytes of memory that one subject needs.
 
     Raises
     ------
     UserError
-        If not even one fits, or fewer than one was asked for.
+        If the memory is not enough for one worker, or fewer than one was asked for.
     """
-    if wanted is not None and wanted < 1:
-        raise UserError(f"{wanted} workers cannot work: give --workers 1 or more.")
+    if requested is not None and requested < 1:
+        raise UserError(f"{requested} workers were asked for: at least 1 is needed.", option="workers")
     fitting = (available - RESERVED_BYTES) // per_worker
     if fitting < 1:
         raise UserError(
-            f"There are {_gib(available)} GiB of memory free, and one subject takes about {_gib(per_worker)} GiB: "
-            "close other programs, or state what it takes with --memory."
+            f"{_gib(available)} GiB of memory are free, and one subject needs about {_gib(per_worker)} GiB: close "
+            "other programs, or say how much your scans need.",
+            option="memory",
         )
     most = {"memory": fitting, "GPUs": gpus or fitting}
-    asked = wanted or gpus or max(1, cores // CORES_PER_WORKER)
-    workers = max(1, min(asked, subjects, *most.values()))
+    target = requested or gpus or max(1, cores // CORES_PER_WORKER)
+    workers = max(1, min(target, subjects, *most.values()))
     note = ""
-    if wanted is not None and workers < min(wanted, subjects):
+    if requested is not None and workers < min(requested, subjects):
         limit = min(most, key=lambda name: most[name])
-        free = f"{_gib(available)} GiB are free and each takes about {_gib(per_worker)} GiB"
+        free = f"{_gib(available)} GiB of memory are free and each needs about {_gib(per_worker)} GiB"
         note = (
-            f"{workers} instead of {wanted} workers: " + (free if limit == "memory" else f"there are {gpus} GPUs") + "."
+            f"{workers} instead of {requested} workers: "
+            + (free if limit == "memory" else f"there are {gpus} GPUs")
+            + "."
         )
     return Capacity(workers, max(1, cores // workers), (available - RESERVED_BYTES) // workers, note)
 
 
 def free_memory() -> int:
-    """Bytes that may still be used, by the machine and by the container's limit, whichever is lower."""
+    """Bytes of memory that are free on the machine, or within the container's limit, whichever is less."""
     import psutil
     from distributed.system import MEMORY_LIMIT
 

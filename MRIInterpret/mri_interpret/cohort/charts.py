@@ -1,4 +1,4 @@
-"""The cohort's charts: confusion matrix, ROC curves, calibration, regions named, group means."""
+"""The cohort's charts: confusion matrix, ROC curves, calibration, top regions, group means."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def all_charts(results: GroupResults) -> dict[str, Picture]:
 
 
 def confusion_chart(found: Performance) -> Picture:
-    """Counts with the share of the true group; the diagonal is right."""
+    """Counts, and shares of the true group; correct predictions are on the diagonal."""
     size = len(found.classes)
     rates = np.nan_to_num(found.rates)
     with new_figure(1.1 * size + 1.6, 0.8 * size + 1.2) as figure:
@@ -44,15 +44,15 @@ def confusion_chart(found: Performance) -> Picture:
                     column, row - 0.1, str(found.counts[row, column]), ha="center", va="center", color=ink, fontsize=13
                 )
                 axes.text(column, row + 0.25, f"{rate:.0%}", ha="center", va="center", color=ink, fontsize=8)
-        axes.set_xticks(range(size), [f"called {name}" for name in found.classes])
-        axes.set_yticks(range(size), [f"is {name}" for name in found.classes])
+        axes.set_xticks(range(size), [f"predicted {name}" for name in found.classes])
+        axes.set_yticks(range(size), [f"true {name}" for name in found.classes])
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
         data = as_svg(figure)
     right = int(np.trace(found.counts))
-    return Picture(data, "image/svg+xml", f"Confusion matrix: {right} of {found.n} subjects called right.")
+    return Picture(data, "image/svg+xml", f"Confusion matrix: {right} of {found.n} subjects classified correctly.")
 
 
 def roc_chart(found: Performance) -> Picture:
@@ -75,13 +75,13 @@ def roc_chart(found: Performance) -> Picture:
     listed = ", ".join(f"{curve.name} {curve.area.value:.2f}" for curve in found.curves)
     return Picture(
         data, "image/svg+xml", f"ROC curves; areas: {listed}.",
-        "Each class by its probability against all others; 95 % intervals by bootstrap over subjects, 2,000 draws. "
-        "An area of 1 gets an interval without width: no draw can show the uncertainty of few subjects then.",
+        "Each class against all others, by its probability; 95 % intervals by bootstrap over subjects, 2,000 draws. "
+        "An area of 1 has an interval of width zero: resampling cannot show the uncertainty of few subjects then.",
     )  # fmt: skip
 
 
 def calibration_chart(found: Performance) -> Picture:
-    """How often the model is right when it is that sure."""
+    """Accuracy by the probability of the predicted class, in bins."""
     table = found.calibration[found.calibration["n"] > 0]
     with new_figure(4.4, 4.1) as figure:
         axes = figure.add_axes((0.13, 0.12, 0.83, 0.84))
@@ -97,18 +97,18 @@ def calibration_chart(found: Performance) -> Picture:
         axes.set_xlim(0, 1.03)
         axes.set_ylim(-0.06, 1.05)
         axes.set_aspect("equal")
-        axes.set_xlabel("probability that the model gave its answer")
-        axes.set_ylabel("share of those answers that were right")
+        axes.set_xlabel("probability of the predicted class")
+        axes.set_ylabel("accuracy")
         data = as_svg(figure)
     caption = (
-        f"Subjects in bins of the probability given, with their number; on the dashed line the model is as sure as "
-        f"it is right. Expected calibration error {found.calibration_error:.3f}, Brier score {found.brier:.3f}."
+        f"Subjects in bins of the predicted class's probability, with their number; on the dashed line, probability "
+        f"equals accuracy. Expected calibration error {found.calibration_error:.3f}, Brier score {found.brier:.3f}."
     )
     return Picture(data, "image/svg+xml", "Calibration of the probabilities.", caption)
 
 
 def selection_chart(chosen: pd.DataFrame, titles: dict[str, str], most: int = 16) -> Picture:
-    """Regions x methods: in how many subjects a region is among the five most relevant."""
+    """Regions x methods: the share of subjects in which a region is among the five with the highest gain."""
     rows = chosen[chosen["group"] == "all"]
     overall = rows[rows["method"] == "all methods"].sort_values("frequency", ascending=False, kind="stable")
     names = list(overall["region"].head(most))
@@ -125,7 +125,7 @@ def selection_chart(chosen: pd.DataFrame, titles: dict[str, str], most: int = 16
                     ink = "white" if value > 0.6 else INK
                     axes.text(column, row, f"{value:.0%}", ha="center", va="center", fontsize=7.5, color=ink)
         axes.set_yticks(range(len(names)), names, fontsize=8.5)
-        labels = [titles.get(name, "Methods counted") for name in methods]
+        labels = [titles.get(name, "All counted methods") for name in methods]
         axes.set_xticks(range(len(methods)), labels, rotation=28, ha="left", rotation_mode="anchor", fontsize=8)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
@@ -134,10 +134,10 @@ def selection_chart(chosen: pd.DataFrame, titles: dict[str, str], most: int = 16
             spine.set_visible(False)
         data = as_svg(figure)
     caption = (
-        "In how many subjects a region is among the five with the highest gain (density of relevance relative to the "
-        f"brain's mean). With no preference each region would be named in {5 / max(chosen['region'].nunique(), 1):.0%}."
+        "Share of subjects in which a region is among the five with the highest gain (density of relevance relative to "
+        f"the brain's mean). By chance it would be {5 / max(chosen['region'].nunique(), 1):.0%} for every region."
     )
-    return Picture(data, "image/svg+xml", f"How often regions are named; most often: {names[0]}.", caption)
+    return Picture(data, "image/svg+xml", f"How often regions are among the top five; most often: {names[0]}.", caption)
 
 
 def means_chart(means: pd.DataFrame, classes: tuple[str, ...], most: int = 12) -> Picture:
@@ -163,5 +163,5 @@ def means_chart(means: pd.DataFrame, classes: tuple[str, ...], most: int = 12) -
         axes.set_xlabel("gain of the summary score, mean and 95 % interval", fontsize=8.5)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5)
         data = as_svg(figure)
-    caption = "Dashed line: 1, the brain's mean. Intervals of single regions, not corrected for their number."
+    caption = "Dashed line: 1, the brain's mean. Intervals are not corrected for the number of regions."
     return Picture(data, "image/svg+xml", f"Group means per region; highest: {order[0]}.", caption)

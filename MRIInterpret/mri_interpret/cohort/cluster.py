@@ -1,4 +1,4 @@
-"""Where the subjects run: worker processes here, threads here, a running dask scheduler, or Slurm jobs."""
+"""Where the subjects are explained: in worker processes or threads here, on a dask cluster, or in Slurm jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..explanation.options import DEFAULTS
 from .capacity import SUBJECT_BYTES, Capacity, free_memory, plan_workers, usable_cores, usable_gpus
 from .gpu_pinning import pin_worker
 
-_SLURM = {  # our words -> dask-jobqueue's
+_SLURM = {  # option here -> dask-jobqueue's
     "queue": "queue",
     "account": "account",
     "cores": "cores",
@@ -31,19 +31,19 @@ _SLURM = {  # our words -> dask-jobqueue's
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """What the user asked for; at most one of ``scheduler`` and ``slurm``."""
+    """Where to run, as the user chose; at most one of ``scheduler`` and ``slurm``."""
 
     workers: int | None = None
     scheduler: str = ""  # "tcp://host:8786"
     slurm: str = ""  # "queue=short,cores=2,memory=6GB,walltime=02:00:00,jobs=20"
     threads: bool = False  # threads of this process instead of worker processes
     device: str = DEFAULTS.device
-    memory: int = SUBJECT_BYTES  # bytes that one subject takes
+    memory: int = SUBJECT_BYTES  # bytes that one subject needs
     timeout: float = 60.0  # seconds to wait for a scheduler or its first worker
 
 
 def local_capacity(options: ClusterOptions, subjects: int) -> Capacity:
-    """How many workers this machine gets."""
+    """How many workers this machine can run."""
     gpus = usable_gpus(options.device)
     return plan_workers(
         options.workers, subjects, available=free_memory(), cores=usable_cores(), gpus=gpus, per_worker=options.memory
@@ -52,7 +52,7 @@ def local_capacity(options: ClusterOptions, subjects: int) -> Capacity:
 
 @contextmanager
 def open_client(options: ClusterOptions, capacity: Capacity | None, output: Path) -> Iterator[Any]:
-    """A dask client with workers that can do the work; closed with everything it started.
+    """A dask client whose workers are ready; closed with everything it started.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def open_client(options: ClusterOptions, capacity: Capacity | None, output: Path
     capacity
         From :func:`local_capacity`, for the local ones.
     output
-        Which every worker must see.
+        The cohort's output folder, which every worker must see.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def _open_cluster(options: ClusterOptions, capacity: Capacity | None) -> Any:
         memory_limit=capacity.memory * (1 if processes else capacity.workers),
         dashboard_address=None,
         host="127.0.0.1" if processes else None,
-        silence_logs=50,  # what a worker's end means is told by the run itself
+        silence_logs=50,  # the run itself reports when a worker ends
     )
 
 
@@ -113,15 +113,14 @@ def slurm_options(text: str) -> dict[str, str]:
     Raises
     ------
     UserError
-        For an unknown word, or one without a value.
+        For an unknown option, or one without a value.
     """
     options = {}
     for part in filter(None, (entry.strip() for entry in text.split(","))):
         name, _, value = part.partition("=")
         if name not in _SLURM or not value:
-            raise UserError(
-                f"--slurm does not understand '{part}': give {', '.join(f'{word}=...' for word in _SLURM)}."
-            )
+            known = ", ".join(f"{word}=..." for word in _SLURM)
+            raise UserError(f"The Slurm options do not include '{part}': choose from {known}.", option="slurm")
         options[name] = value
     return options
 
@@ -130,7 +129,7 @@ def _slurm_cluster(text: str, workers: int | None) -> Any:
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
-        raise UserError("--slurm needs dask-jobqueue: pip install 'mri-interpret[slurm]'.") from error
+        raise UserError("Slurm jobs need dask-jobqueue: pip install 'mri-interpret[slurm]'.") from error
 
     given = {"cores": "2", "memory": "6GB", "walltime": "04:00:00", "jobs": str(workers or 1)} | slurm_options(text)
     extra = [f"--gres=gpu:{given['gpus']}"] if "gpus" in given else []
@@ -138,17 +137,15 @@ def _slurm_cluster(text: str, workers: int | None) -> Any:
     try:
         cores, jobs = int(named.pop("cores")), int(given["jobs"])
     except ValueError as error:
-        raise UserError("--slurm: cores and jobs are whole numbers.") from error
+        raise UserError("The Slurm options cores and jobs must be whole numbers.", option="slurm") from error
     if shutil.which("sbatch") is None:
-        raise UserError(
-            "--slurm needs Slurm's command sbatch, which is not here: run this on a node that submits jobs."
-        )
+        raise UserError("Slurm's command sbatch is not found here: run this on a node from which jobs are submitted.")
     try:
         # One subject at a time and job: torch uses the job's cores by itself.
         cluster = SLURMCluster(cores=1, job_cpu=cores, processes=1, job_extra_directives=extra, **named)
         cluster.scale(jobs=jobs)
     except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"Slurm does not take the jobs ({' '.join(str(error).split())[:160]}).") from error
+        raise UserError(f"Slurm refuses the jobs ({' '.join(str(error).split())[:160]}).") from error
     return cluster
 
 
@@ -165,13 +162,13 @@ def _check_workers(client: Any, options: ClusterOptions, capacity: Capacity | No
         found = client.run(_look_around, str(output))
     except Exception as error:
         raise UserError(
-            f"The workers of {source} cannot do the work ({' '.join(str(error).split())[:160]}): MRIInterpret "
-            f"{__version__} must be installed there."
+            f"The workers of {source} cannot run MRIInterpret ({' '.join(str(error).split())[:160]}): install "
+            f"version {__version__} there."
         ) from error
     for address, (version, sees) in found.items():
         if version != __version__:
             raise UserError(
-                f"The worker {address} has MRIInterpret {version}, not {__version__}: install the same there."
+                f"The worker {address} has MRIInterpret {version}, not {__version__}: install the same version there."
             )
         if not sees:
             raise UserError(f"The worker {address} does not see {output}: choose an output folder on a shared disk.")

@@ -1,4 +1,4 @@
-"""Does a region's relevance go with its volume, or with age, sex and site? With false discoveries held down."""
+"""Does a region's relevance correlate with its volume, age, sex or site? With the false-discovery rate controlled."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from .regions import VALUE, value_matrix
 from .subject_result import SubjectResult
 
 OWN_VOLUME, ALIGNED_VOLUME = "region volume", "region volume by alignment"
-LEAST = 8  # subjects below which no correlation is given
+LEAST = 8  # subjects; with fewer, no correlation is computed
 Floats = NDArray[np.float64]
 
 
 def covariate_correlations(long: pd.DataFrame, results: Sequence[SubjectResult], names: Sequence[str]) -> pd.DataFrame:
     """Every method and region against every covariate, and against the region's volume.
 
-    Numbers, and words of two kinds (such as F and M, by alphabet 0 and 1), by Spearman's rank correlation; words of
-    more kinds (such as sites) by the Kruskal-Wallis test with epsilon squared as its size.
+    Numbers, and categories with two values (such as F and M, coded 0 and 1 in alphabetical order), by Spearman's rank
+    correlation; categories with more values (such as sites) by the Kruskal-Wallis test, with epsilon squared as effect
+    size.
 
-    Two volumes are told apart: "region volume" is the participants table's own (see :func:`volume_column`), and
-    "region volume by alignment" is what the atlas region covers in the scan after affine alignment, which follows the
-    head's size and the alignment, not atrophy.
+    Two kinds of volume are distinguished: "region volume" is the participants table's own (see
+    :func:`volume_column`), and "region volume by alignment" is what the atlas region covers in the scan after affine
+    registration, which follows the head's size and the registration, not atrophy.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def covariate_correlations(long: pd.DataFrame, results: Sequence[SubjectResult],
     results
         The subjects in the same order.
     names
-        Columns of the participants table to look at.
+        Columns of the participants table to test.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def region_volumes(long: pd.DataFrame, results: Sequence[SubjectResult]) -> pd.D
 def volume_column(columns: Iterable[str], region: str) -> str:
     """The column that holds a region's volume, "" if there is none.
 
-    It is called like the region, with or without "volume" or "mm3"; else like the region without its side
+    It has the region's name, with or without "volume" or "mm3"; else the region's name without its side
     ("amygdala_mm3", "lateral_ventricles"), which then holds both sides' volume.
     """
     wanted = label(region).lower()
@@ -103,7 +104,7 @@ def _against(matrix: pd.DataFrame, values: Sequence[float | str | None], method:
     kinds = sorted({str(value) for value in kept}) if words else []
     data = matrix.to_numpy(dtype=np.float64)[there]
     if len(kept) < LEAST or len(set(map(str, kept))) < 2 or (words and len(kinds) > len(kept) // 2):
-        return pd.DataFrame()  # too few, all the same, or words that name subjects rather than kinds
+        return pd.DataFrame()  # too few, all the same, or names of subjects rather than categories
     if words and len(kinds) > 2:
         return _kruskal(matrix, data, np.array([str(value) for value in kept]), method, name)
     numbers = np.array([kinds.index(str(value)) if words else float(value) for value in kept], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Rows of numbers on disk, read back in blocks of columns: what a cohort's maps need instead of memory."""
+"""A matrix on disk, written by rows and read by columns: the maps of a cohort without holding them in memory."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DiskMatrix:
         except OSError as error:
             raise UserError(
                 f"Cannot write a temporary file for the group maps ({error.strerror or error}): free space on the disk "
-                "of the output folder and run the same command again."
+                "of the output folder and start the same run again."
             ) from error
         self.rows += 1
 

@@ -1,4 +1,4 @@
-"""One subject from scan to complete folder. Runs in a worker; never raises for what is wrong with the subject."""
+"""One subject, from scan to complete folder. Runs in a worker; what is wrong with a subject is returned, not raised."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .subject_result import forget_failure, note_failure, write_record
 from .subjects import Outcome, SubjectJob
 
 _FULL = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC, errno.EFBIG)
-STOP = threading.Event()  # asks the subjects of this process to stop, where workers are threads
+STOP = threading.Event()  # cancels the subjects of this process, where workers are threads
 
 
 def explain_subject(job: SubjectJob) -> Outcome:
@@ -41,7 +41,7 @@ def explain_subject(job: SubjectJob) -> Outcome:
     except UserError as error:
         reason, full = str(error), disk_is_full(error)
     except MemoryError:
-        reason = "The memory did not suffice: start fewer workers, or give a scan with fewer voxels."
+        reason = "There was not enough memory: use fewer workers, or a scan with fewer voxels."
     except OSError as error:
         full = disk_is_full(error)
         reason = f"Cannot write into {job.output}: {error.strerror or error}."
@@ -49,7 +49,7 @@ def explain_subject(job: SubjectJob) -> Outcome:
         trace = traceback.format_exc()
         reason = f"Unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
     if full:
-        # The next subject would fail for the same reason; the run stops, and a rerun begins with this one.
+        # The next subject would fail too: the run stops, and goes on with this one when it is started again.
         return Outcome(name, time.monotonic() - start, reason, disk_full=True)
     if reason:
         note_failure(job.output, name, reason, trace)
@@ -59,7 +59,7 @@ def explain_subject(job: SubjectJob) -> Outcome:
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether an error, or what led to it, is a full disk or quota."""
+    """Whether an error, or one of its causes, is a full disk or quota."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL:
             return True
@@ -116,7 +116,7 @@ def _explain_and_write(job: SubjectJob) -> None:
 
 
 def _release_memory() -> None:
-    """Give back what the subject before left: figures are cycles, and the allocator keeps the pages of freed maps."""
+    """Return the memory of the previous subject: figures are reference cycles, and the allocator keeps freed pages."""
     gc.collect()
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # other C libraries than glibc have no malloc_trim
@@ -132,7 +132,10 @@ def _checked(step: str, fraction: float) -> None:
 def _bundle(path: Path, expected: str) -> ModelBundle:
     bundle = load_bundle(path)
     if bundle.hash != expected:
-        raise UserError(f"The weights in {path} on this worker are not those that the run was planned with.")
+        raise UserError(
+            f"The weights in {path} on this worker differ from those that the run was planned with: "
+            "copy the same model there."
+        )
     return bundle
 
 

@@ -1,4 +1,4 @@
-"""Folders that appear only when they are complete, and stay through a power cut."""
+"""Output folders that appear only when they are complete and survive a power cut; one run at a time in each."""
 
 from __future__ import annotations
 
@@ -107,11 +107,12 @@ def locked(root: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
-            f"Another run is writing into {root}: wait for it, or choose another output folder with -o."
+            f"Another run is writing into {root}: wait for it, or choose another output folder.", option="output"
         ) from error
     except OSError as error:
         raise UserError(
-            f"Cannot write into the output folder {root} ({error.strerror or error}): choose another one with -o."
+            f"Cannot write into the output folder {root} ({error.strerror or error}): choose another one.",
+            option="output",
         ) from error
     try:
         yield

@@ -9,13 +9,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
-_held: list[FileLock] = []  # a lock lives as long as its process, also if that is killed
+_held: list[FileLock] = []  # a lock ends with its process, even if that is killed
 
 
 def pin_device(count: int, folder: Path | None = None) -> str:
     """Take the first free of ``count`` devices for this process, before CUDA is first used.
 
-    The devices of a machine are told apart by locked files, so that workers of any cluster, a restarted worker, and
+    Devices are reserved by lock files, so that workers of any cluster, a restarted worker, and
     another cohort on the same machine all get different ones. A worker that was given a device already (by Slurm,
     for instance) keeps it.
 
@@ -24,7 +24,7 @@ def pin_device(count: int, folder: Path | None = None) -> str:
     count
         Devices of this machine.
     folder
-        Where the locks lie; the machine's temporary folder if left out.
+        Where the lock files lie; by default, the machine's temporary folder.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The group results: tables, maps, figures and the page, in a folder that appears when all of it is there."""
+"""Computes and writes the group results: tables, maps, figures and the page. The folder appears when all is there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FOLDER = Path("group")
 
 
 def typical_group_seconds(plan: Plan) -> dict[str, float]:
-    """Typical seconds of the steps, for the time left."""
+    """Typical seconds of each step, to estimate the time left."""
     maps = len(plan.settings.methods) + 1
     each = 0.01 if plan.options.correction == "max" else 0.5  # of a permutation
     return {
@@ -49,13 +49,13 @@ def write_group(
     Parameters
     ----------
     plan
-        What was run.
+        What was planned and run.
     subjects
         Complete subjects, in the table's order; at least one.
     failures
-        For the page.
+        Subjects that failed, for the page.
     progress
-        May raise to cancel: the group results of an earlier run then stay.
+        May raise to cancel; the group results of an earlier run are then kept.
 
     Returns
     -------

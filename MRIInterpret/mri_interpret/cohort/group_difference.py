@@ -23,8 +23,8 @@ from .tfce import tfce_difference
 
 PERMUTATIONS = 1000
 CORRECTIONS = ("max", "tfce")
-LEAST = 4  # subjects in each group below which no test is made
-STRIDE = 2  # after smoothing to 8 mm, every second voxel of the 2 mm grid tells all
+LEAST = 4  # subjects in each group; with fewer, no test is made
+STRIDE = 2  # after smoothing to 8 mm, every second voxel of the 2 mm grid is enough
 SEED = 7
 _BLOCK_BYTES = 16 * 2**20
 
@@ -38,7 +38,7 @@ class GroupDifference:
     n: tuple[int, int]
     permutations: int
     significant: int  # voxels with corrected p <= 0.05, of the coarser grid
-    threshold: float  # |t| (or enhancement) that corrected p = 0.05 asks for
+    threshold: float  # |t| (or enhancement) at corrected p = 0.05
     enhancement: Volume | None = None  # of |t|, never negative; None where |t| itself was corrected
 
     @property
@@ -78,15 +78,15 @@ def permutation_difference(
     inside, grid
         The brain, shape (I, J, K), and its grid.
     folder
-        For the scratch file.
+        Where the temporary file lies.
     confounds
         (subjects of both groups in that order, columns) to adjust for; no constant column is needed.
     permutations
-        How many.
+        Their number.
     correction
         "max" (the maximum of |t|) or "tfce" (of the threshold-free cluster enhancement of t).
     progress
-        Told the share done; may raise to cancel.
+        Gets the share done; may raise to cancel.
     """
     if correction not in CORRECTIONS:
         raise ValueError(f"correction '{correction}', not one of {', '.join(CORRECTIONS)}")

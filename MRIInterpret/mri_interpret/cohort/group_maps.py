@@ -33,7 +33,7 @@ class GroupMap:
 
 
 def memberships(groups: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> dict[str, list[int]]:
-    """Which subjects belong to which set, empty sets left out.
+    """Which subjects belong to which set; empty sets are dropped.
 
     Returns
     -------
@@ -77,7 +77,9 @@ def masked_reader(
         volume = read_volume(paths[index])
         if volume.shape != grid.shape or not np.allclose(volume.affine, grid.affine, atol=1e-3):
             if not own_grids:
-                raise UserError(f"{paths[index]} does not lie on the model's grid: run the cohort again with --force.")
+                raise UserError(
+                    f"{paths[index]} is not on the model's grid: explain its subject again.", option="force"
+                )
             volume = resample(volume, grid)
         return np.asarray(volume.array[inside], dtype=np.float32)
 

@@ -132,7 +132,7 @@ def _rows(
                 return scale.rgba(cut(values, plane, position, backdrop.box))
 
             left = _LABEL
-            text = label.replace(" (", "\n(")
+            text = label.replace(", ", ",\n").replace(" (", "\n(")
             figure.text(0.06 / _WIDTH, (top - tall / 2) / height, text, color="#e9eef5", fontsize=8.5, va="center")
             for (plane, position, hot), wide in zip(slices, widths, strict=True):
                 frame = Frame(left, top, wide * tall, tall)

@@ -24,7 +24,7 @@ from .subject_result import SubjectResult
 
 @dataclass(frozen=True)
 class MethodGroupMaps:
-    """What is told of one method's group maps."""
+    """One method's group maps: where they lie, of how many subjects, the test's result, and pictures."""
 
     sizes: dict[str, int]  # set of subjects -> how many
     files: dict[str, str]  # "true-AD_mean" -> path within the group folder
@@ -117,12 +117,12 @@ def _test(
     folder: Path,
     progress: Callable[[float], None],
 ) -> GroupDifference | dict[str, Any]:
-    """The test of the contrast's two groups, or the reason why there is none."""
+    """The permutation test of the contrast's two groups, or the reason why there is none."""
     first, second = ([i for i, result in enumerate(results) if result.subject.group == name] for name in plan.contrast)
     if plan.contrast[0] == plan.contrast[1] or not first or not second:
         return {"reason": f"There are no {plan.contrast[0]} and {plan.contrast[1]} subjects to compare."}
     if not plan.options.permutations:
-        return {"reason": "The test was left out (--permutations 0)."}
+        return {"reason": "It was not tested, since no permutations were asked for."}
     if min(len(first), len(second)) < LEAST:
         return {
             "reason": f"{len(first)} {plan.contrast[0]} and {len(second)} {plan.contrast[1]} subjects are too few for "
@@ -182,10 +182,10 @@ def _draw(
 
 @lru_cache(maxsize=256)
 def words(name: str, n: int) -> str:
-    """A set of subjects for people: "AD called CN (n = 4)"."""
+    """A set of subjects in words: "true AD, predicted CN (n = 4)"."""
     parts = dict(part.split("-", 1) for part in name.split("_"))
     if len(parts) == 2:
-        text = f"{parts['true']} called {parts['predicted']}"
+        text = f"true {parts['true']}, predicted {parts['predicted']}"
     else:
-        text = parts["true"] if "true" in parts else f"called {parts['predicted']}"
+        text = parts["true"] if "true" in parts else f"predicted {parts['predicted']}"
     return f"{text} (n = {n})"

@@ -1,4 +1,4 @@
-"""The participants table: rows of text from any CSV or TSV, and which column means what."""
+"""The participants table: rows of text from any CSV or TSV, and the role of each column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often the model is right: confusion, rates, ROC curves with intervals, calibration."""
+"""The model's performance on the cohort: confusion matrix, accuracy, ROC curves with intervals, calibration."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Performance:
     n: int
     counts: NDArray[np.intp]
     accuracy: Estimate  # Wilson's interval
-    balanced_accuracy: Estimate  # mean over the groups that occur of the share called right
+    balanced_accuracy: Estimate  # mean of the groups' accuracies, over groups that occur
     curves: tuple[RocCurve, ...]  # for classes with subjects inside and outside
     pairs: dict[str, Estimate] = field(default_factory=dict)  # "AD vs CN" -> AUC of p(AD) / (p(AD) + p(CN))
     calibration: pd.DataFrame = field(default_factory=pd.DataFrame)  # confidence, accuracy, n per bin
@@ -58,7 +58,7 @@ class Performance:
 
 
 def predictions_table(results: Sequence[SubjectResult], classes: Sequence[str]) -> pd.DataFrame:
-    """One row per subject: names, group, prediction, probability and logit of each class, target, alignment."""
+    """One row per subject: names, group, prediction, probability and logit of each class, target, registration."""
     rows = []
     for result in results:
         found = result.record["prediction"]
@@ -135,7 +135,7 @@ def _accuracy(right: NDArray[np.bool_]) -> Estimate:
 def _balanced(groups: Sequence[NDArray[np.bool_]], seed: int, draws: int = 20_000) -> Estimate:
     """Balanced accuracy with the interval of its posterior under flat priors (Brodersen 2010).
 
-    A bootstrap within groups would claim an interval of no width wherever a group is all right or all wrong.
+    A bootstrap within groups would give an interval of width zero where all or none of a group are correct.
     """
     rng = np.random.default_rng(seed)
     value = float(np.mean([group.mean() for group in groups]))
@@ -150,7 +150,7 @@ def _curve(name: str, scores: Floats, positive: NDArray[np.bool_], seed: int) ->
 
 
 def _pairs(probabilities: Floats, labels: NDArray[np.intp], classes: Sequence[str], seed: int) -> dict[str, Estimate]:
-    """AUC of each pair of groups, as such studies report them: the others are left out."""
+    """AUC of each pair of groups, without the others, as studies usually report it."""
     found = {}
     for low in range(len(classes)):
         for high in range(low + 1, len(classes)):

@@ -1,10 +1,10 @@
-"""From a table and options to a plan: who is run, who is complete already, on how many workers. Nothing is computed."""
+"""From a table and options to a plan: who is to be explained, who is complete, on how many workers. Runs nothing."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..anatomy.atlas import load_atlas
@@ -22,7 +22,7 @@ from .capacity import Capacity
 from .cluster import ClusterOptions, local_capacity
 from .group_difference import CORRECTIONS, PERMUTATIONS
 from .participants_table import read_table
-from .subject_result import SubjectResult, input_hash, read_result, subject_key
+from .subject_result import SubjectResult, has_result, input_hash, read_result, subject_key
 from .subjects import Settings, SubjectJob
 from .validation import Cohort, InvalidTable, read_cohort
 
@@ -50,13 +50,13 @@ class Options:
     groups: Mapping[str, str] = field(default_factory=dict)  # word in the table -> class of the model
     adjust: tuple[str, ...] = ()  # covariates that the group difference is adjusted for
     permutations: int = PERMUTATIONS  # 0: no test
-    correction: str = "max"  # one of difference.CORRECTIONS
+    correction: str = "max"  # one of group_difference.CORRECTIONS
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a run does, decided."""
+    """Everything that a run is going to do."""
 
     output: Path
     options: Options
@@ -66,9 +66,9 @@ class Plan:
     grid: Grid
     contrast: tuple[str, str]  # the two groups whose maps are compared
     keys: dict[str, str]  # subject's name -> key
-    jobs: tuple[SubjectJob, ...]  # to be run
-    complete: tuple[SubjectResult, ...]  # done before and unchanged
-    capacity: Capacity | None  # of this machine; None where the work runs elsewhere
+    jobs: tuple[SubjectJob, ...]  # subjects to be explained
+    complete: tuple[SubjectResult, ...]  # explained before, and nothing has changed since
+    capacity: Capacity | None  # of this machine; None where subjects are explained elsewhere
     notes: tuple[str, ...]
     own_grids: bool = False  # whether the network's grid depends on the scan, so that maps are resampled for group maps
 
@@ -101,19 +101,22 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     output = Path(output).expanduser().resolve()
     where = options.cluster
     if where.scheduler and where.slurm:
-        raise UserError("--scheduler and --slurm are two places to run: give one of them.")
+        raise UserError("Choose either a dask scheduler or Slurm jobs, not both.", option="scheduler")
     if options.permutations < 0:
-        raise UserError("The number of permutations must not be negative: give 0 to leave the test out.")
+        raise UserError("The number of permutations must not be negative: 0 skips the test.", option="permutations")
     if options.correction not in CORRECTIONS:
-        raise UserError(f"The correction '{options.correction}' is not known: give one of {', '.join(CORRECTIONS)}.")
+        raise UserError(
+            f"The correction '{options.correction}' is not known: choose from {', '.join(CORRECTIONS)}.",
+            option="correction",
+        )
     if not options.methods:
         raise UserError("No attribution method was chosen: choose at least one.")
     check_space(options.space)
     check_trust(options.trust)
-    if not (where.scheduler or where.slurm):  # elsewhere, the workers know what they have
+    if not (where.scheduler or where.slurm):  # elsewhere, the workers decide
         choose_device(where.device)
     if options.atlas:
-        load_atlas(*options.atlas)  # what is wrong with it is told once, not by every subject
+        load_atlas(*options.atlas)  # an error is reported once, not for every subject
     bundle = find_model(options.model)
     classes = bundle.metadata.classes
     contrast = ("AD", "CN") if {"AD", "CN"} <= set(classes) else (classes[-1], classes[0])
@@ -132,7 +135,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         options.methods, target, mask, options.space, options.atlas, options.trust, options.native, options.pages
     )
     model = (bundle.hash, input_hash(bundle.path / "configs" / "metadata.json"))
-    keys, jobs, complete = {}, [], []
+    keys, jobs, complete, outdated = {}, [], [], 0
     for subject in cohort.subjects:
         scan_hash = input_hash(subject.scan)
         key = keys[subject.name] = subject_key(scan_hash, subject, settings, model)
@@ -140,6 +143,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         if result is not None:
             complete.append(result)
             continue
+        outdated += not options.force and has_result(output, subject)
         jobs.append(
             SubjectJob(subject, settings, output, key, scan_hash, bundle.path.resolve(), bundle.hash, where.device,
                 cache=options.cache)
@@ -151,11 +155,16 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
             "Each map explains the class predicted for its subject, so maps of different groups answer different "
             "questions: compare groups with one contrast, such as the default."
         )
+    if outdated:
+        notes.append(
+            f"{outdated} of {len(cohort.subjects)} subjects have results that other settings, another model or an "
+            "earlier version made: they are explained again."
+        )
     if jobs and not (where.scheduler or where.slurm):
         capacity = local_capacity(where, len(jobs))
         notes += [capacity.note] if capacity.note else []
     notes += _disk_note(output, len(jobs), settings)
-    threaded = tuple(SubjectJob(**{**job.__dict__, "threads": capacity.threads}) if capacity else job for job in jobs)
+    threaded = tuple(replace(job, threads=capacity.threads) if capacity else job for job in jobs)
     return Plan(
         output, options, settings, cohort, model_info(bundle), _group_grid(bundle), contrast, keys, threaded,
         tuple(complete), capacity, tuple(notes), bundle.metadata.grid is None,
@@ -170,7 +179,10 @@ def _group_grid(bundle: ModelBundle) -> Grid:
 def _checked_groups(groups: Mapping[str, str], classes: tuple[str, ...]) -> Mapping[str, str]:
     for word, name in groups.items():
         if name not in classes:
-            raise UserError(f"--groups {word}={name}: the model has no class '{name}' (it has {', '.join(classes)}).")
+            raise UserError(
+                f"The group '{word}' is said to mean '{name}', but the model's classes are {', '.join(classes)}.",
+                option="groups",
+            )
     return groups
 
 
@@ -178,11 +190,11 @@ def _check_adjustment(names: tuple[str, ...], cohort: Cohort) -> None:
     for name in names:
         if name not in cohort.covariates:
             known = ", ".join(cohort.covariates) or "none"
-            raise UserError(f"--adjust {name}: the table has no such covariate (it has: {known}).")
+            raise UserError(f"The table has no covariate '{name}' to adjust for (it has: {known}).", option="adjust")
         lacking = [subject.name for subject in cohort.subjects if name not in subject.covariates]
         if lacking:
             raise InvalidTable(
-                cohort.table, [f"{len(lacking)} subjects have no {name} to adjust for, the first is {lacking[0]}."]
+                cohort.table, [f"{len(lacking)} subjects have no {name} to adjust for; the first is {lacking[0]}."]
             )
 
 

@@ -1,4 +1,4 @@
-"""Relevance per region over a cohort: long and wide tables, group means, how consistent regions are."""
+"""Relevance per region over a cohort: long and wide tables, group means, top regions, consistency."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEPT = ["method", "label", "region", "volume_mm3", "sum", "mean", "positive_shar
 def long_table(results: Sequence[SubjectResult]) -> pd.DataFrame:
     """Subject x method x region, measured in template space; ``native_volume_mm3`` is the region's size in the scan.
 
-    Rows of the brain outside all regions, and of outside the brain, are left out.
+    Only rows of regions; none for the rest of the brain, or for outside the brain.
     """
     frames = []
     for result in results:
@@ -66,18 +66,18 @@ def value_matrix(long: pd.DataFrame, method: str, value: str = VALUE) -> pd.Data
     return matrix.loc[list(dict.fromkeys(rows["subject"])), list(dict.fromkeys(rows["region"]))]
 
 
-def selection(long: pd.DataFrame, left_out: Collection[str] = (), top: int = TOP, value: str = VALUE) -> pd.DataFrame:
+def selection(long: pd.DataFrame, excluded: Collection[str] = (), top: int = TOP, value: str = VALUE) -> pd.DataFrame:
     """How often a region is among a map's ``top``: method, group, region, times, n, frequency.
 
-    The group "all" holds every subject; the method "all methods" counts each method's map of each subject but those of
-    methods that are ``left_out`` of the summary score (if that leaves any; the score itself, which is made from the
-    others, is not counted again).
+    The group "all" holds every subject; the method "all methods" counts each method's map of each subject, without
+    methods that are ``excluded`` from the summary score (unless all are). The score itself, which is made from the
+    others, is not counted again.
     """
     rank = long.groupby(["subject", "method"], sort=False)[value].rank(ascending=False, method="first")
     # In a map of zeros, or one without preference, no region is relevant, whatever their order.
     chosen = (rank <= top) & (long[value] >= STANDING_OUT_GAIN) if value == VALUE else rank <= top
     rows = long[["subject", "method", "group", "region"]].assign(chosen=chosen.astype(int))
-    counted = [name for name in rows["method"].unique() if name not in ("summary", *left_out)]
+    counted = [name for name in rows["method"].unique() if name not in ("summary", *excluded)]
     methods = rows[rows["method"].isin(counted) if counted else rows["method"] != "summary"].assign(
         method="all methods"
     )
@@ -90,7 +90,7 @@ def selection(long: pd.DataFrame, left_out: Collection[str] = (), top: int = TOP
 
 
 def most_named(chosen: pd.DataFrame, top: int = TOP) -> pd.DataFrame:
-    """For each group the ``top`` regions most often named over subjects and methods, with their place."""
+    """For each group the ``top`` regions that are most often among a map's top ones, with their place."""
     rows = chosen[(chosen["method"] == "all methods") & (chosen["times"] > 0)]
     rows = rows.sort_values("frequency", ascending=False, kind="stable").groupby("group", sort=False).head(top)
     rows = rows.assign(place=rows.groupby("group").cumcount() + 1)
@@ -98,7 +98,7 @@ def most_named(chosen: pd.DataFrame, top: int = TOP) -> pd.DataFrame:
 
 
 def consistency(long: pd.DataFrame, value: str = VALUE) -> pd.DataFrame:
-    """Do subjects, and methods, order the regions alike?
+    """Do subjects, and do methods, rank the regions alike?
 
     Returns
     -------

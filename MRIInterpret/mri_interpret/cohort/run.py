@@ -1,4 +1,4 @@
-"""The cohort's main job: plan, run every subject that is not complete, then the group results."""
+"""A cohort's run: every subject that is not complete, then the group results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CohortResult:
     """What a run did."""
 
     output: Path
-    done: int  # subjects explained now
+    done: int  # subjects explained by this run
     skipped: int  # complete before
     failures: tuple[Outcome, ...]
     files: dict[str, Path]  # "report", "predictions", ...; empty if no subject is complete
@@ -55,15 +55,15 @@ def run_cohort(
     plan
         From :func:`planning.make_plan`.
     progress
-        Told about each step; may raise :class:`~mri_interpret.errors.Cancelled`. Subjects that were complete then
-        stay complete, and the same plan made again goes on with the others.
+        Gets each step and its share done; may raise :class:`~mri_interpret.errors.Cancelled`. Subjects that are
+        complete by then stay complete, and a new plan goes on with the others.
     on_subject
         Called after each subject with the counts so far.
 
     Returns
     -------
     CohortResult
-        Subjects that failed are in it, with reasons; they are no error of the run.
+        It lists the subjects that failed, with reasons; a failed subject is no error of the run.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def run_cohort(
 
 
 def _write_participants(plan: Plan) -> None:
-    """The table as BIDS wants it, with the groups as the model knows them."""
+    """participants.tsv as BIDS has it, with groups named as the model's classes."""
     rows = [
         {
             "participant_id": f"sub-{subject.id}",

@@ -1,4 +1,4 @@
-"""Jobs to a dask client and outcomes back, whatever happens to workers in between."""
+"""Jobs go to a dask client and outcomes come back, whatever happens to workers in between; progress is counted."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .subject_result import note_failure
 from .subjects import Outcome, SubjectJob
 
 STEP = "Explaining the subjects"
-_POLL = 0.5  # seconds between looks at whether the user cancelled
+_POLL = 0.5  # seconds between checks for the user's cancelling
 
 
 @dataclass
 class SubjectCounts:
-    """Counts outcomes as they come in.
+    """Counts of a run, as outcomes come in.
 
     Attributes
     ----------
     total
-        Subjects to be run now.
+        Subjects to be explained now.
     skipped
         Subjects that were complete before.
     """
@@ -48,16 +48,16 @@ class SubjectCounts:
 
     @property
     def fraction(self) -> float:
-        """Share of the subjects to be run that came to an end."""
+        """Share of the subjects that are finished, failed ones included."""
         return len(self.done) / self.total if self.total else 1.0
 
     def seconds_each(self) -> float | None:
-        """Mean seconds of work per successful subject, whichever worker did it; None before the first."""
+        """Mean seconds that a worker takes for a subject, failed ones not counted; None before the first."""
         times = [outcome.seconds for outcome in self.done if not outcome.failed]
         return sum(times) / len(times) if times else None
 
     def seconds_left(self) -> float | None:
-        """Estimated seconds to the end, from the pace of all workers together; None before the first."""
+        """Estimated seconds left, from the pace of all workers together; None before the first."""
         if not self.done:
             return None
         return (self.now() - self._start) / len(self.done) * (self.total - len(self.done))
@@ -83,10 +83,10 @@ def run_subjects(
     progress: ProgressCallback = silent,
     on_subject: Callable[[SubjectCounts], None] = lambda counts: None,
 ) -> None:
-    """Run all jobs; outcomes go into ``counts``.
+    """Run all jobs and count their outcomes.
 
-    A worker that dies takes nothing with it: dask gives its subjects to the others. A subject whose worker died
-    several times is recorded as failed.
+    If a worker dies, dask gives its subjects to the others. A subject whose worker died several times is recorded as
+    failed.
 
     Parameters
     ----------
@@ -95,9 +95,9 @@ def run_subjects(
     client
         dask's.
     counts
-        Counted into.
+        Updated with each outcome.
     progress
-        Told the share of subjects at an end, at least twice a second; may raise to cancel.
+        Gets the share of finished subjects, at least twice a second; may raise to cancel.
     on_subject
         Called after each subject.
 
@@ -121,10 +121,10 @@ def run_subjects(
                 with client.as_current():
                     wait(pending, timeout=_POLL, return_when="FIRST_COMPLETED")
             except (TimeoutError, CancelledError):
-                pass  # what came to an end is told by each future itself
+                pass  # each future knows its own state
             finished = {future for future in pending if future.done()}
             if not finished and client.status not in ("running", "connecting"):
-                raise UserError("The connection to the scheduler was lost: run the same command again to go on.")
+                raise UserError("The connection to the scheduler was lost: start the same run again to go on.")
             for future in finished:
                 outcome = _outcome(future, futures[future])
                 pending.discard(future)
@@ -132,7 +132,7 @@ def run_subjects(
                 if outcome.disk_full:
                     raise UserError(
                         f"The disk of {futures[future].output} is full: {len(counts.done) + counts.skipped} subjects "
-                        "are complete and kept; free space and run the same command again to go on."
+                        "are complete and kept: free space and start the same run again to go on."
                     )
                 counts.add(outcome)
                 on_subject(counts)
@@ -150,10 +150,10 @@ def _outcome(future: Any, job: SubjectJob) -> Outcome:
         return result
     error = future.exception() if future.status == "error" else None
     if error is not None and type(error).__name__ == "KilledWorker":
-        reason = "Its worker process died again and again, most likely for lack of memory: start fewer workers."
+        reason = "Its worker process died several times, most likely for lack of memory: use fewer workers."
     elif error is not None:
         reason = f"Unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
     else:
-        reason = f"The scheduler gave it up ({future.status}): run the same command again."
+        reason = f"The scheduler dropped it ({future.status}): start the same run again."
     note_failure(job.output, name, reason)
     return Outcome(name, 0.0, reason)

@@ -1,4 +1,4 @@
-"""When is a subject done: the key of all that its result depends on, and the record in its folder."""
+"""A subject's result: the key of everything it depends on, and the record that makes its folder complete."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..json_text import to_json
 from ..models.bundle import file_hash
 from .subjects import Settings, Subject
 
-FORMAT = 2  # raise when a subject's files come out otherwise for the same input
+FORMAT = 3  # raise when the same input gives other files
 _LOGS = "logs"
 
 
 @dataclass(frozen=True)
 class SubjectResult:
-    """A complete subject, as its record tells."""
+    """A subject that was explained, and its files."""
 
     subject: Subject
     folder: Path
@@ -55,10 +55,10 @@ def subject_key(scan_hash: str, subject: Subject, settings: Settings, model: Seq
     scan_hash
         From :func:`input_hash`.
     subject, settings
-        Who and how.
+        Which scan with which options.
     model
         Hashes of its weights and of its metadata, which says how classes are called, how intensities are scaled, and
-        which methods the summary score leaves out.
+        which methods the summary score excludes.
     """
     files = [path for path in (*(settings.atlas or ()), *_mask_files(subject, settings)) if path]
     parts = {
@@ -95,8 +95,15 @@ def write_record(
     write_text(folder / f"{subject.name}_result.json", to_json(record))
 
 
+def has_result(output: Path, subject: Subject) -> bool:
+    """Whether there is a result of any version, complete or not, with whatever settings."""
+    earlier = output / subject.folder / f"{subject.name}_unit.json"
+    return record_path(output, subject).exists() or earlier.exists()
+
+
 def read_result(output: Path, subject: Subject, key: str) -> SubjectResult | None:
-    """The subject's complete and unchanged result, or None: no record, another key, or a file missing or cut off."""
+    """The subject's complete and unchanged result; None without a record, with another key, or if a file is missing or
+    cut short."""
     path = record_path(output, subject)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -111,7 +118,7 @@ def read_result(output: Path, subject: Subject, key: str) -> SubjectResult | Non
 
 
 def note_failure(output: Path, name: str, reason: str, trace: str = "") -> None:
-    """Keep why a subject failed, at once, so that nothing but the subjects under way is lost with the run."""
+    """Write why a subject failed, at once, so that an aborted run loses nothing but its unfinished subjects."""
     write_text(output / _LOGS / f"{name}.json", to_json({"subject": name, "reason": reason, "traceback": trace}))
 
 

@@ -1,4 +1,4 @@
-"""Who is in the cohort, and what is done with each: plain values that travel to worker processes."""
+"""The subjects of a cohort and what is done with each: plain values that are sent to worker processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..explanation.options import DEFAULTS
 
-UNKNOWN = ""  # the group of a subject whose group the table does not tell
+UNKNOWN = ""  # the group of a subject for which the table names none
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Subject:
     group: str = UNKNOWN  # one of the model's classes, or UNKNOWN
     session: str = ""  # BIDS label without "ses-"
     mask: Path | None = None  # the table's own brain mask for this scan
-    covariates: dict[str, float | str] = field(default_factory=dict)  # missing values are left out
+    covariates: dict[str, float | str] = field(default_factory=dict)  # without missing values
 
     @property
     def name(self) -> str:
-        """What files are called after: sub-01, or sub-01_ses-a."""
+        """How its files' names begin: sub-01, or sub-01_ses-a."""
         return f"sub-{self.id}" + (f"_ses-{self.session}" if self.session else "")
 
     @property
@@ -34,7 +34,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides a subject's result, apart from the scan and the model's weights."""
+    """Everything that a subject's result depends on, besides the scan and the model."""
 
     methods: tuple[str, ...]
     target: str
@@ -48,23 +48,23 @@ class Settings:
 
 @dataclass(frozen=True)
 class SubjectJob:
-    """One subject's work."""
+    """One subject to be explained, as a worker gets it."""
 
     subject: Subject
     settings: Settings
     output: Path  # of the cohort
-    key: str  # hash of all that the result depends on
+    key: str  # hash of everything the result depends on
     scan_hash: str
     model: Path  # the bundle's folder
     model_hash: str
     device: str = DEFAULTS.device
-    threads: int = 0  # for torch; 0 leaves its own choice
+    threads: int = 0  # for torch; 0: its own default
     cache: bool = DEFAULTS.cache
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job."""
+    """How a job ended."""
 
     name: str
     seconds: float

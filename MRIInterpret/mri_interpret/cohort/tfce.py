@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..images.volume import Grid, Volume
 from .disk_matrix import Rows
 
-_CHUNK = 20  # permutations between two looks at whether the user cancelled
+_CHUNK = 20  # permutations between two checks for the user's cancelling
 
 Floats = NDArray[np.float64]
 
@@ -44,11 +44,11 @@ def tfce_difference(
     inside, grid
         The brain, shape (I, J, K), and its grid.
     permutations
-        How many.
+        Their number.
     seed
-        Of the permutations.
+        Random seed of the permutations.
     progress
-        Told the share done; may raise to cancel.
+        Gets the share done; may raise to cancel.
 
     Returns
     -------

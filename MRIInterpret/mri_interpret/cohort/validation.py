@@ -50,9 +50,9 @@ def read_cohort(
     classes
         The model's classes; a group must be one of them.
     bids_root
-        Where T1w images are looked for if the table has no column of paths; the table's own folder if left out.
+        Where T1w images are looked for if the table has no column of paths; by default, the table's own folder.
     group_map
-        The table's word for a group to the model's class.
+        From the table's name of a group to the model's class.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read_cohort(
         identity = bids.subject_label(table.value(row, "subject"))
         session = bids.session_label(table.value(row, "session"))
         if not identity:
-            problems.append(f"{where}: the subject has no name with letters or digits.")
+            problems.append(f"{where}: the subject's name has no letters or digits.")
             continue
         where += f" (sub-{identity})"
         group = _group(table.value(row, "group"), classes, group_map or {}, where, problems)
@@ -78,7 +78,7 @@ def read_cohort(
         subject = Subject(identity, scan or Path(), group, session, mask, covariates)
         if subject.name in seen:
             problems.append(
-                f"{where}: {subject.name} stands on line {seen[subject.name]} already: give each row its own "
+                f"{where}: {subject.name} is on line {seen[subject.name]} already: give each row its own "
                 "participant_id, or name the sessions in a column session_id."
             )
         seen.setdefault(subject.name, line)
@@ -103,7 +103,7 @@ def _group(text: str, classes: Sequence[str], group_map: Mapping[str, str], wher
     if found is None:
         problems.append(
             f"{where}: the group '{text}' is not among the model's classes ({', '.join(classes)}): "
-            f"correct it, leave it empty, or say what it stands for with --groups {text}={classes[0]}."
+            "correct it, leave it empty, or say which class it means in the option 'groups'."
         )
     return found or UNKNOWN
 
@@ -119,7 +119,10 @@ def _scan(
         return found[0].resolve()
     if not found:
         folder = root / f"sub-{identity}" / (f"ses-{session}" if session else "")
-        problems.append(f"{where}: no T1w image lies in {folder}: name it in a column 'path', or give --bids-root.")
+        problems.append(
+            f"{where}: no T1w image lies in {folder}: name it in a column 'path', or the BIDS root "
+            "in the option 'bids-root'."
+        )
     else:
         names = ", ".join(path.name for path in found)
         problems.append(f"{where}: there are {len(found)} T1w images ({names}): name one in a column 'path'.")
@@ -149,15 +152,17 @@ def _notes(subjects: Sequence[Subject], classes: Sequence[str]) -> list[str]:
     if len(subjects) == 1:
         notes.append("The cohort has one subject: there are no group statistics.")
     elif not groups:
-        notes.append("The table tells no group, so nothing can be said about how often the model is right.")
+        notes.append("The table names no groups, so the model's performance cannot be measured.")
     elif len(groups) == 1:
-        notes.append(f"All subjects are {min(groups)}: groups cannot be compared, and there is no ROC curve.")
+        notes.append(f"All subjects are {min(groups)}: there are no groups to compare and no ROC curve.")
     if groups and unknown:
-        notes.append(f"{unknown} subjects have no group: they are explained, and count for predicted groups only.")
+        notes.append(
+            f"{unknown} subjects have no group: they are explained, but count only in the maps by predicted class."
+        )
     if len({subject.id for subject in subjects}) < len(subjects):
         notes.append(
-            "Some subjects have several sessions, which count as independent scans here: intervals and p-values are "
-            "too optimistic."
+            "Some subjects have several sessions, which are treated as independent scans: confidence intervals are too "
+            "narrow and p-values too small."
         )
     missing = [name for name in classes if groups and name not in groups]
     if missing and len(groups) > 1:
