@@ -331,7 +331,7 @@ INCOMPLETE: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     ),
     "slices beside the line": (
         lambda f: write_slices(f, ARRAY, rigid(), edit=_shift(lambda k: 0.5 * (k == 8), 0)),
-        ["0.5 mm beside a straight line"],
+        ["0.5 mm off a straight line"],
     ),
     "two voxel sizes": (
         lambda f: write_slices(f, ARRAY, rigid(), edit=_set(PixelSpacing=lambda k: ["5", "4" if k < 9 else "2"])),
@@ -358,7 +358,7 @@ INCOMPLETE: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "no DICOM": (lambda f: (f.mkdir(), (f / "a.txt").write_text("x"), f)[2], ["no DICOM series"]),
     "an empty folder": (lambda f: (f.mkdir(), f)[1], ["no DICOM series"]),
     "DICOM in a subfolder": (_in_a_subfolder, ["no DICOM series", "SE000001"]),
-    "a text file called .dcm": (_text, ["IM07.dcm", "no DICOM file"]),
+    "a text file called .dcm": (_text, ["IM07.dcm", "not a DICOM file"]),
 }  # fmt: skip
 
 

@@ -108,7 +108,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "short FreeSurfer row": ("t.txt", "1 A 1 2 3 0\n# x\n2 B 7\n", "line 3 has 3 entries"),
     "short .ctbl row": ("t.ctbl", "# Color table file\n1 A 1 2\n", "line 2 has 4 entries"),
     "short ITK-SNAP row": ("t.txt", '1 2 3 4 1 1 1 "A"\n2 2 3 4 1 "B"\n', "line 2 is not label, red"),
-    "broken XML": ("t.xml", "<atlas>\n<data>\n", "line 3 is no XML"),
+    "broken XML": ("t.xml", "<atlas>\n<data>\n", "line 3 is not XML"),
     "XML label without index": ("t.xml", "<atlas><data>\n<label>A</label></data></atlas>", "line 2 has the label ''"),
     "nothing": ("t.csv", "index,name\n", "names no label"),
     "an empty file": ("t.txt", "", "names no label"),

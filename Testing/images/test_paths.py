@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "git LFS": (_pointer("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "was not fetched"),
     "git-annex": (_pointer("/annex/objects/MD5E-s1--0.nii.gz\n"), "was not fetched"),
     "a folder called as a file": (_folder_called_as_a_file, "no DICOM series"),
-    "a pipe": (_pipe, "no regular file"),
+    "a pipe": (_pipe, "not a regular file"),
     "a name that is too long": (lambda f: f / ("x" * 300 + ".nii"), "cannot be opened"),
     "a null byte": (lambda f: f / "a\0b.nii", "cannot be opened"),
 }

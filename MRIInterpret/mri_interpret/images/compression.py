@@ -1,4 +1,4 @@
-"""Whether a compressed stream is whole: readers stop at the last voxel, before the checksum that tells of damage."""
+"""Whether a compressed stream is whole: readers stop at the last voxel, before the checksum that would show damage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GZIP = b"\x1f\x8b"
 
 
 def check_compressed(file: BinaryIO, where: str, expected: int | None) -> None:
-    """Decompress a gzip or zlib stream to its end and let zlib compare its checksum; nothing is kept.
+    """Decompress a gzip or zlib stream to its end, so that zlib compares the checksum; nothing is kept.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Any image that a user may hold as a Volume: path, DICOM folder, nibabel, SimpleITK, array with its affine."""
+"""Any image as a Volume: path, DICOM folder, nibabel, SimpleITK, array with its affine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .volume import Volume
 
 
 def as_volume(image: Any, affine: Any = None, name: str = "") -> Volume:
-    """An image of any kind ("niimg-like") as a Volume, refused as its file would be.
+    """Convert an image of any kind ("niimg-like") to a Volume, with the checks that a file gets.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def as_volume(image: Any, affine: Any = None, name: str = "") -> Volume:
 
 
 def as_scan(image: Any, affine: Any = None, name: str = "") -> Volume:
-    """As :func:`as_volume`, and checked that it can be a T1-weighted scan of a head.
+    """As :func:`as_volume`, and check that it can be a T1-weighted scan of a head.
 
     Raises
     ------

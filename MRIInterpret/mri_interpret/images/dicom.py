@@ -45,7 +45,7 @@ def read_dicom(path: Path) -> Volume:
         if each.image.path != decoded:
             frames, decoded = _frames(each.image.path), each.image.path
         if frames.shape[1:] != (shape[1], shape[0]) or each.frame >= len(frames):
-            raise UserError(f"{each.image.path} holds other voxels than its header says: export it again.")
+            raise UserError(f"{each.image.path} does not hold the voxels that its header describes: export it again.")
         array[:, :, k] = frames[each.frame].T * each.slope + each.intercept
     return Volume(array, stack.affine, path.name, stack.notes)
 
@@ -92,7 +92,7 @@ def _frames(path: Path) -> NDArray[Any]:
 
 
 def _decompressed(dataset: Dataset) -> NDArray[Any]:
-    """JPEG and its kin by SimpleITK, from a copy without rescaling, which is applied once, above."""
+    """Decode JPEG and its relatives with SimpleITK, from a copy without rescaling, which is applied later."""
     import pydicom
     import SimpleITK
 

@@ -1,4 +1,4 @@
-"""The DICOM files of a folder, by series, their headers read; what is no image is passed over, what is cut is named."""
+"""The DICOM files of a folder by series, headers only; other files are passed over, truncated images refused."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _count(images: Sequence[DicomImage]) -> str:
 
 
 def _hint(path: Path) -> str:
-    """Where in the folder DICOM files are, if not in the folder itself."""
+    """The subfolders that hold DICOM files, for a folder that holds none itself."""
     inner = [folder for folder in sorted(path.iterdir()) if folder.is_dir() and any(map(_is_dicom, folder.iterdir()))]
     if not inner:
         return ""
@@ -96,7 +96,7 @@ def _name(header: Dataset) -> str:
 
 
 def _is_dicom(file: Path) -> bool:
-    """Whether a file begins as DICOM does: with its preamble, or, as old files do, with group 8 at once."""
+    """Whether a file begins as DICOM does: with its preamble or, as old files do, with group 8."""
     if not file.is_file():
         return False
     with file.open("rb") as stream:
@@ -105,19 +105,19 @@ def _is_dicom(file: Path) -> bool:
 
 
 def _read_header(file: Path) -> DicomImage | None:
-    """The header of a file, or None if it is no DICOM image.
+    """The header of a file, or None if it is not a DICOM image.
 
     Raises
     ------
     UserError
-        If it should be one, by its name or its header, and breaks off.
+        If its name or its header says that it is one, and it is truncated.
     """
     import pydicom
 
     with one_sentence(str(file)):
         if not _is_dicom(file):
             if file.suffix.lower() in DICOM_SUFFIXES:
-                raise UserError(f"{file} is no DICOM file, though it is called one: export the series again.")
+                raise UserError(f"{file} is not a DICOM file, although its name says so: export the series again.")
             return None
         header = pydicom.dcmread(file, defer_size=_DEFER, force=True)
         if header.file_meta.get("TransferSyntaxUID") == pydicom.uid.DeflatedExplicitVRLittleEndian:
@@ -133,7 +133,7 @@ def _read_header(file: Path) -> DicomImage | None:
 
 
 def _has_all_voxels(header: Dataset, file: Path) -> bool:
-    """Whether the file goes on to the end of its voxels, by the length that their element has."""
+    """Whether the file is long enough for its voxels, by the length of their element."""
     # values() leaves in the file what was left there.
     element: Any = next((element for element in header.values() if element.tag in _VOXELS), None)
     if element is None:
@@ -147,7 +147,7 @@ def _has_all_voxels(header: Dataset, file: Path) -> bool:
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Without pydicom's warnings and log lines on odd values: what matters is refused in a sentence."""
+    """Silence pydicom's warnings and log lines on odd values: what matters is refused in a sentence."""
     logger = logging.getLogger("pydicom")
     before = logger.disabled
     logger.disabled = True

@@ -1,4 +1,4 @@
-"""Where the slices of a DICOM series lie: in what order, with what affine, and whether they make one whole volume."""
+"""The geometry of a DICOM series: the order of its slices, their affine, and whether they make one whole volume."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WHOLE_NUMBER = 0.05  # how far a gap over the usual distance may be from a whol
 
 @dataclass(frozen=True)
 class SliceStack:
-    """Slices in the order in which they lie, the first at k = 0."""
+    """Slices in spatial order, the first at k = 0."""
 
     slices: tuple[DicomSlice, ...]
     affine: Affine  # voxel indices (column, row, slice) to RAS mm
@@ -57,7 +57,7 @@ def stack_slices(slices: Sequence[DicomSlice], where: str, name: str) -> SliceSt
     normal = np.cross(row, column)
     if not (np.allclose(np.linalg.norm([row, column], axis=1), 1, atol=1e-2) and abs(row @ column) < 1e-2):
         raise UserError(
-            f"{where} has an orientation that is none ({listed([orientation])}: rows and columns must be "
+            f"{where} has an invalid ImageOrientationPatient ({listed([orientation])}: rows and columns must be "
             "perpendicular unit vectors): export it again."
         )
     if len(slices) < 2:
@@ -181,7 +181,7 @@ def _check_gaps(ordered: Sequence[DicomSlice], along: NDArray[np.float64], where
 
 
 def _numbers_skipped(ordered: Sequence[DicomSlice], step: float) -> int:
-    """How many times the header's own distance the slices are apart, if their numbers skip as many; else 1."""
+    """The ratio of the slices' distance to the header's, if their numbers skip as many; else 1."""
     numbers = [each.number for each in ordered]
     header = ordered[0].image.header
     said = float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 0)
@@ -201,22 +201,22 @@ def _check_tilt(
     if angle > _TILT_DEGREES:
         raise UserError(
             f"{where} is sheared: each slice is shifted against the one before (gantry tilt of {angle:.1f} degrees): "
-            "resample it to a rectangular grid first (dcm2niix does)."
+            "resample it to a rectangular grid first (dcm2niix can)."
         )
     off = positions - (positions[0] + np.arange(len(positions))[:, None] * step)
     sideways = np.linalg.norm(off - np.outer(off @ normal, normal), axis=1).max()
     if sideways > _SIDEWAYS_MM:
         raise UserError(
-            f"{where} has slices up to {sideways:.2g} mm beside a straight line: give the series of one volume."
+            f"{where} has slices up to {sideways:.2g} mm off a straight line: give the series of one volume."
         )
 
 
 def _notes(ordered: Sequence[DicomSlice], name: str) -> tuple[str, ...]:
-    """Fewer images than the header announces: at an end, no gap shows it."""
+    """Fewer images than the header announces: missing slices at an end leave no gap."""
     announced = ordered[0].image.header.get("ImagesInAcquisition")
     if announced is not None and int(announced) > len(ordered):
         return (
             f"{name}: the header announces {int(announced)} images, and {len(ordered)} are there: slices may be "
-            "missing at an end.",
+            "missing at either end.",
         )
     return ()

@@ -20,7 +20,7 @@ Numbers = tuple[float, ...]
 
 @dataclass(frozen=True)
 class DicomSlice:
-    """What is known of a slice, its voxels unread; None is what the header does not give."""
+    """What the header says of a slice; None where it says nothing."""
 
     image: DicomImage
     frame: int  # from 0

@@ -1,4 +1,4 @@
-"""Tables of labels: which number is which structure, and its colour, in the formats that neuroimaging tools write."""
+"""Tables of labels: names and colours of structures, in the formats that neuroimaging tools write."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LabelEntry:
 
 
 class _BadRow(Exception):
-    """A row that cannot be right: its line, and what is wrong with it."""
+    """A row that is wrong: its line, and what is wrong with it."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)
@@ -81,7 +81,7 @@ def read_label_table(path: str | Path) -> dict[int, LabelEntry]:
     try:
         for line, label, entry in _rows(text, path):
             if entries.setdefault(label, entry) != entry:
-                raise _BadRow(line, f"names label {label} again, otherwise than before")
+                raise _BadRow(line, f"names label {label} again, differently")
     except _BadRow as error:
         raise UserError(
             f"The label table {path} is not understood: line {error.line} {error}. Correct the line, or {_UNDERSTOOD}."
@@ -163,7 +163,7 @@ def _fsl_rows(text: str) -> _Rows:
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
-        raise _BadRow(error.position[0], f"is no XML ({error})") from error
+        raise _BadRow(error.position[0], f"is not XML ({error})") from error
     # Structures of a probabilistic atlas are counted from 0, but 0 in its label image is "no structure".
     probabilistic = "prob" in (root.findtext("header/type") or "").lower()
     starts = [number for number, line in enumerate(text.splitlines(), 1) for _ in re.findall(r"<label[\s>]", line)]
@@ -175,7 +175,7 @@ def _fsl_rows(text: str) -> _Rows:
 
 def _label(text: str, line: int) -> int:
     if not re.fullmatch(r"\+?\d+(\.0*)?", text):
-        raise _BadRow(line, f"has the label '{text}', which is no whole number from 0 up")
+        raise _BadRow(line, f"has the label '{text}', which is not a whole number from 0 up")
     return int(float(text))
 
 

@@ -60,7 +60,7 @@ def check_metaimage_header(path: Path) -> tuple[dict[str, str], int]:
         if "elementdatafile" in fields:
             break
     if not {"ndims", "dimsize", "elementdatafile"} <= set(fields):
-        raise UserError(f"{path} is not a readable image (its header is no MetaImage's): copy or export it again.")
+        raise UserError(f"{path} is not a readable image (it lacks MetaImage's header): copy or export it again.")
     if not set(fields) & set(_ORIENTATION):
         raise no_orientation(str(path), "its header has no TransformMatrix")
     if not set(fields) & set(_SPACING):

@@ -1,4 +1,4 @@
-"""A path that a user gave: what is there, or one sentence on why it cannot be read."""
+"""Check a path that a user gave: one sentence says why it cannot be read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def existing_path(path: str | Path) -> Path:
     if stat.S_ISDIR(found.st_mode):
         return path
     if not stat.S_ISREG(found.st_mode):
-        raise UserError(f"{path} is no regular file: give an image file or the folder of a DICOM series.")
+        raise UserError(f"{path} is not a regular file: give an image file or the folder of a DICOM series.")
     if found.st_size == 0:
         raise UserError(f"{path} is empty (0 bytes): copy or export the image again.")
     with one_sentence(str(path)), path.open("rb") as file:

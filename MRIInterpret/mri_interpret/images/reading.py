@@ -60,7 +60,7 @@ def read_volume(path: str | Path) -> Volume:
 
 
 def check_header(path: str | Path) -> None:
-    """What the header alone tells: that it is a single scalar 3D volume with an orientation; voxels stay unread.
+    """Check, without reading voxels, that a file holds a single scalar 3D volume with an orientation.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def check_header(path: str | Path) -> None:
 
 
 def _format_of(path: Path) -> tuple[Callable[[Path], Volume], Callable[[Path], object]]:
-    """How a file of this name is read, and how its header alone is checked."""
+    """The reader and the header check for a file of this name."""
     name = path.name.lower()
     for suffixes, read, check in _FORMATS:
         if name.endswith(suffixes):

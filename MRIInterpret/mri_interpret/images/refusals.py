@@ -1,4 +1,4 @@
-"""What every reader refuses, in the same words: whatever a library raises, wrong shapes and types, bad affines."""
+"""What every reader refuses, in the same words: library errors, wrong shapes and types, bad affines."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MAX_VOXELS = 1_000_000_000  # 4 GB as float32; a whole brain at 0.25 mm has half
 
 @contextmanager
 def one_sentence(where: str, what: str = "is not a readable image") -> Iterator[None]:
-    """Turn whatever a reading library raises into a UserError: their errors have no common base.
+    """Turn whatever a library raises into a UserError: their errors have no common base.
 
     Parameters
     ----------
     where
         The file or image, as messages name it.
     what
-        What is wrong with it if anything is raised.
+        How the sentence goes on if anything is raised.
     """
     try:
         with np.errstate(all="ignore"):
@@ -41,7 +41,7 @@ def one_sentence(where: str, what: str = "is not a readable image") -> Iterator[
 
 
 def short(error: BaseException) -> str:
-    """The line of a library's message that says why; the rest is for developers."""
+    """The one line of a library's message that gives the reason."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
@@ -112,7 +112,7 @@ def checked_affine(affine: Any, where: str) -> Affine:
     UserError
         If it is not 4 x 4, not finite, or its axes do not span space.
     """
-    with one_sentence(where, "has an affine that is no matrix of numbers"):
+    with one_sentence(where, "has an affine that is not a matrix of numbers"):
         matrix = np.asarray(affine, dtype=np.float64)
     if matrix.shape != (4, 4):
         raise UserError(
@@ -138,7 +138,7 @@ def checked_affine(affine: Any, where: str) -> Affine:
 
 
 def no_orientation(where: str, why: str) -> UserError:
-    """The error for an image whose left and right nobody can know."""
+    """The error for an image whose left and right cannot be known."""
     return UserError(
         f"{where} carries no orientation ({why}), so left and right are unknown: "
         "convert it again from DICOM, or give the voxels with their affine."

@@ -1,4 +1,4 @@
-"""Can this volume be a T1-weighted scan of a head? Each 'no' is one sentence that says why, and what to do."""
+"""Can this volume be a T1-weighted scan of a head? If not, one sentence says why and what to do."""
 
 from __future__ import annotations
 

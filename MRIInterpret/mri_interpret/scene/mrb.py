@@ -71,7 +71,7 @@ def save_scene(scene: Any, path: Path) -> None:
     try:
         str(path.absolute()).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise UserError(f"Cannot write {path}: Slicer writes to names in UTF-8 only. Choose another folder.") from error
+        raise UserError(f"Cannot write {path}: Slicer writes to paths in UTF-8 only. Choose another folder.") from error
     with replacing(path) as aside, tempfile.TemporaryDirectory(prefix=".partial-", dir=aside.parent) as folder:
         # The archive's inner folder takes the file's name, so the scene is packed under the final name.
         packed = Path(folder) / f"{_plain(path.stem)}.mrb"
