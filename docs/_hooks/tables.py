@@ -67,6 +67,21 @@ def networks() -> str:
     return "\n".join([*ours, *(f"- `{name}` (MONAI)" for name in sorted(networks._MONAI))])
 
 
+def steps() -> str:
+    """The preprocessing steps that a bundle's metadata may list, with their parameters."""
+    from dataclasses import MISSING, fields
+
+    from mri_interpret.preprocessing.steps.chain import STEPS
+
+    rows = []
+    for name, step in STEPS.items():
+        parameters = [
+            f"`{item.name}`" if item.default is MISSING else f"`{item.name}={item.default!r}`" for item in fields(step)
+        ]
+        rows.append((f"`{name}`", first_line(step), ", ".join(parameters)))
+    return table(("step", "what it does", "parameters and their defaults"), rows)
+
+
 def commands() -> str:
     """Every command with its arguments and options."""
     import typer
@@ -132,6 +147,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rules": rules,
     "composites": composites,
     "networks": networks,
+    "steps": steps,
     "commands": commands,
     "public": public,
     "rooms": rooms,
