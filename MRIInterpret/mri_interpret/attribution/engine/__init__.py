@@ -7,13 +7,25 @@ starts, so every map is one ``torch.autograd.grad`` over the same graph, and the
 """
 
 # Importing these fills the table of recorded operations (calls.HANDLERS).
-from . import activation, arithmetic, attention, convolution, linear, multihead, normalisation, pooling, shape
+from . import (
+    activation,
+    arithmetic,
+    attention,
+    convolution,
+    decompositions,
+    linear,
+    multihead,
+    normalisation,
+    pooling,
+    shape,
+)
 
 __all__ = [
     "activation",
     "arithmetic",
     "attention",
     "convolution",
+    "decompositions",
     "linear",
     "multihead",
     "normalisation",

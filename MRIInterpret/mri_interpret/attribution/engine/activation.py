@@ -101,14 +101,15 @@ def _maximum(recorder: Recording, call: Call) -> Any:
 
 
 @handles(
-    "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus", "tanh", "logsigmoid", "rrelu"
+    *("leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus", "tanh", "rrelu"),
+    *("hardshrink", "softshrink", "threshold", "_threshold", "logsigmoid", "log_sigmoid"),
 )
 def _smooth(recorder: Recording, call: Call) -> Tensor:
     if call.name == "rrelu" and call.get(3, "training", False):
         raise recorder.unsupported(call, "it draws random slopes in training mode")
     # No output of a log-sigmoid is positive: a gate would let nothing pass.
-    gates = call.name != "logsigmoid"
-    return _record(recorder, call, Activation(call.of_input(getattr(F, call.name)), call.name, gates))
+    name = {"_threshold": "threshold", "log_sigmoid": "logsigmoid"}.get(call.name, call.name)
+    return _record(recorder, call, Activation(call.of_input, name, gates=name != "logsigmoid"))
 
 
 @handles("prelu")

@@ -148,7 +148,10 @@ def _negate(recorder: Recording, call: Call) -> Tensor:
     return _scaled(recorder, call.args[0], -1)
 
 
-@handles("pow", "__pow__", "square", "sqrt", "rsqrt", "exp", "abs", "log", "reciprocal")
+@handles(
+    *("pow", "__pow__", "square", "sqrt", "rsqrt", "exp", "exp2", "expm1", "abs", "log", "log2", "log10", "log1p"),
+    *("reciprocal", "sin", "cos", "tan", "atan", "asinh", "sinh", "cosh", "erf", "erfc"),
+)
 def _power(recorder: Recording, call: Call) -> Tensor:
     x = call.get(0, "input")
     if call.name in ("pow", "__pow__"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch.nn.functional as F
 from torch._ops import OpOverload, OpOverloadPacket
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -71,9 +72,9 @@ _TRANSLATIONS: dict[str, tuple[str, Callable[[tuple[Any, ...]], Arguments]]] = {
 def translate(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any, Arguments]:
     """Name, function and arguments as torch's Python functions have them."""
     if name in ("convolution", "_convolution"):
-        axes = args[1].dim() - 2
-        return f"conv{'_transpose' if args[6] else ''}{axes}d", func, _convolution(args)
+        new = f"conv{'_transpose' if args[6] else ''}{args[1].dim() - 2}d"
+        return new, getattr(F, new), _convolution(args)
     if name in _TRANSLATIONS and not kwargs:
         new, reorder = _TRANSLATIONS[name]
-        return new, func, reorder(args)
+        return new, getattr(F, new), reorder(args)
     return name, func, (args, kwargs)

@@ -35,10 +35,17 @@ class Call:
             return self.args[position]
         return self.kwargs.get(name, default)
 
-    def of_input(self, function: Callable[..., Any]) -> Callable[[Tensor], Any]:
-        """``function`` of the first argument alone, with the others as in this call."""
-        rest, kwargs = self.args[1:], {key: value for key, value in self.kwargs.items() if key != "input"}
+    @property
+    def of_input(self) -> Callable[[Tensor], Any]:
+        """The function called, of its first argument alone, with the others as in this call."""
+        function, rest = self.func, self.args[1:]
+        kwargs = {key: value for key, value in self.kwargs.items() if key != "input"}
         return lambda x: function(x, *rest, **kwargs)
+
+    @property
+    def from_program(self) -> bool:
+        """Whether an operator of ``torch.ops`` was called, whose arguments and results may differ from Python's."""
+        return operator_name(self.func) != ""
 
 
 class UnsupportedOperation(UserError):
@@ -98,6 +105,9 @@ class Recording(Protocol):
     def note_feature(self, output: Tensor, layer: str) -> None:
         """Remember ``output`` as the last feature map so far."""
 
+    def decomposed(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of ``function``, whose calls of torch functions are recorded one by one."""
+
     def unsupported(self, call: Call, reason: str) -> UnsupportedOperation:
         """The error that refuses ``call``."""
 
@@ -148,7 +158,15 @@ def function_name(func: Callable[..., Any]) -> str:
     return name if library.partition(".")[0] in ("torch", "builtins") else f"{library}.{name}"
 
 
-def without_in_place(name: str, args: Any, kwargs: Any) -> tuple[str, bool]:
+#: Position of the argument ``inplace`` of torch's Python functions.
+_IN_PLACE_AT = {
+    **dict.fromkeys(("relu", "relu6", "selu", "silu", "mish", "hardswish", "hardsigmoid"), 1),
+    **dict.fromkeys(("leaky_relu", "elu", "celu"), 2),
+    **dict.fromkeys(("hardtanh", "threshold", "_threshold", "dropout", "dropout2d", "dropout3d"), 3),
+}
+
+
+def without_in_place(func: Callable[..., Any], name: str, args: Any, kwargs: Any) -> tuple[str, bool]:
     """The name of the out-of-place operation, and whether it was called in place."""
     if name in _TWINS:
         return _TWINS[name], True
@@ -156,17 +174,7 @@ def without_in_place(name: str, args: Any, kwargs: Any) -> tuple[str, bool]:
         return name, True
     if name.endswith("_") and not name.endswith("__") and name not in ("requires_grad_", "retain_grad_"):
         return name[:-1], True
-    position = {"relu": 1, "leaky_relu": 2, "elu": 2, "silu": 1, "hardtanh": 3, "relu6": 1, "selu": 1, "celu": 2}
-    position |= {
-        "dropout": 3,
-        "dropout3d": 3,
-        "dropout2d": 3,
-        "hardswish": 1,
-        "hardsigmoid": 1,
-        "mish": 1,
-        "threshold": 3,
-    }
-    in_place = kwargs.get("inplace", False)
-    if name in position and len(args) > position[name]:
-        in_place = in_place or bool(args[position[name]])
-    return name, bool(in_place)
+    if operator_name(func):
+        return name, False  # an operator says so in its name; its arguments are others
+    at = _IN_PLACE_AT.get(name, len(args))
+    return name, bool(kwargs.get("inplace", False) or (len(args) > at and args[at]))

@@ -1,10 +1,10 @@
 """Convolution and its adjoint, as plain functions of tensors, by the fastest way that gives the same numbers.
 
 On a CPU torch sends many 3D convolutions (one sample, few voxels, kernels up to 3) to a slow path; here float32 goes to
-oneDNN directly, and so does the adjoint of wide layers. That of narrow ones is again a convolution: with flipped weights
-for stride 1, and by phases for larger strides (every stride-th voxel of the result comes from the same few taps, so the
-phases are output channels of one ordinary convolution). Everything else, and every other device and precision, takes
-torch's own way.
+oneDNN directly, and so does the adjoint of wide layers. That of narrow ones is again a convolution: with flipped
+weights for stride 1, and by phases for larger strides (every stride-th voxel of the result comes from the same few
+taps, so the phases are output channels of one ordinary convolution). Everything else, and every other device and
+precision, takes torch's own way.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .attention import record_matrix_product
 from .calls import Call, Recording, handles
+from .pooling import LinearMap
 from .tag import tag_of
 from .weighted import Contraction, Linear
 
@@ -35,19 +36,24 @@ def _matmul(recorder: Recording, call: Call) -> Tensor:
 @handles("addmm", "baddbmm")
 def _addmm(recorder: Recording, call: Call) -> Tensor:
     bias, left, right = call.args[:3]
-    if call.kwargs or tag_of(bias) is not None or tag_of(right) is not None:
-        raise recorder.unsupported(call, "only a constant matrix and bias with unit factors are covered")
-    return recorder.record(Contraction(torch.matmul, right, bias), left)
+    if tag_of(bias) is not None or tag_of(right) is not None:
+        raise recorder.unsupported(call, "only a constant matrix and a constant bias are covered")
+    alpha, beta = call.kwargs.get("alpha", 1), call.kwargs.get("beta", 1)
+    weight, bias = right.to(left.dtype), bias.to(left.dtype)
+    weight, bias = weight if alpha == 1 else weight * alpha, bias if beta == 1 else bias * beta
+    return recorder.record(Contraction(torch.matmul, weight, bias), left)
 
 
 @handles("einsum")
 def _einsum(recorder: Recording, call: Call) -> Tensor:
     equation, *operands = call.args
-    if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
-        operands = list(operands[0])
+    if operands and isinstance(operands[0], (tuple, list)):
+        operands = list(operands[0])  # a program gives the order of contraction after them
     if not isinstance(equation, str) or len(operands) != 2:
-        if len(operands) == 1 and isinstance(equation, str) and _only_moves(equation):
-            return recorder.plain(call)
+        if len(operands) == 1 and isinstance(equation, str):
+            if _only_moves(equation):
+                return recorder.plain(call)
+            return recorder.record(LinearMap(lambda x: torch.einsum(equation, x)), operands[0])
         raise recorder.unsupported(call, "only einsum of two tensors, written as an equation, is covered")
     return record_matrix_product(recorder, lambda a, b: torch.einsum(equation, a, b), operands[0], operands[1])
 

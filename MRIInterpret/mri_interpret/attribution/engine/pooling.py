@@ -102,7 +102,7 @@ class PoolingWindow:
 @handles("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def _average_pool(recorder: Recording, call: Call) -> Tensor:
     x, window = call.get(0, "input"), PoolingWindow.of(call, int(call.name[-2]))
-    operation = LinearMap(call.of_input(getattr(F, call.name)))
+    operation = LinearMap(call.of_input)
     return recorder.record(operation, x, geometry=window.after(recorder.geometry(x)))
 
 
@@ -113,22 +113,24 @@ def _max_pool(recorder: Recording, call: Call) -> Tensor:
     if axes == 3 and x.dim() == 5:
         operation: Operation = MaxPooling((window.kernel, window.stride, window.padding, window.dilation, window.ceil))
     else:
-        operation = WinnerTakesAll(call.of_input(getattr(F, call.name)))
+        operation = WinnerTakesAll(call.of_input)
     return recorder.record(operation, x, geometry=window.after(recorder.geometry(x)))
 
 
 @handles(*(f"adaptive_{kind}_pool{axes}d" for kind in ("avg", "max") for axes in (1, 2, 3)))
-def _adaptive_pool(recorder: Recording, call: Call) -> Tensor:
+def _adaptive_pool(recorder: Recording, call: Call) -> Any:
     x, size = call.get(0, "input"), call.get(1, "output_size")
     function = getattr(F, call.name)
     operation = (LinearMap if "avg" in call.name else WinnerTakesAll)(lambda value: function(value, size))
-    return _resized(recorder, operation, x)
+    pooled = _resized(recorder, operation, x)
+    # The operator of a program gives the places of the maxima too.
+    return (pooled, call.of_input(x.detach())[1]) if "max" in call.name and call.from_program else pooled
 
 
 @handles("interpolate", "upsample")
 def _interpolate(recorder: Recording, call: Call) -> Tensor:
     x, mode = call.get(0, "input"), call.get(3, "mode", "nearest")
-    operation = LinearMap(call.of_input(F.interpolate))
+    operation = LinearMap(call.of_input)
     if mode == "bicubic":
         raise recorder.unsupported(call, "bicubic interpolation has negative coefficients; use linear")
     return _resized(recorder, operation, x, bool(call.get(4, "align_corners", False)))
@@ -150,6 +152,11 @@ def _reduce(recorder: Recording, call: Call) -> Tensor:
     keepdim = bool(call.get(2, "keepdim", False))
     axes: Sequence[int] = range(x.dim()) if dim is None else (dim if isinstance(dim, (tuple, list)) else [dim])
     return recorder.record(LinearMap(lambda value: function(value, dim=tuple(axes), keepdim=keepdim)), x)
+
+
+@handles("fold", "col2im")
+def _fold(recorder: Recording, call: Call) -> Tensor:
+    return recorder.record(LinearMap(call.of_input), call.get(0, "input"))
 
 
 @handles("amax")

@@ -6,6 +6,7 @@ it came from; a TorchScript graph says it for the weights, so there an operation
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,23 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "aten::ScalarImplicit": lambda x: x.item(),
     "aten::floordiv": operator.floordiv,
     "aten::format": lambda text, *values: text.format(*values),
+    "aten::ceil": math.ceil,
+    "aten::floor": math.floor,
+    "aten::sqrt": math.sqrt,
+    "aten::__and__": operator.and_,
+    "aten::__or__": operator.or_,
+    "aten::__xor__": operator.xor,
+    "aten::extend": lambda items, more: [*items, *more],
+    "aten::_set_item": operator.setitem,
+    "aten::keys": lambda table: list(table.keys()),
+    "aten::values": lambda table: list(table.values()),
+    "aten::items": lambda table: list(table.items()),
+    "prim::DictConstruct": lambda *pairs: dict(zip(pairs[::2], pairs[1::2], strict=True)),
+    "prim::TupleIndex": operator.getitem,
+    "prim::TupleSlice": lambda items, start, end: items[start:end],
+    "prim::layout": lambda x: x.layout,
+    "prim::requires_grad": lambda x: x.requires_grad,
+    "prim::Print": lambda *_: None,
     "prim::ListConstruct": lambda *items: list(items),
     "prim::TupleConstruct": lambda *items: tuple(items),
     "prim::NumToTensor": torch.as_tensor,
@@ -49,7 +67,19 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "prim::min": min,
     "prim::max": max,
 }
-_COMPARISONS = {"gt", "lt", "ge", "le", "eq", "ne", "add", "sub", "mul", "neg", "remainder"}
+#: Of these, tensors have their own.
+_SHARED_NAMES = {"ceil", "floor", "sqrt", "__and__", "__or__", "__xor__", "values"}
+#: Operations on numbers, strings and lists that have the names of operations on tensors.
+_OF_NUMBERS = {
+    **{
+        name: getattr(operator, name)
+        for name in ("gt", "lt", "ge", "le", "eq", "ne", "add", "sub", "mul", "neg", "pow")
+    },
+    "remainder": operator.mod,
+    "div": operator.truediv,
+    "abs": abs,
+    "round": round,
+}
 
 
 def is_program(model: nn.Module) -> bool:
@@ -146,9 +176,11 @@ class _Script:
             value = self._call(kind, given, node.schema())
             if module is not None:
                 self._leave(module, value)
-            if outputs:
+            if len(outputs) == 1:
                 self._values[outputs[0]] = value
-            if kind == "aten::append":
+            elif outputs:
+                self._values.update(zip(outputs, value, strict=True))
+            if kind in ("aten::append", "aten::extend"):
                 self._values[names[0]] = value
 
     def _loop(self, node: Any, given: list[Any], outputs: list[str]) -> None:
@@ -166,12 +198,13 @@ class _Script:
     @staticmethod
     def _call(kind: str, given: list[Any], text: str) -> Any:
         space, _, name = kind.partition("::")
-        if kind in _PLAIN:
+        of_tensors = name in _SHARED_NAMES and bool(given) and isinstance(given[0], Tensor)
+        if kind in _PLAIN and not of_tensors:
             return _PLAIN[kind](*given)
         if kind == "aten::slice" and isinstance(given[0], (list, str)):
             return given[0][slice(*given[1:])]
-        if space == "aten" and name in _COMPARISONS and not any(isinstance(value, Tensor) for value in given):
-            return getattr(operator, {"remainder": "mod"}.get(name, name))(*given)
+        if space == "aten" and name in _OF_NUMBERS and not any(isinstance(value, Tensor) for value in given):
+            return _OF_NUMBERS[name](*given)
         if space != "aten":
             raise UserError(f"TorchScript's operation {kind} is not covered: explain the model's Python form instead.")
         schema = torch._C.parse_schema(text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -226,6 +227,11 @@ class Recorder(TorchFunctionMode):
                     found, largest = tag.geometry, voxels
         return found
 
+    def decomposed(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of ``function``, whose calls of torch functions are recorded one by one."""
+        with self:
+            return function(*arguments)
+
     def unsupported(self, call: Call, reason: str) -> UnsupportedOperation:
         """The error that refuses ``call``."""
         return UnsupportedOperation(call.name, self.module, reason)
@@ -272,7 +278,7 @@ class Recorder(TorchFunctionMode):
             name, func, (args, kwargs) = translate(name, func, tuple(args), kwargs)
             leaves, structure = tree_flatten((args, kwargs))
         target = leaves[0] if isinstance(leaves[0], Tensor) else None
-        base, changes = without_in_place(name, args, kwargs)
+        base, changes = without_in_place(func, name, args, kwargs)
         joined = JOINS.get(base)
         if joined is not None:
             output = joined(self, Call(base, func, tuple(args), kwargs))
@@ -291,11 +297,19 @@ class Recorder(TorchFunctionMode):
             call.func = self._out_of_place(call)
         handler = HANDLERS.get(base, type(self)._unknown) if followed else None
         with torch.enable_grad():
-            output = call.func(*call.args, **call.kwargs) if handler is None else handler(self, call)
+            output = call.func(*call.args, **call.kwargs) if handler is None else self._handled(handler, call)
         if changes and target is not None:
             self._rebind(target, output, name)
             return target
         return output
+
+    def _handled(self, handler: Callable[..., Any], call: Call) -> Any:
+        try:
+            return handler(self, call)
+        except UnsupportedOperation:
+            if self.strict or self.leaked:
+                raise
+            return self._unknown(call)  # without rules torch's own gradient will do
 
     def _untracked(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         if name.endswith("_") and not name.endswith("__") and args and id(args[0]) in self._parameters:
@@ -315,7 +329,7 @@ class Recorder(TorchFunctionMode):
                     self._asked_for(leaf)  # it cannot be computed inside a transform
         leaves = [self.current(leaf) for leaf in leaves]
         args, kwargs = tree_unflatten(leaves, structure)
-        _, changes = without_in_place(name, args, kwargs)
+        _, changes = without_in_place(func, name, args, kwargs)
         if (changes or name == "set data") and self.own_tag(target) is not None:
             raise UnsupportedOperation(name, self.module, "it changes a value in place while gradients are off")
         if name in _LEAVES_TORCH:
@@ -334,7 +348,12 @@ class Recorder(TorchFunctionMode):
         return {key: value for key, value in kwargs.items() if key != "inplace"}
 
     def _out_of_place(self, call: Call) -> Any:
-        twin = _TWINS.get(call.name) or getattr(torch.Tensor, call.name, None) or getattr(torch, call.name, None)
+        twin = _TWINS.get(call.name)
+        if twin is None and isinstance(call.func, OpOverload):
+            # The operator of the same arguments: elu_.default has elu.default.
+            twin = getattr(getattr(torch.ops.aten, call.name, None), call.func._overloadname, None)
+        for place in (torch.Tensor, torch, torch.nn.functional):
+            twin = twin or getattr(place, call.name, None)
         if twin is None:
             raise self.unsupported(call, "it works in place and has no counterpart that does not")
         return twin

@@ -13,57 +13,25 @@ from .calls import Call, Recording, handles
 from .geometry import Geometry, through_slice
 from .tag import Tag, mark_cut, tag_of
 
+#: The output lies where the input lies.
 _KEEP_THE_GRID = (
-    *("clone", "contiguous", "to", "float", "double", "type_as", "type", "cuda", "cpu", "positive", "__pos__", "alias"),
-    "as_tensor",
-    *("masked_fill", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"),
-    *("feature_dropout", "native_channel_shuffle", "channel_shuffle", "tril", "triu", "requires_grad_", "retain_grad"),
+    *("clone", "contiguous", "to", "float", "double", "type_as", "type", "cuda", "cpu", "positive", "__pos__"),
+    *("alias", "as_tensor", "masked_fill", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"),
+    *("feature_alpha_dropout", "feature_dropout", "native_channel_shuffle", "channel_shuffle", "tril", "triu"),
+    *("requires_grad_", "retain_grad"),
 )
+#: Values go elsewhere, or the winner takes all.
 _MOVE = (
-    *(
-        "view",
-        "reshape",
-        "flatten",
-        "unflatten",
-        "ravel",
-        "permute",
-        "transpose",
-        "t",
-        "movedim",
-        "moveaxis",
-        "swapaxes",
-    ),
-    *("swapdims", "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to", "repeat", "repeat_interleave", "tile"),
-    *("narrow", "select", "index_select", "gather", "take_along_dim", "chunk", "split", "tensor_split", "unbind"),
-    *(
-        "split_with_sizes",
-        "roll",
-        "flip",
-        "rot90",
-        "view_as",
-        "reshape_as",
-        "T",
-        "mT",
-        "H",
-        "mH",
-        "adjoint",
-        "diagonal",
-    ),
-    *("pixel_shuffle", "pixel_unshuffle", "unfold", "stack", "hstack", "vstack", "dstack", "concatenate", "concat"),
-    *(
-        "masked_select",
-        "broadcast_tensors",
-        "atleast_1d",
-        "atleast_2d",
-        "atleast_3d",
-        "where",
-        "real",
-        "swapaxes",
-        "take",
-    ),
-    *("__iter__", "index_fill", "masked_scatter", "slice_scatter", "select_scatter", "index_copy", "index_put"),
-    *("max_unpool1d", "max_unpool2d", "max_unpool3d", "sort", "topk", "max_pool1d_with_indices"),
-    *("max_pool2d_with_indices", "max_pool3d_with_indices", "min", "minimum", "amin"),
+    *("view", "reshape", "flatten", "unflatten", "ravel", "permute", "transpose", "t", "movedim", "moveaxis"),
+    *("swapaxes", "swapdims", "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to", "repeat"),
+    *("repeat_interleave", "tile", "narrow", "select", "index_select", "gather", "take_along_dim", "chunk"),
+    *("split", "tensor_split", "unbind", "split_with_sizes", "roll", "flip", "rot90", "view_as", "reshape_as", "T"),
+    *("mT", "H", "mH", "adjoint", "diagonal", "pixel_shuffle", "pixel_unshuffle", "unfold", "stack", "hstack"),
+    *("vstack", "dstack", "concatenate", "concat", "masked_select", "broadcast_tensors", "atleast_1d"),
+    *("atleast_2d", "atleast_3d", "where", "real", "take", "__iter__", "index_fill", "masked_scatter"),
+    *("slice_scatter", "select_scatter", "index_copy", "index_put", "max_unpool1d", "max_unpool2d", "max_unpool3d"),
+    *("sort", "topk", "median", "nanmedian", "kthvalue", "mode", "cummax", "cummin", "index", "im2col"),
+    *("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices", "min", "minimum", "amin"),
 )
 
 
