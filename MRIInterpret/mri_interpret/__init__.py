@@ -21,6 +21,7 @@ _PUBLIC = {
     **dict.fromkeys(("Grid", "Volume"), "images.volume"),
     "as_volume": "images.conversion",
     "load_bundle": "models.bundle",
+    **dict.fromkeys(("save_bundle", "add_model", "remove_model"), "models.adding"),
     "explain": "explanation.job",
     "Explanation": "explanation.explanation",
     "load": "explanation.saving",

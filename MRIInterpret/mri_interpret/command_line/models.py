@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -50,6 +53,73 @@ def _print_card(name: str) -> None:
             typer.echo(path.read_text(encoding="utf-8"))
             return
     raise UserError(f"There is no model '{name}'. Installed: {', '.join(model.name for model in list_models())}.")
+
+
+def models_add_command(
+    source: Path,
+    name: str,
+    recipe: str,
+    options: Sequence[str],
+    classes: str,
+    output: str,
+    unit: str,
+    preprocessing: Path | None,
+    shape: str,
+    trusted: str,
+    arguments: str,
+) -> None:
+    """Add a model and say what the user should know about it."""
+    from ..models.adding import Answers, add_model
+
+    names = tuple(one.strip() for one in classes.split(",") if one.strip())
+    steps = tuple(_json(preprocessing.read_text(encoding="utf-8"), str(preprocessing), list)) if preprocessing else ()
+    answers = Answers(names, steps, output, _shape(shape), unit) if names or steps else None
+    if trusted:
+        typer.echo(f"Warning: the code of {trusted} is run now, to import it.", err=True)
+    added = add_model(
+        source, name=name, recipe=recipe, options=_options(options), answers=answers, trusted_class=trusted,
+        arguments=_json(arguments, "--arguments", dict),
+    )  # fmt: skip
+    typer.echo(f"Added {added.name} ({added.path}). Research use only.")
+    for note in added.notes:
+        typer.echo(f"  {note}")
+
+
+def models_remove_command(name: str) -> None:
+    """Remove a model of the user's folder."""
+    from ..models.adding import remove_model
+
+    typer.echo(f"Removed {remove_model(name)}.")
+
+
+def _options(entries: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for entry in entries:
+        key, sign, value = entry.partition("=")
+        if not (sign and key.strip() and value.strip()):
+            raise UserError(f"--option does not understand '{entry}': give pairs such as head=add.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def _json(text: str, source: str, kind: type) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{source} is no JSON ({error}).") from error
+    if not isinstance(value, kind):
+        raise UserError(f"{source} must hold a JSON {'list' if kind is list else 'object'}.")
+    return value
+
+
+def _shape(text: str) -> tuple[int, int, int] | None:
+    if not text:
+        return None
+    try:
+        i, j, k = (int(number) for number in text.split(","))
+    except ValueError as error:
+        raise UserError(f"The shape '{text}' is not three whole numbers such as 96,112,96.") from error
+    return i, j, k
 
 
 def methods_command(as_json: bool) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..user_folders import user_models_folder
-from .bundle import FILES, load_bundle
+from .bundle import FILES, ModelBundle, load_bundle
 from .bundle_folder import write_bundle_folder
 from .export import export_network, temporary_folder
 from .metadata import read_metadata
@@ -233,7 +233,7 @@ def _write_program(folder: Path, network: nn.Module, name: str, answers: Answers
             raise UserError("The shape of the network's input is not known: give it, or steps that set it.")
         program, note = export_network(network, input_shape, Path(place))
         write_bundle_folder(folder, metadata, _card(name, card), program=program)
-    load_bundle(folder)
+    _try_out(load_bundle(folder))
     return (note,) if note else ()
 
 
@@ -301,6 +301,27 @@ def _state_of(source: Path) -> dict[str, Any]:
         raise UserError(f"{source} is damaged: it cannot be read as safetensors.") from error
 
 
+def _try_out(bundle: ModelBundle) -> None:
+    """Run the network once: a program tells the number of its outputs only then."""
+    import torch
+
+    shape = bundle.metadata.input_shape
+    if shape is None:
+        return
+    try:
+        with torch.no_grad():
+            output = bundle.network(torch.zeros(1, *shape))
+    except Exception as error:  # whatever a network raises for an input that it cannot take
+        sizes = " x ".join(map(str, shape))
+        reason = str(error).strip().rpartition("\n")[2][:160]
+        raise UserError(f"The network cannot take an input of {sizes} ({reason}).") from error
+    if isinstance(output, torch.Tensor) and output.dim() <= 2 and output.numel() != bundle.metadata.output.count:
+        raise UserError(
+            f"The network returns {output.numel()} values, and {bundle.metadata.output.count} outputs were named "
+            f"({', '.join(bundle.metadata.classes)})."
+        )
+
+
 @contextmanager
 def _new_model(name: str) -> Iterator[Path]:
     """A folder beside the user's models; it takes its place among them when the block succeeds and it loads."""
@@ -314,7 +335,7 @@ def _new_model(name: str) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=place) as aside:
             folder = Path(aside) / name
             yield folder
-            load_bundle(folder)
+            _try_out(load_bundle(folder))
             os.replace(folder, place / name)
     except OSError as error:
         raise UserError(f"Cannot write the model {place / name} ({error.strerror or error}).") from error

@@ -1,0 +1,201 @@
+"""Models into the user's folder from every form they come in, and out of it; nothing is left behind when it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import mri_interpret as mi
+import pytest
+import torch
+from mri_interpret.models.adding import Answers, add_model, remove_model
+from mri_interpret.models.registry import find_model, list_models
+from torch import nn
+
+from Testing.models.bundles import write_small_bundle
+
+STEPS = (
+    {"step": "mask"},
+    {"step": "registration", "shape": [12, 14, 12], "spacing": [16, 16, 16], "origin": [-90, -126, -72]},
+    {"step": "intensity", "method": "zscore"},
+)
+ANSWERS = Answers(("CN", "AD"), STEPS)
+
+
+class Small(nn.Module):
+    def __init__(self, width: int = 3) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv3d(1, width, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(width, 2)
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MRI_INTERPRET_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return Small().eval()
+
+
+def answer(name, x):
+    with torch.no_grad():
+        return find_model(name).network(x)
+
+
+X = torch.rand(1, 1, 12, 14, 12, generator=torch.Generator().manual_seed(4))
+
+
+def test_a_bundle_is_copied_and_removed_again(tmp_path, folder):
+    write_small_bundle(tmp_path / "source")
+    (tmp_path / "source" / "secret.txt").write_text("not part of a bundle")
+    added = add_model(tmp_path / "source", name="mine")
+    assert find_model("mine").metadata.classes == find_model(tmp_path / "source").metadata.classes
+    assert not list(added.path.rglob("secret.txt"))
+    remove_model("mine")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_program_with_its_answers(tmp_path, network):
+    torch.jit.save(torch.jit.trace(network, X), str(tmp_path / "net.ts"))
+    torch.export.save(torch.export.export(network, (X,)), str(tmp_path / "net.pt2"))
+    for suffix in ("ts", "pt2"):
+        add_model(tmp_path / f"net.{suffix}", name=suffix, answers=ANSWERS)
+        torch.testing.assert_close(answer(suffix, X), network(X), atol=1e-5, rtol=1e-5)
+        assert find_model(suffix).metadata.classes == ("CN", "AD")
+
+
+def test_a_state_dict_with_a_trusted_class_becomes_a_program_without_its_code(tmp_path, network):
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    added = add_model(
+        tmp_path / "weights.pth", name="own", answers=ANSWERS, trusted_class=f"{__name__}.Small", arguments={"width": 3}
+    )
+    assert "was run once" in added.notes[0]
+    assert (added.path / "models" / "model.pt2").is_file()
+    torch.testing.assert_close(answer("own", X), network(X), atol=1e-5, rtol=1e-5)
+
+
+def test_save_bundle_writes_a_live_network(tmp_path, network):
+    network.train()
+    notes = mi.save_bundle(
+        tmp_path / "saved", network, input={"preprocessing": STEPS}, output={"classes": ["CN", "AD"]}
+    )
+    assert notes == ()
+    assert network.training
+    torch.testing.assert_close(answer(tmp_path / "saved", X), network.eval()(X), atol=1e-5, rtol=1e-5)
+    assert "research use only" in (tmp_path / "saved" / "docs" / "README.md").read_text().lower()
+
+
+def test_what_cannot_be_exported_is_said(tmp_path):
+    class Branching(Small):
+        def forward(self, x):
+            return self.layers(x) if float(x.sum()) > 0 else -self.layers(x)
+
+    torch.manual_seed(0)
+    about = {"input": {"preprocessing": STEPS}, "output": {"classes": ["a", "b"]}}
+    notes = mi.save_bundle(tmp_path / "saved", Branching(), **about)
+    assert "torch.export cannot" in notes[0]
+
+    class Random(Small):
+        def forward(self, x):
+            return self.layers(x) + torch.rand(1)
+
+    with pytest.raises(mi.UserError, match="cannot be written as a program"):
+        mi.save_bundle(tmp_path / "no", Random(), **about)
+    assert not (tmp_path / "no").exists()
+
+
+BAD = [
+    ({"name": "../evil", "answers": ANSWERS}, "is no name for a model"),
+    ({"name": ".hidden", "answers": ANSWERS}, "is no name for a model"),
+    ({"name": "atrophy_cnn", "answers": ANSWERS}, "There is a model 'atrophy_cnn' already"),
+    ({}, "does not say what its outputs mean"),
+    ({"options": {"head": "cog"}}, "Options belong to a recipe"),
+    ({"recipe": "nothing"}, "There is no recipe 'nothing'"),
+    ({"answers": Answers((), STEPS)}, "The outputs have no names"),
+    ({"answers": Answers(("CN", "AD"), ())}, "How scans are prepared is not said"),
+    ({"answers": Answers(("CN", "MCI", "AD"), STEPS)}, "returns 2 values, and 3 outputs were named"),
+    ({"answers": Answers(("CN", "AD"), ({"step": "blur"},))}, "'blur'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD, ids=lambda value: str(value)[:40])
+def test_what_does_not_do_is_one_sentence_and_leaves_nothing(arguments, sentence, tmp_path, network, folder):
+    torch.jit.save(torch.jit.trace(network, X), str(tmp_path / "net.ts"))
+    with pytest.raises(mi.UserError, match=sentence) as caught:
+        add_model(tmp_path / "net.ts", **arguments)
+    assert "\n" not in str(caught.value)
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("trusted", "arguments", "sentence"),
+    [
+        ("Small", {}, "no dotted name"),
+        ("nowhere.at.All", {}, "cannot be imported"),
+        (f"{__name__}.Nothing", {}, "cannot be imported"),
+        (f"{__name__}.Small", {"depth": 3}, "cannot be made from its arguments"),
+        (f"{__name__}.Small", {"width": 4}, "does not fit"),
+        ("builtins.dict", {}, "not a network"),
+    ],
+)
+def test_trusted_classes_that_do_not_do(trusted, arguments, sentence, tmp_path, network, folder):
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(mi.UserError, match=sentence):
+        add_model(tmp_path / "w.pth", name="x", answers=ANSWERS, trusted_class=trusted, arguments=arguments)
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_weights_alone_need_a_class(tmp_path, network):
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(mi.UserError, match="holds weights alone"):
+        add_model(tmp_path / "w.pth", name="x", answers=ANSWERS)
+
+
+def test_a_folder_that_is_no_bundle_and_a_source_that_is_not_there(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(mi.UserError, match="is no model bundle"):
+        add_model(tmp_path / "empty")
+    with pytest.raises(mi.UserError, match="There is no"):
+        add_model(tmp_path / "missing")
+
+
+def test_what_ships_cannot_be_removed():
+    with pytest.raises(mi.UserError, match="among those that were added"):
+        remove_model("atrophy_cnn")
+    assert "atrophy_cnn" in {model.name for model in list_models()}
+
+
+def test_metadata_of_an_added_model_is_sound_json(tmp_path, network):
+    quantity = nn.Sequential(network, nn.Linear(2, 1))
+    torch.jit.save(torch.jit.trace(quantity, X), str(tmp_path / "net.ts"))
+    added = add_model(tmp_path / "net.ts", answers=Answers(("age",), STEPS, output="regression", unit="years"))
+    written = json.loads((Path(added.path) / "configs" / "metadata.json").read_text())
+    assert written["mri_interpret"]["output"] == {"kind": "regression", "name": "age", "unit": "years"}
+
+
+def test_the_command_line_adds_lists_and_removes(tmp_path, network, capsys):
+    from mri_interpret.command_line.app import main
+
+    torch.jit.save(torch.jit.trace(network, X), str(tmp_path / "net.ts"))
+    (tmp_path / "steps.json").write_text(json.dumps(STEPS))
+    arguments = ["models", "add", str(tmp_path / "net.ts"), "--name", "mine", "--classes", "CN,AD"]
+    for command in (
+        [*arguments, "--preprocessing", str(tmp_path / "steps.json")],
+        ["models"],
+        ["models", "remove", "mine"],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(command)
+        assert ended.value.code in (0, None)
+    printed = capsys.readouterr().out
+    assert "Added mine" in printed
+    assert "mine 1.0.0" in printed
+    assert "Removed" in printed
