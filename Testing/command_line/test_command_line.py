@@ -6,6 +6,7 @@ import json
 import os
 import resource as limits
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -234,3 +235,39 @@ def test_an_output_folder_that_is_no_utf_8_is_refused_before_the_work(run: Run, 
     assert code == 2
     _is_one_sentence(err, "output folder", "no UTF-8")
     assert [path.name for path in Path().iterdir()] == [scan.name]
+
+
+def test_a_saved_result_gets_its_report_and_scene_anew(run: Run, small_explanation: Any, tmp_path: Path) -> None:
+    pytest.importorskip("slicer")
+    folder = tmp_path / "Ergebnis <1>"
+    small_explanation.save(folder)
+    code, out, _ = run("report", folder)
+    assert code == 0
+    assert str(folder / "report.html") in out.replace("\n", "")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert small_explanation.verdicts[0].sentence.split(":")[0] in page
+    assert 'id="trust"' in page
+    code, _, _ = run("scene", folder, "-o", tmp_path / "other" / "my scene.mrb")
+    assert code == 0
+    with zipfile.ZipFile(tmp_path / "other" / "my scene.mrb") as archive:
+        assert archive.testzip() is None
+        assert [name for name in archive.namelist() if name.endswith(".mrml")]
+    assert not (folder / "scene.mrb").exists()
+
+
+@pytest.mark.parametrize("command", ["report", "scene"])
+def test_what_is_no_saved_result_is_refused(run: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, err = run(command, tmp_path / "empty")
+    assert code == 2
+    _is_one_sentence(err, "no complete saved explanation")
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_the_command_line_says_which_option_mends_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise UserError("No brain was found in x.nii.gz: give a mask.", option="mask")
+
+    monkeypatch.setattr(explain_module, "explain_command", fail)
+    _, _, err = run("explain", "--sample")
+    _is_one_sentence(err, "give a mask (option --mask).")

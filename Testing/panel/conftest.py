@@ -15,9 +15,16 @@ pytest.importorskip("PySide6")
 
 from mri_interpret.explanation.explanation import Explanation
 
+from Testing.fixtures_explanation import with_known_maps
 from Testing.host.standin import install
 from Testing.models.bundles import write_small_bundle
 from Testing.panel.panel_nodes import add_volume
+
+
+@pytest.fixture(scope="session")
+def small_explanation(small_explanation: Explanation) -> Explanation:
+    """The small explanation with relevance at known places."""
+    return with_known_maps(small_explanation)
 
 
 @pytest.fixture

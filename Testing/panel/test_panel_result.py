@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 
 import numpy as np
 import pytest
@@ -144,13 +145,19 @@ def test_jump_moves_the_slices_to_the_hottest_point(shown, host, small_explanati
         assert abs(normal @ (expected - origin)) < 1e-3
 
 
-def test_selecting_a_region_moves_the_slices_and_outlines_it(shown, host):
+def regions_of(explanation):
+    """The rows that the panel lists: the summary score's regions in the scan's space."""
+    table = explanation.region_table
+    return table[(table["method"] == "summary") & (table["space"] == "native") & (table["label"] > 0)]
+
+
+def test_selecting_a_region_moves_the_slices_and_outlines_it(shown, host, small_explanation):
     import qt
 
     table = shown.ui.regionTable
     before = offsets(host.headless.scene)
     rows = {table.item(n, 0).text(): n for n in range(table.rowCount)}
-    assert len(rows) == 8
+    assert len(rows) == len(regions_of(small_explanation)) > 80
     table.selectRow(rows["ctx-lh-precuneus"])
     atlas = shown.panel.result.result.nodes.atlas
     assert atlas.GetDisplayNode().GetVisibility()
@@ -160,7 +167,7 @@ def test_selecting_a_region_moves_the_slices_and_outlines_it(shown, host):
     assert table.item(rows["ctx-lh-precuneus"], 0).data(qt.Qt.UserRole)[0] == 1025
 
 
-def test_the_region_table_sorts_by_number(shown):
+def test_the_region_table_sorts_by_number(shown, small_explanation):
     import qt
 
     table = shown.ui.regionTable
@@ -168,13 +175,15 @@ def test_the_region_table_sorts_by_number(shown):
     table.sortItems(2, qt.Qt.DescendingOrder)
     shares = [float(table.item(n, 2).text()) for n in range(table.rowCount)]
     assert shares == sorted(shares, reverse=True)
-    assert table.item(0, 0).text() == "Right-Hippocampus"
+    regions = regions_of(small_explanation)
+    assert table.item(0, 0).text() == regions["region"].loc[regions["share"].idxmax()]
 
 
 def test_the_agreement_table_names_the_methods(shown, small_explanation):
     table = shown.ui.agreementTable
     assert table.rowCount == len(small_explanation.agreement)
-    assert {table.item(n, 0).text() for n in range(3)} == {"LRP", "Guided backpropagation"}
+    named = {table.item(n, column).text() for n in range(table.rowCount) for column in (0, 1)}
+    assert named == {one.title for one in small_explanation.maps.values()}
 
 
 def test_colours_can_be_changed_in_the_slices_and_in_3d(shown):
@@ -242,7 +251,7 @@ def test_each_verdict_has_an_icon_of_its_own_and_what_was_not_checked_has_none(w
     assert "It hardly depends" in entries["guided_backprop"].toolTip()
 
 
-def test_the_report_is_saved(shown, host, tmp_path):
+def test_the_report_is_saved_with_its_trust_section(shown, host, small_explanation, tmp_path):
     import qt
 
     qt.QFileDialog.answer = str(tmp_path / "my report.html")
@@ -250,15 +259,19 @@ def test_the_report_is_saved(shown, host, tmp_path):
     text = (tmp_path / "my report.html").read_text(encoding="utf-8")
     assert "Research use only" in text
     assert "Right-Hippocampus" in text
+    assert 'id="trust"' in text
+    assert small_explanation.verdicts
+    for verdict in small_explanation.verdicts:
+        assert verdict.verdict == "not applicable" or html.escape(verdict.sentence) in text
     assert "Saved" in host.messages[-1]
 
 
-def test_a_result_of_a_reopened_scene_is_shown_but_its_report_cannot_be_saved(shown):
+def test_a_result_of_a_reopened_scene_is_shown_but_its_report_cannot_be_saved(shown, small_explanation):
     shown.logic.forgetResults()
     shown.exit()
     shown.enter()
     assert shown.panel.result.result.explanation is None
-    assert shown.ui.regionTable.rowCount == 8
+    assert shown.ui.regionTable.rowCount == len(regions_of(small_explanation))
     assert not shown.ui.saveReportButton.enabled
     assert "run Explain again" in shown.ui.saveReportButton.toolTip
 
