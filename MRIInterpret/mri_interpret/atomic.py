@@ -40,7 +40,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         aside.chmod(0o666 & ~umask)
         os.replace(aside, path)
     except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror or error}. Choose another output folder.") from error
+        raise UserError(
+            f"Cannot write {path}: {error.strerror or error}. Choose another output folder.", option="output"
+        ) from error
     finally:
         if aside is not None:
             aside.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from mri_interpret.benchmark.simulated_subjects import SimulatedSubject, atlas_o
 from mri_interpret.benchmark.stored_maps import maps_path, mean_maps, save_maps, training_agreement
 from mri_interpret.benchmark.subject_cache import SubjectStream
 from mri_interpret.command_line.benchmark import chosen_anatomies, write_results
-from mri_interpret.command_line.benchmark_picture import mean_map_picture
+from mri_interpret.drawing.method_comparison import mean_map_picture
 from mri_interpret.errors import Cancelled, UserError
 from mri_interpret.images.volume import Grid
 from mri_interpret.models.plain_cnn import PlainCNN3d

@@ -110,7 +110,7 @@ def write_results(
     from ..benchmark.design import titles
     from ..benchmark.page import result_page, result_tables
     from ..benchmark.tables import interval_table
-    from .benchmark_picture import mean_map_picture
+    from ..drawing.method_comparison import mean_map_picture
 
     with replacing(output / "rows.csv") as aside:
         rows.to_csv(aside, index=False, float_format="%.6g")

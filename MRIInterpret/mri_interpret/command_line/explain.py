@@ -149,7 +149,8 @@ def check_writable(folder: Path) -> None:
             probe.flush()
     except OSError as error:
         raise UserError(
-            f"Cannot write into the output folder {folder} ({error.strerror or error}): choose another one with -o."
+            f"Cannot write into the output folder {folder} ({error.strerror or error}): choose another one.",
+            option="output",
         ) from error
 
 

@@ -59,7 +59,9 @@ DEFAULTS = ExplainOptions()
 def check_trust(level: str) -> None:
     """Raise a UserError unless ``level`` is one of ``TRUST_LEVELS``."""
     if level not in TRUST_LEVELS:
-        raise UserError(f"The trust level '{level}' is not known: give one of {', '.join(TRUST_LEVELS)}.")
+        raise UserError(
+            f"The trust level '{level}' is not known: give one of {', '.join(TRUST_LEVELS)}.", option="trust"
+        )
 
 
 def choose_device(device: str) -> str:
@@ -73,8 +75,8 @@ def choose_device(device: str) -> str:
     import torch
 
     if device not in DEVICES:
-        raise UserError(f"The device '{device}' is not known: give one of {', '.join(DEVICES)}.")
+        raise UserError(f"The device '{device}' is not known: give one of {', '.join(DEVICES)}.", option="device")
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise UserError("There is no CUDA device that PyTorch can use here: choose cpu or auto.")
+        raise UserError("There is no CUDA device that PyTorch can use here: choose cpu or auto.", option="device")
     return "cuda" if available and device != "cpu" else "cpu"

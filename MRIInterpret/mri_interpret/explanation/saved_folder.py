@@ -6,7 +6,6 @@ names. Reading needs no layout, only the index.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,9 +20,10 @@ import numpy as np
 
 from .. import __version__
 from ..errors import UserError
-from ..images.array_files import ArrayFiles, map_array
+from ..images.array_files import ArrayFiles
 from ..images.volume import Volume
 from ..json_text import jsonable, to_json
+from ..models.bundle import file_hash
 from ..progress import ProgressCallback, silent
 from .layout import Layout
 
@@ -155,7 +155,8 @@ def _aside(folder: Path) -> Iterator[Path]:
         aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=folder))
         yield aside
     except OSError as error:
-        raise UserError(f"Cannot write {folder}: {error.strerror or error}. Choose another output folder.") from error
+        reason = error.strerror or error
+        raise UserError(f"Cannot write {folder}: {reason}. Choose another output folder.", option="output") from error
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
@@ -200,15 +201,6 @@ def _fingerprint(folder: Path, file: str, hashed: bool = True) -> dict[str, Any]
     return found | ({"sha256": file_hash(path)} if hashed else {})
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _put_in_place(aside: Path, folder: Path, layout: Layout, index: dict[str, Any]) -> None:
     """Move the files into the folder: from the removal of the old index to the new one, the folder is incomplete."""
     staged = [path for path in aside.rglob("*") if path.is_file()]
@@ -233,117 +225,9 @@ def _files_of(index: Path) -> set[Path]:
         named = [entry["file"] for kind in ("volumes", "tables", "records") for entry in record[kind].values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
-    return {index.parent / name for name in named if isinstance(name, str) and _lies_within(name)}
+    return {index.parent / name for name in named if isinstance(name, str) and lies_within(name)}
 
 
-def _lies_within(name: str) -> bool:
+def lies_within(name: str) -> bool:
     path = Path(name)
     return not path.is_absolute() and ".." not in path.parts
-
-
-class FolderReader:
-    """A saved folder, checked against its index; each part is read when it is asked for.
-
-    Parameters
-    ----------
-    folder
-        The folder, or one of its index files.
-
-    Raises
-    ------
-    UserError
-        If it is no saved explanation, is incomplete, was changed, or was written by a newer version.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        index = _find_index(folder)
-        self.folder = index.parent
-        try:
-            record = json.loads(index.read_text(encoding="utf-8"))
-            known = record["format"] == FORMAT
-            version = int(record["version"]) if known else 0
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{index} is damaged or not of a saved explanation: explain the scan again.") from error
-        if not known:
-            raise UserError(f"{index} is not of a saved explanation: choose a folder that an explanation was saved to.")
-        if version > VERSION:
-            raise UserError(
-                f"{self.folder} was saved by a newer version ({record.get('written_by', 'unknown')}; this is "
-                f"mri-interpret {__version__}): update this one."
-            )
-        self._index = record
-        try:
-            self.facts: dict[str, Any] = record["facts"]
-            for kind in ("volumes", "tables"):
-                for entry in record[kind].values():
-                    self._check(entry)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{index} is damaged ({error!r} is missing): explain the scan again.") from error
-
-    def _check(self, entry: dict[str, Any]) -> None:
-        path = self.folder / entry["file"]
-        if not _lies_within(entry["file"]) or not path.is_file():
-            raise UserError(f"{self.folder} is incomplete ({entry['file']} is missing): explain the scan again.")
-        changed = path.stat().st_size != entry["bytes"]
-        if changed or ("sha256" in entry and file_hash(path) != entry["sha256"]):
-            raise UserError(
-                f"{path} was changed after it was saved, or is damaged: put the original back, or explain again."
-            )
-
-    def has_volume(self, key: str) -> bool:
-        """Whether a volume of that key is stored."""
-        return key in self._index["volumes"]
-
-    def volume(self, key: str) -> Volume:
-        """A volume as it was saved: values, type, affine, name, notes."""
-        entry = self._index["volumes"].get(key)
-        if entry is None:
-            raise UserError(
-                f"{self.folder} was saved without {key}, so it cannot be opened again: save it with maps on the scan's "
-                "own grid."
-            )
-        path = self.folder / entry["file"]
-        if path.suffix == MappedFiles.suffix:
-            array = map_array(path)
-        else:
-            import nibabel
-
-            image: Any = nibabel.load(path)
-            array = np.asarray(image.dataobj).astype(np.dtype(entry["dtype"]), copy=False)
-        return Volume(array, np.array(entry["affine"], float), entry["name"], tuple(entry["notes"]))
-
-    def has_table(self, name: str) -> bool:
-        """Whether a table of that name is stored."""
-        return name in self._index["tables"]
-
-    def table(self, name: str) -> pd.DataFrame:
-        """A table as it was saved: values to the last bit, and types."""
-        import pandas as pd
-
-        entry = self._index["tables"][name]
-        path = self.folder / entry["file"]
-        separator = "\t" if path.suffix == ".tsv" else ","
-        # As text first: then numbers are read to the last bit, and a region called "NA" stays one.
-        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-        for column, kind in entry["columns"].items():
-            if kind not in ("object", "str", "string"):
-                frame[column] = frame[column].replace(entry["missing"], "nan")
-            if kind == "bool":
-                frame[column] = frame[column] == "True"
-        return frame.astype(entry["columns"])
-
-
-def _find_index(folder: Path) -> Path:
-    if folder.is_file() and folder.name.endswith(Layout.index):
-        return folder
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder: choose one that an explanation was saved to.")
-    found = sorted(folder.glob(f"*{Layout.index}"))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UserError(f"{folder} holds {len(found)} saved explanations: choose one by its *{Layout.index} file.")
-    raise UserError(
-        f"{folder} holds no complete saved explanation ({Layout.index} is missing): choose another folder, or explain "
-        "the scan again."
-    )

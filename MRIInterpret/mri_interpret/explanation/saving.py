@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..images.volume import Volume
 from .explanation import Explanation
 from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
-from .saved_folder import FolderReader
+from .folder_reader import FolderReader
 
 if TYPE_CHECKING:
     import cattrs

@@ -79,7 +79,8 @@ def _checked(scan: Volume, inside: NDArray[np.bool_]) -> Volume:
         raise UserError(
             f"The brain mask of {scan.name} holds {millilitres:.0f} ml, which no whole adult brain does "
             f"({BRAIN_ML[0]:.0f} to {BRAIN_ML[1]:.0f} ml): check that this is a whole-brain T1-weighted scan, "
-            "or give a brain mask."
+            "or give a brain mask.",
+            option="mask",
         )
     if float(scan.array[inside].min()) == float(scan.array[inside].max()):
         raise UserError(f"{scan.name} is constant inside its brain mask: check that mask and scan belong together.")
@@ -91,7 +92,8 @@ def _deepbet(scan: Volume, device: str) -> NDArray[np.bool_]:
         from deepbet.bet import BrainExtraction
     except ImportError as error:
         raise UserError(
-            "deepbet, which finds the brain, is missing: install it (pip install deepbet) or give a brain mask."
+            "deepbet, which finds the brain, is missing: install it (pip install deepbet) or give a brain mask.",
+            option="mask",
         ) from error
     image = scan.with_array(np.asarray(scan.array, dtype=np.float32)).to_nibabel()
     try:
@@ -100,7 +102,8 @@ def _deepbet(scan: Volume, device: str) -> NDArray[np.bool_]:
             found = on_device_or_cpu(lambda chosen: BrainExtraction(no_gpu=chosen == "cpu").run(image)[1], device)
     except (AssertionError, ValueError, RuntimeError, IndexError) as error:
         raise UserError(
-            f"No brain was found in {scan.name}: check that it is a T1-weighted head scan, or give a brain mask."
+            f"No brain was found in {scan.name}: check that it is a T1-weighted head scan, or give a brain mask.",
+            option="mask",
         ) from error
     return np.asarray(found.dataobj) > 0
 

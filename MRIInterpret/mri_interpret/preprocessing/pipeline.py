@@ -124,7 +124,7 @@ def preprocess(
 def check_space(space: str) -> None:
     """Raise a UserError unless ``space`` is one of ``SPACES``."""
     if space not in SPACES:
-        raise UserError(f"The space '{space}' is not known: give one of {', '.join(SPACES)}.")
+        raise UserError(f"The space '{space}' is not known: give one of {', '.join(SPACES)}.", option="space")
 
 
 def _mask(

@@ -161,7 +161,8 @@ def _optimise(
     except RuntimeError as error:
         raise UserError(
             "The scan could not be registered to the template: check its orientation and its brain mask, "
-            "or say that it lies in template space already."
+            "or say that it lies in template space already.",
+            option="space",
         ) from error
     if stopped:
         raise stopped[0]

@@ -1,4 +1,4 @@
-"""The benchmark's picture: one row per method, the true effect first, each the mean over AD subjects and networks."""
+"""Mean maps of many subjects side by side: one row per method, the true effect first, one column per slice."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..drawing.canvas import FILM, as_webp, new_figure
-from ..drawing.colour_scale import ColourScale, relevance_scale, summary_scale
-from ..drawing.slices import CONVENTION, EDGES, Plane, brain_box, cut
 from ..images.volume import Grid, Volume
+from .canvas import FILM, as_webp, new_figure
+from .colour_scale import ColourScale, relevance_scale, summary_scale
+from .slices import CONVENTION, EDGES, Plane, brain_box, cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
