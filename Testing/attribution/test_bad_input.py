@@ -151,6 +151,21 @@ def test_inputs_of_a_size_that_a_program_cannot_take(form: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_an_operation_of_a_program_that_is_refused_is_refused_in_one_line() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv3d(1, 3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cumsum(self.conv(x), 2).mean((2, 3, 4))
+
+    x = volume((6, 6, 6)).float()
+    with pytest.raises(UnsupportedOperation, match="'cumsum'") as caught:
+        Explainer(torch.export.export(Model().eval(), (x,))).explain(x, 0, "lrp")
+    assert "\n" not in str(caught.value)
+
+
 def test_an_error_of_our_own_is_not_blamed_on_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("ours")

@@ -57,6 +57,8 @@ def measure_subject(
     """
     import torch
 
+    from ..attribution.target import class_scores
+
     network = under_test.network.to(under_test.device) if under_test.device else under_test.network
     image = given.image.to(under_test.device) if under_test.device else given.image
     name = f"Measuring {given.name}"
@@ -92,7 +94,7 @@ def measure_subject(
     if extra.stability:
         rows += stability_rows(under_test, given, network, image, {**single, **joined}, seed)
     with torch.inference_mode():
-        logits = network(image)
+        logits = class_scores(network(image))
         predicted = int(torch.argmax(logits, dim=1))
     frame = pd.DataFrame(rows, columns=["method", "measure", "value"])
     contrast = float(explained_values(network, image, under_test.target)[0])

@@ -113,6 +113,7 @@ def _stack(node: fx.Node) -> list[str]:
 class _Exported(fx.Interpreter):
     def __init__(self, model: fx.GraphModule, enter: Enter, leave: Leave) -> None:
         super().__init__(model)
+        self.extra_traceback = False  # errors stay one sentence
         self._enter, self._leave = enter, leave
 
     def run_node(self, n: fx.Node) -> Any:
