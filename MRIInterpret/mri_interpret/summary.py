@@ -1,4 +1,4 @@
-"""Several maps to one: the summary score, where the methods agree, and the voxels that most of them point at."""
+"""Several maps to one: the summary score, how far the methods agree, and the voxels that most of them point at."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def summarise(
     weights
         Method to weight, not negative; 1 for methods that are not named.
     resolution_mm
-        Method to the full width at half maximum (mm) that its maps have of themselves; 0 for methods not named.
+        Method to the full width at half maximum (mm) of its maps as they are; 0 for methods not named.
     exclude
-        Methods that take no part in score and consensus, with the reason; they stay in the agreement table.
+        Methods that do not count in score and consensus, with the reason; they stay in the agreement table.
     part
         "positive" (evidence for the target), "signed", "absolute" (evidence for or against it). In a network that sees
-        atrophy, tissue that is still there speaks against the disease: what shrank has negative relevance.
+        atrophy, tissue that is still there speaks against the disease: structures that shrank have negative relevance.
     aggregation
         "density"; "mean" of the ranks, or their "product" (the geometric mean: all methods must point there).
     fwhm_mm
@@ -85,7 +85,7 @@ def summarise(
     Raises
     ------
     UserError
-        If there is no map, a map holds NaN, or no weight is positive. Where every method is left out, the score is 0
+        If there is no map, a map holds NaN, or no weight is positive. Where every method is excluded, the score is 0
         everywhere and ``excluded`` says why.
     ValueError
         For shapes that differ, or unknown options.

@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 import torch
 from mri_interpret.attribution.registry import create_method
-from mri_interpret.benchmark.design import SLOW, BenchmarkDesign, ExtraMeasurements, fast_methods, slow_methods, titles
+from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, affected_structures, benchmarked_model, on_grid
+from mri_interpret.benchmark.design import BenchmarkDesign, ExtraMeasurements
 from mri_interpret.benchmark.measurements import measure_subject
+from mri_interpret.benchmark.methods import SLOW, fast_methods, slow_methods, titles
 from mri_interpret.benchmark.network_under_test import NetworkUnderTest, random_copy
-from mri_interpret.benchmark.run import BenchmarkedModel, affected_structures, benchmarked_model, on_grid, run_benchmark
+from mri_interpret.benchmark.run import run_benchmark
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject, atlas_on_model_grid
 from mri_interpret.benchmark.stored_maps import maps_path, mean_maps, save_maps, training_agreement
 from mri_interpret.benchmark.subject_cache import SubjectStream

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mri_interpret.benchmark.benchmarked_model import affected_structures
 from mri_interpret.benchmark.simulated_subjects import (
     SimulatedSubject,
-    affected_labels,
     atlas_on_model_grid,
     simulated_subjects,
     strong_effect,
@@ -66,7 +66,7 @@ def test_a_strong_effect_is_relative_to_the_strongest_in_the_brain() -> None:
 
 def test_the_affected_regions_are_found_on_both_sides() -> None:
     labels, names = atlas_on_model_grid()
-    affected = affected_labels(names)
+    affected = [label for labels in affected_structures(names).values() for label in labels]
     found = sorted(names[label] for label in affected)
     assert len(affected) % 2 == 0
     assert len(affected) >= 8

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from mri_interpret.atomic import write_text
 from mri_interpret.attribution import DEFAULT_METHODS, Explainer, create_method
-from mri_interpret.benchmark.design import fast_methods
+from mri_interpret.benchmark.methods import fast_methods
 from mri_interpret.benchmark.simulated_subjects import atlas_on_model_grid, simulated_subjects
 from mri_interpret.benchmark.tables import correctly_classified
 from mri_interpret.checks.explained_image import ExplainedImage

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from mri_interpret.atomic import write_text
-from mri_interpret.benchmark.design import fast_methods
-from mri_interpret.benchmark.run import summary_methods
+from mri_interpret.benchmark.benchmarked_model import summary_methods
+from mri_interpret.benchmark.methods import fast_methods
 from mri_interpret.benchmark.simulated_subjects import strong_effect
 from mri_interpret.benchmark.stored_maps import read_maps
 from mri_interpret.benchmark.tables import correctly_classified

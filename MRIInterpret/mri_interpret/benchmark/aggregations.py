@@ -1,4 +1,4 @@
-"""Ways to join several maps into one: what the benchmark compares before one of them becomes the summary score."""
+"""Aggregations of several maps into one: the benchmark compares them; one of them is the summary score."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOW = (
     "density median",
     "density product",
 )
-# Which maps are joined, by the methods' keys in the benchmark.
+# Which maps are aggregated, by the methods' keys in the benchmark.
 SETS: dict[str, tuple[str, ...]] = {
     "seed's panel": (
         "lrp epsilon-plus",
@@ -42,12 +42,12 @@ SETS: dict[str, tuple[str, ...]] = {
     "gradient and LRP": ("gradient", "lrp epsilon-plus-flat"),
     "gradient and LRP (gamma)": ("gradient", "lrp epsilon-gamma-box"),
 }
-WEIGHTED = "CAMs and fine"  # the set that is also joined with weights by each map's faithfulness on the same scan
+WEIGHTED = "CAMs and fine"  # also aggregated with each map's faithfulness on the same scan as its weight
 
 
 @dataclass(frozen=True)
 class Aggregation:
-    """One way.
+    """One way to make one map of several.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Aggregation:
     part
         "positive" or "absolute".
     fwhm_mm
-        To which maps are smoothed first.
+        Common resolution to which maps are smoothed first.
     """
 
     methods: str
@@ -100,7 +100,7 @@ def aggregate(
     resolution_mm: Mapping[str, float],
     ways: Sequence[Aggregation] = AGGREGATIONS,
 ) -> dict[str, NDArray[np.float32]]:
-    """The joined maps by name, (I, J, K), 0 outside the brain; ways of which a method is missing are left out."""
+    """Aggregated maps by name, (I, J, K), 0 outside the brain; without aggregations that miss one of their methods."""
     preparation = Preparation(mask, grid)
     prepared: dict[tuple[str, str, float], NDArray[np.float64]] = {}
     found = {}
@@ -123,7 +123,7 @@ def aggregate(
 def join(
     values: Sequence[NDArray[np.float64]], how: str, weights: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Join maps, each (voxels,) and not negative, in one of the ways of :data:`HOW`.
+    """Aggregate maps, each (voxels,) and not negative, in one of the ways of :data:`HOW`.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from ..checks.explained_image import Maps, explained_values
 from ..checks.randomisation import upper_half_similarity
 from ..progress import ProgressCallback, silent
 from .aggregations import BY_FAITHFULNESS, weighted
-from .design import ILL, ExtraMeasurements
+from .design import DISEASE, ExtraMeasurements
 from .map_measurements import gain, hippocampal_rows, localisation_rows
 from .network_measurements import as_explained_image, faithfulness_rows, joined_maps, stability_rows
 from .network_under_test import NetworkUnderTest
@@ -46,9 +46,9 @@ def measure_subject(
     untrained
         From :func:`random_copy`; its maps are localised too where ``extra`` says so.
     seed
-        Of everything random.
+        Random seed.
     progress
-        Told after each part; may raise Cancelled.
+        Called after each step; may raise Cancelled.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def measure_subject(
         slow, _ = under_test.explain(network, image, given.mask, under_test.slow)
         maps |= slow
     progress(name, 0.3)
-    ill = given.group == ILL
+    ill = given.group == DISEASE
     joined = joined_maps(under_test, maps, given.mask, resolution, every_way=ill)
     rows = localisation_rows(under_test, given, maps, joined) if ill else []
     rows += hippocampal_rows(given, maps, joined)

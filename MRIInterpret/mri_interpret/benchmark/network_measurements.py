@@ -1,4 +1,4 @@
-"""What is measured on one simulated subject by asking the network again, for joined maps too."""
+"""What is measured on one simulated subject by asking the network again, for aggregated maps too."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def joined_maps(
     resolution: Mapping[str, float],
     every_way: bool = True,
 ) -> dict[str, NDArray[np.float32]]:
-    """The product's summary score of this model, and every way to join maps that is compared with it."""
+    """This model's summary score, and every other aggregation that is compared with it."""
     joined = aggregate(maps, mask, under_test.grid, resolution) if every_way else {}
-    usual = {key: maps[key] for key in under_test.summary_methods if key in maps}
-    if usual:
+    combined = {key: maps[key] for key in under_test.summary_methods if key in maps}
+    if combined:
         found = summarise(
-            usual,
+            combined,
             mask,
             under_test.grid,
             under_test.labels,
@@ -94,7 +94,7 @@ def stability_rows(
     maps: Maps,
     seed: int,
 ) -> Rows:
-    """ICC of region profiles under perturbations that carry no information; of joined maps too."""
+    """ICC of region profiles under perturbations that carry no information; of aggregated maps too."""
     import torch
 
     scan = given.image[0, 0].numpy()

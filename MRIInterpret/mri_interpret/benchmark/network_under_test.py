@@ -1,4 +1,4 @@
-"""A network under test, with its methods and what its maps are compared on."""
+"""A network under test, its methods, and what its maps are compared on."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class NetworkUnderTest:
     structures
         By name, the labels (left and right) of each structure that the disease changes.
     methods, slow
-        Configured methods by key; the slow ones are for a few subjects only.
-    usual
-        Keys of the methods that the product's summary score joins for this model.
-    weights
-        Theirs by key, 1 for others.
+        Configured methods by key; the slow ones run on a few subjects only.
+    summary_methods
+        Keys of the methods in this model's summary score.
+    summary_weights
+        Their weights by key; 1 for others.
     device
         Where to compute; where the network is if None.
     """
@@ -64,7 +64,7 @@ class NetworkUnderTest:
     def explain(
         self, network: nn.Module, image: torch.Tensor, mask: NDArray[np.bool_], methods: Mapping[str, Method]
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
-        """Maps by key, and the resolution (mm) that coarse ones have of themselves."""
+        """Maps by key, and the resolution in mm of coarse ones (0 for others)."""
         import torch
 
         from ..attribution import Explainer
@@ -92,6 +92,6 @@ class NetworkUnderTest:
 
 
 def random_copy(under_test: NetworkUnderTest, image: torch.Tensor, seed: int) -> nn.Module:
-    """The network with every layer random: what a map owes to the architecture alone."""
+    """The network with random parameters in every layer: its maps show what the architecture alone brings about."""
     layers = tuple(name for group in layer_groups(under_test.network, image) for name in group)
     return randomised(under_test.network, layers, image, seed)

@@ -26,7 +26,7 @@ def result_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     Parameters
     ----------
     rows
-        From :func:`.benchmark_run.run_benchmark`.
+        From :func:`.run.run_benchmark`.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def result_tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def aggregation_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Ways to join maps beside single methods that pass the randomisation check, by the half that decides.
+    """Aggregations beside single methods that pass the randomisation check, by the half that decides.
 
     Returns
     -------
@@ -78,11 +78,11 @@ def result_page(rows: pd.DataFrame, titles: Mapping[str, str], trainings: pd.Dat
     Parameters
     ----------
     rows
-        From :func:`.benchmark_run.run_benchmark`.
+        From :func:`.run.run_benchmark`.
     titles
         Methods' titles by key.
     trainings
-        From :func:`.benchmark_maps.training_agreement`, if there are several networks.
+        From :func:`.stored_maps.training_agreement`, if there are several networks.
     """
     tables = result_tables(rows)
     subjects, right = rows.drop_duplicates("subject"), correctly_classified(rows)

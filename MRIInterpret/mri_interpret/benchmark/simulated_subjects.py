@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images.volume import resample
+from ..images.volume import Grid, resample
 
 if TYPE_CHECKING:
     import torch
@@ -74,9 +74,9 @@ def simulated_subjects(
     number
         How many subjects; groups in turn.
     seed
-        Of everything that is drawn.
+        Random seed.
     groups
-        Of whom to simulate.
+        Groups to simulate.
     first
         Number of the first one, to resume.
     """
@@ -137,18 +137,18 @@ def strong_effect(
     return (magnitude >= share * top) & mask if top > 1e-3 else np.zeros(mask.shape, dtype=bool)
 
 
-@cache
-def atlas_on_model_grid() -> tuple[NDArray[np.int64], dict[int, str]]:
-    """Labels of the default atlas on the model's grid, and their names."""
+def atlas_on_grid(grid: Grid) -> tuple[NDArray[np.int64], dict[int, str]]:
+    """Labels of the default atlas on a grid in template space, and their names."""
     from ..anatomy.atlas import load_default_atlas
-    from ..simulation.anatomy import MODEL_GRID
 
     atlas = load_default_atlas()
-    labels = np.asarray(resample(atlas.volume, MODEL_GRID, order=0).array, dtype=np.int64)
+    labels = np.asarray(resample(atlas.volume, grid, order=0).array, dtype=np.int64)
     return labels, {region.label: region.name for region in atlas.regions}
 
 
-def affected_labels(names: dict[int, str]) -> tuple[int, ...]:
-    """Labels of the regions of :data:`AFFECTED`, by the ends of their names."""
-    ends = tuple(name.lower() for name in AFFECTED)
-    return tuple(label for label, name in names.items() if name.lower().endswith(ends))
+@cache
+def atlas_on_model_grid() -> tuple[NDArray[np.int64], dict[int, str]]:
+    """The same on the grid of the simulated subjects."""
+    from ..simulation.anatomy import MODEL_GRID
+
+    return atlas_on_grid(MODEL_GRID)

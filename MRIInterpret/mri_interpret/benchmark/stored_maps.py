@@ -1,4 +1,4 @@
-"""Maps kept of a benchmark: their means for the picture, and how alike they are over trainings."""
+"""Maps that a benchmark stores: their means for the picture, and how alike they are over trainings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def maps_path(folder: Path, name: str, index: int) -> Path:
 
 
 def save_maps(path: Path, given: SimulatedSubject, maps: Mapping[str, NDArray[np.floating]]) -> None:
-    """For the picture of mean maps: inside the brain, in half precision, each scaled to a largest value of 1."""
+    """Write maps for the picture of means: inside the brain, in half precision, each scaled to a largest value of 1."""
     scaled = {
         f"map:{name}": (values[given.mask] / max(float(np.abs(values).max()), 1e-30)).astype(np.float16)
         for name, values in maps.items()
@@ -47,9 +47,9 @@ def mean_maps(networks: Sequence[str], subjects: int, folder: Path) -> dict[str,
     networks
         Their names in the benchmark.
     subjects
-        How many the benchmark has.
+        How many subjects the benchmark has.
     folder
-        Of the benchmark.
+        The benchmark's.
     """
     sums: dict[str, NDArray[np.float64]] = {}
     counts: dict[str, int] = {}  # slow methods have fewer
@@ -68,7 +68,7 @@ def training_agreement(networks: Sequence[str], subjects: int, folder: Path, lab
 
     Returns
     -------
-    Columns as :func:`.benchmark_tables.interval_table` needs them: network (all), subject, method, measure
+    Columns as :func:`.tables.interval_table` needs them: network (all), subject, method, measure
     ("trainings: icc" of region profiles, "trainings: spearman", the mean over pairs of networks), value. Empty for one
     network.
     """
@@ -98,7 +98,7 @@ def _stored_maps(folder: Path, name: str, subjects: int) -> Iterator[dict[str, N
 
 
 def read_maps(path: Path) -> dict[str, NDArray[np.float64]] | None:
-    """One subject's maps, (I, J, K), with "scan", "mask" and "effect", as :func:`save_maps` kept them."""
+    """One subject's maps, (I, J, K), with "scan", "mask" and "effect", as :func:`save_maps` wrote them."""
     if not path.exists():
         return None
     with np.load(path) as stored:

@@ -29,11 +29,11 @@ class SubjectStream:
     anatomies
         Base anatomies, used in turn; for a benchmark, ones that the network was not trained on.
     seed
-        Of everything that is drawn.
+        Random seed.
     folder
         Where subjects are kept; nowhere if None.
     groups
-        Of whom to simulate, in turn.
+        Groups to simulate, in turn.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ def interval_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     Parameters
     ----------
     rows
-        From :func:`.benchmark.measure_subject`, of many subjects; a column "network" tells networks apart.
+        From :func:`.measurements.measure_subject`, of many subjects; a column "network" tells networks apart.
 
     Returns
     -------
@@ -44,11 +44,12 @@ def interval_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 def ranking(rows: pd.DataFrame, measure: str, repeats: int = REPEATS, seed: int = 0) -> pd.DataFrame:
     """Methods by their mean of a measure, with the range of ranks over bootstrap samples of the subjects.
 
-    Methods that were measured on fewer than half of the subjects take no part: they cannot be compared.
+    Methods that were measured on fewer than half of the subjects are excluded: they cannot be compared.
 
     Returns
     -------
-    Columns: method, mean, rank (1 is best), low, high (2.5th and 97.5th percentile of the rank). Baselines take part.
+    Columns: method, mean, rank (1 is best), low, high (2.5th and 97.5th percentile of the rank). Baselines are
+    ranked too.
     """
     sign = -1 if measure in LOW_IS_GOOD else 1
     chosen = rows[rows["measure"] == measure]

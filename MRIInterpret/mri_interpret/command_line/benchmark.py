@@ -48,7 +48,8 @@ def benchmark_command(
     cache
         Where simulated subjects are kept; in ``output`` if left out.
     """
-    from ..benchmark.run import benchmarked_model, run_benchmark
+    from ..benchmark.benchmarked_model import benchmarked_model
+    from ..benchmark.run import run_benchmark
     from ..benchmark.stored_maps import mean_maps, training_agreement
     from ..benchmark.subject_cache import SubjectStream
     from ..explanation.options import choose_device
@@ -107,7 +108,7 @@ def write_results(
 ) -> None:
     """tables.md, one CSV per table, rows.csv with everything measured, and the picture if there are maps."""
     from ..atomic import replacing, write_bytes, write_text
-    from ..benchmark.design import titles
+    from ..benchmark.methods import titles
     from ..benchmark.page import result_page, result_tables
     from ..benchmark.tables import interval_table
     from ..drawing.method_comparison import mean_map_picture
