@@ -22,7 +22,7 @@ RELU_ONLY = (
 
 
 #: Many layers in float64.
-SLOW = ("ResNet-50", "SE-ResNet-50", "SE-ResNeXt-50")
+SLOW = ("ResNet-50", "SE-ResNet-50", "SE-ResNeXt-50", "HighResNet, averaged")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in ZOO])

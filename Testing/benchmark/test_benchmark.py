@@ -134,6 +134,7 @@ def test_what_is_measured(
     assert row["value"].iloc[0] == pytest.approx(found["gradient"][inside].mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_random_copy_has_learned_nothing(tiny: BenchmarkedModel, stream: SubjectStream) -> None:
     before = {name: value.clone() for name, value in tiny.under_test.network.state_dict().items()}
     other = random_copy(tiny.under_test, stream[0].image, 3)

@@ -266,6 +266,7 @@ def test_kill_minus_9_and_ctrl_c_lose_only_the_subject_under_way(command: list[s
     assert json.loads((output / "dataset_description.json").read_text())["DatasetType"] == "derivative"
 
 
+@pytest.mark.slow
 def test_dry_run_prints_the_plan_and_writes_nothing(command: list[str], tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "out", ignore_errors=True)
     run = start([*command, "--dry-run", "--workers", "64"])
@@ -277,6 +278,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(command: list[str], tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_all_problems_are_printed_before_anything_runs(command: list[str], tmp_path: Path) -> None:
     table = tmp_path / "participants.tsv"
     table.write_text(table.read_text().replace("sub-03/anat", "nowhere").replace("sub-04\tAD", "sub-04\tSMC"))
