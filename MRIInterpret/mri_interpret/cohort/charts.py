@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
+from ..thresholds import STANDING_OUT_GAIN
 from .group_results import GroupResults
 from .performance import Performance
 
@@ -135,7 +136,8 @@ def selection_chart(chosen: pd.DataFrame, titles: dict[str, str], most: int = 16
         data = as_svg(figure)
     caption = (
         "Share of subjects in which a region is among the five with the highest gain (density of relevance relative to "
-        f"the brain's mean). By chance it would be {5 / max(chosen['region'].nunique(), 1):.0%} for every region."
+        f"the brain's mean) and stands out (gain of at least {STANDING_OUT_GAIN:g}). Without preference, it would be "
+        f"at most {5 / max(chosen['region'].nunique(), 1):.0%} for every region."
     )
     return Picture(data, "image/svg+xml", f"How often regions are among the top five; most often: {names[0]}.", caption)
 
