@@ -69,8 +69,8 @@ def test_parity_with_the_original(real_state, tmp_path):
     i, j, k = np.indices((182, 218, 182))
     x = torch.from_numpy((((7 * i + 11 * j + 13 * k) % 97) / 12).astype(np.float32))[None, None]
     with torch.no_grad():
-        cog = built(recipe_named("qiu2022").read(folder, {}))(x)
-        add = built(recipe_named("qiu2022").read(folder, {"head": "add"}))(x)
+        cog = built(recipe_named("qiu2022").read(folder, {"head": "cog"}))(x)
+        add = built(recipe_named("qiu2022").read(folder, {}))(x)
     assert cog.flatten().tolist() == pytest.approx([-0.203319], abs=1e-4)
     assert add.flatten().tolist() == pytest.approx([0.532284, -0.974421], abs=1e-4)
 
@@ -88,7 +88,7 @@ def test_all_folds_are_averaged_and_some_can_be_chosen(tmp_path):
 
 def test_its_preprocessing_is_the_authors(tmp_path):
     folder = write_folds(tmp_path, 1, random_state())
-    metadata = recipe_named("qiu2022").read(folder, {}).metadata["mri_interpret"]
+    metadata = recipe_named("qiu2022").read(folder, {"head": "cog"}).metadata["mri_interpret"]
     chain = read_steps(metadata["preprocessing"], "qiu2022")
     assert chain.output_shape == (182, 218, 182)
     assert metadata["output"]["kind"] == "regression"

@@ -24,7 +24,7 @@ class Qiu2022(Recipe):
     title = "Qiu et al. 2022, T1-MRI network (cognitive score, or Alzheimer's disease)"
     source = "a copy of the public repository vkola-lab/ncomms2022 (its checkpoint_dir), MIT licence"
     reference = "Qiu et al. 2022, Multimodal deep learning for Alzheimer's disease dementia assessment, Nat Commun 13"
-    options: ClassVar[dict[str, str]] = {"head": "cog", "folds": "all"}
+    options: ClassVar[dict[str, str]] = {"head": "add", "folds": "all"}
 
     def read(self, source: Path, options: Mapping[str, str]) -> Imported:
         chosen = self.checked(options)
@@ -49,6 +49,11 @@ class Qiu2022(Recipe):
             card=_card(head, folds),
             notes=(
                 f"Folds: {folds}.",
+                *(
+                    ("Its output is a number: attribute() explains it; scans are explained for classes so far.",)
+                    if head == "cog"
+                    else ()
+                ),
                 "Trained on scans aligned by FSL; here they are aligned by this project's affine registration.",
             ),
         )
