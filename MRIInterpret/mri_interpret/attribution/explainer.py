@@ -17,7 +17,7 @@ from .device import on_device, peak_memory
 from .engine.pooled_convolution import SMALL_SLABS, SlabPolicy
 from .engine.torch_modes import plain_tensor
 from .evaluation_mode import evaluation_mode
-from .input_checks import check_input, check_layers
+from .input_checks import check_input, check_layers, check_precision
 from .method import Method
 from .recorded_pass import RecordedPass
 from .recording import PassSettings, record_pass
@@ -119,6 +119,7 @@ class Explainer:
         """
         wanted = resolve_methods(methods)
         check_target(target)
+        check_precision(self.model)
         check_input(self.model, x)
         check_layers(self.model, (layer for method in wanted.values() for layer in method.layers))
 

@@ -13,6 +13,11 @@ from ..errors import UserError
 from .engine.programs import layer_names
 from .engine.running_module import RunningModule
 
+_QUANTISED = tuple(
+    f"torch.{package}.{kind}"
+    for package in ("ao.nn", "nn")
+    for kind in ("quantized", "intrinsic.quantized", "quantizable")
+)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -45,6 +50,22 @@ def check_input(model: nn.Module, x: Tensor) -> None:
     if exported is not None and not _fits(shape, exported):
         needed = ", ".join("any" if size is None else str(size) for size in exported)
         raise UserError(f"The model was exported for inputs of shape ({needed}), but the input has shape {shape}.")
+
+
+def check_precision(model: nn.Module) -> None:
+    """Refuse a model with quantised layers, through which no gradient passes.
+
+    Raises
+    ------
+    UserError
+        With the name of the first of them.
+    """
+    for name, module in model.named_modules():
+        if type(module).__module__.startswith(_QUANTISED):
+            raise UserError(
+                f"The model's layer '{name}' is quantised, and no gradient passes through it: explain the model it was "
+                "made from."
+            )
 
 
 def check_layers(model: nn.Module, layers: Iterable[str]) -> None:

@@ -278,6 +278,8 @@ class Recorder(TorchFunctionMode):
             name, func, (args, kwargs) = translate(name, func, tuple(args), kwargs)
             leaves, structure = tree_flatten((args, kwargs))
         target = leaves[0] if isinstance(leaves[0], Tensor) else None
+        leaves = [plain_tensor(leaf) if self._is_constant(leaf) else leaf for leaf in leaves]
+        args, kwargs = tree_unflatten(leaves, structure)
         base, changes = without_in_place(func, name, args, kwargs)
         joined = JOINS.get(base)
         if joined is not None:
@@ -287,7 +289,7 @@ class Recorder(TorchFunctionMode):
                 return target
             if output is not None:
                 return output
-        leaves = [self._operand(leaf) for leaf in leaves]
+        leaves = [self.current(leaf) for leaf in leaves]
         args, kwargs = tree_unflatten(leaves, structure)
         call = Call(base, func, tuple(args), self._drop_in_place(kwargs))
         followed = any(self.own_tag(leaf) is not None for leaf in leaves)
@@ -336,12 +338,8 @@ class Recorder(TorchFunctionMode):
             raise UnsupportedOperation(name, self.module, _LEFT_TORCH)
         return self._marked(func(*args, **kwargs))
 
-    def _operand(self, value: Any) -> Any:
-        """An argument as the handlers expect it: computed, and without a history of its own if it is a constant."""
-        value = self.current(value)
-        if isinstance(value, Tensor) and self.own_tag(value) is None:
-            value = plain_tensor(value)
-        return value
+    def _is_constant(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and self.own_tag(value) is None
 
     @staticmethod
     def _drop_in_place(kwargs: dict[str, Any]) -> dict[str, Any]:
