@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import mri_interpret as mi
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -58,15 +59,9 @@ def test_every_file_is_there_and_nothing_else(record: dict[str, object], folder:
         for kind in ("maps", "template")
         for name in (*DEFAULT_METHODS, "summary", "consensus", "spread")
     }
-    tables = {
-        "prediction.json",
-        "regions.csv",
-        "agreement.csv",
-        "scene.mrb",
-        "report.html",
-        "provenance.json",
-    }
-    assert found == maps | tables
+    others = {f"scan/{name}.nii.gz" for name in ("scan", "mask", "atlas", "template")} | {"template/input.nii.gz"}
+    others |= {"prediction.json", "provenance.json", "explanation.json", "regions.csv", "agreement.csv", "trust.csv"}
+    assert found == maps | others | {"scene.mrb", "report.html"}
 
 
 def test_maps_lie_on_the_scans_grid(record: dict[str, object], folder: Path) -> None:
@@ -145,6 +140,21 @@ def test_scene_and_report_are_whole(record: dict[str, object], folder: Path) -> 
     assert "esearch use only" in page
     assert 'src="http' not in page
     assert "data:image/" in page
+
+
+def test_the_folder_opens_again(record: dict[str, object], folder: Path) -> None:
+    opened = mi.load(folder / "out")
+    assert opened.prediction.logits == record["logits"]
+    np.testing.assert_array_equal(opened.scan.array, np.asarray(nib.load(SAMPLE).dataobj, np.float32))
+    for name, one in opened.maps.items():
+        stored = np.asarray(nib.load(folder / "out" / "maps" / f"{name}.nii.gz").dataobj)
+        assert np.array_equal(one.native.array, stored)
+    assert {verdict.method for verdict in opened.verdicts} == {*DEFAULT_METHODS, "summary"}
+    assert opened.provenance.scan_file == str(SAMPLE)
+    excluded = {
+        verdict.method for verdict in opened.verdicts if (verdict.check, verdict.verdict) == ("randomisation", "fail")
+    }
+    assert excluded <= set(opened.summary_details.excluded)
 
 
 def test_the_second_run_uses_the_cache(record: dict[str, object], folder: Path) -> None:
