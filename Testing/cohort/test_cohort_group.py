@@ -227,7 +227,7 @@ def test_the_group_scene(finished: Plan, group: Path, tmp_path: Path) -> None:
 
 
 def test_words_of_the_command_line() -> None:
-    from mri_interpret.command_line.cohort import gibibytes, pairs
+    from mri_interpret.command_line.arguments import gibibytes, pairs
 
     assert pairs("Control=CN, Patient=AD", "--groups") == {"Control": "CN", "Patient": "AD"}
     assert gibibytes(1.5) == 1.5 * 2**30

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import resource as limits
 import sys
 import zipfile
@@ -12,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mri_interpret
 import nibabel as nib
 import numpy as np
 import pytest
@@ -271,3 +274,21 @@ def test_the_command_line_says_which_option_mends_an_error(run: Run, monkeypatch
     monkeypatch.setattr(explain_module, "explain_command", fail)
     _, _, err = run("explain", "--sample")
     _is_one_sentence(err, "give a mask (option --mask).")
+
+
+def test_the_library_speaks_in_no_flags() -> None:
+    """Each front end words how an option is given; errors of the library know none of them."""
+    package = Path(mri_interpret.__file__).parent
+    flags = re.compile(r"(?<![\w-])(-o|--[a-z][a-z-]+)\b")
+    doors = ("command_line", "training", "simulation")  # the last two write commands into cards and logs
+    found = []
+    for path in package.rglob("*.py"):
+        if path.relative_to(package).parts[0] in doors:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                texts = [
+                    n.value for n in ast.walk(node.exc) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+                ]
+                found += [f"{path.name}:{node.lineno} {text}" for text in texts if flags.search(text)]
+    assert not [one for one in found if "pip install" not in one]

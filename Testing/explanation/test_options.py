@@ -17,7 +17,7 @@ from mri_interpret.attribution.registry import DEFAULT_METHODS, available_method
 from mri_interpret.cohort.planning import Options
 from mri_interpret.cohort.subjects import Settings
 from mri_interpret.command_line.app import app
-from mri_interpret.command_line.explain import method_names
+from mri_interpret.command_line.arguments import method_names
 from mri_interpret.doors import choices
 from mri_interpret.explanation.job import explain
 from mri_interpret.explanation.options import DEFAULTS, DEVICES, TRUST_LEVELS

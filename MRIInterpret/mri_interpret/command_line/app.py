@@ -69,7 +69,8 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Explain what a model says about one scan."""
-    from .explain import atlas_files, explain_command, method_names
+    from .arguments import atlas_files, method_names
+    from .explain import explain_command
 
     options = ExplainOptions(
         model=model,
@@ -153,8 +154,8 @@ def cohort(
     """Explain a cohort: every subject, then group results. Run it again to go on where it stopped."""
     from ..cohort.cluster import ClusterOptions
     from ..cohort.planning import Options
-    from .cohort import cohort_command, gibibytes, pairs
-    from .explain import atlas_files, method_names
+    from .arguments import atlas_files, gibibytes, method_names, pairs
+    from .cohort import cohort_command
 
     cluster = ClusterOptions(workers, scheduler, slurm, threads, device)
     if memory is not None:
@@ -335,8 +336,8 @@ def benchmark(
 ) -> None:
     """Compare attribution methods on simulated atrophy, whose place is known. The same call goes on after a stop."""
     from ..benchmark.design import BenchmarkDesign
+    from .arguments import method_names
     from .benchmark import benchmark_command
-    from .explain import method_names
 
     benchmark_command(
         output,

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import UserError
 from ..progress import ProgressCallback
-from .explain import check_writable
+from .arguments import check_writable
 from .terminal import shown_progress
 
 if TYPE_CHECKING:

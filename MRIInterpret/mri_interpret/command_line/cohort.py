@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from ..errors import UserError
+from .arguments import check_writable
 from .terminal import shown_progress, time_left
 
 
@@ -46,8 +47,6 @@ def cohort_command(table: Path, output: Path, options: Any, *, dry_run: bool, sc
     if dry_run:
         _print_plan(plan, as_json)
         return True
-    from .explain import check_writable
-
     check_writable(plan.output)
     typical = typical_seconds(plan) | ({"Writing the Slicer scene": 15.0} if scene else {})
     if not as_json:
@@ -127,27 +126,3 @@ def _print_result(result: Any, as_json: bool) -> None:
     for outcome in result.failures:
         typer.echo(f"  {outcome.name}: {outcome.reason}")
     typer.echo(f"Report: {result.files['report']}")
-
-
-def pairs(text: str, option: str) -> dict[str, str]:
-    """ "Control=CN,Patient=AD" as a dictionary.
-
-    Raises
-    ------
-    UserError
-        For an entry that is no pair.
-    """
-    found = {}
-    for part in filter(None, (entry.strip() for entry in text.split(","))):
-        key, sign, value = part.partition("=")
-        if not (sign and key.strip() and value.strip()):
-            raise UserError(f"{option} does not understand '{part}': give pairs such as Control=CN,Patient=AD.")
-        found[key.strip()] = value.strip()
-    return found
-
-
-def gibibytes(value: float) -> int:
-    """GiB as bytes."""
-    if value <= 0:
-        raise UserError(f"--memory {value:g} cannot be: give the GiB that one subject takes.")
-    return int(value * 2**30)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,10 +11,11 @@ import typer
 from ..atomic import write_text
 from ..errors import UserError
 from ..explanation.layout import REPORT, SCENE
-from ..explanation.options import DEFAULTS, ExplainOptions
+from ..explanation.options import ExplainOptions
 from ..json_text import to_json
 from ..progress import ProgressCallback, step
 from ..resources import resource
+from .arguments import check_writable
 from .terminal import shown_progress
 
 if TYPE_CHECKING:
@@ -98,60 +98,6 @@ def write_scene(explanation: Explanation, path: Path, progress: ProgressCallback
 
     with step(progress, "Writing the Slicer scene"):
         return write_mrb(explanation, path)
-
-
-def atlas_files(atlas: Path | None, labels: Path | None) -> tuple[str, str] | None:
-    """The two files of an atlas as absolute paths, None for the atlas that ships.
-
-    Raises
-    ------
-    UserError
-        If one of them is missing.
-    """
-    if (atlas is None) != (labels is None):
-        raise UserError("--atlas and --atlas-labels belong together: give both or neither.")
-    return (str(atlas.resolve()), str(labels.resolve())) if atlas and labels else None
-
-
-def method_names(text: str) -> list[str]:
-    """The methods that ``default``, ``all`` or names separated by commas stand for.
-
-    Raises
-    ------
-    UserError
-        For an unknown name (the message lists those there are), a name given twice, or none.
-    """
-    from ..attribution import available_methods
-
-    known = available_methods()
-    if text.strip() in ("default", "panel"):  # "panel" is what it was called at first
-        return list(DEFAULTS.methods)
-    if text.strip() == "all":
-        return list(known)
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        what = f"The method '{unknown[0]}' is not known" if unknown else "No method was given"
-        raise UserError(f"{what}: give default, all, or some of {', '.join(known)} separated by commas.")
-    return list(dict.fromkeys(names))
-
-
-def check_writable(folder: Path) -> None:
-    """Fail before the long work if the output folder cannot be made or written."""
-    try:
-        str(folder.absolute()).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise UserError(f"The name of the output folder {folder} is no UTF-8: choose another one with -o.") from error
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"0" * 65536)
-            probe.flush()
-    except OSError as error:
-        raise UserError(
-            f"Cannot write into the output folder {folder} ({error.strerror or error}): choose another one.",
-            option="output",
-        ) from error
 
 
 def _stem(path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from .explain import check_writable
+from .arguments import check_writable
 from .terminal import shown_progress
 
 

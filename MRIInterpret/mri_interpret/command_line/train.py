@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..errors import UserError
-from .explain import check_writable
+from .arguments import check_writable
 from .terminal import shown_progress
 
 if TYPE_CHECKING:
