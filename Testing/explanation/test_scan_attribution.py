@@ -40,8 +40,8 @@ class Ending(nn.Module):
 
 def scan() -> Any:
     generator = np.random.default_rng(0)
-    image = SimpleNamespace(array=generator.random(SHAPE).astype(np.float32))
-    return SimpleNamespace(image=image, model_mask=SimpleNamespace(array=np.ones(SHAPE, np.uint8)))
+    channels = generator.random((1, *SHAPE)).astype(np.float32)
+    return SimpleNamespace(channels=channels, model_mask=SimpleNamespace(array=np.ones(SHAPE, np.uint8)))
 
 
 def explained(folder: Path, network: Ending, target: str, **metadata: Any) -> Any:
@@ -53,14 +53,14 @@ def explained(folder: Path, network: Ending, target: str, **metadata: Any) -> An
 
 
 def gradient(network: Ending, weights: list[float]) -> Tensor:
-    x = torch.from_numpy(scan().image.array)[None, None].requires_grad_()
+    x = torch.from_numpy(scan().channels)[None].requires_grad_()
     (found,) = torch.autograd.grad((network.logits(x) * torch.tensor(weights)).sum(), x)
     return found[:, 0]
 
 
 def first_logits(network: Ending) -> list[float]:
     with torch.no_grad():
-        found: list[float] = network.logits(torch.from_numpy(scan().image.array)[None, None])[0].tolist()
+        found: list[float] = network.logits(torch.from_numpy(scan().channels)[None])[0].tolist()
     return found
 
 

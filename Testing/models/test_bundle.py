@@ -84,7 +84,7 @@ def test_metadata_that_does_not_hold(tmp_path: Path, change: dict[str, Any], wor
 
 def test_fewer_classes_than_outputs(tmp_path: Path) -> None:
     change = {"mri_interpret.classes": ["CN", "AD"], "network_data_format": None}
-    with pytest.raises(UserError, match="3,\\) values for 2 classes"):
+    with pytest.raises(UserError, match=r"the network returns 3 values, but its metadata names 2 classes \(CN, AD\)"):
         load_bundle(write_small_bundle(tmp_path / "small", change))
 
 

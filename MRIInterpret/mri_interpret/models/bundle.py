@@ -17,6 +17,7 @@ from .metadata import Metadata, read_json, read_metadata
 from .networks import build_network
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 # In the order in which they are looked for.
@@ -218,7 +219,13 @@ def _check_outputs(target: str, arguments: dict[str, Any], metadata: Metadata, p
     if isinstance(output, torch.Tensor):  # of several, the right one is told when the network runs
         width = output.shape[1] if output.dim() == 2 else 1 if output.dim() == 1 else None
         if width != metadata.output.count:
-            raise UserError(
-                f"The network in {path} returns {tuple(output.shape)[1:]} values for {len(metadata.classes)} "
-                f"classes ({', '.join(metadata.classes)})."
-            )
+            raise UserError(f"{path}: the network returns {_values(output)}, but {metadata.output.expected}.")
+
+
+def _values(output: torch.Tensor) -> str:
+    """What a network returned for one input, as words."""
+    shape = tuple(output.shape[1:])
+    if len(shape) > 1:
+        return f"an array of shape {shape}"
+    count = shape[0] if shape else 1
+    return f"{count} {'value' if count == 1 else 'values'}"

@@ -38,6 +38,13 @@ class OutputMeaning:
     temperature: float = 1.0
 
     @property
+    def expected(self) -> str:
+        """What the metadata says that the network returns, as the end of a sentence."""
+        if self.single:
+            return f"its metadata names 1 value ({self.classes[-1]})"
+        return f"its metadata names {self.count} classes ({', '.join(self.classes)})"
+
+    @property
     def count(self) -> int:
         """How many numbers the network returns for a sample."""
         return 1 if self.single else len(self.classes)
@@ -142,9 +149,8 @@ def _exclusive(values: Sequence[float], meaning: OutputMeaning, activation: str,
 
 
 def _wrong_count(count: int, meaning: OutputMeaning) -> str:
-    wanted = "1 value" if meaning.single else f"{meaning.count} classes ({', '.join(meaning.classes)})"
     hint = ": say 'logit' as its output, if that is the log-odds of the second class" if count == 1 else ""
-    return f"The model returned {count} {'value' if count == 1 else 'values'}, but its metadata names {wanted}{hint}."
+    return f"The model returned {count} {'value' if count == 1 else 'values'}, but {meaning.expected}{hint}."
 
 
 def _sigmoid(value: float) -> float:
