@@ -90,6 +90,9 @@ class Recording(Protocol):
     ) -> Tensor:
         """Run ``operation`` on ``inputs`` and put it into the graph."""
 
+    def own_tag(self, value: Any) -> Tag | None:
+        """The tag of a tensor that depends on this recording's input; None for any other value."""
+
     def tag(self, tensor: Tensor, tag: Tag) -> Tensor:
         """Tag ``tensor`` as one that depends on this recording's input, and return it."""
 

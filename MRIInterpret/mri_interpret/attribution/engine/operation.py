@@ -133,6 +133,21 @@ class Function(Operation):
         return (relevance,)
 
 
+class Start(Operation):
+    """The input itself."""
+
+    kind = "input"
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return inputs[0]
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return (grad,)
+
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
+        return (relevance,)
+
+
 class Node(torch.autograd.Function):
     """Puts an :class:`Operation` into the autograd graph."""
 

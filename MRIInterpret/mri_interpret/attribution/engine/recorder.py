@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
@@ -14,15 +13,17 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from .aliases import Aliases
 from .aten import aten_name, translate
 from .calls import HANDLERS, JOINS, Call, UnsupportedOperation, function_name, without_in_place
+from .constants import LEAVES_TORCH, LEFT_TORCH, VALUE_FREE, is_from_input, lost_gradient, mark_constants
 from .deferred import Deferred
 from .geometry import Geometry
-from .operation import Backward, Node, Operation, RelevancePolicy
+from .operation import Backward, Node, Operation, Start
 from .pooled_convolution import SlabPolicy
 from .programs import is_program, run_program
 from .running_module import RunningModule
-from .tag import Tag, is_cut, mark_cut, set_tag, tag_of
+from .tag import Tag, set_tag, tag_of
 from .torch_modes import compiled_code_run_eagerly, functorch_is_active, plain_tensor, without_saved_tensor_hooks
 from .unseen import UnseenOperations
 
@@ -33,16 +34,6 @@ _ANSWERED_BY_DEFERRED = frozenset(
         *("is_floating_point", "is_complex", "is_sparse", "is_quantized", "is_meta", "is_contiguous", "get_device"),
     }
 )
-#: Functions whose result does not depend on the values of their input.
-_VALUE_FREE = frozenset(
-    {
-        *("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randint_like"),
-        *("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "new_empty_strided"),
-    }
-)
-#: Ways in which values leave torch.
-_LEAVES_TORCH = frozenset({"numpy", "__array__", "tolist", "__dlpack__"})
-_LEFT_TORCH = "values of the input leave torch there, and what comes back cannot be followed"
 #: Counterparts of operations that work in place, where they have another name.
 _TWINS = {"zero": torch.zeros_like, "copy": torch.ops.aten.copy.default}
 #: Kinds of operations that make feature maps (pooling only thins them out).
@@ -107,7 +98,7 @@ class Recorder(TorchFunctionMode):
         self._active = False
         self._token = object()
         self._parameters = {id(parameter) for parameter in model.parameters()}
-        self._sharing: dict[int, list[weakref.ref[Tensor]]] = {}
+        self._aliases = Aliases()
         self._unseen = UnseenOperations()
 
     # ------------------------------------------------------------------ called by the explainer
@@ -118,7 +109,7 @@ class Recorder(TorchFunctionMode):
         self._unseen.begin(x)
         geometry = tuple((1.0, 0.0) for _ in range(x.dim() - 2))
         # The model gets a view, so that an in-place change of its input can never reach the caller's tensor.
-        start = self.tag(Node.apply(self._prepare(_Start()), x), Tag(geometry=geometry))
+        start = self.tag(Node.apply(self._prepare(Start()), x), Tag(geometry=geometry))
         return self.forward(model, start)
 
     def forward(self, model: nn.Module, start: Tensor) -> Any:
@@ -187,7 +178,7 @@ class Recorder(TorchFunctionMode):
         self._list(type(operation).__name__, operation.module, tags)
         weighted = operation.kind in ("convolution", "dense")
         self.tag(output, Tag(geometry=geometry, gate=gate, first=operation.first and not weighted))
-        self._shares(output)
+        self._aliases.note(output)
         if operation.kind in _FEATURES and geometry is not None:
             self.note_feature(output, operation.module if label is None else label, pooled=operation.pooled)
         return output
@@ -213,7 +204,7 @@ class Recorder(TorchFunctionMode):
                 gate, first = any(tag.gate for tag in sources), all(tag.first for tag in sources)
                 if self.own_tag(value) is None:
                     self.tag(value, Tag(geometry=geometry, gate=gate, first=first, activated=sources[0].activated))
-                self._shares(value)
+                self._aliases.note(value)
         return output
 
     def geometry(self, *tensors: Tensor) -> Geometry | None:
@@ -285,7 +276,7 @@ class Recorder(TorchFunctionMode):
         if joined is not None:
             output = joined(self, Call(base, func, tuple(args), kwargs))
             if output is not None and changes and target is not None:
-                self._rebind(target, output, name)
+                self._replace(target, output, name)
                 return target
             if output is not None:
                 return output
@@ -301,7 +292,7 @@ class Recorder(TorchFunctionMode):
         with torch.enable_grad():
             output = call.func(*call.args, **call.kwargs) if handler is None else self._handled(handler, call)
         if changes and target is not None:
-            self._rebind(target, output, name)
+            self._replace(target, output, name)
             return target
         return output
 
@@ -313,14 +304,18 @@ class Recorder(TorchFunctionMode):
                 raise
             return self._unknown(call)  # without rules torch's own gradient will do
 
+    def _replace(self, target: Tensor, output: Any, name: str) -> None:
+        if isinstance(output, Tensor):
+            self._aliases.replace(self, target, output, name)
+
     def _untracked(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         if name.endswith("_") and not name.endswith("__") and args and id(args[0]) in self._parameters:
             raise UnsupportedOperation(name, self.module, "it changes a weight of the model in place")
-        if not any(isinstance(leaf, Tensor) and is_cut(leaf) for leaf in tree_flatten((args, kwargs))[0]):
+        if not any(map(is_from_input, tree_flatten((args, kwargs))[0])):
             return func(*args, **kwargs)
-        if name in _LEAVES_TORCH:
-            raise UnsupportedOperation(name, self.module, _LEFT_TORCH)
-        return self._marked(func(*args, **kwargs))
+        if name in LEAVES_TORCH:
+            raise UnsupportedOperation(name, self.module, LEFT_TORCH)
+        return mark_constants(func(*args, **kwargs))
 
     def _as_torch_does(self, name: str, func: Any, leaves: list[Any], structure: Any) -> Any:
         """Inside ``torch.no_grad`` nothing has a history; inside ``torch.func`` transforms torch keeps it itself."""
@@ -334,9 +329,9 @@ class Recorder(TorchFunctionMode):
         _, changes = without_in_place(func, name, args, kwargs)
         if (changes or name == "set data") and self.own_tag(target) is not None:
             raise UnsupportedOperation(name, self.module, "it changes a value in place while gradients are off")
-        if name in _LEAVES_TORCH:
-            raise UnsupportedOperation(name, self.module, _LEFT_TORCH)
-        return self._marked(func(*args, **kwargs))
+        if name in LEAVES_TORCH:
+            raise UnsupportedOperation(name, self.module, LEFT_TORCH)
+        return mark_constants(func(*args, **kwargs))
 
     def _is_constant(self, value: Any) -> bool:
         return isinstance(value, Tensor) and self.own_tag(value) is None
@@ -357,16 +352,16 @@ class Recorder(TorchFunctionMode):
         return twin
 
     def _unknown(self, call: Call) -> Any:
-        if call.name in _LEAVES_TORCH:
-            raise self.unsupported(call, _LEFT_TORCH)
+        if call.name in LEAVES_TORCH:
+            raise self.unsupported(call, LEFT_TORCH)
         with without_saved_tensor_hooks():
             output = call.func(*call.args, **call.kwargs)
         values = [value for value in tree_flatten(output)[0] if isinstance(value, Tensor)]
         tensors = [value for value in values if self._follows(value)]
-        if call.name not in _VALUE_FREE and self.with_history and self._cut(values):
+        if call.name not in VALUE_FREE and self.with_history and lost_gradient(values):
             raise self.unsupported(call, "torch cannot differentiate it")
         if not tensors:
-            return output if call.name in _VALUE_FREE else self._marked(output)
+            return output if call.name in VALUE_FREE else mark_constants(output)
         if self.strict:
             raise self.unsupported(
                 call, "no relevance rule is known for it; gradient, CAM and occlusion methods may still work"
@@ -376,22 +371,6 @@ class Recorder(TorchFunctionMode):
             if self.own_tag(value) is None:
                 self.tag(value, Tag(first=False))
         return output
-
-    @staticmethod
-    def _marked(output: Any) -> Any:
-        """Mark the constants among results that were computed from the input."""
-        for value in tree_flatten(output)[0]:
-            if isinstance(value, Tensor) and tag_of(value) is None:
-                mark_cut(value)
-        return output
-
-    @staticmethod
-    def _cut(values: list[Tensor]) -> bool:
-        """Whether a result has continuous values, but no gradient."""
-        return any(
-            not value.requires_grad and (value.is_floating_point() or value.is_complex() or value.is_quantized)
-            for value in values
-        )
 
     # ------------------------------------------------------------------ what the recorder does not see
 
@@ -431,39 +410,6 @@ class Recorder(TorchFunctionMode):
             raise UnsupportedOperation(*self.last_call, "it uses a tensor that was never computed")
         return found.detach()
 
-    # ------------------------------------------------------------------ memory shared between names
-
-    def _rebind(self, target: Tensor, output: Any, name: str) -> None:
-        if isinstance(output, Tensor):
-            tag = self.own_tag(target)
-            if tag is None:
-                self.tag(target, Tag(replacement=output))
-            else:
-                seen = target
-                while (inner := self.own_tag(seen)) is not None and inner.replacement is not None:
-                    seen = inner.replacement
-                last = self.own_tag(seen)
-                if last is None:
-                    # It was overwritten by a constant before; nobody else's memory is concerned.
-                    self.tag(seen, Tag(replacement=output))
-                    return
-                for other in self._sharing.get(self._storage(seen), ()):
-                    alias = other()
-                    if alias is not None and alias is not seen and alias is not target:
-                        alias_tag = self.own_tag(alias)
-                        if alias_tag is not None and alias_tag.replacement is None:
-                            alias_tag.stale = name, self.module
-                last.replacement = output
-
-    def _shares(self, tensor: Tensor) -> None:
-        self._sharing.setdefault(self._storage(tensor), []).append(weakref.ref(tensor))
-
-    @staticmethod
-    def _storage(tensor: Tensor) -> int:
-        if isinstance(tensor, Deferred) or tensor.layout is not torch.strided:
-            return id(tensor)
-        return tensor.untyped_storage().data_ptr()
-
     # ------------------------------------------------------------------ small helpers
 
     def _list(self, name: str, module: str, tags: list[Tag] | list[Tag | None]) -> None:
@@ -496,18 +442,3 @@ class Recorder(TorchFunctionMode):
                 tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
                 if tensors:
                     self.outputs[name] = self.current(tensors[0])
-
-
-class _Start(Operation):
-    """The input itself."""
-
-    kind = "input"
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return inputs[0]
-
-    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        return (grad,)
-
-    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
-        return (relevance,)

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from .calls import Call, Recording, handles
+from .constants import mark_constant
 from .geometry import Geometry, through_slice
-from .tag import Tag, mark_cut, tag_of
+from .tag import Tag, tag_of
 
 #: The output lies where the input lies.
 _KEEP_THE_GRID = (
@@ -128,7 +129,7 @@ def _overwritten(recorder: Recording, call: Call) -> Any:
         return recorder.plain(Call("expand", torch.Tensor.expand, (source, *x.shape)))
     if call.name in ("fill", "zero"):
         return torch.full_like(x.detach(), 0 if call.name == "zero" else call.args[1])
-    return mark_cut(x.detach())
+    return mark_constant(x.detach())
 
 
 @handles("register_hook", "register_post_accumulate_grad_hook")

@@ -11,7 +11,6 @@ from torch import Tensor
 from .geometry import Geometry
 
 _ATTRIBUTE = "_mri_interpret_tag"
-_CUT = "_mri_interpret_cut"
 
 
 @dataclass
@@ -80,17 +79,6 @@ def place(tensor: Tensor, geometry: Geometry | None) -> None:
     tag = tag_of(tensor)
     if tag is not None:
         tag.geometry = geometry
-
-
-def mark_cut(tensor: Tensor) -> Tensor:
-    """Note that ``tensor`` was computed from the input, although it is a constant to torch, and return it."""
-    setattr(tensor, _CUT, True)
-    return tensor
-
-
-def is_cut(tensor: Tensor) -> bool:
-    """Whether ``tensor`` is a constant that was computed from the input."""
-    return hasattr(tensor, _CUT)
 
 
 def note_activation(output: Tensor, function: str, x: Tensor) -> Tensor:
