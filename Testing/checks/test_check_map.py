@@ -190,7 +190,7 @@ def test_a_network_of_two_channels() -> None:
         ({"x": image() * 0, "mask": None}, "x is zero everywhere"),
         ({"x": image()[..., :5], "map": np.zeros((12, 14, 5))}, "The model cannot take an input of shape"),
         ({"mask": np.zeros(SHAPE)}, "The mask is empty"),
-        ({"labels": np.zeros((2, 2, 2))}, "labels has shape"),
+        ({"labels": np.zeros((2, 2, 2))}, "The label map has shape"),
         ({"target": 7}, "Class 7 does not exist"),
         ({"target": [1.0, 0.0]}, "2 weights, but the model has 3 outputs"),
         ({"model": "a path"}, "A model is a torch.nn.Module"),

@@ -55,6 +55,8 @@ def test_noise_leaves_the_empty_outside_empty_and_is_seeded() -> None:
     assert (changed - x)[brain()].std() == pytest.approx(0.02, rel=0.1)
     np.testing.assert_array_equal(changed, noise(3).apply(x))
     assert not np.array_equal(changed, noise(4).apply(x))
+    # Scans that are not scaled to 0..1 get noise in proportion.
+    np.testing.assert_allclose(noise(3).apply(1000 * x), 1000 * changed, rtol=1e-4)
 
 
 def test_the_same_map_is_perfectly_stable_and_another_is_not() -> None:

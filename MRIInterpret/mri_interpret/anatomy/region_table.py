@@ -202,7 +202,7 @@ def _map_html(dataframe: pd.DataFrame, name: str) -> str:
     rows = own[own["label"] > 0].sort_values("gain", ascending=False, kind="stable").head(_SHOWN_REGIONS)
     highest = max(float(rows["gain"].max()) if len(rows) else 0.0, 1e-12)
     body = "".join(_row_html(row, highest) for row in rows.to_dict("records"))
-    titles = ("Region", "Gain", "Share of the brain's", "Mean", "Peak at R, A, S (mm)", "Left-right asymmetry")
+    titles = ("Region", "Gain", "Share of relevance", "Mean", "Peak at R, A, S (mm)", "Left-right asymmetry")
     head = "".join(f'<th style="text-align:left">{title}</th>' for title in titles)
     outside = share_outside_brain(dataframe, name, space)
     note = f" {outside:.0%} of the map lies outside the brain and is not counted." if outside >= 0.005 else ""

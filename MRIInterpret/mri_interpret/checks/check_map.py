@@ -135,7 +135,11 @@ def check_map(
     shape = tuple(image.shape[-3:])
     relevance = _array_of(map, shape, "The map")
     inside = _mask(mask, image, shape)
-    regions = np.zeros(shape, dtype=np.int64) if labels is None else _array_of(labels, shape, "labels").astype(np.int64)
+    regions = (
+        np.zeros(shape, dtype=np.int64)
+        if labels is None
+        else _array_of(labels, shape, "The label map").astype(np.int64)
+    )
     details: dict[str, Any] = {"resolution_mm": resolution_mm}
     if adds_up_to is not None:
         details["adds_up_to"] = adds_up_to

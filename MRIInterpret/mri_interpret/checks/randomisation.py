@@ -170,7 +170,7 @@ def check_randomisation(
     if explained.explain is None:
         sentence = "No function was given that computes the map again, here for a randomised network."
         return [not_applicable(method, CHECK, sentence) for method in explained.methods]
-    if not layer_groups(explained.network, explained.image):
+    if next(explained.network.parameters(), None) is None:
         sentence = "The network has no parameters to randomise (a frozen program keeps its weights as constants)."
         return [not_applicable(method, CHECK, sentence) for method in explained.methods]
     found = upper_half_similarity(explained, seed, progress)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating]
 CHECK = "stability"
-NOISE = 0.02  # standard deviation, of an intensity range of 0 to 1
+NOISE = 0.02  # standard deviation, as a share of the image's intensity range
 SHIFT = 0.5  # voxel
 ROTATION = 2.0  # degrees
 STEP = "Checking: stability"
@@ -59,7 +59,7 @@ def noise(seed: int = 0, size: float = NOISE) -> Perturbation:
     """Gaussian noise on non-zero voxels, so that the empty outside stays empty."""
 
     def apply(image: Floats) -> Floats:
-        grain = np.random.default_rng(seed).normal(0, size, image.shape)
+        grain = np.random.default_rng(seed).normal(0, size * float(np.ptp(image)), image.shape)
         return np.where(image != 0, image + grain, image).astype(image.dtype)
 
     return Perturbation("noise", apply, lambda relevance: relevance)
