@@ -119,7 +119,7 @@ def test_pickled_objects_are_never_loaded(tmp_path):
             return (os.system, (f"touch {tmp_path / 'ran'}",))
 
     folder = write_folds(tmp_path, 1, random_state())
-    torch.save({"x": Evil()}, folder / "checkpoint_dir" / "CNN_baseline_new_cross0" / "COG_58.pth")
+    torch.save({"x": Evil()}, folder / "checkpoint_dir" / "CNN_baseline_new_cross0" / "ADD_58.pth")
     with pytest.raises(UserError, match="never loaded"):
         recipe_named("qiu2022").read(folder, {})
     assert not (tmp_path / "ran").exists()
