@@ -5,22 +5,40 @@ from __future__ import annotations
 import base64
 import html
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from torch import Tensor
 
-    from .result import Attribution, Attributions
-
-    Array = NDArray[np.floating]
+Array = NDArray[np.floating]
 
 _HEIGHT = 160  # pixels of each picture on the page
 _PERCENTILE = 99.5  # of the absolute values: where colours end, so that one voxel does not darken all others
 
 
-def attribution_html(attribution: Attribution) -> str:
+class OneMap(Protocol):
+    """What is shown of a map; :class:`result.Attribution` documents it."""
+
+    @property
+    def map(self) -> Tensor: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def units(self) -> str: ...
+    @property
+    def signed(self) -> bool: ...
+    @property
+    def details(self) -> dict[str, Any]: ...
+    def numpy(self) -> Array:
+        """The first sample's map."""
+        ...
+
+
+def attribution_html(attribution: OneMap) -> str:
     """An HTML fragment, self-contained: title, units, shape, sum, conservation, and the middle slices as PNG.
 
     Signed maps are red where they speak for the target and blue where they speak against it. Axes are those of the
@@ -45,16 +63,16 @@ def attribution_html(attribution: Attribution) -> str:
     return f"<div>{'<br>'.join(lines)}<br>{pictures}</div>"
 
 
-def attributions_html(attributions: Attributions) -> str:
-    """The value explained, and every map."""
-    explained = ", ".join(f"{value:.4g}" for value in attributions.explained.tolist())
-    logits = "; ".join(", ".join(f"{value:.4g}" for value in row) for row in attributions.logits.tolist())
-    maps = "".join(attribution_html(attribution) for attribution in attributions.values())
-    notices = "".join(f"<br>{html.escape(notice)}" for notice in attributions.notices)
-    return f"<div>Outputs: {logits}<br>Value explained: {explained}{notices}{maps}</div>"
+def attributions_html(maps_by_name: Mapping[str, OneMap], logits: Tensor, values: Tensor, told: Iterable[str]) -> str:
+    """Logits (N, classes), values explained (N,), notices, and every map."""
+    explained = ", ".join(f"{value:.4g}" for value in values.tolist())
+    outputs = "; ".join(", ".join(f"{value:.4g}" for value in row) for row in logits.tolist())
+    maps = "".join(attribution_html(attribution) for attribution in maps_by_name.values())
+    notices = "".join(f"<br>{html.escape(notice)}" for notice in told)
+    return f"<div>Outputs: {outputs}<br>Value explained: {explained}{notices}{maps}</div>"
 
 
-def _sum_line(attribution: Attribution, array: Array) -> str:
+def _sum_line(attribution: OneMap, array: Array) -> str:
     line = f"Sum {float(array.sum(dtype=np.float64)):.4g}"
     explained = attribution.details.get("value")
     if explained:

@@ -127,7 +127,7 @@ class Attributions(dict[str, Attribution]):
         """For notebooks: what was explained, and every map."""
         from .notebook_view import attributions_html
 
-        return attributions_html(self)
+        return attributions_html(self, self.logits, self.explained, self.notices)
 
 
 def resolution_mm(details: Mapping[str, Any], spacing: Sequence[float] | NDArray[np.floating]) -> float:
