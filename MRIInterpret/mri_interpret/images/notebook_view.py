@@ -8,12 +8,12 @@ import io
 
 import numpy as np
 
-from .volume import Array, Volume
+from .grid import Array, Voxels
 
 _HEIGHT = 160  # pixels of each picture on the page
 
 
-def volume_html(volume: Volume) -> str:
+def volume_html(volume: Voxels) -> str:
     """An HTML fragment, self-contained: name, shape, spacing, orientation, value range, and three slices as PNG.
 
     Slices are shown as radiologists see them: right of the brain on the left of the picture, front and top up.
@@ -38,7 +38,7 @@ def volume_html(volume: Volume) -> str:
     return f"<div>{'<br>'.join(lines)}<br>{pictures}</div>"
 
 
-def _middle_slices(volume: Volume) -> list[tuple[str, bytes]]:
+def _middle_slices(volume: Voxels) -> list[tuple[str, bytes]]:
     from nibabel.orientations import apply_orientation, io_orientation
 
     orientation = io_orientation(volume.affine)

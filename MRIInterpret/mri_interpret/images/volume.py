@@ -6,43 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import printable
+from .grid import Affine, Array, Grid
 
-Array = NDArray[Any]
-Affine = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A voxel grid in space.
-
-    Attributes
-    ----------
-    shape
-        Number of voxels along i, j, k.
-    affine
-        4 x 4, takes voxel indices (i, j, k) of voxel *centres* to RAS world coordinates in mm.
-    """
-
-    shape: tuple[int, int, int]
-    affine: Affine
-
-    @property
-    def spacing(self) -> NDArray[np.floating[Any]]:
-        """Voxel size along i, j, k in mm."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
-
-    @property
-    def voxel_volume(self) -> float:
-        """Volume of a voxel in mm^3."""
-        return float(abs(np.linalg.det(self.affine[:3, :3])))
-
-    def same_as(self, other: Grid, tolerance: float = 1e-4) -> bool:
-        """Whether both grids have the same shape and affines equal to within ``tolerance`` mm."""
-        return self.shape == other.shape and bool(np.allclose(self.affine, other.affine, atol=tolerance))
+__all__ = ["Affine", "Array", "Grid", "Volume", "resample"]
 
 
 @dataclass(frozen=True)

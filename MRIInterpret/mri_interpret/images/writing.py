@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..atomic import replacing
-from .volume import Affine, Array, Volume
+from .grid import Affine, Array, Voxels
 
 if TYPE_CHECKING:
     from nibabel import Nifti1Image
@@ -25,7 +25,7 @@ def _is_rigid(affine: Affine, tolerance: float = 1e-3) -> bool:
 
 
 def nifti_image(
-    volume: Volume,
+    volume: Voxels,
     *,
     space: Space = "scanner",
     labels: bool | None = None,
@@ -94,7 +94,7 @@ def _as_labels(array: Array) -> Array:
 
 
 def save_nifti(
-    volume: Volume, path: str | Path, *, space: Space = "scanner", labels: bool = False, description: str = ""
+    volume: Voxels, path: str | Path, *, space: Space = "scanner", labels: bool = False, description: str = ""
 ) -> Path:
     """Write a volume as NIfTI-1, aside and renamed.
 
