@@ -44,6 +44,7 @@ def test_narrow_gaps_in_a_stripped_scan_are_brain_and_wide_ones_are_not() -> Non
     assert not found[~ball].any()
 
 
+@pytest.mark.slow
 def test_how_closely_a_scan_was_stripped_hardly_matters() -> None:
     sample = read_scan(resource("SampleData", "colin27_T1.nii.gz"))
     affine = sample.affine @ np.diag([2.0, 2.0, 2.0, 1.0])

@@ -56,6 +56,7 @@ def test_registration_finds_how_the_head_lies(scanner: str) -> None:
         assert np.linalg.norm((found @ world)[:3] - place) < 1.5, f"{place} lands at {(found @ world)[:3]}"
 
 
+@pytest.mark.slow
 def test_registration_repeats_exactly_and_leaves_its_inputs_alone() -> None:
     scan, mask, _ = scanned("oblique", _placement())
     template, template_mask = load_template(1)

@@ -64,6 +64,7 @@ def test_temperature_is_that_of_calibrated_logits_and_undoes_a_scaling(perfect: 
     assert again.calibration_error.value == pytest.approx(perfect.calibration_error.value, abs=0.01)
 
 
+@pytest.mark.slow
 def test_an_anatomy_s_own_subjects_do_not_set_its_temperature() -> None:
     scores = _scores(0.0)
     odd = scores.bases == "a"
