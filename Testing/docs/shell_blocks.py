@@ -49,9 +49,12 @@ def check_options(arguments: list[str]) -> None:
     group: Any = typer.main.get_command(app)
     if arguments[0] == "COMMAND":  # stands for any
         return
-    assert arguments[0] in group.commands, f"there is no command {arguments[0]}"
-    command = group.commands[arguments[0]]
-    command.make_context(arguments[0], list(arguments[1:]), resilient_parsing="--help" in arguments)
+    name, *rest = arguments
+    assert name in group.commands, f"there is no command {name}"
+    command = group.commands[name]
+    if rest and rest[0] in getattr(command, "commands", {}):  # such as "models add"
+        command, name, rest = command.commands[rest[0]], rest[0], rest[1:]
+    command.make_context(name, list(rest), resilient_parsing="--help" in rest)
 
 
 def check_module(arguments: list[str]) -> None:

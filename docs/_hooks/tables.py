@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +89,7 @@ def commands() -> str:
 
     group: Any = typer.main.get_command(app)
     parts = []
-    for name, command in group.commands.items():
-        if command.hidden:
-            continue
+    for name, command in _flat(group.commands):
         rows = []
         for parameter in command.params:
             if getattr(parameter, "hidden", False) or "--help" in parameter.opts:
@@ -105,6 +103,14 @@ def commands() -> str:
             rows.append((spelled if is_option else f"`{parameter.name.upper()}`", parameter.help or "", default))
         parts += [f"## {name}", (command.help or "").strip(), table(("", "", "default"), rows) if rows else ""]
     return "\n\n".join(parts)
+
+
+def _flat(commands: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Commands with those below them, such as "models" and "models add"; hidden ones are left out."""
+    for name, command in commands.items():
+        if not command.hidden:
+            yield f"{before}{name}", command
+            yield from _flat(getattr(command, "commands", {}), f"{before}{name} ")
 
 
 # What most readers look for comes first; the other names follow in the order in which the package lists them.
