@@ -5,6 +5,10 @@ A value "by convention" was set before results were seen and no study stands beh
 
 from __future__ import annotations
 
+# Volume of a brain mask in ml, from severe atrophy to the largest brains on record, with room for a generous mask; outside
+# it, an error.
+BRAIN_ML = (500.0, 2600.0)
+
 # Registration to the template. Colin27, whose mask was cut tightly or generously, reaches 0.84 and 0.92. Below either:
 # "poor", and every output warns.
 GOOD_CORRELATION = 0.70
@@ -67,3 +71,12 @@ INPUT_TURNED = 0.05
 # A scan is skull-stripped if fewer voxels outside the brain are bright (above the brain's 5th percentile) than this
 # share of the brain's. Whole heads have 0.5 and more, stripped ones up to a few per cent at a generous mask's edge.
 STRIPPED_SHARE = 0.10
+
+# What a trained network is asked to reach; its card says whether it does. By convention. The AUC of hippocampal volume
+# alone, which the network's is compared with, stands in the card too.
+GOAL_AUC = {"AD": 0.92, "MCI": 0.72}
+GOAL_AUC_BELOW_VOLUME = 0.03  # at most so far below volume alone
+GOAL_AUC_CHANGE = 0.03  # at most so much lower under another acquisition
+GOAL_CALIBRATION_ERROR = 0.06
+GOAL_CORRELATION = -0.8  # of the AD - CN logit with the hippocampal fraction; Dyrba et al. 2021 found about -0.86
+GOAL_FLIP_CHANGE = 0.05  # of the AD probability by a left-right flip

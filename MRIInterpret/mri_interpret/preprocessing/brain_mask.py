@@ -14,8 +14,8 @@ from ..errors import UserError
 from ..gpu_memory import on_device_or_cpu
 from ..images.reading import read_volume
 from ..images.volume import Array, Volume
+from ..thresholds import BRAIN_ML
 
-BRAIN_ML = (500.0, 2600.0)  # from severe atrophy to the largest brains on record, with room for a generous mask
 _CLOSING_MM = 4.0  # sulci up to twice as wide, emptied by skull-stripping, count as brain again
 
 

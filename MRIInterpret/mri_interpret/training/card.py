@@ -6,16 +6,17 @@ import io
 from dataclasses import dataclass
 
 from ..simulation.groups import GROUPS
+from ..thresholds import (
+    GOAL_AUC,
+    GOAL_AUC_BELOW_VOLUME,
+    GOAL_AUC_CHANGE,
+    GOAL_CALIBRATION_ERROR,
+    GOAL_CORRELATION,
+    GOAL_FLIP_CHANGE,
+)
 from .evaluation import Evaluation
 
 FIRST_LINE = "**Trained on simulated atrophy; research use only, not for diagnosis.**"
-# What the network was asked to reach; met or not, the card says so.
-LEAST_AUC = {"AD": 0.92, "MCI": 0.72}
-_MOST_BELOW_VOLUME = 0.03
-_MOST_SHIFT = 0.03
-_MOST_CALIBRATION_ERROR = 0.06
-_MOST_CORRELATION = -0.8
-_MOST_FLIP = 0.05
 
 
 @dataclass(frozen=True)
@@ -155,27 +156,37 @@ def verdicts(evaluation: Evaluation) -> list[tuple[str, str, bool]]:
     """(goal, what was reached, met) for each of the goals that this evaluation can tell."""
     plain, volume = evaluation.aucs["plain"], evaluation.aucs["volume alone"]
     found = []
-    for group, least in LEAST_AUC.items():
+    for group, least in GOAL_AUC.items():
         value, reference = plain[group].value, volume[group].value
         found.append((f"AUC {group} vs CN at least {least}", f"{value:.3f}", value >= least))
         gap = reference - value
         found.append(
-            (f"AUC {group} vs CN at most 0.03 below volume alone", f"{gap:.3f} below", gap <= _MOST_BELOW_VOLUME)
+            (
+                f"AUC {group} vs CN at most {GOAL_AUC_BELOW_VOLUME} below volume alone",
+                f"{gap:.3f} below",
+                gap <= GOAL_AUC_BELOW_VOLUME,
+            )
         )
         for name, pair in evaluation.aucs.items():
             if name in ("plain", "volume alone"):
                 continue
             change = pair[group].value - value
-            goal = f"AUC {group} vs CN within 0.03: {name}"
-            found.append((goal, f"{change:+.3f}", change >= -_MOST_SHIFT))
+            goal = f"AUC {group} vs CN within {GOAL_AUC_CHANGE}: {name}"
+            found.append((goal, f"{change:+.3f}", change >= -GOAL_AUC_CHANGE))
     error = evaluation.calibration_error.value
-    found.append(("expected calibration error under 0.06", f"{error:.3f}", error < _MOST_CALIBRATION_ERROR))
+    found.append(
+        (f"expected calibration error under {GOAL_CALIBRATION_ERROR}", f"{error:.3f}", error < GOAL_CALIBRATION_ERROR)
+    )
     r = evaluation.correlation.value
     found.append(
-        ("correlation of the AD - CN logit with the fraction at most -0.8", f"{r:.3f}", r <= _MOST_CORRELATION)
+        (
+            f"correlation of the AD - CN logit with the fraction at most {GOAL_CORRELATION}",
+            f"{r:.3f}",
+            r <= GOAL_CORRELATION,
+        )
     )
     flip = evaluation.flip_change.value
-    found.append(("change by a left-right flip under 0.05", f"{flip:.3f}", flip < _MOST_FLIP))
+    found.append((f"change by a left-right flip under {GOAL_FLIP_CHANGE}", f"{flip:.3f}", flip < GOAL_FLIP_CHANGE))
     return found
 
 
