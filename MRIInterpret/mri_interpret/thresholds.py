@@ -5,8 +5,8 @@ A value "by convention" was set before results were seen and no study stands beh
 
 from __future__ import annotations
 
-# Volume of a brain mask in ml, from severe atrophy to the largest brains on record, with room for a generous mask; outside
-# it, an error.
+# Volume of a brain mask in ml, from severe atrophy to the largest brains on record, with room for a generous mask;
+# outside it, an error.
 BRAIN_ML = (500.0, 2600.0)
 
 # Registration to the template. Colin27, whose mask was cut tightly or generously, reaches 0.84 and 0.92. Below either:
