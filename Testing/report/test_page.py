@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
-import pandas as pd
 import pytest
 from mri_interpret.drawing.html import number
 from mri_interpret.drawing.rendering import NoRendering
@@ -235,10 +234,7 @@ def test_where_no_region_stands_out_none_is_listed(hostile: Explanation, picture
 def test_each_map_says_how_much_lies_outside_the_brain(
     small_explanation: Explanation, pictures: ReportPictures
 ) -> None:
-    table = small_explanation.region_table
-    outside = table[(table["method"] == "lrp") & (table["space"] == "native")].head(1)
-    outside = outside.assign(label=-1, region="(outside the brain)", share=0.64)
-    explanation = replace(small_explanation, region_table=pd.concat([table[table["label"] >= 0], outside]))
-    text = read(explanation, pictures)
-    assert text.count("outside the brain: 64% of the relevance") == 1
-    assert text.count("outside the brain: 0% of the relevance") == len(explanation.maps) - 1
+    shares = dict(zip(small_explanation.maps, (0.64, 0.0, float("nan")), strict=True))
+    maps = {name: replace(method, outside_brain=shares[name]) for name, method in small_explanation.maps.items()}
+    text = read(replace(small_explanation, maps=maps, verdicts=()), pictures)
+    assert re.findall(r"outside the brain: (\S+) of the relevance", text) == ["64%", "0%"]  # not measured, not said

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
+from ..drawing.value_matrix import draw_value_matrix
 from ..thresholds import STANDING_OUT_GAIN
 from .group_results import GroupResults
 from .performance import Performance
@@ -36,21 +37,15 @@ def confusion_chart(found: Performance) -> Picture:
     with new_figure(1.1 * size + 1.6, 0.8 * size + 1.2) as figure:
         wide, tall = figure.get_figwidth(), figure.get_figheight()
         axes = figure.add_axes((1.1 / wide, 0.25 / tall, 1.1 * size / wide, 0.8 * size / tall))
-        axes.imshow(rates, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        for row in range(size):
-            for column in range(size):
-                rate = rates[row, column]
-                ink = "white" if rate > 0.6 else INK
-                axes.text(
-                    column, row - 0.1, str(found.counts[row, column]), ha="center", va="center", color=ink, fontsize=13
-                )
-                axes.text(column, row + 0.25, f"{rate:.0%}", ha="center", va="center", color=ink, fontsize=8)
+        texts = [
+            [f"{count}\n{rate:.0%}" for count, rate in zip(*line, strict=True)]
+            for line in zip(found.counts, rates, strict=True)
+        ]
+        draw_value_matrix(axes, rates, texts, font_size=13)
         axes.set_xticks(range(size), [f"predicted {name}" for name in found.classes])
         axes.set_yticks(range(size), [f"true {name}" for name in found.classes])
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
         data = as_svg(figure)
     right = int(np.trace(found.counts))
     return Picture(data, "image/svg+xml", f"Confusion matrix: {right} of {found.n} subjects classified correctly.")
@@ -118,21 +113,14 @@ def selection_chart(chosen: pd.DataFrame, titles: dict[str, str], most: int = 16
     with new_figure(10.5, 0.27 * len(names) + 1.6) as figure:
         tall = figure.get_figheight()
         axes = figure.add_axes((0.24, 0.1 / tall, 0.74, (0.27 * len(names)) / tall))
-        axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        for row in range(len(names)):
-            for column in range(len(methods)):
-                value = matrix[row, column]
-                if value > 0:
-                    ink = "white" if value > 0.6 else INK
-                    axes.text(column, row, f"{value:.0%}", ha="center", va="center", fontsize=7.5, color=ink)
+        texts = [[f"{value:.0%}" if value > 0 else "" for value in line] for line in matrix]
+        draw_value_matrix(axes, matrix, texts, font_size=7.5)
         axes.set_yticks(range(len(names)), names, fontsize=8.5)
         labels = [titles.get(name, "All counted methods") for name in methods]
         axes.set_xticks(range(len(methods)), labels, rotation=28, ha="left", rotation_mode="anchor", fontsize=8)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.axvline(0.5, color="white", linewidth=4)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
         data = as_svg(figure)
     caption = (
         "Share of subjects in which a region is among the five with the highest gain (density of relevance relative to "

@@ -16,8 +16,8 @@ from ..images.volume import Volume, resample
 from ..preprocessing.template import load_template
 from .group_difference import GroupDifference
 
-# Where slices lie (mm) unless a map is hottest elsewhere: through the hippocampi, which studies of dementia look at
-# first, and through the middle of the other lobes.
+# Usual slice positions (mm): through the hippocampi, which studies of dementia look at first, and through the middle
+# of the other lobes. The nearest one is moved to where a map is strongest.
 _PLANES: tuple[tuple[Plane, tuple[float, ...]], ...] = (
     ("coronal", (-58.0, -22.0, 8.0)),
     ("axial", (-16.0, 10.0, 36.0)),
@@ -51,7 +51,7 @@ def sets_picture(rows: Sequence[tuple[str, Volume]], brain: Volume, about: Mappi
     title = str(about["title"])
     strongest = max((volume for _, volume in rows), key=lambda volume: float(np.abs(volume.array).max()))
     data, point = _rows([(label, volume, scale, ()) for label, volume in rows], strongest, brain, (scale, units))
-    where = f" The strongest of them is hottest at {describe_point(point)}." if point is not None else ""
+    where = f" The strongest values are at {describe_point(point)}." if point is not None else ""
     names = ", ".join(label for label, _ in rows)
     caption = f"{kind.capitalize()} over the subjects of each row, on the template. {scale.sentence} {CONVENTION}"
     return Picture(data, "image/webp", f"{title}, {kind} maps of {names}.{where}", caption)

@@ -1,1 +1,1 @@
-"""What draws: canvas, colours, slices, montages, the 3D picture, pieces of HTML and their style."""
+"""Drawing: canvas, colours, slices, montages, value matrices, the 3D picture, and pages from templates."""

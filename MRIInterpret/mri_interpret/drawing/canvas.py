@@ -1,4 +1,4 @@
-"""What every figure shares: fonts, the dark film that slices lie on, and the way to image bytes."""
+"""What all figures share: fonts and colours, the dark background of slices, and encoding as SVG or WebP."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Picture:
     alt
         What it shows, for readers who cannot see it.
     caption
-        What to know when looking at it: limits, convention, thresholds.
+        What a reader needs to know: colour limits, convention, thresholds.
     """
 
     data: bytes
@@ -55,7 +55,7 @@ class Picture:
 
 @contextmanager
 def new_figure(width: float, height: float, background: str = "white") -> Iterator[Figure]:
-    """A figure of ``width`` x ``height`` inches that is drawn off-screen and belongs to no window."""
+    """An off-screen figure of ``width`` x ``height`` inches."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -67,14 +67,14 @@ def new_figure(width: float, height: float, background: str = "white") -> Iterat
 
 
 def as_svg(figure: Figure) -> bytes:
-    """For charts: sharp in print and small. Text becomes outlines, so no font is needed."""
+    """Encode a chart: sharp in print and small. Text becomes outlines, so no font is needed."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 
 def as_webp(figure: Figure, dpi: int, quality: int = 88) -> bytes:
-    """For slices: a tenth of the size of PNG at no visible loss."""
+    """Encode slices: a tenth of the size of PNG without visible loss."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image

@@ -1,4 +1,4 @@
-"""Colours of the maps: which colour means which value, and which values are not shown at all."""
+"""Colour scales of maps: which colour means which value, and which values are transparent."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating]
 
-PERCENTILE = 99.5  # of |map| inside the brain: a few extreme voxels must not leave the rest of the map dark
+PERCENTILE = 99.5  # of |map| inside the brain, so that a few extreme voxels do not leave the rest of the map dark
 SIGNED_TABLE, SEQUENTIAL_TABLE = "MRIInterpretSigned", "MRIInterpretSequential"
-_OPAQUE = 0.85  # the anatomy stays visible under the strongest colour
+_OPAQUE = 0.85  # so that the anatomy stays visible under the strongest colour
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class ColourScale:
     Attributes
     ----------
     limit
-        The value (in the map's units) that gets the last colour; signed maps begin at -limit.
+        The value (in the map's units) of the last colour; signed maps begin at -limit.
     threshold
-        Absolute values up to this one are transparent.
+        Absolute values up to this are transparent.
     signed
         Diverging colours centred at 0, or sequential ones from 0.
     sentence
         How limit and threshold were chosen, for the caption.
     bottom
-        The value that gets the first colour of an unsigned map.
+        The value of the first colour of an unsigned map.
     """
 
     limit: float
@@ -55,7 +55,7 @@ class ColourScale:
         values = np.nan_to_num(np.asarray(values, dtype=np.float32))
         colours = np.asarray(colour_map(self.signed)((values - self.low) / (self.limit - self.low)), dtype=np.float32)
         span = max(self.limit - self.threshold, 1e-12)
-        # Colour fades in over the first quarter above the threshold, so that no hard edge pretends to be a border.
+        # Colour fades in over the first quarter above the threshold: a hard edge would look like an anatomical border.
         ramp = (np.abs(values) - self.threshold) / (0.25 * span)
         visible = np.ones_like(values, dtype=bool) if self.signed else values > 0
         colours[..., 3] = np.where(visible, np.clip(ramp, 0, 1) * _OPAQUE, 0)
@@ -84,7 +84,7 @@ def colour_map(signed: bool) -> Colormap:
 
 
 def relevance_scale(array: Array, mask: Array, signed: bool, units: str) -> ColourScale:
-    """The scale of one raw map: a robust limit from the brain's voxels, shown from 10 % of it.
+    """The scale of one raw map: a robust limit from the brain's voxels; values below 10 % of it are transparent.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def relevance_scale(array: Array, mask: Array, signed: bool, units: str) -> Colo
     signed
         Whether negative values mean something.
     units
-        For the sentence.
+        The map's units, for the sentence.
     """
     inside = np.abs(_brain_values(array, mask))
     limit = float(np.percentile(inside, PERCENTILE)) if inside.size else 0.0

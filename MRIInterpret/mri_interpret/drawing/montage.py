@@ -1,4 +1,4 @@
-"""Montages: strips of axial, coronal and sagittal slices of a map over the scan, through its hottest areas too."""
+"""Montages: strips of axial, coronal and sagittal slices of a map over the scan, some through its strongest areas."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BAR_POINTS = 7.5  # of the colour bar's units
 
 @dataclass(frozen=True)
 class Backdrop:
-    """The scan as every montage of one report shows it; made once."""
+    """The scan as background, prepared once for all montages of a report."""
 
     scan: Volume
     mask: Volume
@@ -59,7 +59,7 @@ class Backdrop:
 
 @dataclass(frozen=True)
 class Outline:
-    """Contours to draw: a volume, the value to follow, and how it looks."""
+    """A contour line: the volume, its level, and how it looks."""
 
     volume: Volume
     level: float
@@ -90,9 +90,9 @@ def map_montage(
     title, units
         For the colour bar and the alternative text.
     also_through
-        A point (RAS mm) that the slices cross too, to compare methods there: the summary's hottest area.
+        A point (RAS mm) that slices also pass through, to compare methods there: the summary score's strongest area.
     outlines
-        Contours over it.
+        Contours drawn over it.
 
     Returns
     -------
@@ -106,24 +106,24 @@ def map_montage(
         return scale.rgba(cut(values, plane, position, backdrop.box))
 
     data = _strips(backdrop, [also_through, peak], overlay, outlines, bar=(scale, units))
-    where = "" if peak is None else f" Its hottest area lies at {describe_point(peak)}."
+    where = "" if peak is None else f" Its strongest area is at {describe_point(peak)}."
     alt = f"{title} over the scan: {_COLUMNS} axial, {_COLUMNS} coronal and {_COLUMNS} sagittal slices.{where}"
     caption = f"{scale.sentence} Only the brain is coloured. {CONVENTION}"
     if peak is not None:
-        caption += " Slices marked ▲ cross the hottest area of this map or of the summary score."
+        caption += " Slices marked ▲ pass through the strongest area of this map or of the summary score."
     return Picture(data, "image/webp", alt, caption)
 
 
 def outline_montage(
     backdrop: Backdrop, outlines: tuple[Outline, ...], alt: str, caption: str, columns: int = 5
 ) -> Picture:
-    """The scan alone with contours over it, for instance the template's, to check the registration by eye."""
+    """The scan with contours only, for instance the template's, to check the registration by eye."""
     data = _strips(backdrop, [], None, outlines, bar=None, columns=columns)
     return Picture(data, "image/webp", alt, f"{caption} {CONVENTION}")
 
 
 def describe_point(point: Floats) -> str:
-    """A world coordinate for people: "R 24, P 12, I 18 mm"."""
+    """A world coordinate in words: "R 24, P 12, I 18 mm"."""
     letters = (("R", "L"), ("A", "P"), ("S", "I"))
     parts = [
         f"{pair[0] if value >= 0 else pair[1]} {abs(value):.0f}" for pair, value in zip(letters, point, strict=True)
@@ -170,7 +170,7 @@ def whole_film(figure: Figure) -> Axes:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a slice lies on the film, in inches."""
+    """Position of a slice on the film, in inches."""
 
     left: float
     top: float

@@ -1,4 +1,4 @@
-"""Slices to look at: planes across the scan's own world, cut along R, A and S whatever the voxel grid's orientation.
+"""Slices across a scan's world, along R, A and S whatever the orientation of its voxel grid.
 
 Every picture is radiological, as 3D Slicer's slice views are: axial and coronal pictures show the patient's right on
 the left. Sagittal pictures show anterior on the left.
@@ -27,7 +27,7 @@ CONVENTION = "Radiological convention, as in 3D Slicer: the patient's right is o
 
 @dataclass(frozen=True)
 class Box:
-    """A box in the world: what the pictures show.
+    """The box in the world that pictures show.
 
     Attributes
     ----------
@@ -151,14 +151,14 @@ def hottest(volume: Volume, mask: Volume, box: Box, blur: float = 4.0) -> Floats
 
 @dataclass(frozen=True)
 class Slices:
-    """Positions (RAS mm, ascending) along a plane's normal, and those that cross a hottest area."""
+    """Positions (RAS mm, ascending) along a plane's normal, and which of them pass through a strongest area."""
 
     positions: tuple[float, ...]
     hot: frozenset[float]
 
 
 def choose_slices(plane: Plane, box: Box, hot: list[Floats | None], count: int = 7) -> Slices:
-    """Slices evenly across the brain, of which the nearest ones are moved onto the hottest areas.
+    """Slices evenly spaced across the brain; those nearest to the strongest areas are moved onto them.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def choose_slices(plane: Plane, box: Box, hot: list[Floats | None], count: int =
     box
         Where the brain is.
     hot
-        Hottest points in RAS mm; None is skipped.
+        The strongest areas' points in RAS mm; None is skipped.
     count
         How many slices.
     """

@@ -33,7 +33,7 @@ class _Surface:
 
 
 def summary_picture(summary: Volume, mask: Volume, scan: Volume) -> Picture:
-    """Three views of the summary's hottest voxels in the brain and, for a whole-head scan, in the head.
+    """Three views of the summary score's highest voxels inside the brain and, for a whole-head scan, the head.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""An explanation as files: NIfTI maps, tables, figures and one self-contained HTML page."""
+"""One explanation's report: a self-contained HTML page, its charts and pictures."""

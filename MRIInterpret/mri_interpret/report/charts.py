@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
+from ..drawing.html import fixed
+from ..drawing.value_matrix import draw_value_matrix
 from ..explanation.explanation import Prediction, Target
 
 if TYPE_CHECKING:
@@ -92,8 +94,8 @@ def region_chart(table: pd.DataFrame, top: int = 12) -> Picture | None:
         f"Largest gain: {gain['region']} ({gain['gain']:.1f} times the brain's mean density)."
     )
     caption = (
-        "Left: how much of all relevance lies in a region, so large regions lead. Right: how dense it is there, "
-        "compared with the brain's mean (dashed line: 1), whatever the region's size."
+        "Left: the share of all relevance that lies in a region, so large regions lead. Right: its density there, "
+        "relative to the brain's mean (dashed line: 1), whatever the region's size."
     )
     return Picture(data, "image/svg+xml", alt, caption)
 
@@ -119,7 +121,7 @@ def _shorten(name: str, longest: int = 28) -> str:
 
 
 def agreement_matrix(agreement: pd.DataFrame, measure: str, methods: list[str]) -> NDArray[np.float64]:
-    """A symmetric matrix (methods x methods) from the table of pairs; 1 on the diagonal, NaN where nothing is known."""
+    """A symmetric matrix (methods x methods) from the table of pairs: 1 on the diagonal, NaN for missing pairs."""
     matrix = np.full((len(methods), len(methods)), np.nan)
     np.fill_diagonal(matrix, 1.0)
     place = {name: index for index, name in enumerate(methods)}
@@ -149,7 +151,12 @@ def agreement_chart(agreement: pd.DataFrame, titles: dict[str, str]) -> Picture 
             left = (1.75 + column * (side + 0.22)) / 10.5
             axes = figure.add_axes((left, 1.15 / height, side / 10.5, side / height))
             matrix = agreement_matrix(agreement, measure, methods)
-            _matrix(axes, matrix, low)
+            texts = [
+                [fixed(value) if row != column and np.isfinite(value) else "" for column, value in enumerate(line)]
+                for row, line in enumerate(matrix)
+            ]
+            size = min(8.5, 58 / len(methods))
+            draw_value_matrix(axes, matrix, texts, low=low, aspect="equal", font_size=size)
             axes.set_title(label, fontsize=9.5, fontweight="bold", pad=6)
             ticks = range(len(methods))
             labels = [_shorten(titles[name], 24) for name in methods]
@@ -159,19 +166,3 @@ def agreement_chart(agreement: pd.DataFrame, titles: dict[str, str]) -> Picture 
     pairs = agreement["spearman"].to_numpy(dtype=float)
     alt = f"Agreement of {len(methods)} methods pair by pair. Median rank correlation {np.nanmedian(pairs):.2f}."
     return Picture(data, "image/svg+xml", alt)
-
-
-def _matrix(axes: Axes, matrix: NDArray[np.float64], low: float) -> None:
-    # Both kinds of measure share the colours of 0..1; disagreement below 0 is a different hue.
-    axes.imshow(np.ma.masked_invalid(matrix), cmap="RdBu" if low < 0 else "Blues", vmin=low, vmax=1.0, aspect="equal")
-    size = len(matrix)
-    for row in range(size):
-        for column in range(size):
-            value = matrix[row, column]
-            if row != column and np.isfinite(value):
-                shade = "white" if abs(value) > 0.62 else INK
-                text = f"{value:.2f}".replace("-", "−")
-                axes.text(column, row, text, ha="center", va="center", fontsize=min(8.5, 58 / size), color=shade)
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)

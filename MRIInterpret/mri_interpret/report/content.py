@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..anatomy.top_regions import share_outside_brain, top_regions
+from ..anatomy.top_regions import top_regions
 from ..checks.verdict import Verdict
 from ..drawing.html import number, percent
 from ..explanation.explanation import Explanation, MethodMap
@@ -148,8 +148,8 @@ class MethodContent:
         # What a reader can use; the provenance holds all parameters.
         shown = (key for key, value in method.details.items() if key not in _NOT_SHOWN and _is_plain(value))
         facts += [f"{_spaced(key)}: {_short(method.details[key])}" for key in shown]
-        outside = share_outside_brain(explanation.region_table, method.name, "native")
-        facts.append(f"outside the brain: {percent(outside)} of the relevance")
+        if math.isfinite(method.outside_brain):
+            facts.append(f"outside the brain: {percent(method.outside_brain)} of the relevance")
         facts.append(f"{method.seconds:.1f} s")
         facts += [text for text in [_detail(method, "reference")] if text]
         verdicts = _told(explanation, method.name)

@@ -98,9 +98,9 @@ def registration_montage(explanation: Explanation, backdrop: Backdrop) -> Pictur
     )
     alt = "The scan with the template's outline and the brain mask's outline over it."
     caption = (
-        "Turquoise: the template brain after alignment, its surface and, thinner, the edges of its grey matter and "
-        "ventricles. Dashed yellow: the brain found in the scan. Where alignment is good, turquoise follows the scan's "
-        "own brain surface and ventricles; folds of the cortex need not match."
+        "Turquoise: the template brain after registration, its surface and, thinner, the edges of its grey matter and "
+        "ventricles. Dashed yellow: the brain mask of the scan. Where the registration is good, turquoise follows the "
+        "scan's own brain surface and ventricles; the folds of the cortex need not match."
     )
     return outline_montage(backdrop, outlines, alt, caption)
 
