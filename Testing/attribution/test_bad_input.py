@@ -356,3 +356,26 @@ def test_region_occlusion_needs_fitting_labels() -> None:
         Explainer(plain()).explain(volume(), 0, "region_occlusion")
     with pytest.raises(UserError, match="labels have shape"):
         Explainer(plain()).explain(volume(), 0, "region_occlusion", regions=torch.ones(2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"brain_mask": torch.ones(2, 2, 2)}, r"voxels of the brain mask have shape \(2, 2, 2\), the input \("),
+        ({"brain_mask": np.ones((3, 3))}, "brain mask have shape"),
+        ({"regions": np.full(tuple(volume().shape[2:]), 1.5)}, "region labels hold values that are no whole numbers"),
+    ],
+)
+def test_masks_and_labels_that_do_not_fit(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Explainer(plain()).explain(volume(), 0, "gradient", **given)
+
+
+def test_masks_and_labels_may_be_arrays() -> None:
+    x = volume()
+    labels = np.zeros(tuple(x.shape[2:]), np.int16)
+    labels[2:6] = 3
+    mask = np.ones(labels.shape, bool)
+    found = Explainer(plain()).explain(x, 0, "region_occlusion", regions=labels, brain_mask=mask)["region_occlusion"]
+    assert set(found.details["drop_by_region"]) == {3}
+    assert not bool(found.map[0, :2].any())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from .registry import DEFAULT_METHODS
 
@@ -81,22 +80,6 @@ def attribute(
     torch.Size([1, 8, 8, 8])
     """
     from .explainer import Explainer
+    from .input_checks import as_tensor
 
-    return Explainer(model, output=output).explain(
-        as_tensor(x), target, methods, progress, device, as_tensor(brain_mask), as_tensor(regions)
-    )
-
-
-def as_tensor(value: Any) -> Any:
-    """A tensor of what can be one (arrays without a copy); None stays None."""
-    import numpy as np
-    import torch
-
-    if value is None or isinstance(value, torch.Tensor):
-        return value
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise UserError(f"An array of type {array.dtype} cannot be explained: give floating point numbers.")
-    # Torch takes neither reversed axes nor another machine's byte order, and warns of arrays that cannot be written.
-    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    return Explainer(model, output=output).explain(as_tensor(x), target, methods, progress, device, brain_mask, regions)

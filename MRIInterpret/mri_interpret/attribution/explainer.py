@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ..errors import UserError
@@ -17,7 +18,7 @@ from .device import on_device, peak_memory
 from .engine.pooled_convolution import SMALL_SLABS, SlabPolicy
 from .engine.torch_modes import plain_tensor
 from .evaluation_mode import evaluation_mode
-from .input_checks import check_input, check_layers, check_precision
+from .input_checks import as_tensor, check_input, check_layers, check_on_grid, check_precision
 from .method import Method
 from .recorded_pass import RecordedPass
 from .recording import PassSettings, record_pass
@@ -79,8 +80,8 @@ class Explainer:
         methods: Sequence[str | Method] | str | Method = DEFAULT_METHODS,
         progress: ProgressCallback = silent,
         device: str | torch.device | None = None,
-        brain_mask: Tensor | None = None,
-        regions: Tensor | None = None,
+        brain_mask: Tensor | ArrayLike | None = None,
+        regions: Tensor | ArrayLike | None = None,
     ) -> Attributions:
         """Explain one input, or a batch of them.
 
@@ -121,6 +122,9 @@ class Explainer:
         check_target(target)
         check_precision(self.model)
         check_input(self.model, x)
+        brain_mask, regions = as_tensor(brain_mask), as_tensor(regions)
+        check_on_grid(brain_mask, x, "voxels of the brain mask")
+        check_on_grid(regions, x, "region labels", whole=True)
         check_layers(self.model, (layer for method in wanted.values() for layer in method.layers))
 
         def explained(where: str | torch.device | None, slabs: SlabPolicy) -> Attributions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -19,6 +20,18 @@ _QUANTISED = tuple(
     for kind in ("quantized", "intrinsic.quantized", "quantizable")
 )
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def as_tensor(value: Any) -> Any:
+    """A tensor of what can be one (arrays without a copy); None stays None."""
+    if value is None or isinstance(value, torch.Tensor):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise UserError(f"An array of type {array.dtype} cannot be explained: give floating point numbers.")
+    # Torch takes neither reversed axes nor another machine's byte order, and warns of arrays that cannot be written.
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def check_input(model: nn.Module, x: Tensor) -> None:
@@ -66,6 +79,22 @@ def check_precision(model: nn.Module) -> None:
                 f"The model's layer '{name}' is quantised, and no gradient passes through it: explain the model it was "
                 "made from."
             )
+
+
+def check_on_grid(values: Tensor | None, x: Tensor, what: str, whole: bool = False) -> None:
+    """Refuse a brain mask or labels that do not lie on the spatial grid of ``x``.
+
+    Raises
+    ------
+    UserError
+        If the shape differs, or with ``whole`` if a value is no whole number.
+    """
+    if values is None:
+        return
+    if tuple(values.shape) != tuple(x.shape[2:]):
+        raise UserError(f"The {what} have shape {tuple(values.shape)}, the input {tuple(x.shape[2:])}.")
+    if whole and values.is_floating_point() and not bool((values == values.round()).all()):
+        raise UserError(f"The {what} hold values that are no whole numbers.")
 
 
 def check_layers(model: nn.Module, layers: Iterable[str]) -> None:

@@ -113,9 +113,9 @@ def check_map(
     """
     import torch
 
-    from ..attribution.attribute import as_tensor
     from ..attribution.device import on_device
     from ..attribution.evaluation_mode import evaluation_mode
+    from ..attribution.input_checks import as_tensor
     from ..attribution.recording import output_of
 
     if level not in LEVELS:

@@ -44,6 +44,10 @@ class Occlusion(Method):
     reference: ClassVar[str] = "Zeiler and Fergus 2014, Visualizing and understanding, section 4.2"
     description: ClassVar[str] = "How much the score drops when a patch of the scan is hidden."
 
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise UserError(f"Occlusion runs one position or more at a time, not {self.batch}.")
+
     def windows(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
         """The positions of the patch, cut at the volume's far edges."""
         patch = self.patch if isinstance(self.patch, tuple) else (self.patch,) * len(shape)
@@ -99,17 +103,15 @@ class RegionOcclusion(Method):
 
     def __post_init__(self) -> None:
         if self.fill not in ("mean", "surround", "zero"):
-            raise ValueError(f"fill must be 'mean', 'surround' or 'zero', not {self.fill!r}")
+            raise UserError(f"Region occlusion fills with 'mean', 'surround' or 'zero', not {self.fill!r}.")
+        if self.batch < 1:
+            raise UserError(f"Region occlusion runs one region or more at a time, not {self.batch}.")
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
         if recorded.regions is None:
-            raise UserError("Region occlusion needs atlas labels on the input's grid: pass regions=.")
-        if tuple(recorded.regions.shape) != recorded.shape:
-            raise UserError(
-                f"The region labels have shape {tuple(recorded.regions.shape)}, the input {recorded.shape}."
-            )
+            raise UserError("Region occlusion needs atlas labels on the input's grid (regions).")
         x, labels = recorded.x.detach(), recorded.regions
         brain = recorded.mask if recorded.mask is not None else (x != 0).any(1).any(0)
         boxes = _boxes(labels)
