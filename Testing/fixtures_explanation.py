@@ -59,7 +59,8 @@ def oblique_affine(
 
 
 @lru_cache(maxsize=1)
-def _bundle() -> ModelBundle:
+def small_bundle() -> ModelBundle:
+    """The network, on a grid of 4 mm."""
     with tempfile.TemporaryDirectory() as folder:
         return load_bundle(write_small_bundle(Path(folder) / "small", {"mri_interpret.grid": _MODEL_GRID}, seed=2))
 
@@ -89,7 +90,7 @@ def make_explanation(
     head = np.where(inside, head, np.interp(outwards, [0, 10, 12, 16, 19], [60, 60, 620, 620, 0]))  # skull, then fat
     return explain(
         Volume(head.round().astype(np.int16), grid.affine, "phantom.nii.gz"),
-        model=_bundle(),
+        model=small_bundle(),
         methods=METHODS,
         target="AD",
         mask=Volume(inside.astype(np.uint8), grid.affine, "mask"),
