@@ -122,13 +122,14 @@ class Explainer:
         check_target(target)
         check_precision(self.model)
         check_input(self.model, x)
-        brain_mask, regions = as_tensor(brain_mask), as_tensor(regions)
-        check_on_grid(brain_mask, x, "voxels of the brain mask")
-        check_on_grid(regions, x, "region labels", whole=True)
+        mask: Tensor | None = as_tensor(brain_mask)
+        labels: Tensor | None = as_tensor(regions)
+        check_on_grid(mask, x, "voxels of the brain mask")
+        check_on_grid(labels, x, "region labels", whole=True)
         check_layers(self.model, (layer for method in wanted.values() for layer in method.layers))
 
         def explained(where: str | torch.device | None, slabs: SlabPolicy) -> Attributions:
-            return self._explain(x, target, wanted, progress, where, brain_mask, regions, slabs)
+            return self._explain(x, target, wanted, progress, where, mask, labels, slabs)
 
         ways = (
             ("", lambda: explained(device, self._slabs)),
