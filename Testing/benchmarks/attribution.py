@@ -52,7 +52,7 @@ def our_gradient_map_more(model: object, x: object) -> Callable[[], object]:
     from Testing.benchmarks.attribution_networks import TARGET
 
     run = Explainer(model).record(x, TARGET, {})
-    return lambda: run._back(run.weights, run.x, "gradient")
+    return lambda: run._backpropagate(run.weights, run.x, "gradient")
 
 
 def best_of(repeats: int, *works: Callable[[], object]) -> list[float]:
