@@ -273,6 +273,39 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
 
         self._job = self._backgroundJob(worker, finish, onProgress, onFinished)
 
+    def openResult(self, folder, progress=None):
+        """Open a saved result here and now, with its scan; the scene is left as it was if that fails.
+
+        :param folder: what Explanation.save or "mri-interpret explain" wrote.
+        :param progress: called with each step's name and how much of it is done, 0 to 1.
+        :return: MRIInterpretResult with nodes and numbers; its report can be saved.
+        """
+        from mri_interpret.doors import open_job
+        from mri_interpret.progress import silent
+
+        result = open_job.open_result(slicer.mrmlScene, folder, progress or silent)
+        self._results[result.run] = result
+        return result
+
+    def startOpenResult(self, folder, onProgress, onFinished, command=None):
+        """Open a saved result; a worker process reads it, and this returns at once.
+
+        :param folder: as for openResult.
+        :param onProgress: as for startExplain.
+        :param onFinished: as for startExplain.
+        """
+        from mri_interpret.doors import open_job
+
+        self._checkIdle()
+        worker = open_job.start(folder, command=command)
+
+        def finish(done):
+            result = yield from open_job.finish(slicer.mrmlScene, worker, done, folder)
+            self._results[result.run] = result
+            return result
+
+        self._job = self._backgroundJob(worker, finish, onProgress, onFinished)
+
     def cancel(self) -> None:
         """End a running worker; the scene is left as it was."""
         if self._job is not None:

@@ -10,7 +10,7 @@ def test_the_first_reason_why_explain_cannot_start_is_given():
     assert status.explain_blocked("", True, "") == ""
     assert "Choose a volume" in status.explain_blocked("", False, "No model.")
     assert status.explain_blocked("", True, "No model.") == "No model."
-    assert status.explain_blocked(status.busy(True, False), False, "") == "An explanation is running."
+    assert status.explain_blocked(status.busy(True, False), False, "") == "An explanation is being made or opened."
 
 
 def test_the_first_reason_why_a_cohort_cannot_start_is_given():

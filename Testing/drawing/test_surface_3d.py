@@ -108,5 +108,22 @@ def test_a_network_can_be_loaded_after_a_picture_was_rendered() -> None:
     assert run.stdout.strip() == "both work", run.stderr[-2000:]
 
 
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="torch without Triton")
+def test_a_picture_can_be_rendered_where_mesa_was_loaded_by_others() -> None:
+    """Slicer has drawn its own views by then: loading Triton now would end it."""
+    script = (
+        "import vtkmodules.vtkRenderingOpenGL2\n"
+        "from vtkmodules.vtkRenderingCore import vtkRenderWindow\n"
+        "window = vtkRenderWindow()\n"
+        "window.SetOffScreenRendering(1)\n"
+        "window.Render()\n"
+        "from mri_interpret.drawing.rendering import rendering_backend\n"
+        "rendering_backend()\n"
+        "print('it works')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "it works", run.stderr[-2000:]
+
+
 def test_the_machines_rendering_is_named() -> None:
     assert "VTK" in rendering_backend()

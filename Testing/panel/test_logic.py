@@ -91,7 +91,7 @@ def test_console_worker_and_file_give_the_same(host, logic, in_worker, coarse, t
     assert overall == sorted(overall)
     assert {m.step for m in progress if isinstance(m, Progress)} >= {"Finding the brain", "Explaining"}
     # Once the result is no longer used, its files are deleted.
-    folder = there._files.folder
+    folder = logic._job.worker.folder
     assert folder.is_dir()
     logic.forgetResults()
     del there

@@ -90,12 +90,13 @@ def finish(
     from ..explanation.saving import load
 
     folder = Path(done.folder)
-    return show_steps(scene, worker, folder, partial(load, folder), scan_node, replace)
+    result: MRIInterpretResult = yield from show_steps(scene, folder, partial(load, folder), scan_node, replace)
+    weakref.finalize(result, worker.clean_up)
+    return result
 
 
 def show_steps(
     scene: Any,
-    worker: WorkerProcess,
     folder: Path,
     read: Callable[[], Explanation],
     scan_node: Any = None,
@@ -107,8 +108,6 @@ def show_steps(
     ----------
     scene
         vtkMRMLScene.
-    worker
-        Its files are deleted when the result is no longer used.
     folder
         Where the content lies, see :mod:`scene_content.content_files`.
     read
@@ -138,9 +137,7 @@ def show_steps(
     finally:  # once begun, it is not left half done
         for _ in removal:
             pass
-    result = MRIInterpretResult(nodes, read, worker)
-    weakref.finalize(result, worker.clean_up)
-    return result
+    return MRIInterpretResult(nodes, read)
 
 
 def show(

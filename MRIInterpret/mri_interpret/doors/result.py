@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
 
@@ -25,16 +25,11 @@ class MRIInterpretResult:
     explanation
         The numbers, or a function that reads them when they are asked for. None for a result that came with a saved
         scene, of which only the nodes are known.
-    files
-        Whatever keeps the files alive that the arrays live in.
     """
 
-    def __init__(
-        self, nodes: ResultNodes, explanation: Explanation | Callable[[], Explanation] | None = None, files: Any = None
-    ) -> None:
+    def __init__(self, nodes: ResultNodes, explanation: Explanation | Callable[[], Explanation] | None = None) -> None:
         self.nodes = nodes
         self._explanation = explanation
-        self._files = files
 
     def __repr__(self) -> str:
         return f"MRIInterpretResult({self.run!r})"

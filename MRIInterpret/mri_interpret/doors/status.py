@@ -14,7 +14,7 @@ def busy(explaining: bool, cohort_running: bool) -> str:
     """Why no job can start now; empty if one can."""
     if cohort_running:
         return "A cohort is running."
-    return "An explanation is running." if explaining else ""
+    return "An explanation is being made or opened." if explaining else ""
 
 
 def explain_blocked(busy_with: str, has_scan: bool, model_problem: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,7 @@ def import_vtk() -> Any:
     NoRendering
         If it is not installed; the text is a sentence for the reader of the picture's place.
     """
-    # Triton (which comes with torch on Linux) and Mesa each bring an LLVM. Loaded after Mesa's, Triton's crashes the
-    # process, the first time that torch asks for it; loaded before, both work.
-    with contextlib.suppress(ImportError):
-        import triton._C.libtriton  # noqa: F401
+    load_triton_first()
     try:
         import vtk
     except ImportError as error:
@@ -34,6 +32,25 @@ def import_vtk() -> Any:
     # Before it falls back to EGL or OSMesa, VTK tells on stderr that there is no X server; readers need not know.
     vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_ERROR)
     return vtk
+
+
+def load_triton_first() -> None:
+    """Load Triton, if it is there, unless Mesa is loaded already. Call it before the first OpenGL window is made.
+
+    Triton (which comes with torch on Linux) and Mesa each bring an LLVM. Loading Triton's after Mesa's crashes the
+    process; the other way round both work.
+    """
+    if not _mesa_is_loaded():
+        with contextlib.suppress(ImportError):
+            import triton._C.libtriton  # noqa: F401
+
+
+def _mesa_is_loaded() -> bool:
+    try:
+        loaded = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux: no Triton either
+        return False
+    return "libLLVM" in loaded or "libgallium" in loaded or "_dri.so" in loaded
 
 
 def offscreen_window(vtk: Any, width: int, height: int) -> Any:

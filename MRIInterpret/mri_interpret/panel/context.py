@@ -50,6 +50,8 @@ class PanelContext:
         Emitted when what the panel shows may be out of date.
     result_arrived
         Emitted with a MRIInterpretResult that is to be shown.
+    open_requested
+        Emitted with the folder of a saved result that is to be opened.
     """
 
     def __init__(self, ui: Any, logic: Any, requirements: str | Path) -> None:
@@ -61,6 +63,7 @@ class PanelContext:
         self.known_methods: dict[str, MethodInfo] = available_methods()
         self.changed = Signal()
         self.result_arrived = Signal()
+        self.open_requested = Signal()
 
     @property
     def model(self) -> ChosenModel:

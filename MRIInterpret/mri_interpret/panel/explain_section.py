@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import qt
@@ -40,6 +40,7 @@ class ExplainSection:
         ui.methodsList.connect("itemChanged(QListWidgetItem*)", self.on_method)
         ui.explainButton.connect("clicked(bool)", self.on_explain)
         ui.cancelButton.connect("clicked(bool)", self.on_cancel)
+        context.open_requested.connect(self.on_open_requested)
         self._list_methods()
 
     def _list_methods(self) -> None:
@@ -96,20 +97,31 @@ class ExplainSection:
             self.context.changed.emit()
 
     def on_explain(self, _checked: bool = False) -> None:
+        self._start(self._explain)
+
+    def on_open_requested(self, folder: str) -> None:
+        """Open a saved result: its progress is shown here and can be cancelled, as that of a new one."""
+        self._start(lambda: self.context.logic.startOpenResult(folder, self.on_progress, self.on_finished))
+
+    def _start(self, job: Callable[[], None]) -> None:
         """Install what is missing, if the user agrees, and start the worker."""
+        starting = self._status.start()
         try:
             environment.ensure(self.context.requirements)
-            self._start()
+            job()
         except UserError as error:
             self.on_finished(None, str(error))
         except Exception as error:
-            logging.exception("MRIInterpret: the explanation could not be started")
-            self.on_finished(None, _("The explanation could not be started ({error}).").format(error=error))
+            logging.exception("MRIInterpret: the worker could not be started")
+            self.on_finished(None, _("The work could not be started ({error}).").format(error=error))
+        else:
+            self.ui.progressBar.value = 0
+            self.ui.statusLabel.text = starting
+            self.context.changed.emit()
 
-    def _start(self) -> None:
+    def _explain(self) -> None:
         parameters = self.context.parameters
         takes = {name: list(info.parameters) for name, info in self.context.known_methods.items()}
-        starting = self._status.start()
         self.context.logic.startExplain(
             parameters.inputVolume,
             self.on_progress,
@@ -118,9 +130,6 @@ class ExplainSection:
             maskNode=self.context.mask_node,
             **choices.explain_options(parameters, self.context.methods, takes),
         )
-        self.ui.progressBar.value = 0
-        self.ui.statusLabel.text = starting
-        self.context.changed.emit()
 
     def on_progress(self, message: messages.Message) -> None:
         """Show the step, the time left, and the notices."""

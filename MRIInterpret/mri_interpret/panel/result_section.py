@@ -1,7 +1,8 @@
-"""Section "Result": the prediction, which map is shown and how, regions, agreement, report."""
+"""Section "Result": the prediction, which map is shown and how, regions, agreement, the report; saved results."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -27,6 +28,7 @@ class ResultSection:
         context.result_arrived.connect(self.on_result_arrived)
         ui = self.ui
         ui.resultComboBox.connect("currentIndexChanged(int)", self.on_result)
+        ui.openResultButton.connect("clicked(bool)", self.on_open_result)
         ui.mapList.connect("currentRowChanged(int)", self.on_map)
         ui.opacitySlider.connect("valueChanged(double)", self.on_opacity)
         ui.topSlider.connect("valueChanged(double)", self.on_top)
@@ -63,10 +65,11 @@ class ResultSection:
         runs = self.context.logic.results()
         result = self.result
         fill_combo(self.ui.resultComboBox, [(run, run) for run in runs], result.run if result else "")
-        missing = "" if result else _("There is no result yet: press Explain.")
+        missing = "" if result else _("There is no result yet: press Explain, or open a saved result.")
         shown = (self.ui.mapList, self.ui.opacitySlider, self.ui.topSlider, self.ui.thresholdLineEdit)
         for widget in (*shown, self.ui.coloursComboBox, self.ui.show3DCheckBox, self.ui.resultComboBox):
             widget.enabled = not missing
+        enable(self.ui.openResultButton, _(self.context.busy), _("Open the folder of a saved result."))
         enable(self.ui.jumpButton, missing, _("Move the slices to the voxel with the largest magnitude."))
         unsaved = missing or (
             _("This result came with a saved scene: run Explain again to save its report.")
@@ -119,6 +122,14 @@ class ResultSection:
         if self.context.parameters:
             self.context.parameters.resultRun = chosen(self.ui.resultComboBox)
             self.show()
+
+    def on_open_result(self, _checked: bool = False) -> None:
+        """Ask for the folder of a saved result, and have it opened."""
+        folder = qt.QFileDialog.getExistingDirectory(
+            slicer.util.mainWindow(), _("Folder of a saved result"), str(Path.home())
+        )
+        if folder:
+            self.context.open_requested.emit(folder)
 
     def on_map(self, row: int) -> None:
         item = self.ui.mapList.item(row)

@@ -1,4 +1,4 @@
-"""Explanation to MRML nodes, displays, volume rendering, and .mrb files. Needs slicer-core or a running 3D Slicer."""
+"""An explanation as MRML nodes with their displays, and .mrb files. Needs slicer-core or a running 3D Slicer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: a panel that only looks for results needs neither pandas nor VTK's filters."""
+    """Import on first use: looking for results needs neither pandas nor VTK's filters."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -13,15 +13,15 @@ from .geometry import oriented_image_steps
 from .nodes import NodeMaker
 
 LABEL_TAG = "MRIInterpret.Label"
-_AT_ONCE = 8  # segments added in one step: Slicer's data tree makes an item for each
+_AT_ONCE = 8  # segments added per step: Slicer's data tree makes an item for each
 
 
 def add_atlas(
     make: NodeMaker, labels: Volume, regions: Sequence[Region], name: str, scan: Any
 ) -> Generator[None, None, Any]:
-    """A segmentation node with a segment for each region, in steps; hidden until a region is asked for.
+    """A hidden segmentation node with a segment for each region, in steps.
 
-    All segments share one label volume, because regions of an atlas do not overlap: so it stays small.
+    Regions of an atlas do not overlap, so all segments share one label volume, which keeps the node small.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def add_atlas(
     name
         The node's name.
     scan
-        The scan's volume node: its geometry is the one to which further segments are drawn.
+        The scan's volume node: segments that the user adds are drawn on its grid.
     """
     node = make.add("vtkMRMLSegmentationNode", name, "atlas")
     node.CreateDefaultDisplayNodes()
@@ -68,7 +68,7 @@ def segment_id(label: int) -> str:
 
 
 def highlight(node: Any, label: int | None) -> None:
-    """Show the outline of one region alone, or none at all."""
+    """Outline one region alone, or none."""
     display = node.GetDisplayNode()
     segmentation = node.GetSegmentation()
     wanted = segment_id(label) if label is not None else ""

@@ -1,4 +1,4 @@
-"""Explanation in, nodes out: all that a result shows in 3D Slicer."""
+"""Builds the nodes of an explanation, in one go or in steps, and shows them in the views."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..explanation.explanation import Explanation
 from ..progress import ProgressCallback, silent
 from ..scene_content.content import STEP, SUMMARY, SceneContent, content_of, unique_name
 from ..scene_content.vtk_images import finished
-from . import charts, hierarchy, views
+from . import hierarchy, views
 from .atlas import add_atlas
 from .colours import CONSENSUS, SEQUENTIAL, SIGNED, add_colour_table
 from .nodes import ROLE, NodeMaker, batch, runs
 from .result_nodes import VERDICT, VERDICT_TEXT, ResultNodes, hide_others
-from .tables import add_table
+from .tables import add_bar_chart, add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_consensus, add_legend, add_map, add_scan
 
@@ -28,7 +28,7 @@ def build_scene(
     arrange_views: bool = True,
     progress: ProgressCallback = silent,
 ) -> ResultNodes:
-    """Add an explanation to a scene; if that fails half-way, the scene is left as it was.
+    """Add an explanation to a scene; if that fails, the scene is left as it was.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def build_scene(
     arrange_views
         Whether the slice views show the summary over the scan, at its peak, and the camera looks at the head.
     progress
-        Told about each part.
+        Told about each step; may raise to cancel.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def build_scene(
 def build_steps(
     content: SceneContent, scene: Any, *, scan_node: Any | None = None
 ) -> Generator[float, None, ResultNodes]:
-    """The same in steps of some milliseconds each, for a window that must stay awake.
+    """The same in steps of some milliseconds each, for a window that must stay responsive.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def build_steps(
     Yields
     ------
     float
-        How much is done, 0 to 1. Closing the generator, or an error in it, takes away all that was added.
+        How much is done, 0 to 1. Closing the generator, or an error in it, removes all that was added.
 
     Raises
     ------
@@ -82,14 +82,24 @@ def build_steps(
         If nodes that it needs were removed from the scene between two steps.
     """
     make = NodeMaker(scene, unique_name(content.run, runs(scene, unfinished=True)), content.banner, building=True)
-    nodes: ResultNodes = yield from whole(make, _add_nodes(content, make, scan_node), scan_node)
+    nodes: ResultNodes = yield from all_or_nothing(make, _add_nodes(content, make, scan_node), scan_node)
     return nodes
 
 
-def whole(
+def all_or_nothing(
     make: NodeMaker, steps: Generator[float | None, None, Any], needed: Any | None = None
 ) -> Generator[float, None, Any]:
-    """Pass steps on, watching that nothing is taken away in between; a result that is not finished is removed."""
+    """Pass steps on; if they fail, are not finished, or lose nodes in between, remove all nodes that ``make`` made.
+
+    Parameters
+    ----------
+    make
+        Makes the nodes.
+    steps
+        Each step may yield how much is done, 0 to 1; it returns the result.
+    needed
+        A node made by others, without which the result makes no sense.
+    """
     try:
         fraction = 0.0
         while True:
@@ -113,7 +123,7 @@ def whole(
 
 
 def arrange(scene: Any, nodes: ResultNodes, content: SceneContent) -> None:
-    """The slice views show the summary over the scan, at its peak, and the camera looks at the head."""
+    """Show the summary over the scan in the slice views, at its peak, and aim the camera at the head."""
     hide_others(scene, nodes.run)
     views.show_over_scan(scene, nodes.scan, nodes.summary)
     views.fit_slices(scene, nodes.scan)
@@ -123,7 +133,7 @@ def arrange(scene: Any, nodes: ResultNodes, content: SceneContent) -> None:
 
 
 def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) -> Generator[float | None, None, Any]:
-    """A step now and then tells how much is done; the others are pieces of it."""
+    """Steps that yield how much is done, or None within a part."""
     note = make.add("vtkMRMLTextNode", "Research use only", "note")
     note.SetText(content.note)
     yield 0.02
@@ -168,7 +178,7 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
         tables[table.role] = add_table(make, table)
         yield None
     for chart in content.charts:
-        tables[chart.table.role], plots[chart.table.role] = charts.add_bar_chart(make, chart)
+        tables[chart.table.role], plots[chart.table.role] = add_bar_chart(make, chart)
         yield None
     yield 0.9
     folder = yield from hierarchy.add_folder(

@@ -11,9 +11,9 @@ from .nodes import NodeMaker
 
 CONSENSUS = "MRIInterpretConsensus"
 
-TABLE = "MRIInterpret.ColourTable"  # on a colour node: the shipped table that it was made from
+TABLE = "MRIInterpret.ColourTable"  # on a colour node: the shipped table that it holds
 
-# Shipped tables to choose from, with what they are called; all perceptually uniform, none a rainbow.
+# Shipped tables to choose from, with their titles; all are perceptually uniform.
 WITHOUT_SIGN = {
     SEQUENTIAL: "Inferno",
     "MRIInterpretMagma": "Magma",

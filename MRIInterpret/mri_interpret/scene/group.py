@@ -1,4 +1,4 @@
-"""A cohort's group maps as a scene: the template, mean maps of each group, differences, tables; from its folder."""
+"""Builds the nodes of a cohort: the template, mean maps of each group, differences, tables; and its .mrb file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..scene_content.content import (
 )
 from ..scene_content.group_content import group_content
 from ..scene_content.vtk_images import finished
-from . import charts, hierarchy, views
-from .build import whole
+from . import hierarchy, views
+from .build import all_or_nothing
 from .colours import SEQUENTIAL, SIGNED, add_colour_table
 from .headless import HeadlessScene
 from .mrb import save_scene
 from .nodes import ROLE, NodeMaker, batch, runs
 from .result_nodes import hide_others
-from .tables import add_table
+from .tables import add_bar_chart, add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_legend, add_map, add_scan
 
@@ -43,7 +43,7 @@ class GroupNodes:
 def build_group_scene(
     output: str | Path, scene: Any, *, arrange_views: bool = True, progress: ProgressCallback = silent
 ) -> GroupNodes:
-    """Add a cohort's group results to a scene; if that fails half-way, the scene is left as it was.
+    """Add a cohort's group results to a scene; if that fails, the scene is left as it was.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def build_group_scene(
     arrange_views
         Whether the slice views show the summary score's difference (or mean) over the template.
     progress
-        Told about each map; may raise to cancel.
+        Told about each step; may raise to cancel.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def build_group_scene(
     """
     content = group_content(output, lambda step, fraction: progress(step, 0.7 * fraction))
     with batch(scene):
-        told = lambda fraction: progress(STEP, 0.7 + 0.29 * fraction)  # noqa: E731
-        nodes: GroupNodes = finished(group_steps(content, scene), told)
+        steps = group_steps(content, scene)
+        nodes: GroupNodes = finished(steps, lambda fraction: progress(STEP, 0.7 + 0.29 * fraction))
     if arrange_views:
         arrange_group(scene, nodes)
     progress(STEP, 1.0)
@@ -72,7 +72,7 @@ def build_group_scene(
 
 
 def arrange_group(scene: Any, nodes: GroupNodes) -> None:
-    """The slice views show the summary's difference (or mean) over the template."""
+    """Show the summary's difference (or mean) over the template in the slice views."""
     shown = _first_shown(nodes)
     hide_others(scene, nodes.run)
     views.show_over_scan(scene, nodes.template, shown)
@@ -100,9 +100,9 @@ def write_group_mrb(output: str | Path, path: str | Path, progress: ProgressCall
 
 
 def group_steps(content: SceneContent, scene: Any) -> Generator[float, None, GroupNodes]:
-    """Add a cohort's content in steps, see :func:`build.build_steps`."""
+    """Add a cohort's content to a scene in steps, see :func:`build.build_steps`."""
     make = NodeMaker(scene, unique_name(content.run, runs(scene, unfinished=True)), content.banner, building=True)
-    nodes: GroupNodes = yield from whole(make, _add_nodes(content, make))
+    nodes: GroupNodes = yield from all_or_nothing(make, _add_nodes(content, make))
     return nodes
 
 
@@ -129,7 +129,7 @@ def _add_nodes(content: SceneContent, make: NodeMaker) -> Generator[float | None
         nodes.tables[table.role] = add_table(make, table)
         yield None
     for one_chart in content.charts:
-        _, nodes.chart = charts.add_bar_chart(make, one_chart)
+        _, nodes.chart = add_bar_chart(make, one_chart)
     yield 0.9
     pairs = [(node, node.GetAttribute(ROLE)) for node in make.made]
     nodes.folder = yield from hierarchy.add_folder(make.scene, make.run, pairs)
@@ -142,7 +142,7 @@ def _pair(key: str) -> tuple[str, str]:
 
 
 def _first_shown(nodes: GroupNodes) -> Any:
-    """The summary's difference, else its mean over the last class that has one: what views start with."""
+    """The summary's difference, else its mean over the last class that has one: which the views show first."""
     of_summary = {name: node for (method, name), node in nodes.maps.items() if method == "summary"}
     for name, node in of_summary.items():
         if name.endswith("_difference"):

@@ -1,4 +1,4 @@
-"""Slicer's scene and logic without its window: where scenes are built for files, read back, and drawn off-screen."""
+"""Slicer's scene and logic without its window, to write scenes to files, read them, and draw them off-screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .nodes import release_all
 
 @contextmanager
 def same_directory() -> Iterator[None]:
-    """Come back to the working directory: Slicer's archive code changes it, and stays there if it fails."""
+    """Restore the working directory: Slicer's archive code changes it, and does not change it back if it fails."""
     before = os.getcwd()
     try:
         yield
@@ -28,7 +28,7 @@ def same_directory() -> Iterator[None]:
 
 
 class HeadlessScene:
-    """A fresh vtkMRMLScene with the logic that registers node classes of Slicer's modules. Use as a context manager.
+    """A new vtkMRMLScene with the logics that register the node classes of Slicer's modules. A context manager.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class HeadlessScene:
         self._connect_files()
 
     def _register(self, logic: Any, name: str) -> Any:
-        if hasattr(logic, "SetModuleShareDirectory"):  # else some logic warns that it finds no presets of its own
+        if hasattr(logic, "SetModuleShareDirectory"):  # else some logics warn that their presets are missing
             logic.SetModuleShareDirectory(self._folder.name)
         logic.SetMRMLApplicationLogic(self.application_logic)
         logic.SetMRMLScene(self.scene)
@@ -76,7 +76,7 @@ class HeadlessScene:
         return logic
 
     def _connect_files(self) -> None:
-        """Reading a .mrb needs a cache folder to unpack into."""
+        """Reading a .mrb needs file logic with a cache folder to unpack into."""
         self._remote = slicer.vtkMRMLRemoteIOLogic()
         self._remote.SetMRMLScene(self.scene)
         self._remote.SetMRMLApplicationLogic(self.application_logic)

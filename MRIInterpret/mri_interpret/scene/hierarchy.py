@@ -1,4 +1,4 @@
-"""All nodes of one result under one folder of the subject hierarchy."""
+"""The folder in the subject hierarchy that holds all nodes of a result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-_SHOWN = (  # classes that people look for in the tree; displays, properties and series stay with their owners
+_SHOWN = (  # classes that users look for in the data tree
     "vtkMRMLScalarVolumeNode",
     "vtkMRMLSegmentationNode",
     "vtkMRMLModelNode",
@@ -17,7 +17,7 @@ _SHOWN = (  # classes that people look for in the tree; displays, properties and
     "vtkMRMLTextNode",
     "vtkMRMLColorTableNode",
 )
-_INNER = {  # role -> name of the folder inside the result's folder
+_INNER = {  # role -> name of a folder inside the result's folder
     "map": "Maps",
     "probabilities": "Tables and charts",
     "top-regions": "Tables and charts",
@@ -29,7 +29,7 @@ _INNER = {  # role -> name of the folder inside the result's folder
 
 
 def add_folder(scene: Any, name: str, nodes: Iterable[tuple[Any, str]]) -> Generator[None, None, int]:
-    """Make a folder and move the items of ``nodes`` into it, one in each step; not finished, it is removed again.
+    """Make a folder and move the items of ``nodes`` into it, one per step; if not finished, it is removed again.
 
     Parameters
     ----------
@@ -61,21 +61,21 @@ def add_folder(scene: Any, name: str, nodes: Iterable[tuple[Any, str]]) -> Gener
 
 
 def _place(tree: Any, folder: int, inner: dict[str, int], role: str) -> int:
-    """The inner folder for a role, made when it is needed first; else the folder itself."""
+    """The inner folder for a role, made on first use; the folder itself for roles without one."""
     title = _INNER.get(role.removesuffix("-chart").removesuffix("-series"))
     if title is None:
         return folder
     if title not in inner:
-        found = tree.GetItemChildWithName(folder, title)
-        if found == tree.GetInvalidItemID():
-            found = tree.CreateFolderItem(folder, title)
-            tree.SetItemExpanded(found, title == "Maps")
-        inner[title] = found
+        item = tree.GetItemChildWithName(folder, title)
+        if item == tree.GetInvalidItemID():
+            item = tree.CreateFolderItem(folder, title)
+            tree.SetItemExpanded(item, title == "Maps")
+        inner[title] = item
     return inner[title]
 
 
 def add_later(scene: Any, name: str, node: Any, role: str) -> None:
-    """Move a node that was made after its result into the result's folder."""
+    """Move a node that was made later into its result's folder."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     folder = folder_named(scene, name)
     if folder is not None:
@@ -83,7 +83,7 @@ def add_later(scene: Any, name: str, node: Any, role: str) -> None:
 
 
 def _move(tree: Any, node: Any, parent: int) -> None:
-    item = tree.GetItemByDataNode(node)  # Slicer's window makes items by itself
+    item = tree.GetItemByDataNode(node)  # in Slicer's window, nodes get items by themselves
     if item == tree.GetInvalidItemID():
         tree.CreateItem(parent, node)
     else:
@@ -91,7 +91,7 @@ def _move(tree: Any, node: Any, parent: int) -> None:
 
 
 def remove_folder(scene: Any, folder: int) -> None:
-    """Remove a folder and its inner folders; the data nodes in it are left alone."""
+    """Remove a folder and its inner folders; the data nodes in it stay."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     tree.RemoveItem(folder, False, True)
 

@@ -1,8 +1,8 @@
-"""How a result's map is shown: over the slices, from which magnitude on, in which colours, and in 3D."""
+"""How a map is shown: over the slices, above which threshold, in which colours, and in 3D."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,9 @@ from .colours import (
     add_colour_table,
     fill_colour_table,
 )
-from .nodes import BRAIN_VOXELS, METHOD, ROLE, RUN, NodeMaker, nodes_of_run
+from .nodes import BRAIN_VOXELS, METHOD, ROLE, NodeMaker, nodes_of_run
+from .result_nodes import ResultNodes
 from .volume_rendering import add_volume_rendering, transfer_functions
-
-if TYPE_CHECKING:
-    from .result_nodes import ResultNodes
 
 SUMMARY = "summary"
 _SAMPLE = 200_000
@@ -38,7 +36,7 @@ def is_signed(node: Any) -> bool:
 
 
 class Magnitudes:
-    """The magnitudes in a map's brain, to translate between a share of voxels and a value in the map's units."""
+    """The magnitudes in a map's brain: from a share of its voxels to a threshold, and back."""
 
     def __init__(self, node: Any) -> None:
         from vtkmodules.util.numpy_support import vtk_to_numpy
@@ -48,17 +46,18 @@ class Magnitudes:
         # A map may be zero in much of the brain (class activation maps are); outside the brain it always is.
         brain = int(node.GetAttribute(BRAIN_VOXELS) or nonzero)
         values = values[:: max(1, values.size // (8 * _SAMPLE))]
-        found = np.abs(values[values != 0])
-        self._sorted = np.sort(found[:: max(1, found.size // _SAMPLE)]) if found.size else np.zeros(1)
+        magnitudes = np.abs(values[values != 0])
+        step = max(1, magnitudes.size // _SAMPLE)
+        self._sorted = np.sort(magnitudes[::step]) if magnitudes.size else np.zeros(1)
         self._share = min(1.0, nonzero / brain) if nonzero and brain else 1.0  # of the brain that is not zero
 
     def value_of_top(self, percent: float) -> float:
-        """The value from which on the top ``percent`` of the brain's voxels lie; 0 if more of them than are not 0."""
+        """The threshold that the top ``percent`` of the brain's voxels reach; 0 if fewer of them are not 0."""
         share = min(max(percent, 0.0), 100.0) / 100 / self._share
         return float(np.quantile(self._sorted, 1 - share)) if share <= 1 else 0.0
 
     def top_of_value(self, value: float) -> float:
-        """The percentage of the brain's voxels from ``value`` on."""
+        """The percentage of the brain's voxels that reach ``value``."""
         if value <= 0:
             return 100.0
         return 100.0 * self._share * float(1 - np.searchsorted(self._sorted, value) / self._sorted.size)
@@ -76,7 +75,7 @@ def scan_under(nodes: ResultNodes) -> Any:
 
 
 def set_threshold(nodes: ResultNodes, key: str, value: float) -> None:
-    """Show magnitudes from ``value`` on, in the map's units, in the slices."""
+    """Hide magnitudes below ``value``, in the map's units, in the slices."""
     node = node_of(nodes, key)
     if not is_signed(node):
         volumes.set_threshold(node, value, signed=False)
@@ -92,7 +91,7 @@ def set_threshold(nodes: ResultNodes, key: str, value: float) -> None:
 
 
 def _own_table(nodes: ResultNodes, key: str) -> Any:
-    """The diverging table of one map, whose transparent band can be set without changing other maps."""
+    """A map's own diverging table, whose transparent band can be set without changing other maps."""
     for node in _colour_nodes(nodes):
         if node.GetAttribute(METHOD) == key:
             return node
@@ -114,7 +113,7 @@ def _add_table(nodes: ResultNodes, name: str, title: str = "") -> Any:
 
 
 def colour_choices(nodes: ResultNodes, key: str) -> list[tuple[str, str]]:
-    """Titles and names of the colour tables that suit a map; the first is the one it is made with."""
+    """Titles and names of the colour tables that suit a map; the first is the default."""
     offered = WITH_SIGN if is_signed(node_of(nodes, key)) else WITHOUT_SIGN
     return [(title, name) for name, title in offered.items()]
 
@@ -150,12 +149,12 @@ def _limits(node: Any) -> DisplayRange:
 
 
 def _renderings(nodes: ResultNodes) -> dict[str, Any]:
-    found = nodes_of_run(nodes.summary.GetScene(), nodes.run)
-    return {n.GetAttribute(METHOD) or SUMMARY: n for n in found if is_rendering(n)}
+    own = nodes_of_run(nodes.summary.GetScene(), nodes.run)
+    return {n.GetAttribute(METHOD) or SUMMARY: n for n in own if n.GetAttribute(ROLE) == "volume-rendering"}
 
 
 def show_in_3d(nodes: ResultNodes, key: str, wanted: bool) -> None:
-    """Render one map of the result in the 3D views, inside the brain's surface; or none."""
+    """Render one map of the result in the 3D views, inside the brain's surface, or hide all."""
     scene = nodes.summary.GetScene()
     renderings = _renderings(nodes)
     if wanted and key not in renderings:
@@ -166,11 +165,6 @@ def show_in_3d(nodes: ResultNodes, key: str, wanted: bool) -> None:
     for name, rendering in renderings.items():
         rendering.SetVisibility(wanted and name == key)
     nodes.surface.GetDisplayNode().SetVisibility(wanted)
-
-
-def is_rendering(node: Any) -> bool:
-    """Whether this is one of our volume-rendering displays."""
-    return node.GetAttribute(ROLE) == "volume-rendering" and bool(node.GetAttribute(RUN))
 
 
 def rendered(nodes: ResultNodes) -> list[str]:

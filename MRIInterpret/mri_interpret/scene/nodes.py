@@ -1,4 +1,4 @@
-"""Making nodes: a failure half-way leaves the scene as it was, and they are found again after reopening."""
+"""Nodes that carry the name of their result and their role in it, so that they can be found and removed together."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-ROLE = "MRIInterpret.Role"  # what a node is in a result: "summary", "map", "consensus", ...
-RUN = "MRIInterpret.Run"  # nodes of one explanation share this
+ROLE = "MRIInterpret.Role"  # of a node in its result: "summary", "map", "consensus", ...
+RUN = "MRIInterpret.Run"  # name of the result that a node belongs to
 METHOD = "MRIInterpret.Method"  # the registry's name of the method, on nodes of one map
 BRAIN_VOXELS = "MRIInterpret.BrainVoxels"  # on a map: how many voxels the brain has
 UNFINISHED = "MRIInterpret.Unfinished"  # on the first node of a result that is still being put into the scene
 
 
 class NodeMaker:
-    """Adds nodes to a scene, marks them with their run and role, and can take them all away again.
+    """Adds nodes to a scene, marked with their result and role, and can remove them all again.
 
     Parameters
     ----------
     scene
         vtkMRMLScene.
     run
-        Name that all nodes of this result share; unique in the scene.
+        Name of the result; unique in the scene.
     description
         Stored in each node: the research-only banner, shown by Slicer in node tooltips.
     building
-        Whether the result is not to be listed before :meth:`finish`.
+        Whether the result is listed only after :meth:`finish`.
     """
 
     def __init__(self, scene: Any, run: str, description: str, building: bool = False) -> None:
@@ -36,11 +36,11 @@ class NodeMaker:
         self.made: list[Any] = []
 
     def add(self, class_name: str, name: str, role: str, method: str = "") -> Any:
-        """A new node of ``class_name``, marked."""
+        """Add a node of ``class_name``, marked."""
         return self.adopt(self.scene.AddNewNodeByClass(class_name, self.scene.GenerateUniqueName(name)), role, method)
 
     def adopt(self, node: Any, role: str, method: str = "") -> Any:
-        """Mark a node that some logic has just made as part of this result."""
+        """Mark a node, made by others, as part of this result."""
         node.SetAttribute(RUN, self.run)
         node.SetAttribute(ROLE, role)
         if method:
@@ -52,7 +52,7 @@ class NodeMaker:
         return node
 
     def finish(self) -> None:
-        """All nodes are there: from now on the result is listed."""
+        """The result is complete: list it."""
         self.made[0].RemoveAttribute(UNFINISHED)
 
     def all_there(self) -> bool:
@@ -60,14 +60,14 @@ class NodeMaker:
         return all(self.scene.IsNodePresent(node) for node in self.made)
 
     def remove_all(self) -> None:
-        """Take away every node made so far, the last one first, with the display and storage nodes that they own."""
+        """Remove every node made so far, the last one first, with its display and storage nodes."""
         for node in reversed(self.made):
             remove_with_dependents(self.scene, node)
         self.made.clear()
 
 
 def remove_with_dependents(scene: Any, node: Any) -> None:
-    """Remove a node from the scene together with its display nodes and storage node."""
+    """Remove a node with its display nodes and storage node."""
     release(node)
     owned = []
     if hasattr(node, "GetNumberOfDisplayNodes"):
@@ -80,10 +80,10 @@ def remove_with_dependents(scene: Any, node: Any) -> None:
 
 
 def release(node: Any) -> None:
-    """Let a segmentation go of its label volume before it is destroyed; other nodes are left alone.
+    """Drop a segmentation's label volume before the node is destroyed; other nodes are left alone.
 
-    Segments that share one volume are separated from it one by one when a segmentation is destroyed: with the hundred
-    regions of an atlas that takes seconds, and there is nothing to be kept.
+    When a segmentation is destroyed, Slicer separates the segments that share a volume one by one, which takes seconds
+    with the hundred regions of an atlas.
     """
     if node.IsA("vtkMRMLSegmentationNode"):
         segmentation = node.GetSegmentation()
@@ -92,7 +92,7 @@ def release(node: Any) -> None:
 
 
 def release_all(scene: Any) -> None:
-    """Do so for every atlas of ours; to be called when a scene is about to be closed."""
+    """Do so for the atlas of every result; called when a scene is about to be closed."""
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
         node = scene.GetNthNodeByClass(index, "vtkMRMLSegmentationNode")
         if node.GetAttribute(RUN):
@@ -100,25 +100,25 @@ def release_all(scene: Any) -> None:
 
 
 def nodes_of_run(scene: Any, run: str) -> list[Any]:
-    """All nodes that belong to one result, in the order they were added."""
+    """All nodes of a result, in the order they were added."""
     nodes = (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))
     return [node for node in nodes if node.GetAttribute(RUN) == run]
 
 
 def runs(scene: Any, unfinished: bool = False) -> list[str]:
-    """The results in a scene, oldest first; those that are still being put into it only if wanted."""
-    found: dict[str, bool] = {}
+    """Names of the results in a scene, oldest first; those that are still being built only if ``unfinished``."""
+    building: dict[str, bool] = {}
     for n in range(scene.GetNumberOfNodes()):
         node = scene.GetNthNode(n)
         run = node.GetAttribute(RUN)
         if run:
-            found[run] = found.get(run, False) or bool(node.GetAttribute(UNFINISHED))
-    return [run for run, building in found.items() if unfinished or not building]
+            building[run] = building.get(run, False) or bool(node.GetAttribute(UNFINISHED))
+    return [run for run, incomplete in building.items() if unfinished or not incomplete]
 
 
 @contextmanager
 def batch(scene: Any) -> Iterator[None]:
-    """Views and widgets catch up once, at the end, instead of after each node."""
+    """Let views and widgets update once, at the end, instead of after each node."""
     scene.StartState(scene.BatchProcessState)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A scene as pictures, drawn off-screen by Slicer's own displayable managers: three slices and the 3D view.
+"""Pictures of a scene, drawn off-screen by Slicer's own displayable managers: slices and the 3D view.
 
 Slicer's window puts each slice image on the screen with a Qt-side helper that slicer-core does not have; here a plain
 image actor does that. All else (colours, overlays, legends, outlines, models, volume rendering) is Slicer's code.
@@ -26,6 +26,7 @@ from vtkmodules.vtkRenderingCore import (
     vtkWindowToImageFilter,
 )
 
+from ..drawing.rendering import load_triton_first
 from .headless import HeadlessScene
 from .views import fit_slices, nodes_of
 
@@ -53,6 +54,7 @@ class _View:
     """A render window without a screen, and the displayable managers that fill it."""
 
     def __init__(self, headless: HeadlessScene, size: tuple[int, int], factory_class: Any, managers: tuple[str, ...]):
+        load_triton_first()
         self.renderer = vtkRenderer()
         self.window = vtkRenderWindow()
         self.window.SetOffScreenRendering(1)
@@ -71,7 +73,7 @@ class _View:
         self.group.SetRenderer(self.renderer)
         self.group.Initialize(factory, self.renderer)
 
-    def shoot(self) -> Picture:
+    def picture(self) -> Picture:
         self.window.Render()
         grab = vtkWindowToImageFilter()
         grab.SetInput(self.window)
@@ -87,8 +89,8 @@ class _View:
         self.window.Finalize()
 
 
-def _wake_legends(composite: Any) -> None:
-    """Legends are noticed when a layer changes: here the views come after the scene, in Slicer's window before it."""
+def _show_legends(composite: Any) -> None:
+    """Legends appear when a layer changes. Here the view is made after the layers were set, so set them once more."""
     foreground = composite.GetForegroundVolumeID()
     for volume in (None, foreground):
         composite.SetInteracting(1)
@@ -132,7 +134,7 @@ def slice_picture(headless: HeadlessScene, name: str = "Red", size: tuple[int, i
             node.JumpSliceByOffsetting(*centre)
         view.group.SetMRMLDisplayableNode(node)
         logic.UpdatePipeline()
-        _wake_legends(logic.GetSliceCompositeNode())
+        _show_legends(logic.GetSliceCompositeNode())
         mapper = vtkImageMapper()
         mapper.SetColorWindow(255)
         mapper.SetColorLevel(127.5)
@@ -142,7 +144,7 @@ def slice_picture(headless: HeadlessScene, name: str = "Red", size: tuple[int, i
             actor.SetMapper(mapper)
             actor.GetProperty().SetDisplayLocationToBackground()
             view.renderer.AddViewProp(actor)
-        return view.shoot()
+        return view.picture()
     finally:
         view.close()
         headless.application_logic.GetSliceLogics().RemoveItem(logic)
@@ -160,7 +162,7 @@ def view_picture(headless: HeadlessScene, size: tuple[int, int] = (400, 400)) ->
         node = nodes_of(headless.scene, "vtkMRMLViewNode")[0]
         view.group.SetMRMLDisplayableNode(node)
         view.renderer.ResetCameraClippingRange()
-        return view.shoot()
+        return view.picture()
     finally:
         view.close()
 

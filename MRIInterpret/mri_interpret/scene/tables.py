@@ -1,4 +1,4 @@
-"""Tables as MRML table nodes, with typed columns; and back."""
+"""Tables as MRML table nodes with typed columns, bar charts of them, and tables read back."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from vtkmodules.vtkCommonCore import vtkDoubleArray, vtkIntArray, vtkStringArray
 
-from ..scene_content.content import TableContent
+from ..scene_content.content import ChartContent, TableContent
 from .nodes import NodeMaker
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_BAR_COLOUR = (0.12, 0.35, 0.60)
 
 
 def column(values: Sequence[Any], name: str) -> Any:
@@ -38,6 +41,33 @@ def add_table(make: NodeMaker, table: TableContent) -> Any:
     node.SetUseColumnTitleAsColumnHeader(True)
     node.SetLocked(True)
     return node
+
+
+def add_bar_chart(make: NodeMaker, content: ChartContent) -> tuple[Any, Any]:
+    """A table node and a bar chart of one of its columns.
+
+    Returns
+    -------
+    tuple
+        The table node, and the plot chart node, whose role is the table's and "-chart".
+    """
+    role, title = content.table.role, content.table.title
+    table = add_table(make, content.table)
+    series = make.add("vtkMRMLPlotSeriesNode", content.value, f"{role}-series")
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetPlotType(series.PlotTypeBar)
+    series.SetYColumnName(content.value)
+    series.SetLabelColumnName(content.label)
+    series.SetColor(*_BAR_COLOUR)
+    chart = make.add("vtkMRMLPlotChartNode", title, f"{role}-chart")
+    chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    chart.SetTitle(title)
+    names = content.table.columns[content.label]
+    chart.SetXAxisTitle(", ".join(f"{index}: {text}" for index, text in enumerate(names)))
+    chart.SetYAxisTitle(content.value)
+    chart.SetLegendVisibility(False)
+    chart.SetAxisTitleFontSize(11)
+    return table, chart
 
 
 def columns_of_node(node: Any) -> dict[str, list[Any]]:

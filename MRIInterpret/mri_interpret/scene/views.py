@@ -1,4 +1,4 @@
-"""What the slice and 3D views show when the scene is opened: the summary over the scan, at the summary's peak."""
+"""The slice and 3D views: which layers they show, where they cut, where the camera looks from."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def world_of(node: Any, voxel: tuple[int, int, int]) -> Point:
 
 
 def add_views(scene: Any) -> None:
-    """The views of Slicer's four-up layout, for a scene that no window has given them to yet."""
+    """The views of Slicer's four-up layout, for a scene without a window, which would add them."""
     for name, orientation, label, colour in _SLICES:
         node = scene.CreateNodeByClass("vtkMRMLSliceNode")
         node.SetName(name)
@@ -91,7 +91,7 @@ def add_views(scene: Any) -> None:
     layout = scene.CreateNodeByClass("vtkMRMLLayoutNode")
     layout.SetSingletonTag("vtkMRMLLayoutNode")
     layout = scene.AddNode(layout)
-    # The description itself is Slicer's own and not stored; the node only wants to know that there is one.
+    # Slicer has its own description of this layout; the node only needs some description to accept it.
     layout.AddLayoutDescription(layout.SlicerLayoutFourUpView, "<layout/>")
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
 
@@ -147,7 +147,7 @@ def aim_camera(scene: Any, scan: Any) -> None:
 
 
 def select_active(scene: Any, scan: Any, table: Any, chart: Any) -> None:
-    """What Slicer's toolbars, table view and plot view start with."""
+    """Choose the volume, table and chart that Slicer's toolbars and views start with."""
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     if selection is None:
         return

@@ -44,7 +44,7 @@ def add_map(make: NodeMaker, one: MapContent, colours: Any, mask: Volume | None 
         The brain on the map's grid: outside it, a map that shows the brain only is 0.
     """
     node = make.add("vtkMRMLScalarVolumeNode", one.title, one.role, one.method)
-    # A default display node would compute a histogram for a window that is not wanted; on large scans that takes long.
+    # A default display node would compute a histogram for a window that is set here anyway; on large scans it is slow.
     display = make.adopt(make.scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode"), f"{one.role}-display")
     display.SetAndObserveColorNodeID(colours.GetID())
     display.SetAutoWindowLevel(0)
@@ -62,8 +62,8 @@ def add_map(make: NodeMaker, one: MapContent, colours: Any, mask: Volume | None 
 def set_threshold(node: Any, threshold: float, signed: bool) -> None:
     """Hide magnitudes below ``threshold`` (in the map's units) in the slice views.
 
-    A display node's threshold keeps one interval, which serves maps without a sign. For maps with a sign the
-    transparent band lies in the middle: it belongs to the colour table, see :func:`colours.add_colour_table`.
+    A display node's threshold shows one interval, which suits unsigned maps. Signed maps are transparent in the middle:
+    the colour table does that, see :func:`map_display.set_threshold`.
     """
     display = node.GetDisplayNode()
     display.SetAutoThreshold(0)
