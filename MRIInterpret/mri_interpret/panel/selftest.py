@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import slicer
@@ -13,7 +14,7 @@ LIMIT_SECONDS = 150.0
 
 
 def check_logic_and_worker(logic: Any) -> None:
-    """The sample is explained in this process and in the worker, with the same result, on the scan's own grid."""
+    """The sample is explained in this process and in the worker, with the same result, which is saved and opened."""
     import numpy as np
 
     from ..scene.geometry import affine_of, volume_of
@@ -33,6 +34,12 @@ def check_logic_and_worker(logic: Any) -> None:
     assert here.run != there.run
     np.testing.assert_array_equal(volume_of(scan).array, before.array)
     assert here.nodes.atlas.GetSegmentation().GetNumberOfSegments() > 50
+    with TemporaryDirectory() as folder:
+        here.explanation.save(folder)
+        opened = logic.openResult(folder)
+    for method in METHODS:
+        one, two = here.nodes.maps[method], opened.nodes.maps[method]
+        np.testing.assert_allclose(volume_of(one).array, volume_of(two).array, atol=1e-6)
 
 
 def check_cancel(logic: Any) -> None:
