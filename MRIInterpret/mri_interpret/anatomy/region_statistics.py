@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ..images.volume import Array, Volume
 from .atlas import Atlas
+
+if TYPE_CHECKING:  # Slicer's window reads explanations without pandas, whose import would hold it up
+    import pandas as pd
 
 BACKGROUND = "(brain, no region)"
 OUTSIDE = "(outside the brain)"
@@ -90,6 +93,8 @@ class RegionStatistics:
             (left - right) / (left + right) of the mean absolute relevance; NaN for regions without counterpart.
         """
         frames = [self._rows(name, np.asarray(values)) for name, values in maps.items()]
+        import pandas as pd
+
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
     def _rows(self, name: str, values: Array) -> pd.DataFrame:
@@ -110,6 +115,8 @@ class RegionStatistics:
         peak, place = self._peaks(ordered, magnitude)
         names = {region.label: region.name for region in self._atlas.regions}
         names.update({BACKGROUND_LABEL: BACKGROUND, OUTSIDE_LABEL: OUTSIDE})
+        import pandas as pd
+
         frame = pd.DataFrame(
             {
                 "method": name,

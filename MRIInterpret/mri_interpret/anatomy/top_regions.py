@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ..thresholds import STANDING_OUT_GAIN
 from .region_statistics import OUTSIDE_LABEL
+
+if TYPE_CHECKING:  # Slicer's window reads explanations without pandas, whose import would hold it up
+    import pandas as pd
 
 SUMMARY = "summary"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy  # scipy.stats is loaded on first use: its import takes long, and Slicer's panel imports this
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from ..images.smoothing import box_around
 from ..images.volume import Array
@@ -44,7 +45,7 @@ def spearman(a: Array, b: Array, inside: Array, absolute: bool = False) -> float
         first, second = np.abs(first), np.abs(second)
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         return math.nan
-    return correlation(stats.rankdata(first), stats.rankdata(second))
+    return correlation(scipy.stats.rankdata(first), scipy.stats.rankdata(second))
 
 
 def dice(a: Array, b: Array) -> float:
@@ -131,7 +132,7 @@ def rank_correlations(
     r, p = np.full(data.shape[1], math.nan), np.full(data.shape[1], math.nan)
     varying = np.ptp(data, axis=0) > 0
     if varying.any():
-        found = stats.spearmanr(np.column_stack([other, data[:, varying]]))
+        found = scipy.stats.spearmanr(np.column_stack([other, data[:, varying]]))
         # Of two variables SciPy returns one number, of more the whole matrix.
         several = varying.sum() > 1
         r[varying] = found.statistic[0, 1:] if several else found.statistic

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from vtkmodules.vtkCommonCore import vtkDoubleArray, vtkIntArray, vtkStringArray
 
-from ..scene_content.content import ChartContent, TableContent
 from .nodes import NodeMaker
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..scene_content.content import ChartContent, TableContent
 
 
 _BAR_COLOUR = (0.12, 0.35, 0.60)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +29,8 @@ class Orientation(Step):
             raise StepError(self, f"the axes '{self.axes}' are none: give three letters such as RAS or LPS")
 
     def apply(self, current: PartialInput, scan: ScanInTemplate) -> PartialInput:
+        import nibabel  # not on top: Slicer's panel reads models' metadata before it is installed
+
         wanted = nibabel.orientations.axcodes2ornt(tuple(self.axes.upper()))
         turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(current.to_scan), wanted)
         shift = nibabel.orientations.inv_ornt_aff(turn, current.image.shape)
