@@ -162,6 +162,7 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEndClose(self, _caller, _event) -> None:
         """Start afresh, if the panel is on the screen."""
         self.logic.forgetResults()
+        self.panel.forget()
         if self.parent.isEntered:
             self.initializeParameterNode()
 

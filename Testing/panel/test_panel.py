@@ -178,7 +178,9 @@ def test_refusing_to_install_leaves_everything_usable(widget, scan, monkeypatch)
 def test_closing_the_scene_empties_the_panel_and_a_new_scan_can_be_chosen(shown, host):
     import slicer
 
+    assert shown.ui.statusLabel.text == "Done."
     slicer.mrmlScene.Clear(0)
+    assert shown.ui.statusLabel.text == ""
     assert shown.ui.predictionLabel.text == "No result yet."
     assert shown._parameterNode.inputVolume is None
     assert shown.ui.regionTable.rowCount == 0

@@ -78,6 +78,10 @@ class ExplainSection:
         )
         ui.progressBar.visible = running
 
+    def forget(self) -> None:
+        """The scene was closed: what the status line says is of the past."""
+        self.ui.statusLabel.text = ""
+
     def on_choice(self, name: str, combo: Any) -> None:
         self.context.choose(name, chosen(combo))
 

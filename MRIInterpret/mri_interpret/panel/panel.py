@@ -41,6 +41,10 @@ class Panel:
         self.result.forget()  # another scene may have a result of the same name
         self.update()
 
+    def forget(self) -> None:
+        """The scene was closed."""
+        self.explain.forget()
+
     def update(self) -> None:
         """Show the parameter node's content and what can be pressed."""
         if self.context.parameters is None or self._updating:

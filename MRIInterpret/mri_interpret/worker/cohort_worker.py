@@ -19,7 +19,7 @@ _READING = "Reading the table"
 
 
 def explain_cohort(folder: Path, send: Send) -> None:
-    """Read the request in ``folder``, run the cohort, write what the scene shows of its group results."""
+    """Run the cohort that is requested in ``folder``, then write what the scene shows of its group results."""
     send(Progress(_READING, 0.0, 0.0))
     from ..cohort.run_subjects import STEP
     from ..scene_content.content_files import write_content

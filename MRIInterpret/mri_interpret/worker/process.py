@@ -20,8 +20,8 @@ from ..errors import UserError
 from .messages import Done, Failed, Heartbeat, Message, decode
 from .process_tree import NEW_GROUP, kill_process_tree
 
-WATCHDOG_SECONDS = 120.0  # the worker gives a sign of life every two seconds; big operations may hold it up
-_PREPARE_SECONDS = 0.02  # at most so long at a time
+WATCHDOG_SECONDS = 120.0  # the worker sends a heartbeat every two seconds; a long operation may delay it
+_PREPARE_SECONDS = 0.02  # the longest that one call prepares
 _OUTPUT, _LOG = "messages.jsonl", "worker.log"  # standard output and standard error
 _PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 _STARTED: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
@@ -33,17 +33,17 @@ def python_executable() -> str:
 
 
 class WorkerProcess:
-    """One job in a child process.
+    """A child process that does one job in a temporary folder of its own.
 
     Parameters
     ----------
     prepare
-        Given an empty temporary folder, writes the job into it. If it is a generator function, each step of it should
-        take some milliseconds: :meth:`poll` then goes on with it, and starts the process when it is finished.
+        Given the empty folder, writes the job into it. A generator function is run in steps, which should take some
+        milliseconds each: :meth:`poll` goes on with it, and starts the process when it is finished.
     command
         What to run; the folder is added. By default the worker, with Slicer's Python.
     watchdog_seconds
-        Without a sign of life for so long, the worker is taken to hang and ended.
+        A worker that sends nothing for this long is taken to hang, and is ended.
     now
         The clock, in seconds.
     """
@@ -58,9 +58,9 @@ class WorkerProcess:
         self.folder = Path(tempfile.mkdtemp(prefix="mri-interpret-"))
         self._watchdog_seconds = watchdog_seconds
         self._now = now
-        self._last_sign = now()
+        self._last_heard = now()
         self._over = False
-        self._rest = b""  # the beginning of a line whose end has not been written yet
+        self._rest = b""  # of the output: a line that is not complete yet
         self._command = command or [python_executable(), "-m", "mri_interpret.worker.explain_worker"]
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
@@ -73,7 +73,7 @@ class WorkerProcess:
             raise
 
     def _prepare(self) -> None:
-        """Go on with the preparation for a little while; at its end, start the process."""
+        """Prepare for a moment; when the preparation is finished, start the process."""
         end = time.perf_counter() + _PREPARE_SECONDS
         while time.perf_counter() < end:
             try:
@@ -81,7 +81,7 @@ class WorkerProcess:
             except StopIteration:
                 self._process = self._start(self._command)
                 self._output = (self.folder / _OUTPUT).open("rb")
-                self._last_sign = self._now()
+                self._last_heard = self._now()
                 return
 
     def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -108,11 +108,11 @@ class WorkerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether news may still come."""
+        """Whether more messages may come."""
         return not self._over
 
     def poll(self) -> list[Message]:
-        """What has happened since the last call, the last message being Done or Failed when it is over.
+        """The messages since the last call; the last one is Done or Failed when the job is over.
 
         Returns at once. After Failed the process has ended and its folder is gone; after Done the folder is kept until
         :meth:`clean_up`.
@@ -129,7 +129,7 @@ class WorkerProcess:
         ended = self._process.poll() is not None  # asked first: what it wrote before its end is then read below
         news: list[Message] = []
         for message in self._read():
-            self._last_sign = self._now()
+            self._last_heard = self._now()
             if not isinstance(message, Heartbeat):
                 news.append(message)
             if isinstance(message, (Done, Failed)):
@@ -137,7 +137,7 @@ class WorkerProcess:
         if ended:
             news.append(Failed(self._why(), self.log()))
             return self._finish(news)
-        if self._now() - self._last_sign > self._watchdog_seconds:
+        if self._now() - self._last_heard > self._watchdog_seconds:
             news.append(
                 Failed(
                     f"The worker has not answered for {self._watchdog_seconds:.0f} seconds and was ended: "
