@@ -20,6 +20,7 @@ from mri_interpret.cohort.derivatives import write_derivatives
 from mri_interpret.cohort.planning import Options, Plan, make_plan
 from mri_interpret.cohort.subject_result import read_result
 from mri_interpret.cohort.validation import InvalidTable
+from mri_interpret.command_line import explain as command
 from mri_interpret.errors import UserError
 from mri_interpret.explanation.explanation import Explanation
 
@@ -67,7 +68,16 @@ def test_the_folder_is_bids_derivatives(explained: Plan) -> None:
     assert not list(explained.output.glob(".partial-*"))
 
 
-def test_a_subject_opens_again_with_the_scan_from_where_it_was(explained: Plan, tmp_path: Path) -> None:
+def test_a_subjects_report_is_drawn_anew_under_its_own_name(explained: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Path] = []
+    monkeypatch.setattr(command, "write_report", lambda _explanation, path, _progress: written.append(path))
+    folder = explained.output / "sub-01"
+    command.saved_command(folder, None, "report")
+    command.saved_command(folder / "sub-01_explanation.json", None, "report")
+    assert written == [folder / "sub-01_report.html"] * 2
+
+
+def test_a_subject_opens_again_with_the_scan_from_where_it_was(explained: Plan) -> None:
     subject = explained.jobs[0].subject
     folder = explained.output / "sub-01"
     found = mi.load(folder)

@@ -10,7 +10,7 @@ import typer
 
 from ..atomic import write_text
 from ..errors import UserError
-from ..explanation.layout import REPORT, SCENE
+from ..explanation.layout import INDEX, REPORT, SCENE
 from ..explanation.options import ExplainOptions
 from ..json_text import to_json
 from ..progress import ProgressCallback, step
@@ -70,16 +70,17 @@ def explain_command(
 
 def saved_command(folder: Path, output: Path | None, what: Literal["report", "scene"]) -> None:
     """Draw the report, or build the scene, of a saved explanation anew; into its folder if ``output`` is None."""
+    from ..explanation.folder_reader import find_index
     from ..explanation.saving import load
 
     write, name = (write_report, REPORT) if what == "report" else (write_scene, SCENE)
-    folder = folder.expanduser()
-    path = output or (folder if folder.is_dir() else folder.parent) / name
+    index = find_index(folder.expanduser())
+    path = output or index.with_name(index.name.removesuffix(INDEX) + name)  # in a cohort: sub-01_report.html
     if what == "scene" and path.suffix.lower() != ".mrb":
         raise UserError(f"{path} is no name for a scene: give one that ends in .mrb with -o.")
     with shown_progress({"Opening the result": 4.0} | WRITING_SECONDS) as progress:
         with step(progress, "Opening the result"):
-            explanation = load(folder)
+            explanation = load(index)
         write(explanation, path, progress)
     typer.echo(f"Written: {path}")
 

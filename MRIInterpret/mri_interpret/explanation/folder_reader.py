@@ -35,7 +35,7 @@ class FolderReader:
     """
 
     def __init__(self, folder: Path) -> None:
-        index = _find_index(folder)
+        index = find_index(folder)
         self.folder = index.parent
         try:
             record = json.loads(index.read_text(encoding="utf-8"))
@@ -112,7 +112,8 @@ class FolderReader:
         return frame.astype(entry["columns"])
 
 
-def _find_index(folder: Path) -> Path:
+def find_index(folder: Path) -> Path:
+    """The index of a saved folder, which may be named itself; a cohort's begins with the subject's name."""
     if folder.is_file() and folder.name.endswith(Layout.index):
         return folder
     if not folder.is_dir():

@@ -7,6 +7,7 @@ from typing import Any
 
 # Drawn from a saved explanation by the rooms above; a new result in the same folder makes them outdated.
 REPORT, SCENE = "report.html", "scene.mrb"
+INDEX = "explanation.json"  # comes last, and names everything else
 
 
 class Layout:
@@ -16,7 +17,7 @@ class Layout:
     maps are shown over); names are methods, "summary", "consensus", "spread", "input", "scan", "mask", "atlas".
     """
 
-    index = "explanation.json"
+    index = INDEX
     table_suffix = ".csv"
     missing = ""  # what a table holds for a missing value
     drawn: tuple[str, ...] = (REPORT, SCENE)
