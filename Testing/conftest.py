@@ -17,3 +17,10 @@ from Testing.fixtures_explanation import make_explanation
 def small_explanation() -> Explanation:
     """An explanation by the real job of a small, oblique, anisotropic brain: three methods, with verdicts."""
     return make_explanation()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Names of tests must be the same in every process, or pytest-xdist cannot share them out."""
+    for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid} has an address in memory in its name: give its parameters ids.")

@@ -149,7 +149,9 @@ INTENSITIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("entry", "replica"), INTENSITIES, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("entry", "replica"), INTENSITIES, ids=lambda value: "" if callable(value) else str(value)[:60]
+)
 def test_intensities(entry, replica, scan, about, brain):
     values = scan.array.copy()
     values[:4] = 0
