@@ -79,8 +79,18 @@ def test_the_panels_choices_become_the_cohorts(widget):
     parameters.scanKind, parameters.target, parameters.device = "mni", "predicted", "cpu"
     options = choices.cohort_options(parameters, ["lrp"])
     assert options == {
-        "model": "small", "methods": ["lrp"], "target": "", "device": "cpu", "mask": "auto", "space": "mni"
+        "model": "small", "methods": ["lrp"], "target": "", "device": "cpu", "mask": "auto", "space": "mni",
+        "trust": "fast",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [("composite", "epsilon"), ("layer", "block4")])
+def test_settings_that_a_cohort_cannot_take_are_refused_and_not_dropped(name, value, widget):
+    setattr(widget._parameterNode, name, value)
+    widget.ui.runCohortButton.enabled = True
+    widget.ui.runCohortButton.click()
+    assert "default composite and layer" in widget.ui.cohortLabel.text
+    assert not widget.logic.cohortRunning
 
 
 def test_a_cohort_runs_to_its_confusion_matrix_and_group_maps(host, chosen, wait, beats):

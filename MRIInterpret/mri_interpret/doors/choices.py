@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..attribution.registry import STUDY_METHODS
+from ..errors import UserError
 from ..explanation.options import DEFAULTS
 
 # Kind of scan -> the options mask and space.
@@ -119,7 +120,18 @@ def explain_options(parameters: Any, methods: Sequence[str], takes: Mapping[str,
 
 
 def cohort_options(parameters: Any, methods: Sequence[str]) -> dict[str, Any]:
-    """The options of a cohort from what was chosen; "predicted" stands for the cohort's own default target."""
+    """The options of a cohort from what was chosen; "predicted" stands for the cohort's own default target.
+
+    Raises
+    ------
+    UserError
+        If a composite or a layer was chosen: a cohort explains with the methods' own settings.
+    """
+    if parameters.composite or parameters.layer.strip():
+        raise UserError(
+            "A cohort uses each method's default composite and layer: set both back to their defaults, or explain the "
+            "scans one by one."
+        )
     mask, space = SCAN_KINDS.get(parameters.scanKind, SCAN_KINDS["auto"])
     return {
         "model": parameters.model or None,
@@ -128,4 +140,5 @@ def cohort_options(parameters: Any, methods: Sequence[str]) -> dict[str, Any]:
         "device": parameters.device,
         "mask": mask,
         "space": space,
+        "trust": parameters.trust,
     }

@@ -84,7 +84,12 @@ class CohortSection:
     def on_run(self, _checked: bool = False) -> None:
         """Install what is missing, if the user agrees, and start the worker."""
         parameters = self.context.parameters
-        self._start(parameters.cohortTable, choices.cohort_options(parameters, self.context.methods))
+        try:
+            options = choices.cohort_options(parameters, self.context.methods)
+        except UserError as error:
+            self.on_finished(None, str(error))
+        else:
+            self._start(parameters.cohortTable, options)
 
     def on_show(self, _checked: bool = False) -> None:
         """Load the group results that an earlier run left in the output folder."""
