@@ -47,6 +47,7 @@ class Residual(nn.Module):
         return self.head((self.second(y) + y).mean((2, 3, 4)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [(8, 9, 7), (65, 64, 66)])
 @pytest.mark.parametrize("method", ["gradient", "lrp"])

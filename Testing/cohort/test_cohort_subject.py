@@ -148,6 +148,7 @@ def test_another_scan_another_model_a_lost_or_cut_file(explained: Plan, tmp_path
     assert names(again(explained)) == ["sub-02"]
 
 
+@pytest.mark.slow
 def test_a_failing_subject_is_recorded_and_forgotten_when_it_succeeds(tmp_path: Path, options: Options) -> None:
     table = write_cohort(tmp_path, ["CN"])
     scan = tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
@@ -167,6 +168,7 @@ def test_a_failing_subject_is_recorded_and_forgotten_when_it_succeeds(tmp_path: 
     assert not note.exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_apart_and_leaves_the_older_result(
     explained: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +188,7 @@ def test_a_full_disk_is_told_apart_and_leaves_the_older_result(
     assert not list(explained.output.glob(".partial-*"))
 
 
+@pytest.mark.slow
 def test_a_write_that_the_system_refuses_half_way(explained: Plan, tmp_path: Path) -> None:
     job = replace(explained.jobs[1], output=tmp_path / "out")
     with files_no_longer_than(100_000):

@@ -32,6 +32,7 @@ def _spot(explanation: Explanation, side: float) -> Volume:
     return explanation.summary.with_array(values.astype(np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "left_half"), [(1.0, True), (-1.0, False)])
 def test_seen_from_below_the_patients_right_is_on_the_left(
     small_explanation: Explanation, side: float, left_half: bool
@@ -101,6 +102,7 @@ def run_python(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, env=environment)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="torch without Triton")
 def test_a_network_can_be_loaded_after_a_picture_was_rendered() -> None:
     """Mesa's LLVM loaded before Triton's ends the process in a segmentation fault."""

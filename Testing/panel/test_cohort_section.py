@@ -93,6 +93,7 @@ def test_settings_that_a_cohort_cannot_take_are_refused_and_not_dropped(name, va
     assert not widget.logic.cohortRunning
 
 
+@pytest.mark.slow
 def test_a_cohort_runs_to_its_confusion_matrix_and_group_maps(host, chosen, wait, beats):
     """All participants are complete here, so it is the group results that are made, in the worker."""
     ui, scene = chosen.ui, host.headless.scene
@@ -146,6 +147,7 @@ def test_a_table_with_mistakes_is_said_in_the_panel(widget, tmp_path, wait):
     assert widget.ui.runCohortButton.enabled
 
 
+@pytest.mark.slow
 def test_a_participant_goes_through_a_dask_worker_into_the_scene(host, widget, tmp_path, wait):
     """Nothing is complete here: the worker process starts dask, and dask a worker process of its own."""
     table = write_cohort(tmp_path, ["AD"])
@@ -165,6 +167,7 @@ def test_a_participant_goes_through_a_dask_worker_into_the_scene(host, widget, t
     assert max(overall) <= 1.0
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
     """Cancel in the midst of real work: dask and its worker end within a second, what is complete stays."""
     table, output = write_cohort(tmp_path, ["AD", "CN", "AD"]), tmp_path / "out"

@@ -192,6 +192,7 @@ def test_no_scan_and_an_empty_scan_are_one_sentence(host, logic):
         logic.explain(empty, **OPTIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"model": "nonsense"}, {"methods": ["nonsense"]}, {"target": "nonsense"}])
 def test_the_workers_errors_are_one_sentence_and_leave_the_scene_as_it_was(host, in_worker, coarse, options):
     scan = add_volume(host.headless.scene, coarse, "scan")
@@ -220,6 +221,7 @@ def test_cancelling_leaves_the_scene_as_it_was_and_no_file(host, logic, coarse, 
     assert node_ids(host.headless.scene) == before
 
 
+@pytest.mark.slow
 def test_clicking_explain_runs_to_the_result_without_blocking_the_window(host, widget, coarse, wait, beats):
     """The whole way through the panel, from the click to the tables and the 3D view."""
     scan = add_volume(host.headless.scene, coarse, "scan")

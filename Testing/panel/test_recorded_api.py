@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from Testing.host.slicer_api import names
 from Testing.host.standin.recording import recorded
 from Testing.panel.panel_nodes import items, pick
@@ -45,6 +47,7 @@ def use(widget, host, tmp_path):
     widget.cleanup()
 
 
+@pytest.mark.slow
 def test_every_attribute_that_the_panel_used_is_there(shown, host, tmp_path):
     with recorded() as pairs:
         use(shown, host, tmp_path)

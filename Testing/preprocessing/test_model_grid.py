@@ -46,6 +46,7 @@ def test_a_blob_comes_back_where_it_was(scanner: str, place: np.ndarray) -> None
     assert np.linalg.norm(peak_world - world) <= np.linalg.norm(scan.grid.spacing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scanner", ["LPS", "oblique", "oblique, flipped, anisotropic"])
 def test_registration_finds_how_the_head_lies(scanner: str) -> None:
     scan, mask, placement = scanned(scanner, _placement())

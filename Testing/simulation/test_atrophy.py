@@ -14,6 +14,8 @@ from mri_interpret.simulation.structures import INTRACRANIAL, NAMES, member
 from mri_interpret.simulation.subject import SimulatedBrain, hippocampal_fraction, simulate_brain, warp_labels
 from scipy import ndimage
 
+pytestmark = pytest.mark.slow  # brains are simulated, or networks trained, for it
+
 
 def test_volumes_are_counts_of_fine_voxels(anatomy: Anatomy, fractions: Fractions) -> None:
     rest = torch.zeros(3, *COARSE)

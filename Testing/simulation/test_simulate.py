@@ -6,6 +6,8 @@ import mri_interpret as mi
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # brains are simulated, or networks trained, for it
+
 
 @pytest.fixture(scope="module")
 def scan():

@@ -93,6 +93,7 @@ def test_a_hanging_worker_is_ended_by_the_watchdog():
     assert not process.folder.exists()
 
 
+@pytest.mark.slow
 def test_signs_of_life_keep_the_watchdog_quiet():
     process = worker(
         """
