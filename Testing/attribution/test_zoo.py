@@ -9,6 +9,8 @@ from mri_interpret.attribution.methods.lrp import LRP
 
 from Testing.attribution.zoo import ZOO, build, every_method
 
+pytestmark = pytest.mark.slow
+
 #: Networks of ReLUs, sums, gates and poolings only, where relevance can be conserved to the last digit.
 RELU_ONLY = (
     "ResNet-10",

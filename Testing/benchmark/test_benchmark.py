@@ -31,6 +31,8 @@ from mri_interpret.progress import silent
 from mri_interpret.simulation.anatomy import MODEL_GRID
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
+pytestmark = pytest.mark.slow
+
 METHODS = ("gradient", "gradient_x_input", "grad_cam")
 TINY = BenchmarkDesign(
     subjects=3, seed=5, faithfulness=1, random_network=1, randomisation=1, stability=1, slow_methods=1, pictured=1

@@ -17,7 +17,7 @@ from mri_interpret.benchmark.subject_cache import SubjectStream, load_subject, s
 from mri_interpret.simulation.anatomy import MODEL_GRID
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
-pytestmark = pytest.mark.slow  # brains are simulated, or networks trained, for it
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,8 @@ from mri_interpret.explanation.explanation import Explanation
 from Testing.cohort.cohort_scans import write_cohort, write_scan
 from Testing.cohort.full_disk import files_no_longer_than
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory: pytest.TempPathFactory, options: Options) -> Plan:

@@ -58,6 +58,7 @@ def test_how_closely_a_scan_was_stripped_hardly_matters() -> None:
     assert _dice(found, whole) > 0.95
 
 
+@pytest.mark.slow
 def test_the_brain_is_found_in_a_whole_head() -> None:
     sample = read_scan(resource("SampleData", "colin27_T1.nii.gz"))
     # Every second voxel, rotated into another orientation: what matters is that the mask comes back on that grid.
@@ -103,6 +104,7 @@ def test_a_mask_without_a_whole_brain_is_refused(share: float, word: str) -> Non
         find_brain_mask(scan, mask.with_array(part))
 
 
+@pytest.mark.slow
 def test_a_scan_without_a_brain_is_refused() -> None:
     noise = np.random.default_rng(1).random((64, 64, 64)).astype(np.float32)
     with pytest.raises(UserError, match=r"brain"):

@@ -18,7 +18,7 @@ from mri_interpret.simulation.contrast import PRIORS, draw_contrast
 from mri_interpret.simulation.structures import BRAIN, NAMES, STRUCTURES, TARGETS, member
 from mri_interpret.simulation.subject import SimulatedBrain
 
-pytestmark = pytest.mark.slow  # brains are simulated, or networks trained, for it
+pytestmark = pytest.mark.slow
 
 STILL = replace(AcquisitionRange(), shift_mm=0.0, angle_deg=0.0, scale=0.0, flip=0.0)
 

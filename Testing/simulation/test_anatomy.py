@@ -11,7 +11,7 @@ from mri_interpret.errors import UserError
 from mri_interpret.simulation.anatomy import FINE_GRID, MODEL_GRID, Anatomy, list_label_maps, read_anatomy
 from mri_interpret.simulation.structures import NAMES, STRUCTURES, code_of_label, codes, member
 
-pytestmark = pytest.mark.slow  # brains are simulated, or networks trained, for it
+pytestmark = pytest.mark.slow
 
 _LABEL_OF_CODE = np.array([structure.labels[0] for structure in STRUCTURES], dtype=np.int16)
 

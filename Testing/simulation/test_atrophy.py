@@ -14,7 +14,7 @@ from mri_interpret.simulation.structures import INTRACRANIAL, NAMES, member
 from mri_interpret.simulation.subject import SimulatedBrain, hippocampal_fraction, simulate_brain, warp_labels
 from scipy import ndimage
 
-pytestmark = pytest.mark.slow  # brains are simulated, or networks trained, for it
+pytestmark = pytest.mark.slow
 
 
 def test_volumes_are_counts_of_fine_voxels(anatomy: Anatomy, fractions: Fractions) -> None:

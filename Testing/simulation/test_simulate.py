@@ -6,7 +6,7 @@ import mri_interpret as mi
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow  # brains are simulated, or networks trained, for it
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

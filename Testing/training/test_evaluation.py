@@ -9,6 +9,8 @@ from mri_interpret.training.card import FIRST_LINE, TrainingStory, reliability_p
 from mri_interpret.training.conditions import CONDITIONS, Scores
 from mri_interpret.training.evaluation import COHORT, Evaluation, assess, metrics_of
 
+pytestmark = pytest.mark.slow
+
 STORY = TrainingStory("mri-interpret train ...", 1, 12000, 1.2, "2 CPU cores", "a, b", "c, d", ("A note.",))
 
 

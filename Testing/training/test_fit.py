@@ -17,6 +17,8 @@ from mri_interpret.training.fit import FitSettings, fit, identity_of, settings_t
 from mri_interpret.training.heads import TrainingHeads
 from mri_interpret.training.log import TrainingLog
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = FitSettings(samples=96, seed=3, batch=8, every=32, workers=0, bfloat16=False, rate=3e-3)
 
 

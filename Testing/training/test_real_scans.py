@@ -11,6 +11,8 @@ from mri_interpret.simulation.structures import member
 from mri_interpret.simulation.template_anatomy import template_anatomy
 from mri_interpret.training.real_scans import RealScan, real_scan_table, with_atrophy
 
+pytestmark = pytest.mark.slow
+
 _FOREHEAD = 85  # voxels of the model grid from here on, along A
 
 
