@@ -141,6 +141,7 @@ def test_gradients_of_functions_equal_autograd(group: type[Functions]) -> None:
     torch.testing.assert_close(recorded.input_gradient(), wanted, rtol=1e-9, atol=1e-9 * float(wanted.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("group", GROUPS)
 def test_programs_of_functions_give_the_same_maps(group: type[Functions], form: str) -> None:

@@ -67,6 +67,7 @@ FORMS: dict[str, Callable[[nn.Module, Tensor], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", MODELS)
 def test_programs_give_the_same_maps(name: str, form: str) -> None:

@@ -240,6 +240,7 @@ def test_an_output_folder_that_is_no_utf_8_is_refused_before_the_work(run: Run, 
     assert [path.name for path in Path().iterdir()] == [scan.name]
 
 
+@pytest.mark.slow
 def test_a_saved_result_gets_its_report_and_scene_anew(run: Run, small_explanation: Any, tmp_path: Path) -> None:
     pytest.importorskip("slicer")
     folder = tmp_path / "Ergebnis <1>"

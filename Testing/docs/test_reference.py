@@ -71,6 +71,7 @@ def test_the_page_has_the_threshold_of_the_code(check, criterion):
     assert criterion.replace("%", " %") in row
 
 
+@pytest.mark.slow
 def test_every_file_of_a_result_is_described(small_explanation, tmp_path):
     small_explanation.save(tmp_path / "result")
     page = (REFERENCE / "files.md").read_text("utf-8")

@@ -47,6 +47,7 @@ def test_seen_from_below_the_patients_right_is_on_the_left(
     assert "right on the left" in picture.caption
 
 
+@pytest.mark.slow
 def test_a_zero_summary_shows_the_brain_alone(small_explanation: Explanation) -> None:
     nothing = small_explanation.summary.with_array(np.zeros(small_explanation.scan.shape, np.float32))
     picture = summary_picture(nothing, small_explanation.mask, small_explanation.scan)

@@ -29,6 +29,7 @@ def _explain(scan: Any, mask: Any, **options: Any) -> Explanation:
     )
 
 
+@pytest.mark.slow
 def test_images_of_every_kind_give_the_same_maps(reference: Explanation, tmp_path: Path) -> None:
     scan, mask = reference.scan, reference.mask
     array = np.asarray(scan.array, np.float32)

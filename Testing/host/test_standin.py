@@ -110,6 +110,7 @@ UNUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probe", PROBES)
 def test_it_answers_as_a_real_slicer_did(probe):
     install().new_scene()

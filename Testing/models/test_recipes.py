@@ -177,6 +177,7 @@ def write_maps(folder: Path, **changes) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["Conv5_FC3", "Stride_Conv5_FC3"])
 def test_a_clinicadl_network_keeps_every_weight_in_its_place(architecture, tmp_path):
     imported = recipe_named("clinicadl").read(write_maps(tmp_path / "maps", architecture=architecture), {})
@@ -192,6 +193,7 @@ def test_a_clinicadl_network_keeps_every_weight_in_its_place(architecture, tmp_p
     assert chain.output_shape == (169, 208, 179)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

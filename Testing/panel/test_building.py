@@ -135,6 +135,7 @@ def test_what_is_half_there_is_not_offered(host, widget, halfway):
     assert widget.ui.predictionLabel.text == "No result yet."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["cancel", "cleanup"])
 def test_cancelling_while_the_result_is_put_into_the_scene_takes_it_out_again(host, widget, halfway, how):
     runner, finished, scan, before = halfway
@@ -158,6 +159,7 @@ def test_closing_the_scene_on_the_way_ends_it(host, widget, halfway):
     assert runs(host.headless.scene, unfinished=True) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["scan", "map"])
 def test_nodes_that_are_deleted_on_the_way_end_it_with_a_sentence(host, widget, halfway, victim):
     runner, finished, scan, before = halfway

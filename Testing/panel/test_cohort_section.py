@@ -135,6 +135,7 @@ def test_a_cohort_runs_to_its_confusion_matrix_and_group_maps(host, chosen, wait
     assert len(ids(scene)) > before
 
 
+@pytest.mark.slow
 def test_a_table_with_mistakes_is_said_in_the_panel(widget, tmp_path, wait):
     table = tmp_path / "participants.tsv"
     table.write_text("participant_id\tgroup\tpath\nS1\tAD\tmissing.nii.gz\n")

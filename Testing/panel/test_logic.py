@@ -99,6 +99,7 @@ def test_console_worker_and_file_give_the_same(host, logic, in_worker, coarse, t
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_under_a_transform_the_result_lies_under_it_too_and_is_the_same(host, logic, coarse):
     scene = host.headless.scene
     scan = add_volume(scene, coarse, "scan")
@@ -136,6 +137,7 @@ def test_a_non_linear_parent_transform_is_refused(host, logic, coarse):
         logic.startExplain(scan, print, print, **OPTIONS)
 
 
+@pytest.mark.slow
 def test_a_second_run_replaces_the_first_if_wanted(host, logic, coarse):
     scan = add_volume(host.headless.scene, coarse, "scan")
     first = logic.explain(scan, **OPTIONS)
@@ -145,6 +147,7 @@ def test_a_second_run_replaces_the_first_if_wanted(host, logic, coarse):
     assert host.headless.scene.GetNumberOfNodes() == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["label volume", "segmentation"])
 def test_a_given_mask_is_used(host, logic, coarse, kind):
     import slicer

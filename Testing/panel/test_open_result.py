@@ -85,6 +85,7 @@ def test_closing_the_dialog_opens_nothing(host, widget):
     assert ids(host.headless.scene) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -137,6 +138,7 @@ def test_opening_can_be_cancelled(host, widget, saved):
     assert ids(host.headless.scene) == before
 
 
+@pytest.mark.slow
 def test_progress_goes_on_and_on(host, widget, saved, wait):
     told, finished = [], []
     widget.logic.startOpenResult(saved, told.append, lambda *outcome: finished.append(outcome))

@@ -125,6 +125,7 @@ def test_presets_tick_methods_and_ticking_makes_it_custom(widget):
     assert ui.presetComboBox.itemData(ui.presetComboBox.currentIndex) == "default"  # nothing ticked: back to it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("control", "parameter", "value"),
     [

@@ -51,6 +51,7 @@ def test_opacity_is_that_of_the_overlay(shown, host):
     assert {round(c.GetForegroundOpacity(), 3) for c in composites(host.headless.scene)} == {0.3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [0, 1, 3])
 def test_the_threshold_hides_all_but_the_top_percent(shown, small_explanation, row):
     ui = shown.ui
@@ -251,6 +252,7 @@ def test_each_verdict_has_an_icon_of_its_own_and_what_was_not_checked_has_none(w
     assert "It hardly depends" in entries["guided_backprop"].toolTip()
 
 
+@pytest.mark.slow
 def test_the_report_is_saved_with_its_trust_section(shown, host, small_explanation, tmp_path):
     import qt
 

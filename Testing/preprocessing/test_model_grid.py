@@ -27,6 +27,7 @@ def _placement() -> np.ndarray:
     return placement
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [RIGHT_HIPPOCAMPUS, LEFT_FRONTAL], ids=["right hippocampus", "left frontal"])
 @pytest.mark.parametrize("scanner", SCANNERS)
 def test_a_blob_comes_back_where_it_was(scanner: str, place: np.ndarray) -> None:

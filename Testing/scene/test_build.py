@@ -188,6 +188,7 @@ def test_the_brain_surface_is_translucent_and_where_the_mask_is(result, small_ex
     assert 0.05 < nodes.surface.GetDisplayNode().GetOpacity() < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, 1), (-1, -1, 1)])
 def test_the_surface_faces_outwards_on_mirrored_grids_too(signs):
     from mri_interpret.scene_content.surface import surface

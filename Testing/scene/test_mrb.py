@@ -89,6 +89,7 @@ AWKWARD = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AWKWARD)
 def test_a_scene_of_a_scan_with_an_awkward_name_opens_again(small_explanation, tmp_path, name):
     scan = small_explanation.scan
@@ -104,6 +105,7 @@ def test_a_scene_of_a_scan_with_an_awkward_name_opens_again(small_explanation, t
         assert all(volume.GetImageData() is not None for volume in volumes), "voxels of a volume were not found again"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows forbids these names")
 @pytest.mark.parametrize("name", [name for name in AWKWARD if "\udcff" not in name])
 def test_a_scene_in_a_file_with_an_awkward_name_opens_again(small_explanation, tmp_path, name):

@@ -142,6 +142,7 @@ def test_a_job_that_cannot_be_prepared_leaves_no_folder(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["quits", "is killed"])
 def test_no_orphan_is_left_when_slicer_goes_away(end, tmp_path):
     """A stand-in for Slicer starts the real worker's guard, then quits or is killed."""
