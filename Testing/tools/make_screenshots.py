@@ -45,6 +45,7 @@ class Camera:
     """Takes pictures of widgets."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)  # Qt saves nothing, and says nothing, where there is no folder
         self.folder = folder
 
     def shoot(self, name: str, widget: Any) -> None:
