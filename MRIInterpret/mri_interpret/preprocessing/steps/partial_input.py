@@ -76,8 +76,8 @@ class PartialInput:
         """Sampled on another grid in the scan's world, trilinear; beyond the image lies the fill, or 0.
 
         ``coarsening``, the new voxel size over the old one along each axis, smooths an image that is finer than the
-        grid to the grid's voxel size first. Once a mask step has run, only the brain is smoothed and sampled, so that
-        what lies outside does not darken its edge.
+        grid to the grid's voxel size first. Once a mask step has run, only the brain is smoothed, so that what lies
+        outside does not darken its edge; where nothing is smoothed, voxels at the edge mix with the fill, half at most.
         """
         sigma = np.zeros(3) if coarsening is None else _antialias_sigma(np.asarray(coarsening))
         inside = self.inside.astype(np.float32)
