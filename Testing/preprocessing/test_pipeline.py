@@ -12,7 +12,9 @@ from mri_interpret.images.volume import Grid, Volume
 from mri_interpret.preprocessing import cache as cache_module
 from mri_interpret.preprocessing.cache import PreprocessingCache, content_hash
 from mri_interpret.preprocessing.pipeline import preprocess
-from mri_interpret.preprocessing.registration import registration_verdict
+from mri_interpret.preprocessing.registration import register_affine, registration_verdict
+from mri_interpret.preprocessing.steps.chain import read_steps
+from mri_interpret.preprocessing.template import load_template
 from mri_interpret.user_folders import CACHE_VARIABLE, user_cache_folder
 
 from Testing.preprocessing.heads import rotation, scanned
@@ -144,3 +146,25 @@ def test_a_scan_that_lies_off_the_template_is_an_error_not_a_map() -> None:
     scan, mask, _ = scanned("RAS", far)
     with pytest.raises(UserError, match="template space"):
         preprocess(scan, MODEL, mask=mask, space="mni")
+
+
+def test_a_rigid_registration_turns_and_shifts_only() -> None:
+    scan, mask, _ = scanned("RAS", np.eye(4))
+    grown = np.diag([1.1, 1.1, 1.1, 1.0])  # a head 10 % larger than the template: an affine shrinks it, a rigid one not
+    scan, mask = Volume(scan.array, grown @ scan.affine, "large"), Volume(mask.array, grown @ mask.affine, "mask")
+    template, template_mask = load_template(1)
+    rigid = register_affine(scan, mask, template, template_mask, rigid=True)
+    np.testing.assert_allclose(rigid[:3, :3] @ rigid[:3, :3].T, np.eye(3), atol=1e-5)
+    affine = register_affine(scan, mask, template, template_mask)
+    assert abs(np.linalg.det(affine[:3, :3]) - 1 / 1.1**3) < 0.05
+
+
+def test_a_network_of_whole_heads_refuses_a_stripped_scan_and_takes_a_head() -> None:
+    scan, mask, _ = scanned("RAS", np.eye(4))
+    inside = mask.array > 0
+    stripped = scan.with_array(np.where(inside, scan.array, 0).astype(np.float32))
+    steps = read_steps([{"step": "zoom", "shape": [24, 24, 24]}, {"step": "intensity", "over": "volume"}], "bundle")
+    with pytest.raises(UserError, match=r"trained on whole heads, and .* is skull-stripped"):
+        preprocess(stripped, steps, mask=mask, space="mni")
+    bright = np.where(inside, scan.array, float(scan.array[inside].max())).astype(np.float32)
+    assert preprocess(scan.with_array(bright), steps, mask=mask, space="mni").channels.shape == (1, 24, 24, 24)
