@@ -57,6 +57,12 @@ FAITHFULNESS_LEVEL = 0.05
 # uniform map 1. The sample's eight maps reach 11 to 57, and their fifth regions 6.5 to 39.
 STANDING_OUT_GAIN = 3.0
 
+# Anatomy. A region below this volume is marked, not ranked: at 1 mm it has 300 voxels, most of them at its edge, and a
+# map that was brought from a grid of 2 mm has 37 values in it. By convention.
+SMALLEST_REGION_ML = 0.3
+# A structure is unsure from this mean entropy on (over its maximum, 0 to 1).
+UNSURE_ENTROPY = 0.2
+
 # The network's input. A feature counts as unlike training beyond its training range by this share of the range; real
 # scans must stay within it and wrong intensity steps must not (Testing/benchmarks/input_check.md).
 INPUT_MARGIN = 0.5

@@ -63,7 +63,7 @@ def load_bundle(path: str | Path) -> ModelBundle:
     if not path.is_dir():
         raise UserError(f"The model {path} is not a folder: give a bundle's folder or the name of an installed model.")
     for name in FILES:
-        _check_inside(path, path / name)
+        check_inside(path, path / name)
     metadata = read_metadata(path)
     weights = find_weights(path)
     is_program = weights.suffix in (".pt2", ".ts")
@@ -81,7 +81,7 @@ def find_weights(bundle: Path) -> Path:
     raise UserError(f"{bundle / 'models'} holds no weights: one of {', '.join(WEIGHTS)} is needed.")
 
 
-def _check_inside(bundle: Path, file: Path) -> None:
+def check_inside(bundle: Path, file: Path) -> None:
     """Refuse a file of a bundle that is a link to somewhere else on this computer."""
     try:
         inside = file.resolve().is_relative_to(bundle.resolve())
@@ -105,12 +105,22 @@ def _hash(stream: Any) -> str:
 
 
 def _load_network(bundle: Path, weights: Path, metadata: Metadata) -> nn.Module:
+    path = bundle / "configs" / "inference.json"
+    target, arguments = network_definition(path)
+    _check_outputs(target, arguments, metadata, path)
+    return fill_network(build_network(target, arguments), weights, path)
+
+
+def fill_network(network: nn.Module, weights: Path, path: Path) -> nn.Module:
+    """Give a network the weights of a file; ``path`` is the configuration that described it.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged, does not fit the network, or holds NaN.
+    """
     import torch
 
-    path = bundle / "configs" / "inference.json"
-    target, arguments = _network_definition(path)
-    _check_outputs(target, arguments, metadata, path)
-    network = build_network(target, arguments)
     state = _read_state(weights)
     try:
         network.load_state_dict(state)
@@ -122,7 +132,7 @@ def _load_network(bundle: Path, weights: Path, metadata: Metadata) -> nn.Module:
     return network.eval()
 
 
-def _network_definition(path: Path) -> tuple[str, dict[str, Any]]:
+def network_definition(path: Path) -> tuple[str, dict[str, Any]]:
     """The network's name and its constructor's arguments from configs/inference.json."""
     definition = read_json(path).get("network_def")
     if isinstance(definition, str) and definition.startswith(("@", "$", "%")):

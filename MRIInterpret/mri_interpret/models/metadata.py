@@ -17,6 +17,8 @@ from ..preprocessing.steps.chain import StepChain, default_steps, read_steps
 from ..preprocessing.steps.monai_chain import MonaiChain, read_monai_chain
 from .outputs import KINDS, OutputMeaning
 
+#: What ``mri_interpret.output`` says of a network that labels voxels; the anatomy room reads such bundles.
+SEGMENTATION = "segmentation"
 _MOST_VOXELS = 512**3  # more than any network takes in one piece
 
 
@@ -104,6 +106,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def segments(bundle: Path) -> bool:
+    """Whether a bundle's metadata says that its network labels voxels; False where it cannot be read."""
+    try:
+        own = read_json(bundle / "configs" / "metadata.json").get("mri_interpret")
+    except UserError:
+        return False
+    return isinstance(own, dict) and own.get("output") == SEGMENTATION
+
+
 def _preprocessing(bundle: Path, own: dict[str, Any], path: Path) -> StepChain | MonaiChain:
     """The entry ``preprocessing``, else MONAI's own transforms, else the brain on ``grid`` with ``intensity``."""
     if "preprocessing" in own:
@@ -124,7 +135,7 @@ def _preprocessing(bundle: Path, own: dict[str, Any], path: Path) -> StepChain |
     low, high = (_number(intensity, key, path, usual) for key, usual in (("low", 0.5), ("high", 99.5)))
     if not 0 <= low < high <= 100:
         raise UserError(f"{path}: percentiles must satisfy 0 <= low < high <= 100.")
-    return default_steps(_grid(_entry(own, "grid", dict, path), path), (low, high))
+    return default_steps(read_grid(_entry(own, "grid", dict, path), path), (low, high))
 
 
 def _input_shape(raw: dict[str, Any], chain: StepChain | MonaiChain, path: Path) -> tuple[int, int, int, int] | None:
@@ -218,7 +229,8 @@ def _weights(own: dict[str, Any], path: Path) -> dict[str, float]:
     return weights
 
 
-def _grid(raw: dict[str, Any], path: Path) -> Grid:
+def read_grid(raw: dict[str, Any], path: Path) -> Grid:
+    """The entry ``mri_interpret.grid``: shape, spacing and origin (the first voxel's centre) in RAS mm."""
     numbers = {}
     for key in ("shape", "spacing", "origin"):
         value = _entry(raw, key, list, path)

@@ -10,7 +10,7 @@ from ..resources import resource
 from ..user_folders import user_models_folders
 from . import DEFAULT_MODEL
 from .bundle import ModelBundle, load_bundle
-from .metadata import Metadata, read_metadata
+from .metadata import Metadata, read_metadata, segments
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ def list_models() -> list[ListedModel]:
         for path in sorted(folder.iterdir()):
             # Of two with one name, the one that shipped or was added last is meant.
             if not (path / "configs").is_dir() or path.name in {model.name for model in listed}:
+                continue
+            if segments(path):  # of the brain's structures, not a model to explain
                 continue
             try:
                 listed.append(ListedModel(path.name, path, read_metadata(path), ""))

@@ -1,0 +1,98 @@
+"""A segmentation that the user brings: put onto the scan's grid, its labels named, its volumes counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..errors import UserError
+from ..images.volume import Array, Volume, resample
+from . import freesurfer
+from .segmentation import Segmentation, Structure
+
+_MOST_LABELS = 2000  # aparc.a2009s+aseg has about 200; more than this is an image, not a segmentation
+_LISTED = 8
+
+
+def read_user_labels(
+    labels: Volume, scan: Volume, intracranial_ml: float | None, names: Mapping[int, str]
+) -> Segmentation:
+    """See :func:`.segmentation.segmentation_of_user`."""
+    title = labels.name or "The segmentation"
+    values = _whole_numbers(np.asarray(labels.array), title)
+    kind = np.int16 if values.size == 0 or values.max() <= np.iinfo(np.int16).max else np.int32
+    given = Volume(values.astype(kind), labels.affine, labels.name)
+    same = given.grid.same_as(scan.grid)
+    placed = given.array if same else resample(given, scan.grid, order=0).array
+    found, counts = np.unique(placed[placed > 0], return_counts=True)
+    if not found.size:
+        raise UserError(
+            f"{title} holds no label within {scan.name or 'the scan'}: give one that was made from this scan.",
+            option="segmentation",
+        )
+    ml = {int(label): count * scan.grid.voxel_volume / 1000 for label, count in zip(found, counts, strict=True)}
+    whole = sum(ml.values())
+    intracranial = whole if intracranial_ml is None else max(float(intracranial_ml), whole)
+    unknown = [label for label in ml if label not in names and not freesurfer.is_known(label)]
+    structures = [_structure(label, volume, intracranial, names) for label, volume in ml.items()]
+    structures += _whole_cortices(ml, intracranial)
+    return Segmentation(
+        labels=Volume(placed, scan.affine, title),
+        structures=tuple(sorted(structures, key=lambda structure: structure.label)),
+        intracranial_ml=intracranial,
+        source="user",
+        warnings=_warnings(title, given, placed, scan, unknown),
+    )
+
+
+def _whole_numbers(values: Array, title: str) -> Array:
+    if not np.isfinite(values).all() or not np.array_equal(values, np.round(values)) or (values < 0).any():
+        raise UserError(
+            f"{title} is no segmentation: its voxels must be whole numbers from 0 up, such as FreeSurfer's.",
+            option="segmentation",
+        )
+    if values.size and values.max() > np.iinfo(np.int32).max:
+        raise UserError(f"{title} holds labels above {np.iinfo(np.int32).max}.", option="segmentation")
+    whole = values.astype(np.int32)
+    count = len(np.unique(whole))
+    if count > _MOST_LABELS:
+        raise UserError(
+            f"{title} holds {count} different values, so it seems to be an image: give a segmentation, such as "
+            "FreeSurfer's aseg.mgz.",
+            option="segmentation",
+        )
+    return whole
+
+
+def _structure(label: int, ml: float, intracranial: float, names: Mapping[int, str]) -> Structure:
+    name = names.get(label) or (freesurfer.name_of(label) if freesurfer.is_known(label) else f"Label-{label}")
+    return Structure(label, name, freesurfer.reader_name(name), ml, ml / intracranial, float("nan"), True)
+
+
+def _whole_cortices(ml: Mapping[int, float], intracranial: float) -> list[Structure]:
+    """The cortex of each side, where it is given by parcels alone."""
+    whole = []
+    for cortex, base in ((freesurfer.LEFT_CORTEX, 1000), (freesurfer.RIGHT_CORTEX, 2000)):
+        parcels = sum(volume for label, volume in ml.items() if base < label < base + 1000)
+        if parcels and cortex not in ml:
+            whole.append(_structure(cortex, parcels, intracranial, {}))
+    return whole
+
+
+def _warnings(title: str, given: Volume, placed: Array, scan: Volume, unknown: list[int]) -> tuple[str, ...]:
+    sentences = []
+    if unknown:
+        listed = ", ".join(map(str, unknown[:_LISTED])) + (" and others" if len(unknown) > _LISTED else "")
+        one = len(unknown) == 1
+        sentences.append(
+            f"{title} has {'a label' if one else 'labels'} that FreeSurfer's table does not name ({listed}): "
+            f"{'it is' if one else 'they are'} called by {'its number' if one else 'their numbers'}."
+        )
+    kept = np.count_nonzero(placed) * scan.grid.voxel_volume
+    whole = np.count_nonzero(given.array) * given.grid.voxel_volume
+    if kept < 0.9 * whole:
+        sentences.append(
+            f"Only {kept / whole:.0%} of {title} lies within the scan: check that it was made from this scan."
+        )
+    return tuple(sentences)
