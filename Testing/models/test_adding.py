@@ -8,7 +8,8 @@ from pathlib import Path
 import mri_interpret as mi
 import pytest
 import torch
-from mri_interpret.models.adding import Answers, add_model, remove_model
+from mri_interpret.models.adding import add_model, partial_folder, remove_model
+from mri_interpret.models.answers import Answers, read_answers
 from mri_interpret.models.registry import find_model, list_models
 from torch import nn
 
@@ -19,6 +20,7 @@ STEPS = (
     {"step": "registration", "shape": [12, 14, 12], "spacing": [16, 16, 16], "origin": [-90, -126, -72]},
     {"step": "intensity", "method": "zscore"},
 )
+STEPS_AS_JSON = tuple(json.loads(json.dumps(STEPS)))
 ANSWERS = Answers(("CN", "AD"), STEPS)
 
 
@@ -122,7 +124,15 @@ BAD = [
     ({"answers": Answers((), STEPS)}, "The outputs have no names"),
     ({"answers": Answers(("CN", "AD"), ())}, "How scans are prepared is not said"),
     ({"answers": Answers(("CN", "MCI", "AD"), STEPS)}, "returns 2 values, and 3 outputs were named"),
-    ({"answers": Answers(("CN", "AD"), ({"step": "blur"},))}, "'blur'"),
+    ({"answers": Answers(("CN", "AD"), ({"step": "blur"},))}, "What is said of the model net: .*'blur'"),
+    ({"answers": Answers(("age", "size"), STEPS, output="regression")}, "has one quantity, but 2 names"),
+    ({"answers": Answers(("age",), STEPS, output="regression", unit="years", range=(90, 20))}, "90 to 20 is none"),
+    ({"answers": Answers(("CN", "AD"), STEPS, unit="years")}, "belong to a quantity"),
+    ({"answers": Answers(("CN", "AD"), STEPS, statistics={"n": 3})}, "must hold 'n' and 'ranges'"),
+    ({"answers": ANSWERS, "arguments": {"width": 3}}, "Arguments belong to a class"),
+    ({"recipe": "qiu2022", "answers": ANSWERS}, "qiu2022 knows the names of its network's outputs"),
+    ({"recipe": "keras", "answers": Answers(("age",), STEPS, output="regression")}, "knows its network's outputs"),
+    ({"recipe": "keras", "trusted_class": "a.B"}, "needs no class"),
 ]
 
 
@@ -165,6 +175,83 @@ def test_a_folder_that_is_no_bundle_and_a_source_that_is_not_there(tmp_path):
         add_model(tmp_path / "empty")
     with pytest.raises(mi.UserError, match="There is no"):
         add_model(tmp_path / "missing")
+
+
+def test_a_bundle_says_all_of_itself(tmp_path, folder):
+    source = write_small_bundle(tmp_path / "source")
+    with pytest.raises(mi.UserError, match="says all of itself"):
+        add_model(source, answers=ANSWERS)
+    assert not folder.exists()
+
+
+def test_a_title_becomes_a_name(tmp_path):
+    source = write_small_bundle(tmp_path / "source", {"name": "Alzheimer's, fold 0"})
+    assert add_model(source).name == "Alzheimer_s_fold_0"
+
+
+def test_steps_are_told_and_the_place_is_gone_afterwards(tmp_path, network, folder):
+    torch.jit.save(torch.jit.trace(network, X), str(tmp_path / "net.ts"))
+    seen = []
+
+    def progress(step, fraction):
+        seen.append((step, fraction))
+        if step == "Trying the model" and not fraction:
+            assert partial_folder("here").is_dir()
+
+    add_model(tmp_path / "net.ts", answers=ANSWERS, place="here", progress=progress)
+    assert [step for step, fraction in seen if fraction == 1] == ["Writing the model", "Trying the model"]
+    assert [path.name for path in folder.iterdir()] == ["net"]
+
+
+def test_cancelled_in_the_middle_nothing_is_left(tmp_path, network, folder):
+    torch.jit.save(torch.jit.trace(network, X), str(tmp_path / "net.ts"))
+
+    def cancel(step, _fraction):
+        if step == "Trying the model":
+            raise mi.Cancelled(step)
+
+    with pytest.raises(mi.Cancelled):
+        add_model(tmp_path / "net.ts", answers=ANSWERS, progress=cancel)
+    assert list(folder.iterdir()) == []
+
+
+def test_save_bundle_that_does_not_fit_leaves_nothing(tmp_path, network):
+    with pytest.raises(mi.UserError, match="returns 2 values, and 3 outputs"):
+        mi.save_bundle(tmp_path / "no", network, input={"preprocessing": STEPS}, output={"classes": ["a", "b", "c"]})
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_is_typed_becomes_answers(tmp_path):
+    (tmp_path / "steps.json").write_text(json.dumps(STEPS))
+    (tmp_path / "statistics.json").write_text('{"n": 4, "ranges": {"mean_inside": [0, 1]}}')
+    assert read_answers() is None
+    made = read_answers(
+        classes="age", output="regression", unit="years", range="18, 99.5", shape="12x14x12",
+        preprocessing=tmp_path / "steps.json", statistics=tmp_path / "statistics.json",
+    )  # fmt: skip
+    assert made == Answers(
+        ("age",), STEPS_AS_JSON, "regression", (12, 14, 12), "years", range=(18, 99.5),
+        statistics={"n": 4, "ranges": {"mean_inside": [0, 1]}},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"shape": "96,112"}, "not three whole numbers"),
+        ({"shape": "96,112,9.5"}, "not three whole numbers"),
+        ({"range": "young,old"}, "not two numbers"),
+        ({"range": "0,inf"}, "not two numbers"),
+        ({"preprocessing": "nowhere.json"}, "cannot be read as JSON"),
+        ({"statistics": "list.json"}, "must hold a JSON object"),
+    ],
+)
+def test_what_is_typed_wrongly_is_one_sentence(typed, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(mi.UserError, match=sentence) as caught:
+        read_answers(**typed)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_ships_cannot_be_removed():

@@ -208,8 +208,10 @@ def models_add(
     classes: Annotated[str, typer.Option(help="Classes in the order of the outputs, or a quantity's name.")] = "",
     output: Annotated[str, typer.Option(help="logits, softmax, sigmoid, logit or regression.")] = "logits",
     unit: Annotated[str, typer.Option(help="Of the quantity of a regression.")] = "",
+    quantity_range: Annotated[str, typer.Option("--range", help="Its lowest and highest value, such as 0,100.")] = "",
     preprocessing: Annotated[Path | None, typer.Option(help="JSON file with the list of steps.")] = None,
     shape: Annotated[str, typer.Option(help="Shape of the input, such as 96,112,96, if the steps leave it open.")] = "",
+    statistics: Annotated[Path | None, typer.Option(help="JSON file: what inputs looked like in training.")] = None,
     trust_code: Annotated[
         str,
         typer.Option(help="package.module.Class of the network. This RUNS its code: name what you trust."),
@@ -220,8 +222,8 @@ def models_add(
     from .models import models_add_command
 
     models_add_command(
-        source, name, recipe, option or [], classes, output, unit, preprocessing, shape, trust_code,
-        arguments,
+        source, name, recipe, option or [], trust_code, arguments, classes=classes, output=output, unit=unit,
+        range=quantity_range, shape=shape, preprocessing=preprocessing, statistics=statistics,
     )  # fmt: skip
 
 

@@ -56,29 +56,17 @@ def _print_card(name: str) -> None:
 
 
 def models_add_command(
-    source: Path,
-    name: str,
-    recipe: str,
-    options: Sequence[str],
-    classes: str,
-    output: str,
-    unit: str,
-    preprocessing: Path | None,
-    shape: str,
-    trusted: str,
-    arguments: str,
+    source: Path, name: str, recipe: str, options: Sequence[str], trusted: str, arguments: str, **answers: Any
 ) -> None:
-    """Add a model and say what the user should know about it."""
-    from ..models.adding import Answers, add_model
+    """Add a model and say what the user should know about it; ``answers`` are those of ``read_answers``."""
+    from ..models.adding import add_model
+    from ..models.answers import read_answers
 
-    names = tuple(one.strip() for one in classes.split(",") if one.strip())
-    steps = tuple(_json(preprocessing.read_text(encoding="utf-8"), str(preprocessing), list)) if preprocessing else ()
-    answers = Answers(names, steps, output, _shape(shape), unit) if names or steps else None
     if trusted:
         typer.echo(f"Warning: the code of {trusted} is run now, to import it.", err=True)
     added = add_model(
-        source, name=name, recipe=recipe, options=_options(options), answers=answers, trusted_class=trusted,
-        arguments=_json(arguments, "--arguments", dict),
+        source, name=name, recipe=recipe, options=_options(options), answers=read_answers(**answers),
+        trusted_class=trusted, arguments=_arguments(arguments),
     )  # fmt: skip
     typer.echo(f"Added {added.name} ({added.path}). Research use only.")
     for note in added.notes:
@@ -102,24 +90,14 @@ def _options(entries: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _json(text: str, source: str, kind: type) -> Any:
+def _arguments(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise UserError(f"{source} is no JSON ({error}).") from error
-    if not isinstance(value, kind):
-        raise UserError(f"{source} must hold a JSON {'list' if kind is list else 'object'}.")
+        raise UserError(f"--arguments is no JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise UserError("--arguments must hold a JSON object.")
     return value
-
-
-def _shape(text: str) -> tuple[int, int, int] | None:
-    if not text:
-        return None
-    try:
-        i, j, k = (int(number) for number in text.split(","))
-    except ValueError as error:
-        raise UserError(f"The shape '{text}' is not three whole numbers such as 96,112,96.") from error
-    return i, j, k
 
 
 def methods_command(as_json: bool) -> None:

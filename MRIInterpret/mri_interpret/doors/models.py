@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from ..errors import UserError
-from ..models.metadata import read_metadata
 from ..models.registry import DEFAULT_MODEL, ListedModel, list_models
 from ..user_folders import user_models_folder
 
@@ -33,27 +30,33 @@ class ModelList:
         return ChosenModel(next(iter(named or self._models), None))
 
     def add(self, folder: Path) -> str:
-        """Check a bundle and copy it into the user's models folder, whole or not at all; returns its name.
+        """Check a bundle and copy it into the user's models folder, whole or not at all; returns its name."""
+        from ..models.adding import add_model
+
+        added = add_model(folder, name=folder.name)
+        self.refresh()
+        return added.name
+
+    def removable(self, name: str) -> str:
+        """Why the model of that name cannot be removed; empty if it can."""
+        named = [model for model in self._models if model.name == name]
+        own = named and named[0].path.parent == user_models_folder()
+        return "" if own else "Only models that were added can be removed."
+
+    def remove(self, name: str) -> None:
+        """Delete a model that was added.
 
         Raises
         ------
         UserError
-            If it is no sound bundle, there is a model of that name, or it cannot be copied.
+            If it was not added, or cannot be deleted.
         """
-        read_metadata(folder)
-        target = user_models_folder() / folder.name
-        if target.exists():
-            raise UserError(f"There is a model named {folder.name} already: rename the folder and add it again.")
-        aside = target.with_name(f".partial-{folder.name}")
+        from ..models.adding import remove_model
+
         try:
-            shutil.copytree(folder, aside)
-            aside.rename(target)
-        except OSError as error:
-            raise UserError(f"The model cannot be copied to {target} ({error.strerror or error}).") from error
+            remove_model(name)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
-        self.refresh()
-        return folder.name
+            self.refresh()
 
 
 class ChosenModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -10,49 +9,25 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..progress import ProgressCallback, silent, step
 from ..user_folders import user_models_folder
+from .answers import Answers, card_of, checked_metadata, completed
 from .bundle import FILES, ModelBundle, load_bundle
 from .bundle_folder import write_bundle_folder
 from .export import export_network, temporary_folder
-from .metadata import read_metadata
-from .recipes.recipe import read_state
 from .recipes.table import recipe_named
 from .registry import list_models
+from .trusted_code import trusted_network
 
 if TYPE_CHECKING:
     from torch import nn
 
-BANNER = "Research use only, not for diagnosis."
+READING, WRITING, TRYING = "Reading the model", "Writing the model", "Trying the model"  # the steps of adding one
 _NAME = re.compile(r"[\w.+-]{1,80}")
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a file of weights does not say of itself.
-
-    Attributes
-    ----------
-    classes
-        Names of the classes in the order of the outputs; for a single quantity its name.
-    output
-        "logits", "softmax", "sigmoid", "logit" or "regression".
-    preprocessing
-        The steps from a scan to the input, as a bundle's metadata lists them.
-    shape
-        Spatial shape of the input, where the steps do not set it.
-    """
-
-    classes: tuple[str, ...]
-    preprocessing: tuple[Mapping[str, Any], ...]
-    output: str = "logits"
-    shape: tuple[int, int, int] | None = None
-    unit: str = ""
-    training_data: str = "not stated"
 
 
 @dataclass(frozen=True)
@@ -73,6 +48,8 @@ def add_model(
     answers: Answers | None = None,
     trusted_class: str = "",
     arguments: Mapping[str, Any] | None = None,
+    place: str = "",
+    progress: ProgressCallback = silent,
 ) -> Added:
     """Put a model into the user's folder, where every door finds it by its name.
 
@@ -90,6 +67,11 @@ def add_model(
     trusted_class, arguments
         Dotted name of the network's class in an installed package, and its constructor's arguments. Importing a class
         runs its package's code: name only what you trust. What is kept is a program without that code.
+    place
+        Name of the folder beside the models in which it is put together (see :func:`partial_folder`), for callers who
+        may end this process in the middle and then delete it.
+    progress
+        Told about each step; may raise Cancelled.
 
     Raises
     ------
@@ -100,18 +82,15 @@ def add_model(
     if not source.exists():
         raise UserError(f"There is no {source}: give a bundle's folder, a model's file, or a recipe's folder.")
     if recipe:
-        imported = recipe_named(recipe).read(source, options or {})
-        metadata = _completed(imported.metadata, answers)
-        with _new_model(name or str(metadata["name"])) as folder:
-            write_bundle_folder(
-                folder, metadata, imported.card,
-                definition={"_target_": imported.target, **imported.arguments}, weights=imported.weights,
-            )  # fmt: skip
-        return Added(folder.name, user_models_folder() / folder.name, imported.notes)
+        return _from_recipe(source, name, recipe, dict(options or {}), answers, trusted_class, place, progress)
     if options:
         raise UserError("Options belong to a recipe: name the recipe too.")
+    if arguments and not trusted_class:
+        raise UserError("Arguments belong to a class: name the class that you trust too.")
     if (source / "configs" / "metadata.json").is_file():
-        return _copied(source, name)
+        if answers is not None or trusted_class:
+            raise UserError(f"{source} is a bundle, which says all of itself: leave the class and the answers away.")
+        return _copied(source, name, place, progress)
     if source.is_dir():
         raise UserError(f"{source} is no model bundle (it lacks configs/metadata.json): name the recipe that fits it.")
     if answers is None:
@@ -119,7 +98,14 @@ def add_model(
             f"{source.name} does not say what its outputs mean nor how scans are prepared: give its classes and its "
             "preprocessing too."
         )
-    return _from_file(source, name or source.name.partition(".")[0], answers, trusted_class, arguments or {})
+    if trusted_class:
+        return _from_weights(source, name, answers, trusted_class, arguments or {}, place, progress)
+    return _from_program(source, name, answers, place, progress)
+
+
+def partial_folder(place: str) -> Path:
+    """Where :func:`add_model` puts a model together that was given this ``place``."""
+    return user_models_folder() / f".partial-{place}"
 
 
 def remove_model(name: str) -> Path:
@@ -189,116 +175,97 @@ def save_bundle(
     return _write_program(folder, network, folder.name, answers, card)
 
 
-def _copied(source: Path, name: str) -> Added:
-    bundle = load_bundle(source)
-    with _new_model(name or bundle.metadata.name or source.name) as folder:
+def _from_recipe(
+    source: Path,
+    name: str,
+    recipe: str,
+    options: dict[str, str],
+    answers: Answers | None,
+    trusted: str,
+    place: str,
+    progress: ProgressCallback,
+) -> Added:
+    kind = recipe_named(recipe)
+    if trusted:
+        raise UserError(f"The recipe {recipe} needs no class: leave the class or the recipe away.")
+    if answers is not None and (answers.output != "logits" or answers.unit or answers.range or answers.shape):
+        raise UserError(f"The recipe {recipe} knows its network's outputs and shape: leave these answers away.")
+    if answers is not None and answers.classes:
+        if "classes" not in kind.options:
+            raise UserError(f"The recipe {recipe} knows the names of its network's outputs: leave the classes away.")
+        options.setdefault("classes", ",".join(answers.classes))
+    with step(progress, READING):
+        imported = kind.read(source, options)
+        metadata = completed(imported.metadata, answers)
+    with _new_model(name or _as_name(str(metadata["name"])), place, progress) as folder:
+        write_bundle_folder(
+            folder, metadata, imported.card,
+            definition={"_target_": imported.target, **imported.arguments}, weights=imported.weights,
+        )  # fmt: skip
+    return _added(folder.name, *imported.notes)
+
+
+def _copied(source: Path, name: str, place: str, progress: ProgressCallback) -> Added:
+    with step(progress, READING):
+        bundle = load_bundle(source)
+    with _new_model(name or _as_name(bundle.metadata.name or source.name), place, progress) as folder:
         for file in (*FILES, "models/SHA256SUMS"):
             if (source / file).is_file():
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / file, folder / file)
-    return Added(folder.name, user_models_folder() / folder.name)
+    return _added(folder.name)
 
 
-def _from_file(source: Path, name: str, answers: Answers, trusted: str, arguments: Mapping[str, Any]) -> Added:
-    if trusted:
-        network = _trusted_network(trusted, arguments)
-        state = _state_of(source)
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            reason = " ".join(str(error).partition(":")[2].split())[:200]
-            raise UserError(f"{source} does not fit {trusted}: {reason}") from error
-        with _new_model(name) as folder:
-            notes = _write_program(folder, network, name, answers, "")
-        return Added(name, user_models_folder() / name, (f"The code of {trusted} was run once, to import it.", *notes))
+def _from_weights(
+    source: Path,
+    name: str,
+    answers: Answers,
+    trusted: str,
+    arguments: Mapping[str, Any],
+    place: str,
+    progress: ProgressCallback,
+) -> Added:
+    name = name or _as_name(source.name.partition(".")[0])
+    with step(progress, READING):
+        network = trusted_network(trusted, arguments, source)
+    with _new_model(name, place, progress) as folder:
+        notes = _write_program(folder, network, name, answers, "")
+    return _added(name, f"The code of {trusted} was run once, to import it.", *notes)
+
+
+def _from_program(source: Path, name: str, answers: Answers, place: str, progress: ProgressCallback) -> Added:
+    name = name or _as_name(source.name.partition(".")[0])
     if source.suffix not in (".pt2", ".ts", ".pt"):
         raise UserError(f"{source.name} holds weights alone: name the recipe or the trusted class that they belong to.")
-    with _new_model(name) as folder:
+    raw, _ = checked_metadata(name, answers)
+    with _new_model(name, place, progress) as folder:
         suffix = ".pt2" if source.suffix == ".pt2" else ".ts"
-        with temporary_folder() as place:
-            program = Path(place) / f"model{suffix}"
+        with temporary_folder() as aside:
+            program = Path(aside) / f"model{suffix}"
             shutil.copyfile(source, program)
-            write_bundle_folder(folder, _metadata(name, answers), _card(name, ""), program=program)
-    return Added(name, user_models_folder() / name)
+            write_bundle_folder(folder, raw, card_of(name, ""), program=program)
+    return _added(name)
+
+
+def _added(name: str, *notes: str) -> Added:
+    return Added(name, user_models_folder() / name, notes)
+
+
+def _as_name(text: str) -> str:
+    """A name for a model from a title such as "Alzheimer's, fold 0"."""
+    return re.sub(r"[^\w.+-]+", "_", text).strip("._")[:80] or "model"
 
 
 def _write_program(folder: Path, network: nn.Module, name: str, answers: Answers, card: str) -> tuple[str, ...]:
-    metadata = _metadata(name, answers)
+    raw, metadata = checked_metadata(name, answers)
+    if metadata.input_shape is None:
+        raise UserError("The shape of the network's input is not known: give it, or steps that set it.")
     with temporary_folder() as place:
-        checked = Path(place) / "configs" / "metadata.json"
-        checked.parent.mkdir()
-        checked.write_text(json.dumps(metadata), encoding="utf-8")
-        input_shape = read_metadata(Path(place)).input_shape
-        if input_shape is None:
-            raise UserError("The shape of the network's input is not known: give it, or steps that set it.")
-        program, note = export_network(network, input_shape, Path(place))
-        write_bundle_folder(folder, metadata, _card(name, card), program=program)
-    _try_out(load_bundle(folder))
+        program, note = export_network(network, metadata.input_shape, Path(place))
+        tried = write_bundle_folder(Path(place) / name, raw, card_of(name, card), program=program)
+        _try_out(load_bundle(tried))  # before anything is written where it shall stay
+        write_bundle_folder(folder, raw, card_of(name, card), program=program)
     return (note,) if note else ()
-
-
-def _metadata(name: str, answers: Answers) -> dict[str, Any]:
-    if not answers.classes:
-        raise UserError("The outputs have no names: give the classes, or the quantity's name.")
-    if not answers.preprocessing:
-        raise UserError("How scans are prepared is not said: give the preprocessing steps.")
-    own: dict[str, Any] = {"banner": BANNER, "preprocessing": [dict(step) for step in answers.preprocessing]}
-    if answers.output == "regression":
-        own["output"] = {"kind": "regression", "name": answers.classes[0], "unit": answers.unit}
-    else:
-        own |= {"output": answers.output, "classes": list(answers.classes)}
-    metadata: dict[str, Any] = {
-        "name": name, "version": "1.0.0", "description": name, "data_source": answers.training_data,
-        "intended_use": "Research. Not for diagnosis.", "license": "not stated", "mri_interpret": own,
-    }  # fmt: skip
-    if answers.shape is not None:
-        image = {"spatial_shape": list(answers.shape)}
-        metadata["network_data_format"] = {"inputs": {"image": image}}
-    return metadata
-
-
-def _completed(metadata: dict[str, Any], answers: Answers | None) -> dict[str, Any]:
-    """A recipe's metadata with the preprocessing that the user gave, where the recipe cannot know it."""
-    own = dict(metadata["mri_interpret"])
-    if answers is not None and answers.preprocessing:
-        own["preprocessing"] = [dict(step) for step in answers.preprocessing]
-    if "preprocessing" not in own:
-        raise UserError("This recipe's files do not say how scans are prepared: give the preprocessing steps too.")
-    return {**metadata, "mri_interpret": own}
-
-
-def _card(name: str, card: str) -> str:
-    return card or f"# {name}\n\n{BANNER} Added by its user; no further card was given.\n"
-
-
-def _trusted_network(dotted: str, arguments: Mapping[str, Any]) -> Any:
-    from torch import nn
-
-    module, _, name = dotted.rpartition(".")
-    if not module:
-        raise UserError(f"'{dotted}' is no dotted name such as package.module.Class.")
-    try:
-        make = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{dotted} cannot be imported ({error}): install its package first.") from error
-    try:
-        network = make(**arguments)
-    except Exception as error:  # networks check their arguments in many ways
-        raise UserError(f"{dotted} cannot be made from its arguments ({error}).") from error
-    if not isinstance(network, nn.Module):
-        raise UserError(f"{dotted} makes a {type(network).__name__}, not a network.")
-    return network
-
-
-def _state_of(source: Path) -> dict[str, Any]:
-    if source.suffix != ".safetensors":
-        return read_state(source)
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(source)
-    except Exception as error:  # safetensors' errors have no common base
-        raise UserError(f"{source} is damaged: it cannot be read as safetensors.") from error
 
 
 def _try_out(bundle: ModelBundle) -> None:
@@ -323,19 +290,24 @@ def _try_out(bundle: ModelBundle) -> None:
 
 
 @contextmanager
-def _new_model(name: str) -> Iterator[Path]:
+def _new_model(name: str, place: str, progress: ProgressCallback) -> Iterator[Path]:
     """A folder beside the user's models; it takes its place among them when the block succeeds and it loads."""
     if not _NAME.fullmatch(name) or name.startswith("."):
         raise UserError(f"'{name}' is no name for a model: use letters, digits, '.', '_', '+' and '-'.")
-    place = user_models_folder()
-    if any(model.name == name for model in list_models()) or (place / name).exists():
+    models = user_models_folder()
+    if any(model.name == name for model in list_models()) or (models / name).exists():
         raise UserError(f"There is a model '{name}' already: choose another name, or remove that one first.")
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=place) as aside:
-            folder = Path(aside) / name
-            yield folder
-            _try_out(load_bundle(folder))
-            os.replace(folder, place / name)
+        models.mkdir(parents=True, exist_ok=True)
+        aside = partial_folder(place) if place else Path(tempfile.mkdtemp(prefix=".partial-", dir=models))
+        try:
+            folder = aside / name
+            with step(progress, WRITING):
+                yield folder
+            with step(progress, TRYING):
+                _try_out(load_bundle(folder))
+            os.replace(folder, models / name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
-        raise UserError(f"Cannot write the model {place / name} ({error.strerror or error}).") from error
+        raise UserError(f"Cannot write the model {models / name} ({error.strerror or error}).") from error
