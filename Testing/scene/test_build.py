@@ -14,6 +14,7 @@ from mri_interpret.scene.nodes import nodes_of_run, runs
 from mri_interpret.scene.result_nodes import VERDICT_TEXT
 from mri_interpret.scene.tables import table_frame
 from mri_interpret.scene.views import nodes_of, peak, to_world
+from mri_interpret.scene_content.terminology import terminology_of
 from mri_interpret.scene_content.vtk_images import finished
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
@@ -82,10 +83,13 @@ def test_the_atlas_is_a_segmentation_with_named_coloured_segments_in_place(resul
     present = set(np.unique(small_explanation.atlas_in_scan.array))
     regions = [region for region in small_explanation.regions if region.label in present]
     assert segmentation.GetNumberOfSegments() == len(regions) > 80
+    assert segmentation.GetNumberOfLayers() == 1
+    assert not segmentation.ContainsRepresentation("Closed surface")  # made when it is shown
     for region in regions:
         segment = segmentation.GetSegment(segment_id(region.label))
         assert segment.GetName() == region.name
         np.testing.assert_allclose(segment.GetColor(), region.colour, atol=1e-3)
+        assert segment.GetTerminology() == terminology_of(region.name, region.label)
         expected = np.argwhere(small_explanation.atlas_in_scan.array == region.label)
         world = expected @ small_explanation.scan.affine[:3, :3].T + small_explanation.scan.affine[:3, 3]
         found = segment_voxels(segment)
