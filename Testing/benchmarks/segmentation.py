@@ -1,0 +1,184 @@
+"""How well the segmentation finds structures, through the whole path of the product: brain mask, alignment, network.
+
+    python -m Testing.benchmarks.segmentation [--bundle FOLDER] [--real FOLDER] [--label-maps FOLDER] [--out FILE.md]
+
+Real scans (``--real``) lie beside their segmentations as ``*_T1w.nii.gz`` and ``*_dseg.nii.gz`` with MUSE's labels.
+Simulated scans are made from label maps that were kept from training (``--subjects``), one subject of each group per
+map, every second as a brain without its head. ``--affine-atlas`` measures the affinely placed atlas instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from mri_interpret.anatomy import freesurfer
+from mri_interpret.anatomy.atlas import load_default_atlas
+from mri_interpret.anatomy.segmentation import DEFAULT_BUNDLE, segment
+from mri_interpret.anatomy.segmentation_bundle import load_segmentation_bundle
+from mri_interpret.images.reading import read_volume
+from mri_interpret.images.volume import Volume, resample
+from mri_interpret.preprocessing.cache import PreprocessingCache
+from mri_interpret.preprocessing.pipeline import preprocess
+from mri_interpret.simulation.anatomy import MODEL_GRID, choose_label_maps, read_anatomy
+from mri_interpret.simulation.atrophy import fractions_of
+from mri_interpret.simulation.groups import GROUPS, draw_subject
+from mri_interpret.simulation.simulate import simulated_scan
+from mri_interpret.simulation.structures import NAMES
+
+HELD_OUT = ("02", "08", "13", "17")
+# MUSE's value of the right and the left structure.
+MUSE = {
+    "Hippocampus": (47, 48), "Amygdala": (31, 32), "Inf-Lat-Vent": (49, 50), "Lateral-Ventricle": (51, 52),
+    "Thalamus": (59, 60), "Caudate": (36, 37), "Putamen": (57, 58), "Pallidum": (55, 56), "Accumbens-area": (23, 30),
+    "Cerebellum-Cortex": (38, 39), "Cerebellum-White-Matter": (40, 41), "VentralDC": (61, 62),
+}  # fmt: skip
+MUSE_MIDLINE = {"3rd-Ventricle": 4, "4th-Ventricle": 11, "Brain-Stem": 35}
+# The simulator's structures that a segmentation has under another name.
+SAME = {"choroid-plexus": "Lateral-Ventricle", "Lesion": "Cerebral-White-Matter"}
+
+
+def real_scans(folder: Path) -> Iterator[tuple[str, Volume, dict[str, np.ndarray]]]:
+    for path in sorted(folder.glob("*_T1w.nii.gz")):
+        truth = read_volume(path.with_name(path.name.replace("_T1w", "_dseg"))).array
+        masks = {
+            f"{side}-{name}": truth == value
+            for name, values in MUSE.items()
+            for side, value in zip(("Right", "Left"), values, strict=True)
+        }
+        masks |= {name: truth == value for name, value in MUSE_MIDLINE.items()}
+        yield path.name.split("_")[0], read_volume(path), masks
+
+
+def simulated_scans(folder: Path, subjects: tuple[str, ...]) -> Iterator[tuple[str, Volume, dict[str, np.ndarray]]]:
+    for number, path in enumerate(choose_label_maps(folder, subjects)):
+        anatomy = read_anatomy(path)
+        fractions = fractions_of(anatomy)
+        for index, group in enumerate(GROUPS):
+            rng = np.random.default_rng([number, index, 5])
+            made = simulated_scan(
+                anatomy, fractions, draw_subject(rng, group), rng,
+                whole_head=(number + index) % 2 == 0, healthy_twin=False, in_template=False,
+            )  # fmt: skip
+            codes = np.asarray(made.labels.array)
+            masks: dict[str, np.ndarray] = {}
+            for code, name in enumerate(NAMES):
+                side, _, plain = name.partition("-")
+                name = f"{side}-{SAME[plain]}" if plain in SAME else name
+                masks[name] = masks.get(name, False) | (codes == code)
+            yield f"{anatomy.name} {group}", made.scan, masks
+
+
+def atlas_bundle(bundle: Any) -> Any:
+    """The affinely placed atlas as a bundle: a network that answers the same whatever it is shown."""
+    atlas = resample(load_default_atlas().volume, bundle.grid, order=0).array.astype(np.int16)
+    for cortex, base in ((freesurfer.LEFT_CORTEX, 1000), (freesurfer.RIGHT_CORTEX, 2000)):
+        atlas[(atlas > base) & (atlas < base + 1000)] = cortex
+    logits = torch.stack([torch.from_numpy((atlas == label) * np.float32(9)) for label in bundle.labels])[None]
+    logits[0, 0] += 1e-3
+
+    class Constant(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return logits
+
+    return dataclasses.replace(bundle, network=Constant(), hash="atlas")
+
+
+def measure(
+    name: str, scan: Volume, truth: dict[str, np.ndarray], bundle: Any, cache: PreprocessingCache
+) -> list[dict]:
+    prepared = preprocess(scan, MODEL_GRID, cache=cache)
+    begun = time.perf_counter()
+    found = segment(prepared.scan, prepared.to_template, brain_mask=prepared.mask.volume, bundle=bundle)
+    seconds = time.perf_counter() - begun
+    rows = []
+    labels, voxel_ml = found.labels.array, scan.grid.voxel_volume / 1000
+    for structure in found.structures:
+        expected = truth.get(structure.name)
+        if expected is None or not expected.any():
+            continue
+        own = np.isin(labels, whole(structure.label, labels))
+        both = np.count_nonzero(own) + np.count_nonzero(expected)
+        rows.append(
+            {
+                "scan": name,
+                "structure": structure.name,
+                "dice": 2 * np.count_nonzero(own & expected) / both if both else np.nan,
+                "ml": structure.ml,
+                "counted_ml": np.count_nonzero(own) * voxel_ml,
+                "truth_ml": np.count_nonzero(expected) * voxel_ml,
+                "entropy": structure.entropy,
+                "seconds": seconds,
+            }
+        )
+    hippocampi = [row["dice"] for row in rows if "Hippocampus" in row["structure"]]
+    print(f"{name}: hippocampus {np.mean(hippocampi):.3f}, all {np.nanmean([r['dice'] for r in rows]):.3f}", flush=True)
+    return rows
+
+
+def whole(label: int, labels: np.ndarray) -> list[int]:
+    """The label, and for the cortex its parcels'."""
+    base = {freesurfer.LEFT_CORTEX: 1000, freesurfer.RIGHT_CORTEX: 2000}.get(label)
+    return [label] if base is None else [label, *range(base + 1, base + 1000)]
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown: structures without side, means over scans and sides."""
+    frame = pd.DataFrame(rows)
+    frame["name"] = frame["structure"].str.replace(r"^(Left|Right)-", "", regex=True)
+    lines = [
+        "| structure | Dice | lowest (one scan) | volume error | counted instead | r of volumes | n |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, own in frame.groupby("name", sort=False):
+        per_scan = own.groupby("scan")[["dice"]].mean()
+        sums = own.groupby("scan")[["ml", "counted_ml", "truth_ml"]].sum()
+        error, counted = ((own[key] - own["truth_ml"]).abs() / own["truth_ml"] for key in ("ml", "counted_ml"))
+        r = sums["ml"].corr(sums["truth_ml"]) if len(sums) > 2 else np.nan
+        lines.append(
+            f"| {name} | {per_scan['dice'].mean():.3f} | {per_scan['dice'].min():.3f} | {error.mean():.1%} | "
+            f"{counted.mean():.1%} | {r:.3f} | {len(per_scan)} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
+    parser.add_argument("--real", type=Path)
+    parser.add_argument("--label-maps", type=Path)
+    parser.add_argument("--subjects", nargs="+", default=HELD_OUT)
+    parser.add_argument("--affine-atlas", action="store_true")
+    parser.add_argument("--cache", type=Path, help="where masks and alignments are kept; the user's cache if left out")
+    parser.add_argument("--rows", type=Path, help="a CSV of every scan and structure")
+    parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
+    options = parser.parse_args()
+
+    bundle = load_segmentation_bundle(options.bundle)
+    bundle = atlas_bundle(bundle) if options.affine_atlas else bundle
+    cache = PreprocessingCache(options.cache)
+    parts, rows = [], []
+    sets = [("Real adults", real_scans(options.real))] if options.real else []
+    if options.label_maps:
+        sets.append(("Simulated scans of held-out anatomies", simulated_scans(options.label_maps, options.subjects)))
+    for title, scans in sets:
+        own = [row for name, scan, truth in scans for row in measure(name, scan, truth, bundle, cache)]
+        seconds = np.median([row["seconds"] for row in own])
+        parts.append(f"## {title}\n\n{table(own)}\n\nMedian {seconds:.1f} s per scan.\n")
+        rows += own
+        print(f"\n{parts[-1]}", flush=True)
+    if options.rows:
+        pd.DataFrame(rows).to_csv(options.rows, index=False)
+    if options.out:
+        options.out.write_text("\n".join(parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
