@@ -28,7 +28,7 @@ from Testing.models.bundles import write_small_bundle
 
 METHODS = ("lrp", "guided_backprop", "grad_cam_pp")
 SHAPE, SPACING = (40, 48, 44), (4.6, 4.4, 4.1)
-_MODEL_GRID = {"shape": [48, 56, 48], "spacing": [4, 4, 4], "origin": [-94, -127, -87], "space": "MNI152"}
+MODEL_GRID = {"shape": [48, 56, 48], "spacing": [4, 4, 4], "origin": [-94, -127, -87], "space": "MNI152"}
 
 
 def rotation(degrees: tuple[float, float, float]) -> NDArray[np.float64]:
@@ -62,7 +62,7 @@ def oblique_affine(
 def small_bundle() -> ModelBundle:
     """The network, on a grid of 4 mm."""
     with tempfile.TemporaryDirectory() as folder:
-        return load_bundle(write_small_bundle(Path(folder) / "small", {"mri_interpret.grid": _MODEL_GRID}, seed=2))
+        return load_bundle(write_small_bundle(Path(folder) / "small", {"mri_interpret.grid": MODEL_GRID}, seed=2))
 
 
 @lru_cache(maxsize=4)

@@ -77,8 +77,8 @@ def test_the_scans_name_is_shown_as_text(page: str, reader: _Reader, hostile: Ex
 
 def test_every_picture_can_be_read_without_eyes(reader: _Reader, hostile: Explanation) -> None:
     pictures = [attributes for tag, attributes in reader.tags if tag == "img"]
-    # probabilities, summary, 3D, regions, agreement, registration, and one for each method
-    assert len(pictures) == 6 + len(hostile.maps)
+    # probabilities, summary, 3D, regions, agreement, registration, input, and one for each method
+    assert len(pictures) == 7 + len(hostile.maps)
     assert all(len(attributes["alt"]) > 20 for attributes in pictures)
 
 
@@ -107,7 +107,7 @@ def test_what_must_be_said_is_said(reader: _Reader, hostile: Explanation) -> Non
 def test_links_lead_to_sections(reader: _Reader) -> None:
     places = {attributes["id"] for _, attributes in reader.tags if "id" in attributes}
     links = {attributes["href"][1:] for tag, attributes in reader.tags if tag == "a"}
-    assert links == {"summary", "regions", "trust", "methods", "agreement", "registration", "provenance"}
+    assert links == {"summary", "regions", "trust", "methods", "agreement", "registration", "input", "provenance"}
     assert links <= places
 
 
@@ -238,3 +238,16 @@ def test_each_map_says_how_much_lies_outside_the_brain(
     maps = {name: replace(method, outside_brain=shares[name]) for name, method in small_explanation.maps.items()}
     text = read(replace(small_explanation, maps=maps, verdicts=()), pictures)
     assert re.findall(r"outside the brain: (\S+) of the relevance", text) == ["64%", "0%"]  # not measured, not said
+
+
+def test_what_the_network_saw_is_folded_away_unless_the_input_check_warns(
+    small_explanation: Explanation, pictures: ReportPictures
+) -> None:
+    sentence = "The network's input is nearly constant in the brain."
+    plain = page_with(replace(small_explanation, input_warnings=()), pictures)
+    warned = page_with(replace(small_explanation, input_warnings=(sentence,), warnings=(sentence,)), pictures)
+    folded, opened = "<details><summary>The network's input", "<details open><summary>The network's input"
+    assert folded in plain.replace("&#39;", "'")
+    assert opened in warned.replace("&#39;", "'")
+    assert plain.index('id="input"') > plain.index('id="registration"')
+    assert warned.index('id="input"') < warned.index('id="summary"')

@@ -109,6 +109,7 @@ def _explain_and_write(job: SubjectJob) -> None:
             },
             "registration": explanation.registration.verdict,
             "warnings": list(explanation.warnings),
+            "input_warnings": list(explanation.input_warnings),
             "seconds": {"explaining": explained - started, "writing": time.monotonic() - explained},
             "peak_memory_bytes": _peak_memory(),
         }

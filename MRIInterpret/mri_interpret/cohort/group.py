@@ -24,6 +24,7 @@ from .page import cohort_page
 from .performance import confusion_table, measure, performance_table, predictions_table
 from .planning import Plan
 from .subject_result import SubjectResult
+from .subject_warnings import subject_warnings
 from .subjects import Outcome
 
 TABLES, MAPS, PAGE = "Group tables", "Group maps", "Drawing the cohort's report"
@@ -177,7 +178,7 @@ def _record(results: GroupResults) -> dict[str, Any]:
         "contrast": list(plan.contrast),
         "subjects": len(results.subjects),
         "failed": [outcome.name for outcome in results.failures],
-        "notes": list(plan.notes),
+        "notes": [*plan.notes, *subject_warnings(results.subjects)],
         "methods": results.methods,
         "maps": {
             name: {"sets": found.sizes, "files": found.files, "difference": found.difference}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from ..metrics.classification import Estimate
 from .correlations import ALIGNED_VOLUME, OWN_VOLUME
 from .group_results import GroupResults
 from .subject_result import SubjectResult
+from .subject_warnings import subject_warnings
 
 _SHOWN_CORRELATIONS = 40
 _SECTIONS = (
@@ -61,22 +61,12 @@ def page_content(results: GroupResults) -> dict[str, Any]:
 
 def _warnings(results: GroupResults) -> list[str]:
     """What a reader must know about the subjects."""
-    poor = [one.subject.name for one in results.subjects if one.record["registration"] != "good"]
-    sentences = []
-    if poor:
-        sentences.append(
-            f"{len(poor)} of {len(results.subjects)} subjects are poorly registered to the template ({_some(poor)}): "
-            "look at their reports before trusting the group maps."
-        )
+    sentences = subject_warnings(results.subjects)
     failed = len(results.failures)
     if failed:
         who = "1 subject failed and is" if failed == 1 else f"{failed} subjects failed and are"
         sentences.append(f"{who} missing from all group results.")
     return sentences
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def _title(results: GroupResults, method: str) -> str:

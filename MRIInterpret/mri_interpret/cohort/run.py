@@ -16,6 +16,7 @@ from .folders import locked, sweep
 from .group import typical_group_seconds, write_group
 from .planning import Plan
 from .run_subjects import STEP, SubjectCounts, run_subjects
+from .subject_warnings import subject_warnings
 from .subjects import Outcome
 
 __all__ = ["CohortResult", "run_cohort", "typical_seconds"]
@@ -30,6 +31,7 @@ class CohortResult:
     skipped: int  # complete before
     failures: tuple[Outcome, ...]
     files: dict[str, Path]  # "report", "predictions", ...; empty if no subject is complete
+    warnings: tuple[str, ...] = ()  # what must be known about the subjects
 
     @property
     def sound(self) -> bool:
@@ -89,7 +91,9 @@ def run_cohort(
             f"No subject could be explained. {failures[0].name}: {failures[0].reason} All reasons are in "
             f"{output / 'failures.tsv'}."
         )
-    return CohortResult(output, len(counts.done) - len(failures), len(plan.complete), failures, files)
+    return CohortResult(
+        output, len(counts.done) - len(failures), len(plan.complete), failures, files, tuple(subject_warnings(results))
+    )
 
 
 def _write_participants(plan: Plan) -> None:

@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print the machine-readable result on stdout.")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", help="NAME=FILE of a further image that the model takes, such as flair=flair.nii.gz."),
+]
 Trust = Annotated[str, typer.Option(help="Checks of the maps: off, fast or full (minutes).")]
 
 
@@ -45,6 +49,7 @@ def explain(
     sample: Annotated[
         bool, typer.Option("--sample", help="Use the scan that ships with the project (Colin27).")
     ] = False,
+    inputs: Inputs = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Folder for the results; mri-interpret-out/<scan> if left out."),
@@ -67,7 +72,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Explain what a model says about one scan."""
-    from .arguments import atlas_files, method_names
+    from .arguments import atlas_files, input_files, method_names
     from .explain import explain_command
 
     options = ExplainOptions(
@@ -81,7 +86,7 @@ def explain(
         trust=trust,
         cache=cache,
     )
-    explain_command(scan, sample, output, options, scene=scene, as_json=as_json)
+    explain_command(scan, sample, output, options, inputs=input_files(inputs), scene=scene, as_json=as_json)
 
 
 Folder = Annotated[Path, typer.Argument(help="What explain wrote: its folder, or one subject's of a cohort.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UserError
@@ -77,6 +78,25 @@ def pairs(text: str, option: str) -> dict[str, str]:
         if not (sign and key.strip() and value.strip()):
             raise UserError(f"{option} does not understand '{part}': give pairs such as Control=CN,Patient=AD.")
         found[key.strip()] = value.strip()
+    return found
+
+
+def input_files(entries: Sequence[str] | None) -> dict[str, Path]:
+    """["flair=flair.nii.gz"] as a dictionary: the files of further images by the channel that they fill.
+
+    Raises
+    ------
+    UserError
+        For an entry that is no pair, or a channel that is given twice.
+    """
+    found: dict[str, Path] = {}
+    for entry in entries or ():
+        name, sign, file = entry.partition("=")
+        if not (sign and name.strip() and file.strip()):
+            raise UserError(f"--input does not understand '{entry}': give a pair such as flair=flair.nii.gz.")
+        if name.strip() in found:
+            raise UserError(f"--input gives '{name.strip()}' twice: give one file for each channel.")
+        found[name.strip()] = Path(file.strip())
     return found
 
 

@@ -117,6 +117,7 @@ def _print_result(result: Any, as_json: bool) -> None:
             "done": result.done,
             "skipped": result.skipped,
             "failed": {outcome.name: outcome.reason for outcome in result.failures},
+            "warnings": list(result.warnings),
             "files": {name: str(path) for name, path in result.files.items()},
         }
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
@@ -125,4 +126,6 @@ def _print_result(result: Any, as_json: bool) -> None:
     typer.echo(f"{result.done} subjects explained{before}, {len(result.failures)} failed.")
     for outcome in result.failures:
         typer.echo(f"  {outcome.name}: {outcome.reason}")
+    for sentence in result.warnings:
+        typer.echo(f"Warning: {sentence}")
     typer.echo(f"Report: {result.files['report']}")

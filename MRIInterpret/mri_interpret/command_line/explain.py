@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,10 +33,11 @@ def explain_command(
     output: Path | None,
     options: ExplainOptions,
     *,
+    inputs: Mapping[str, Path] | None = None,
     scene: bool,
     as_json: bool,
 ) -> None:
-    """Explain ``scan``, or the sample, and write everything into ``output``."""
+    """Explain ``scan``, or the sample, into the folder ``output``; ``inputs`` are further images by channel."""
     from ..explanation.job import TYPICAL_SECONDS, explain
     from ..preprocessing.cache import PreprocessingCache
 
@@ -55,6 +57,7 @@ def explain_command(
             space=options.space,
             atlas=options.atlas,
             trust=options.trust,
+            inputs=inputs,
             cache=PreprocessingCache(enabled=options.cache),
             progress=progress,
         )

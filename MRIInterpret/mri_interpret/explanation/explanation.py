@@ -65,6 +65,7 @@ class Explanation:
     verdicts: Verdicts  # of the trust checks; empty if they were off
     warnings: tuple[str, ...]  # sentences that every output must show
     provenance: Provenance
+    input_warnings: tuple[str, ...] = ()  # those of the warnings that the input check gave
 
     def save(
         self,
@@ -132,6 +133,7 @@ class Explanation:
                 "sha256_of_voxels_and_affine": made.scan_hash,
                 "shape": self.scan.shape,
                 "affine": self.scan.affine,
+                "further_inputs": made.further_inputs,
             },
             "parameters": {
                 "mask": made.mask,
@@ -233,6 +235,8 @@ class Explanation:
         ]
         regions = [vars(region) for region in self.regions]
         record: dict[str, Any] = jsonable(
-            facts | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name, "warnings": self.warnings}
+            facts
+            | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name}
+            | {"warnings": self.warnings, "input_warnings": self.input_warnings}
         )
         return record

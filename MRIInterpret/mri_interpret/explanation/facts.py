@@ -120,3 +120,5 @@ class Provenance:
     temperature: float  # that the logits were divided by for the probabilities
     seconds: dict[str, float]  # by step
     peak_memory_bytes: int | None  # of the process; None where the system does not tell
+    # Further images that the model took, by channel: SHA-256 of their voxels and affine.
+    further_inputs: dict[str, str] = field(default_factory=dict)

@@ -125,12 +125,13 @@ def explain(
     with step(report, "Loading the model"):
         bundle = model if isinstance(model, ModelBundle) else find_model(model)
     contrast = contrast_of(target, bundle)
+    others = {name: as_volume(image, name=name) for name, image in (inputs or {}).items()}
     prepared = preprocess(
         volume,
         bundle.metadata.preprocessing,
         mask=given_mask,
         space=space,
-        others={name: as_volume(image, name=name) for name, image in (inputs or {}).items()},
+        others=others,
         statistics=bundle.metadata.statistics,
         device=place,
         cache=cache or PreprocessingCache(),
@@ -195,8 +196,17 @@ def explain(
         verdicts=Verdicts(verdicts),
         warnings=_warnings(prepared, attributions.notices, summary, maps, failing),
         provenance=make_provenance(
-            bundle, prepared, place, clock.seconds, scan_file=scan_file, mask=given_mask, space=space, trust=trust
+            bundle,
+            prepared,
+            place,
+            clock.seconds,
+            scan_file=scan_file,
+            mask=given_mask,
+            space=space,
+            trust=trust,
+            others=others,
         ),
+        input_warnings=prepared.input_warnings,
     )
 
 

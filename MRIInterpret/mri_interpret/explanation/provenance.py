@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import __version__
 from ..images.volume import Volume
 from ..models.bundle import ModelBundle
+from ..preprocessing.cache import content_hash
 from ..preprocessing.pipeline import REGISTRATION_SEED, PreprocessedScan
 from ..preprocessing.template import TEMPLATE_NAME
 from .facts import Provenance
@@ -31,6 +32,7 @@ def make_provenance(
     mask: str | Path | Volume,
     space: str,
     trust: str,
+    others: Mapping[str, Volume] | None = None,
 ) -> Provenance:
     """The record of a run that has just ended; ``mask``, ``space`` and ``trust`` as they were asked for."""
     import torch
@@ -59,6 +61,7 @@ def make_provenance(
         temperature=float(bundle.metadata.temperature),
         seconds={name: round(value, 3) for name, value in seconds.items()},
         peak_memory_bytes=peak_memory(),
+        further_inputs={name: content_hash(image) for name, image in (others or {}).items()},
     )
 
 

@@ -16,6 +16,7 @@ from ..thresholds import ALREADY_REGISTERED_CORRELATION, ALREADY_REGISTERED_OVER
 from .brain_mask import BrainMask, find_brain_mask
 from .cache import PreprocessingCache, content_hash
 from .input_check import InputStatistics, compare_with_training, plausible
+from .other_inputs import check_names, check_places
 from .registration import register_affine, registration_quality, registration_verdict
 from .steps.chain import NetworkInput, StepChain, brain_kept, default_steps
 from .steps.monai_chain import MonaiChain
@@ -82,7 +83,7 @@ def preprocess(
         The space the scan lies in: "native" (it is registered), "mni" (it is in template space already and is taken
         as it lies), "auto" (told by how well it matches the template as it lies).
     others
-        Further inputs that the steps name, by channel, in the scan's world.
+        Further inputs that the steps name, by channel, in the scan's world, on any grid that covers the brain.
     statistics
         What inputs looked like in training, if it is known.
     device
@@ -97,12 +98,14 @@ def preprocess(
     """
     check_space(space)
     chain = default_steps(steps, (0.5, 99.5)) if isinstance(steps, Grid) else steps
+    check_names(chain.channels, others or {})
     cache = cache or PreprocessingCache(enabled=False)
     hits: list[str] = []
     with step(progress, "Reading the scan"):
         scan_hash = content_hash(scan)
     with step(progress, "Finding the brain"):
         brain = _mask(scan, scan_hash, mask, device, cache, hits)
+    check_places(others or {}, brain.volume)
     to_template, method, correlation, overlap = _transform(scan, scan_hash, brain, space, cache, hits, progress)
     verdict, sentence = registration_verdict(scan.name or "The scan", to_template, correlation, overlap)
     with step(progress, "Resampling to the model's grid"):

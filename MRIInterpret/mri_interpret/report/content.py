@@ -24,6 +24,7 @@ _SECTIONS = (
     ("methods", "Methods"),
     ("agreement", "Agreement"),
     ("registration", "Registration"),
+    ("input", "Input"),
     ("provenance", "Provenance"),
 )
 

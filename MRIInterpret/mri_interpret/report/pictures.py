@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..drawing.canvas import Picture
 from ..drawing.colour_scale import relevance_scale, summary_scale
 from ..drawing.montage import Backdrop, Outline, map_montage, outline_montage
+from ..drawing.network_input import input_picture
 from ..drawing.rendering import NoRendering
 from ..drawing.slices import as_float, hottest
 from ..drawing.surface_3d import summary_picture
@@ -36,13 +37,14 @@ class ReportPictures:
     methods: dict[str, Picture]
     agreement: Picture | None
     registration: Picture
+    network_input: Picture
 
 
 def draw_pictures(
     explanation: Explanation, progress: ProgressCallback = silent, *, in_3d: bool = True
 ) -> ReportPictures:
     """Draw them all; ``progress`` is told after each slow one, and may raise to cancel."""
-    slow = len(explanation.maps) + 4
+    slow = len(explanation.maps) + 5
     done = 0
 
     def drawn() -> None:
@@ -64,6 +66,13 @@ def draw_pictures(
     drawn()
     aligned = registration_montage(explanation, backdrop)
     drawn()
+    seen = input_picture(
+        explanation.scan,
+        explanation.mask,
+        [("image", explanation.model_input)],
+        explanation.registration.to_template,
+    )
+    drawn()
     titles = {name: method.title for name, method in explanation.maps.items()}
     pictures = ReportPictures(
         probabilities=probability_chart(explanation.prediction, explanation.target),
@@ -73,6 +82,7 @@ def draw_pictures(
         methods=montages,
         agreement=agreement_chart(explanation.agreement, titles),
         registration=aligned,
+        network_input=seen,
     )
     progress(STEP, 1.0)
     return pictures

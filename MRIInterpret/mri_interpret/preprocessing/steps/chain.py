@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import UserError
-from ...images.volume import Grid, Volume, resample
+from ...images.volume import Grid, Volume
+from ..other_inputs import check_names, on_scan_grid
 from .geometry import CropForeground, Fit, Orientation, Registration, Spacing, Zoom
 from .partial_input import Floats, PartialInput, ScanInTemplate
 from .step import Step, StepError
@@ -180,12 +181,10 @@ class StepChain:
         Raises
         ------
         UserError
-            If a step cannot be done on this scan, or an input file is missing.
+            If a step cannot be done on this scan, or an input file is missing or not one of the channels.
         """
         others = others or {}
-        missing = [name for name in self.channels if name not in ("image", "mask", *others)]
-        if missing:
-            raise UserError(f"The model wants the further input '{missing[0]}': give its file too.")
+        check_names(self.channels, others)
         made = self._carry_out(scan, about)
         arrays: list[Floats] = []
         for name in self.channels:
@@ -194,7 +193,7 @@ class StepChain:
             elif name == "mask":
                 arrays.append(made.inside.astype(np.float32))
             else:
-                arrays.append(self._carry_out(resample(others[name], scan.grid), about).image)
+                arrays.append(self._carry_out(on_scan_grid(others[name], scan.grid), about).image)
         return NetworkInput(
             channels=np.stack(arrays),
             image=Volume(made.image, made.to_scan, f"{scan.name} as the network sees it"),
