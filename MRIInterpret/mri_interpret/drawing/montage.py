@@ -105,7 +105,7 @@ def map_montage(
     def overlay(plane: Plane, position: float) -> Floats:
         return scale.rgba(cut(values, plane, position, backdrop.box))
 
-    data = _strips(backdrop, [also_through, peak], overlay, outlines, bar=(scale, units))
+    data = strips(backdrop, [also_through, peak], overlay, outlines, bar=(scale, units))
     where = "" if peak is None else f" Its strongest area is at {describe_point(peak)}."
     alt = f"{title} over the scan: {_COLUMNS} axial, {_COLUMNS} coronal and {_COLUMNS} sagittal slices.{where}"
     caption = f"{scale.sentence} Only the brain is coloured. {CONVENTION}"
@@ -118,7 +118,7 @@ def outline_montage(
     backdrop: Backdrop, outlines: tuple[Outline, ...], alt: str, caption: str, columns: int = 5
 ) -> Picture:
     """The scan with contours only, for instance the template's, to check the registration by eye."""
-    data = _strips(backdrop, [], None, outlines, bar=None, columns=columns)
+    data = strips(backdrop, [], None, outlines, bar=None, columns=columns)
     return Picture(data, "image/webp", alt, f"{caption} {CONVENTION}")
 
 
@@ -131,7 +131,7 @@ def describe_point(point: Floats) -> str:
     return ", ".join(parts) + " mm"
 
 
-def _strips(
+def strips(
     backdrop: Backdrop,
     hot: list[Floats | None],
     overlay: Any,
@@ -139,6 +139,23 @@ def _strips(
     bar: tuple[ColourScale, str] | None,
     columns: int = _COLUMNS,
 ) -> bytes:
+    """The picture itself: a strip of slices for each plane, encoded as WebP.
+
+    Parameters
+    ----------
+    backdrop
+        The scan.
+    hot
+        Points (RAS mm) that slices pass through; None is skipped.
+    overlay
+        Makes the RGBA picture of a plane at a position, or None.
+    outlines
+        Contours drawn over it.
+    bar
+        The colour bar's scale and units, or None.
+    columns
+        Slices in a strip.
+    """
     # Every strip fills the width; heights follow from each plane's proportions, so that 1 mm is 1 mm within a strip.
     width, gap, bar_width = 11.0, 0.03, 1.0 if bar else 0.0
     cell = (width - bar_width - gap * (columns + 1)) / columns

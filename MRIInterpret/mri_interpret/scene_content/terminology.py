@@ -69,3 +69,27 @@ def terminology_of(name: str, label: int) -> str:
 
 def _snomed(value: str, meaning: str) -> str:
     return f"SCT^{value}^{meaning}"
+
+
+def name_of_code(terminology: str) -> str:
+    """The FreeSurfer name of a structure by what Slicer stores with a segment; "" if the code is none of FreeSurfer's.
+
+    The context is ignored: Slicer's lists agree on the codes, but for the thalamus, which has either of two.
+    """
+    return _NAMES.get(_codes(terminology.replace("SCT^119406000^", "SCT^42695009^")), "")
+
+
+def _codes(terminology: str) -> tuple[str, ...]:
+    """Scheme and value of type and modifier."""
+    parts = terminology.split("~")
+    return tuple("^".join(part.split("^")[:2]) for part in parts[2:4]) if len(parts) == 7 else ()
+
+
+_NAMES = {
+    _codes(terminology_of(name, 0)): name
+    for name in (
+        *(f"{side}-{name}" for side in _SIDES for name in _PAIRED if name[0].isupper() and name != "Thalamus-Proper"),
+        *(f"ctx-{side}h-{name}" for side in "lr" for name in ("entorhinal", "insula")),
+        *_MIDLINE,
+    )
+}

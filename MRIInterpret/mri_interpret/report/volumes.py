@@ -1,0 +1,99 @@
+"""The section "Volumes of this brain": what it says, and the picture of the segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..anatomy import freesurfer
+from ..anatomy.paired_volumes import PairedVolume, paired_volumes
+from ..anatomy.segmentation import Segmentation
+from ..anatomy.structures_as_regions import as_regions
+from ..drawing.canvas import Picture
+from ..drawing.html import fixed, percent
+from ..drawing.label_montage import label_montage
+from ..drawing.montage import Backdrop
+from ..drawing.slices import Floats
+from ..thresholds import SMALLEST_REGION_ML
+
+_LARGE = (2, 41, 7, 46)  # white matter: outlined only
+_SOURCES = {
+    "network": "The segmentation network that ships found the structures in this scan.",
+    "user": "The structures are those of your own segmentation.",
+}
+
+
+@dataclass(frozen=True)
+class VolumesContent:
+    """What the section says.
+
+    Attributes
+    ----------
+    sentence
+        Where the structures come from, and the volumes that readers look for first.
+    measured
+        Whether Dice and volume errors are known.
+    structures, parcels
+        Rows of the two tables.
+    """
+
+    sentence: str
+    measured: bool
+    structures: list[PairedVolume]
+    parcels: list[PairedVolume]
+    smallest: float = SMALLEST_REGION_ML
+
+    @classmethod
+    def of(cls, segmentation: Segmentation | None) -> VolumesContent | None:
+        """None for a result without a segmentation of its brain."""
+        if segmentation is None:
+            return None
+        rows = paired_volumes(segmentation.structures)
+        return cls(
+            f"{_SOURCES[segmentation.source]} {volumes_sentence(segmentation)}",
+            any(np.isfinite(row.dice) for row in rows),
+            [row for row in rows if not row.is_parcel],
+            [row for row in rows if row.is_parcel],
+        )
+
+
+def volumes_sentence(segmentation: Segmentation) -> str:
+    """The intracranial volume, and the hippocampi: what is read first in a brain with dementia."""
+    parts = [f"Intracranial volume {segmentation.intracranial_ml:,.0f} ml"]
+    for row in paired_volumes(segmentation.structures):
+        if row.name == "Hippocampus" and row.left and row.right:
+            parts.append(
+                f"hippocampus {fixed(row.left.ml)} ml left and {fixed(row.right.ml)} ml right "
+                f"({percent(row.share, 2)} of it)"
+            )
+    return "; ".join(parts) + "."
+
+
+def anatomy_montage(segmentation: Segmentation, backdrop: Backdrop) -> Picture:
+    """The structures' outlines over the scan, in FreeSurfer's colours, also through the hippocampus."""
+    regions = as_regions(segmentation)
+    through = _centre(segmentation, "Left-Hippocampus")
+    caption = (
+        "Outlines of the structures in FreeSurfer's colours: where the segmentation is good, they follow the edges in "
+        "the scan."
+    )
+    if through is not None:
+        caption += " Slices marked ▲ pass through the left hippocampus."
+    return label_montage(
+        backdrop,
+        regions.volume,
+        {region.label: region.colour for region in regions.regions},
+        f"The scan with the outlines of {len(regions.regions)} structures of this brain.",
+        caption,
+        only_outlined=_LARGE,
+        through=through,
+    )
+
+
+def _centre(segmentation: Segmentation, name: str) -> Floats | None:
+    places = np.argwhere(np.asarray(segmentation.labels.array) == freesurfer.label_of(name))
+    if not len(places):
+        return None
+    affine = segmentation.labels.affine
+    return np.asarray(affine[:3, :3] @ np.median(places, axis=0) + affine[:3, 3])
