@@ -9,7 +9,12 @@ from typing import Any
 from ..errors import UserError
 
 #: Networks of our own: name -> file of this folder.
-_OWN = {"PlainCNN3d": "plain_cnn", "LayerList": "layer_list", "MeanOfNetworks": "layer_list"}
+_OWN = {
+    "PlainCNN3d": "plain_cnn",
+    "AnatomyUNet": "anatomy_unet",
+    "LayerList": "layer_list",
+    "MeanOfNetworks": "layer_list",
+}
 # MONAI's 3D classifiers take an (N, C, I, J, K) image and return (N, classes); MONAI is asked for only when named.
 _MONAI = (
     *("Classifier", "DenseNet", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", "EfficientNetBN"),

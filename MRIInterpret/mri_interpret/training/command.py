@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..atomic import replacing, write_bytes
 from ..errors import UserError
 from ..models.bundle import load_bundle
 from ..progress import ProgressCallback, silent
-from ..simulation.anatomy import Anatomy, choose_label_maps, list_label_maps, read_anatomy
+from ..simulation.anatomy import Anatomy, choose_label_maps, list_label_maps
 from ..simulation.fill_bank import bank_items, fill_bank
 from ..simulation.template_anatomy import template_anatomy
+from .anatomies import cached_anatomy
 from .bundle_writer import BundleText, Trained, write_bundle
 from .card import FIRST_LINE, TrainingStory, reliability_picture, write_card
 from .checkpoint import start_network
@@ -222,20 +222,7 @@ def _split(
             f"Of the label maps in {simulation.label_maps}, {len(training)} remain for training and {len(testing)} "
             "for testing: each needs at least one."
         )
-    return [_cached(p, cache, progress) for p in training], [_cached(p, cache, progress) for p in testing]
-
-
-def _cached(path: Path, cache: Path, progress: ProgressCallback) -> Anatomy:
-    """A label map, registered once."""
-    kept = cache / (path.name.split(".")[0] + ".npz")
-    if kept.exists():
-        with np.load(kept) as stored:
-            return Anatomy(str(stored["name"]), stored["labels"], float(stored["scale"]))
-    progress(f"Registering {path.name}", 0.0)
-    anatomy = read_anatomy(path)
-    with replacing(kept) as aside:
-        np.savez_compressed(aside, labels=anatomy.labels, scale=anatomy.scale, name=anatomy.name)
-    return anatomy
+    return [cached_anatomy(p, cache, progress) for p in training], [cached_anatomy(p, cache, progress) for p in testing]
 
 
 def _fill(
