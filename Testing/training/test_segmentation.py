@@ -1,4 +1,4 @@
-"""Training of the segmentation network: samples whose truth is known, a loss that knows volumes, a loop that resumes."""
+"""Training of the segmentation network: samples with known truth, a loss that knows volumes, a loop that resumes."""
 
 from __future__ import annotations
 
@@ -108,8 +108,11 @@ def test_a_sample_is_an_image_in_0_to_1_and_no_truth_lies_where_nothing_is_seen(
     for seed in range(6):
         sample = synthesise_head(head, torch.Generator().manual_seed(seed))
         assert sample.image.shape == SEGMENTATION_SHAPE
-        assert torch.isfinite(sample.image).all() and sample.image.min() >= 0 and sample.image.max() <= 1
-        assert (sample.classes < len(CLASSES)).all() and (sample.classes > 0).any()
+        assert torch.isfinite(sample.image).all()
+        assert sample.image.min() >= 0
+        assert sample.image.max() <= 1
+        assert (sample.classes < len(CLASSES)).all()
+        assert (sample.classes > 0).any()
         total = shares(sample.classes).sum(0)
         assert torch.allclose(total, torch.ones_like(total))
     stripped = HeadRange(head_share=0.0, cut_share=0.0, noise=0.0)
@@ -133,7 +136,8 @@ def test_the_loss_is_least_for_the_truth_and_knows_volumes() -> None:
     weight = torch.ones(200)
     right, parts = segmentation_loss(40 * shares_, shares_, weight)
     assert float(right) == pytest.approx(0, abs=1e-4)
-    assert parts["dice"] == pytest.approx(1, abs=1e-4) and parts["volumes"] == pytest.approx(0, abs=1e-4)
+    assert parts["dice"] == pytest.approx(1, abs=1e-4)
+    assert parts["volumes"] == pytest.approx(0, abs=1e-4)
     smaller = 40 * shares_.clone()
     smaller[100:150] = 40 * shares_[0]
     wrong, parts = segmentation_loss(smaller, shares_, weight)
@@ -156,7 +160,7 @@ def test_heads_vary_and_a_bank_is_filled_once(bank: Path) -> None:
 def test_a_damaged_head_is_named(tmp_path: Path) -> None:
     path = wide_path(tmp_path, 0)
     path.write_bytes(b"nothing")
-    with pytest.raises(UserError, match="head_00000.npz"):
+    with pytest.raises(UserError, match=r"head_00000\.npz"):
         read_wide(path)
 
 
@@ -178,7 +182,8 @@ def test_training_lowers_the_loss_resumes_and_makes_a_bundle_that_segments(bank:
     scores = evaluate_segmentation(network, bank, 1)
     folder = write_segmentation_bundle(tmp_path / "mine", network, scores.held_out(), "## Training\n\nToo short.")
     loaded = load_segmentation_bundle(folder)
-    assert loaded.grid.shape == SEGMENTATION_SHAPE and len(loaded.labels) == len(CLASSES)
+    assert loaded.grid.shape == SEGMENTATION_SHAPE
+    assert len(loaded.labels) == len(CLASSES)
     assert "research use only" in (folder / "docs" / "README.md").read_text()
     metadata = json.loads((folder / "configs" / "metadata.json").read_text())
     assert metadata["mri_interpret"]["held_out"].keys() <= set(CLASSES)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..errors import UserError
 from ..gpu_memory import on_device_or_cpu
@@ -18,6 +19,7 @@ from .segmentation import Segmentation, Structure
 from .segmentation_bundle import SegmentationBundle, load_segmentation_bundle
 
 STEP = "Segmenting the brain"
+_AROUND_MM = 6.0
 
 
 def segment_by_network(
@@ -31,7 +33,7 @@ def segment_by_network(
     """See :func:`.segmentation.segment`."""
     progress(STEP, 0.0)
     network = load_segmentation_bundle(bundle)
-    image = network_input(scan, to_template, network)
+    image = network_input(scan, to_template, network, brain_mask)
     progress(STEP, 0.1)
     probabilities = on_device_or_cpu(
         lambda place: class_probabilities(network, image, place, progress), device, progress
@@ -42,8 +44,13 @@ def segment_by_network(
     return _segmentation(scan, labels, probabilities, network, to_template)
 
 
-def network_input(scan: Volume, to_template: Affine, bundle: SegmentationBundle) -> NDArray[np.float32]:
+def network_input(
+    scan: Volume, to_template: Affine, bundle: SegmentationBundle, brain_mask: Volume | None = None
+) -> NDArray[np.float32]:
     """The scan on the network's grid, shape (I, J, K): percentiles of the voxels above 0 become 0 and 1.
+
+    Farther than ``_AROUND_MM`` from ``brain_mask``, if one is given, the input is 0: the network needs the fluid around
+    the brain, and neither skin nor neck.
 
     Raises
     ------
@@ -51,6 +58,10 @@ def network_input(scan: Volume, to_template: Affine, bundle: SegmentationBundle)
         If nothing of the scan lies on the grid, or it is constant there.
     """
     placed = resample(_antialiased(scan, bundle.grid, to_template), bundle.grid, np.linalg.inv(to_template)).array
+    if brain_mask is not None:
+        near = resample(brain_mask, bundle.grid, np.linalg.inv(to_template), order=0).array > 0
+        voxels = max(1, round(_AROUND_MM / float(bundle.grid.spacing.mean())))
+        placed = placed * ndimage.binary_dilation(near, iterations=voxels)
     bright = placed[placed > 0]
     if bright.size:
         low, high = np.percentile(bright, bundle.percentiles)
@@ -63,8 +74,6 @@ def network_input(scan: Volume, to_template: Affine, bundle: SegmentationBundle)
 
 def _antialiased(scan: Volume, grid: Grid, to_template: Affine) -> Volume:
     """The scan, smoothed as far as its voxels are smaller than the grid's, so that none is skipped by interpolation."""
-    from scipy import ndimage
-
     own = np.linalg.norm((to_template @ scan.affine)[:3, :3], axis=0)
     # A voxel of the grid should see the mean over its own width: variances of box profiles, less the scan's own.
     wanted = np.sqrt(np.maximum(float(grid.spacing.mean()) ** 2 - own**2, 0) / 12) / own

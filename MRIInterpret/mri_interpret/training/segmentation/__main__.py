@@ -76,7 +76,7 @@ def _train(given: argparse.Namespace) -> None:
         f"affinely to the ICBM152 template: {names}. {given.heads} heads were made from them by random deformations, "
         "with ventricles from slits to threefold, hippocampi and cortex shrunk or grown. Every one of the "
         f"{given.samples:,} training scans has a fresh pose, contrast (deep grey matter anywhere between grey and "
-        "white), bias field, noise, resolution and mask; half keep their head. Loss: cross-entropy and Dice with the share "
+        "white), bias field, noise, resolution and mask; most are masked. Loss: cross-entropy and Dice with the share "
         f"that each structure has in a voxel, and the logarithm of the volumes' ratio. Seed {given.seed}.\n\n"
         f"Tested on: {', '.join(anatomy.name for anatomy in testing)}.\n\n```\n"
         f"python -m mri_interpret.training.segmentation LABEL_MAPS --held-out {given.held_out} --left-out "

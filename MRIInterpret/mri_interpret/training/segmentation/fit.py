@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch.nn import functional
 from torch.utils.data import DataLoader, Subset
 
 from ...models.anatomy_unet import AnatomyUNet
@@ -113,7 +114,7 @@ def fit_segmentation(
             features = network.features(image)
             chosen = features.permute(0, 2, 3, 4, 1).reshape(-1, features.shape[1])[sample["index"]]
         # The last layer on the chosen voxels only: a softmax over 33 classes everywhere would cost as much as the rest.
-        logits = chosen.float() @ network.head.weight.flatten(1).T + network.head.bias
+        logits = functional.linear(chosen.float(), network.head.weight.flatten(1), network.head.bias)
         loss, parts = segmentation_loss(logits, sample["counts"].float() / 4, sample["weight"])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
