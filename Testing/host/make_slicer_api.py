@@ -18,7 +18,7 @@ WIDGETS = (
     "ctk.ctkCollapsibleButton", "ctk.ctkCollapsibleGroupBox", "ctk.ctkDirectoryButton", "ctk.ctkPathLineEdit",
     "ctk.ctkSliderWidget", "qt.QCheckBox", "qt.QComboBox", "qt.QHeaderView", "qt.QLabel", "qt.QLineEdit",
     "qt.QListWidget", "qt.QPlainTextEdit", "qt.QProgressBar", "qt.QPushButton", "qt.QTableWidget", "qt.QTextEdit",
-    "qt.QWidget", "qt.QAbstractItemView",
+    "qt.QWidget", "qt.QAbstractItemView", "qt.QDialog", "qt.QGroupBox",
     "qt.QFileDialog", "slicer.qMRMLNodeComboBox", "slicer.qMRMLWidget", "slicer.qSlicerScriptedLoadableModuleWidget",
 )  # fmt: skip
 OTHERS = (

@@ -10,8 +10,10 @@ from ..worker import messages
 _NOTICES_SHOWN = 5
 
 
-def busy(explaining: bool, cohort_running: bool) -> str:
+def busy(explaining: bool, cohort_running: bool, adding_model: bool = False) -> str:
     """Why no job can start now; empty if one can."""
+    if adding_model:
+        return "A model is being added."
     if cohort_running:
         return "A cohort is running."
     return "An explanation is being made or opened." if explaining else ""

@@ -83,7 +83,7 @@ class PanelContext:
     @property
     def busy(self) -> str:
         """Why no job can start now; empty if one can."""
-        return status.busy(self.logic.running, self.logic.cohortRunning)
+        return status.busy(self.logic.running, self.logic.cohortRunning, self.logic.addingModel)
 
     def choose(self, name: str, value: Any) -> None:
         """Set a parameter, if the panel is connected with a scene."""
