@@ -249,16 +249,18 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         :param target: "predicted", a class name, or a difference such as "AD-CN".
         :param device: "auto", "cpu" or "cuda".
         :param replace: name of a result in the scene whose place the new one takes.
-        :param options: maskNode, space ("auto", "native", "mni"), mask ("auto", "none"), parameters, progress.
+        :param options: maskNode, inputNodes (the model's further inputs by channel), space ("auto", "native", "mni"),
+            mask ("auto", "none"), parameters, progress.
         :return: MRIInterpretResult with nodes and numbers.
         """
         from mri_interpret.doors import explain_job
         from mri_interpret.progress import silent
 
         maskNode, progress = options.pop("maskNode", None), options.pop("progress", silent)
+        inputNodes = options.pop("inputNodes", None)
         result = explain_job.explain(
-            slicer.mrmlScene, inputVolume, mask_node=maskNode, replace=replace, progress=progress,
-            model=model, methods=methods, target=target, device=device, **options,
+            slicer.mrmlScene, inputVolume, mask_node=maskNode, input_nodes=inputNodes, replace=replace,
+            progress=progress, model=model, methods=methods, target=target, device=device, **options,
         )  # fmt: skip
         self._results[result.run] = result
         return result
@@ -273,8 +275,8 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         from mri_interpret.doors import explain_job
 
         self._checkIdle()
-        maskNode = options.pop("maskNode", None)
-        worker = explain_job.start(inputVolume, mask_node=maskNode, command=command, **options)
+        maskNode, inputNodes = options.pop("maskNode", None), options.pop("inputNodes", None)
+        worker = explain_job.start(inputVolume, mask_node=maskNode, input_nodes=inputNodes, command=command, **options)
 
         def finish(done):
             result = yield from explain_job.finish(slicer.mrmlScene, worker, done, inputVolume, replace)

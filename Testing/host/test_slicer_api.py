@@ -28,7 +28,7 @@ CLASSES = {element.get("name"): element.get("class") for element in WIDGETS}
 # What methods of widgets and layouts hand out.
 RETURNED = {"layout": "QVBoxLayout", "itemAt": "QLayoutItem", "takeAt": "QLayoutItem", "verticalHeader": "QHeaderView"}
 # What local variables of the panel's code hold. Widgets are checked where they are used, see test_recorded_api.py.
-VARIABLES = {"layout": "QVBoxLayout"}
+VARIABLES = {"layout": "QVBoxLayout", "form_layout": "QFormLayout"}
 
 
 def chain(node: ast.AST) -> list[str]:
@@ -102,7 +102,7 @@ def test_what_is_asked_of_layouts_and_headers_is_there():
             if cls:
                 assert node.attr in names(cls), f"{path.name}: {cls} has no {node.attr}"
                 asked.add(cls)
-    assert asked == {"QVBoxLayout", "QLayoutItem", "QHeaderView"}
+    assert asked == {"QVBoxLayout", "QFormLayout", "QLayoutItem", "QHeaderView"}
 
 
 def test_signals_that_the_panel_connects_have_these_arguments():

@@ -69,6 +69,12 @@ class ChosenModel:
         return tuple(self._metadata.classes) if self._metadata is not None else ()
 
     @property
+    def further_inputs(self) -> tuple[str, ...]:
+        """The channels that want a volume of their own, beside the scan that is explained."""
+        channels = self._metadata.preprocessing.channels if self._metadata is not None else ()
+        return tuple(dict.fromkeys(name for name in channels if name not in ("image", "mask")))
+
+    @property
     def problem(self) -> str:
         """Why it cannot be used; empty if it can."""
         return self._model.problem if self._model is not None else "There is no model: add one."
