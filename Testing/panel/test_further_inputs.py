@@ -64,7 +64,6 @@ def test_each_further_image_of_the_model_has_a_selector(several):
     for model, channels in (("small", []), ("three", ["T2 star; 7 T", "flair"]), ("two", ["flair"]), ("small", [])):
         several._parameterNode.model = model
         assert list(selectors(several)) == channels
-        assert several.ui.furtherInputsWidget.visible == bool(channels)
     assert len(several.panel.scan.inputs.rows) == 2  # they are used again
 
 

@@ -45,7 +45,6 @@ class FurtherInputs:
             if selector.currentNode() is not chosen.get(channel):
                 with quiet(selector):
                     selector.setCurrentNode(chosen.get(channel))
-        self.context.ui.furtherInputsWidget.visible = bool(self._channels)
 
     def _add_row(self) -> None:
         number = len(self.rows)

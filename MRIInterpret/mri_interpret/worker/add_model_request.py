@@ -60,7 +60,7 @@ def carry_out(request: AddModelRequest, place: str = "", progress: ProgressCallb
     answers = None
     if request.answers is not None:
         # Lists, which JSON makes of tuples, are tuples again.
-        given = {key: tuple(v) if isinstance(v, list) else v for key, v in request.answers.items()}
+        given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in request.answers.items()}
         answers = Answers(**given)
     return add_model(
         request.source,
