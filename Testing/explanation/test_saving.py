@@ -216,7 +216,7 @@ def _truncate(folder: Path) -> None:
         (_index(lambda record: record.pop("volumes")), "is damaged"),
         (_index(lambda record: record["facts"].pop("model")), "cannot be read"),
         (_index(lambda record: record["facts"]["prediction"].update(logits=3)), "cannot be read"),
-        (_index(lambda record: record["volumes"].pop("scan/atlas")), "saved without scan/atlas"),
+        (_index(lambda record: record["volumes"].pop("anatomy")), "saved without anatomy"),
         (_index(lambda record: record["volumes"]["scan/scan"].update(file="../scan.nii.gz")), "is missing"),
     ],
 )

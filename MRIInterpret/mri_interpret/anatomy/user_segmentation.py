@@ -43,6 +43,7 @@ def read_user_labels(
         intracranial_ml=intracranial,
         source="user",
         warnings=_warnings(title, given, placed, scan, unknown),
+        made_by=title,
     )
 
 
