@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 GRID = Grid((40, 52, 44), np.array([[4.0, 0, 0, -78], [0, 4, 0, -123], [0, 0, 4, -79], [0, 0, 0, 1]]))
+# A network whose grid has no mirror image is asked once: it keeps the left side that it knows.
+LEFT_AND_RIGHT = Grid(GRID.shape, GRID.affine + np.array([[0, 0, 0, 1.0], [0] * 4, [0] * 4, [0] * 4]))
 PLAIN = ("Background", "3rd-Ventricle", "Brain-Stem", "CSF")
 
 
@@ -59,7 +61,7 @@ class Constant(nn.Module):
         return self.logits
 
 
-def label_bundle(labels: Volume, grid: Grid = GRID, confidence: float = 12.0) -> SegmentationBundle:
+def label_bundle(labels: Volume, grid: Grid = LEFT_AND_RIGHT, confidence: float = 12.0) -> SegmentationBundle:
     """A network that knows one anatomy by heart: ``labels`` in template space, parcels as cortex."""
     known = without_parcels(np.asarray(resample(labels, grid, order=0).array))
     values = (0, *(int(label) for label in np.unique(known) if label and freesurfer.is_known(int(label))))

@@ -12,7 +12,7 @@ from mri_interpret.images.volume import Grid, Volume
 from Testing.anatomy.segmentation_bundles import GRID, label_bundle
 from Testing.fixtures_explanation import oblique_affine
 
-BUNDLE = dataclasses.replace(label_bundle(Volume(np.ones((2, 2, 2), np.int16))), labels=(0, 14, 16, 24))
+BUNDLE = dataclasses.replace(label_bundle(Volume(np.ones((2, 2, 2), np.int16)), GRID), labels=(0, 14, 16, 24))
 
 
 def _ramp() -> np.ndarray:

@@ -18,7 +18,13 @@ from mri_interpret.images.volume import Affine, Grid, Volume, resample
 from mri_interpret.progress import silent
 from torch import nn
 
-from Testing.anatomy.segmentation_bundles import GRID, label_bundle, without_parcels, write_intensity_bundle
+from Testing.anatomy.segmentation_bundles import (
+    GRID,
+    LEFT_AND_RIGHT,
+    label_bundle,
+    without_parcels,
+    write_intensity_bundle,
+)
 from Testing.fixtures_explanation import oblique_affine, rotation
 
 SHAPE = (56, 66, 60)
@@ -58,7 +64,7 @@ def test_an_anatomy_known_by_heart_lies_on_the_scans_grid(known: tuple[Segmentat
 def test_volumes_are_those_of_the_scans_own_space(known: tuple[Segmentation, Volume]) -> None:
     """In the scan's space everything is smaller than in the template by the affine's determinant."""
     found, _ = known
-    on_grid = without_parcels(np.asarray(resample(load_default_atlas().volume, GRID, order=0).array))
+    on_grid = without_parcels(np.asarray(resample(load_default_atlas().volume, LEFT_AND_RIGHT, order=0).array))
     for label in (2, 10, 17, 53):
         ml = np.count_nonzero(on_grid == label) * GRID.voxel_volume / 1000 / np.linalg.det(_to_template())
         own = next(one for one in found.structures if one.label == label)
@@ -108,13 +114,12 @@ def test_intensities_reach_the_network_as_its_bundle_says(tmp_path: Path) -> Non
     distance = np.linalg.norm(index @ world[:3, :3].T + world[:3, 3], axis=-1)
     shells = np.select([distance < 20, distance < 40, distance < 60], [3, 2, 1], 0)
     scan = Volume((shells * 250).astype(np.int16), SCAN_GRID.affine, "shells")
-    # Bright voxels alone set the scale: the lowest percentile of them is the dimmest shell's.
     image = network_input(scan, _to_template(), bundle)
     assert image.shape == GRID.shape
     assert image.dtype == np.float32
     assert 0 <= image.min() < image.max() == 1
     found = segment(scan, _to_template(), bundle=bundle)
-    twice = segment(scan.with_array((scan.array * 2 + 0).astype(np.float32)), _to_template(), bundle=bundle)
+    twice = segment(scan.with_array((scan.array * 2).astype(np.float32)), _to_template(), bundle=bundle)
     assert np.array_equal(found.labels.array, twice.labels.array)
     assert set(np.unique(found.labels.array[distance < 15])) == {24}
 
@@ -122,7 +127,9 @@ def test_intensities_reach_the_network_as_its_bundle_says(tmp_path: Path) -> Non
 @pytest.mark.parametrize("value", [0, 7])
 def test_an_empty_or_constant_scan_is_refused(tmp_path: Path, value: int) -> None:
     bundle = load_segmentation_bundle(write_intensity_bundle(tmp_path))
-    scan = Volume(np.full(SHAPE, value, np.int16), np.diag([30.0, 30.0, 30.0, 1.0]), "empty.nii.gz")
+    affine = np.diag([30.0, 30.0, 30.0, 1.0])
+    affine[:3, 3] = -15 * np.array(SHAPE)
+    scan = Volume(np.full(SHAPE, value, np.int16), affine, "empty.nii.gz")
     with pytest.raises(UserError, match=r"empty\.nii\.gz cannot be segmented: it is empty or constant"):
         segment(scan, np.eye(4), bundle=bundle)
 
@@ -137,7 +144,7 @@ class _LeftIsBright(nn.Module):
 
 
 def _three_classes(network: nn.Module) -> SegmentationBundle:
-    bundle = label_bundle(Volume(np.ones((2, 2, 2), np.int16)))
+    bundle = label_bundle(Volume(np.ones((2, 2, 2), np.int16)), GRID)
     return dataclasses.replace(bundle, labels=(0, 17, 53), network=network)
 
 

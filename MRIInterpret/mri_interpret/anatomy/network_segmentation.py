@@ -69,11 +69,12 @@ def network_input(
     UserError
         If nothing of the scan lies on the grid, or it is constant there.
     """
-    placed = resample(_antialiased(scan, bundle.grid, to_template), bundle.grid, np.linalg.inv(to_template)).array
+    near = _near_grid(scan, bundle.grid, to_template)
+    placed = resample(_antialiased(near, bundle.grid, to_template), bundle.grid, np.linalg.inv(to_template)).array
     if brain_mask is not None:
-        near = resample(brain_mask, bundle.grid, np.linalg.inv(to_template), order=0).array > 0
+        inside = resample(brain_mask, bundle.grid, np.linalg.inv(to_template), order=0).array > 0
         voxels = max(1, round(_AROUND_MM / float(bundle.grid.spacing.mean())))
-        placed = placed * ndimage.binary_dilation(near, iterations=voxels)
+        placed = placed * ndimage.binary_dilation(inside, iterations=voxels)
     bright = placed[placed > 0]
     if bright.size:
         low, high = np.percentile(bright, bundle.percentiles)
@@ -82,6 +83,19 @@ def network_input(
     raise UserError(
         f"{scan.name or 'The scan'} cannot be segmented: it is empty or constant where the brain should be."
     )
+
+
+def _near_grid(scan: Volume, grid: Grid, to_template: Affine) -> Volume:
+    """The part of a scan that the grid sees, with some voxels of margin: no time is spent on neck and air."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape])).reshape(3, -1)
+    to_scan = np.linalg.inv(to_template @ scan.affine) @ grid.affine
+    index = to_scan[:3, :3] @ corners + to_scan[:3, 3:]
+    first = np.clip(np.floor(index.min(1)).astype(int) - 4, 0, np.array(scan.shape) - 1)
+    last = np.clip(np.ceil(index.max(1)).astype(int) + 5, first + 1, scan.shape)
+    affine = scan.affine.copy()
+    affine[:3, 3] += scan.affine[:3, :3] @ first
+    part = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
+    return Volume(scan.array[part], affine, scan.name)
 
 
 def _antialiased(scan: Volume, grid: Grid, to_template: Affine) -> Volume:
