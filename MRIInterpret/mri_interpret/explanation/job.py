@@ -228,6 +228,7 @@ def explain(
             trust=trust,
             others=others,
         ),
+        anatomy=anatomy,
         input_warnings=prepared.input_warnings,
     )
 
