@@ -50,7 +50,7 @@ def test_labels_instead_of_names(tmp_path: Path) -> None:
         ({"intensity": {"low": 99, "high": 1}}, "0 <= low < high <= 100"),
         ({"intensity": {"low": "0"}}, "0 <= low < high <= 100"),
         ({"intensity": [1, 99]}, "0 <= low < high <= 100"),
-        ({"held_out": {"Brain-Stem": 0.9}}, "'held_out' must give"),
+        ({"held_out": {"Brain-Stem": 0.9}}, "'mri_interpret.held_out' must give"),
         ({"held_out": {"Brain-Stem": {"dice": float("nan"), "volume_error": 0}}}, "not finite"),
     ],
 )

@@ -247,5 +247,18 @@ class Explanation:
             facts
             | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name}
             | {"warnings": self.warnings, "input_warnings": self.input_warnings}
+            | ({"anatomy": self._anatomy_facts()} if self.anatomy is not None else {})
         )
         return record
+
+    def _anatomy_facts(self) -> dict[str, Any] | None:
+        """What the volume and the table of the anatomy do not hold."""
+        if self.anatomy is None:
+            return None
+        found = self.anatomy
+        return {
+            "source": found.source,
+            "made_by": found.made_by,
+            "intracranial_ml": found.intracranial_ml,
+            "warnings": list(found.warnings),
+        }

@@ -84,6 +84,7 @@ def load(folder: str | Path) -> Explanation:
             verdicts=_verdicts(reader.table("trust")) if reader.has_table("trust") else Verdicts(),
             warnings=tuple(facts["warnings"]),
             provenance=provenance,
+            anatomy=anatomy,
             input_warnings=tuple(facts.get("input_warnings", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
