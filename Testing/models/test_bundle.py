@@ -54,6 +54,7 @@ def test_a_sound_bundle(tmp_path: Path) -> None:
         ({"mri_interpret.grid.shape": "large"}, "must be a list"),
         ({"mri_interpret.intensity.method": "histogram"}, "not 'histogram'"),
         ({"mri_interpret.intensity.low": 99.9}, "percentiles"),
+        ({"mri_interpret.mask": "none"}, "'mask' can only be 'brain', not 'none'"),
         ({"mri_interpret.temperature": 0}, "temperature"),
         ({"mri_interpret.temperature": float("nan")}, "'temperature' must be a finite number"),
         ({"mri_interpret.temperature": "hot"}, "'temperature' must be a finite number"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UserError
 from .metadata import Metadata, read_json, read_metadata
 from .networks import build_network
+from .program_check import check_archive, check_program
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +155,10 @@ def _read_state(weights: Path) -> dict[str, Any]:
             from safetensors.torch import load_file
 
             return load_file(weights)
+        check_archive(weights)
         state = torch.load(weights, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except Exception as error:  # safetensors, zip and unpickling errors have no common base
         raise UserError(
             f"{weights} is damaged, or holds pickled objects, which are never loaded: "
@@ -169,12 +172,13 @@ def _read_state(weights: Path) -> dict[str, Any]:
 def _load_program(weights: Path, metadata: Metadata) -> nn.Module:
     import torch
 
+    check_program(weights)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if weights.suffix == ".ts":
                 return torch.jit.load(str(weights), map_location="cpu").eval()
-            with _nothing_unpickled(weights):
+            with _nothing_unpickled():
                 network = torch.export.load(str(weights)).module()
     except UserError:
         raise
@@ -195,12 +199,8 @@ def _load_program(weights: Path, metadata: Metadata) -> nn.Module:
 
 
 @contextmanager
-def _nothing_unpickled(program: Path) -> Iterator[None]:
+def _nothing_unpickled() -> Iterator[None]:
     """Let torch.export.load read tensors only: it would unpickle whatever else a file holds."""
-    with zipfile.ZipFile(program) as archive:
-        objects = [name for name in archive.namelist() if Path(name).name.startswith(("opaque_obj_", "custom_obj_"))]
-    if objects:
-        raise UserError(f"{program} holds pickled objects ({Path(objects[0]).name}), which are never loaded.")
     before = os.environ.get(_TENSORS_ONLY)
     os.environ[_TENSORS_ONLY] = "1"
     try:

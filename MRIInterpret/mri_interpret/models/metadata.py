@@ -19,6 +19,7 @@ from .outputs import KINDS, OutputMeaning
 
 #: What ``mri_interpret.output`` says of a network that labels voxels; the anatomy room reads such bundles.
 SEGMENTATION = "segmentation"
+_MOST_BYTES, _DEEPEST = 16 * 2**20, 64  # of a JSON file
 _MOST_VOXELS = 512**3  # more than any network takes in one piece
 
 
@@ -60,15 +61,8 @@ class Metadata:
         return self.output.temperature
 
 
-def read_metadata(bundle: Path, *, light: bool = False) -> Metadata:
+def read_metadata(bundle: Path) -> Metadata:
     """Read and check ``configs/metadata.json`` of a bundle.
-
-    Parameters
-    ----------
-    bundle
-        Its folder.
-    light
-        Without what takes seconds to import, for a list of models: MONAI's transforms are not made.
 
     Raises
     ------
@@ -80,7 +74,7 @@ def read_metadata(bundle: Path, *, light: bool = False) -> Metadata:
     own = _entry(raw, "mri_interpret", dict, path)
     meaning = _output_meaning(own, path)
     _check_channels(raw, meaning, path)
-    chain = _preprocessing(bundle, own, path, light)
+    chain = _preprocessing(bundle, own, path)
     return Metadata(
         name=str(raw.get("name", bundle.name)),
         version=str(_entry(raw, "version", str, path)),
@@ -103,6 +97,8 @@ def read_metadata(bundle: Path, *, light: bool = False) -> Metadata:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file, or a UserError that names the file."""
     try:
+        if path.is_file() and path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path} is larger than any such JSON file ({path.stat().st_size:,} bytes).")
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: a model bundle needs it.") from error
@@ -110,6 +106,13 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read as JSON ({error}).") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} must hold a JSON object.")
+    left: list[tuple[Any, int]] = [(value, 1)]  # a loop: what is nested too deeply for json is not for a recursion
+    while left:
+        part, depth = left.pop()
+        if depth > _DEEPEST:
+            raise UserError(f"{path} cannot be read as JSON (it is nested more than {_DEEPEST} levels deep).")
+        if isinstance(part, (dict, list)):
+            left.extend((inner, depth + 1) for inner in (part.values() if isinstance(part, dict) else part))
     return value
 
 
@@ -122,7 +125,7 @@ def segments(bundle: Path) -> bool:
     return isinstance(own, dict) and own.get("output") == SEGMENTATION
 
 
-def _preprocessing(bundle: Path, own: dict[str, Any], path: Path, light: bool) -> StepChain | MonaiChain:
+def _preprocessing(bundle: Path, own: dict[str, Any], path: Path) -> StepChain | MonaiChain:
     """The entry ``preprocessing``, else MONAI's own transforms, else the brain on ``grid`` with ``intensity``."""
     if "preprocessing" in own:
         if "grid" in own or "intensity" in own:
@@ -132,12 +135,17 @@ def _preprocessing(bundle: Path, own: dict[str, Any], path: Path, light: bool) -
     if "grid" not in own and inference.is_file():
         transforms = read_json(inference).get("preprocessing")
         if transforms is not None:
-            return read_monai_chain(transforms, str(inference), make=not light)
+            return read_monai_chain(transforms, str(inference))
     intensity = _optional(own, "intensity", dict, path, {})
     if intensity.get("method", "percentile") != "percentile":
         raise UserError(
             f"{path}: 'intensity' knows the method 'percentile' only, not {intensity['method']!r}: list the steps "
             "under 'preprocessing' instead."
+        )
+    if own.get("mask", "brain") != "brain":  # it was read by nobody: the network got the brain whatever it said
+        raise UserError(
+            f"{path}: with 'grid' the network gets the brain alone, so 'mask' can only be 'brain', not "
+            f"{own['mask']!r}: list the steps under 'preprocessing' instead."
         )
     low, high = (_number(intensity, key, path, usual) for key, usual in (("low", 0.5), ("high", 99.5)))
     if not 0 <= low < high <= 100:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import UserError
+from ..program_check import check_archive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,8 @@ class Imported:
         The model card, Markdown.
     notes
         What the user should read: choices made, what the source leaves open.
+    transforms
+        MONAI's own preprocessing as a Compose with plain values, where the source has that and no list of steps.
     """
 
     target: str
@@ -38,6 +41,7 @@ class Imported:
     metadata: dict[str, Any]
     card: str
     notes: tuple[str, ...] = field(default=())
+    transforms: Mapping[str, Any] | None = None
 
 
 class Recipe(ABC):
@@ -48,8 +52,6 @@ class Recipe(ABC):
     source: ClassVar[str]  # what the user must have, and where it is published
     reference: ClassVar[str]
     options: ClassVar[dict[str, str]] = {}  # option -> its default
-    takes_file: ClassVar[bool] = False  # a file rather than a folder
-    says_preprocessing: ClassVar[bool] = True  # its files, or its authors, say how scans are prepared
 
     @abstractmethod
     def read(self, source: Path, options: Mapping[str, str]) -> Imported:
@@ -86,6 +88,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     import torch
 
+    check_archive(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and file errors have no common base
