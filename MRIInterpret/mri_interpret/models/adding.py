@@ -19,6 +19,7 @@ from .answers import Answers, card_of, checked_metadata, completed
 from .bundle import FILES, ModelBundle, load_bundle
 from .bundle_folder import write_bundle_folder
 from .export import export_network, temporary_folder
+from .recipes.monai_bundle import MonaiBundle, is_foreign_bundle
 from .recipes.table import recipe_named
 from .registry import list_models
 from .trusted_code import trusted_network
@@ -61,7 +62,8 @@ def add_model(
     name
         What it is called; the bundle's own name, or the file's, if left out.
     recipe, options
-        A recipe's name (``qiu2022``, ``clinicadl``, ``keras``) and its options.
+        A recipe's name (``qiu2022``, ``clinicadl``, ``keras``, ``monai``) and its options. A MONAI bundle whose
+        metadata knows nothing of this project is read by its recipe without being named.
     answers
         What the file does not say.
     trusted_class, arguments
@@ -87,6 +89,8 @@ def add_model(
         raise UserError("Options belong to a recipe: name the recipe too.")
     if arguments and not trusted_class:
         raise UserError("Arguments belong to a class: name the class that you trust too.")
+    if is_foreign_bundle(source):
+        return _from_recipe(source, name, MonaiBundle.name, {}, answers, trusted_class, place, progress)
     if (source / "configs" / "metadata.json").is_file():
         if answers is not None or trusted_class:
             raise UserError(f"{source} is a bundle, which says all of itself: leave the class and the answers away.")
@@ -196,11 +200,12 @@ def _from_recipe(
         options.setdefault("classes", ",".join(answers.classes))
     with step(progress, READING):
         imported = kind.read(source, options)
-        metadata = completed(imported.metadata, answers)
+        metadata = completed(imported.metadata, answers, has_transforms=imported.transforms is not None)
     with _new_model(name or _as_name(str(metadata["name"])), place, progress) as folder:
         write_bundle_folder(
             folder, metadata, imported.card,
             definition={"_target_": imported.target, **imported.arguments}, weights=imported.weights,
+            transforms=None if "preprocessing" in metadata["mri_interpret"] else imported.transforms,
         )  # fmt: skip
     return _added(folder.name, *imported.notes)
 

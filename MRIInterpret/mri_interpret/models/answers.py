@@ -105,8 +105,10 @@ def checked_metadata(name: str, answers: Answers) -> tuple[dict[str, Any], Metad
             raise UserError(str(error).replace(str(path), f"What is said of the model {name}")) from error
 
 
-def completed(metadata: Mapping[str, Any], answers: Answers | None) -> dict[str, Any]:
+def completed(metadata: Mapping[str, Any], answers: Answers | None, *, has_transforms: bool = False) -> dict[str, Any]:
     """A recipe's metadata with the preprocessing and statistics that the user gave, where the recipe cannot know them.
+
+    ``has_transforms``: MONAI's own preprocessing stands beside the metadata, and says how scans are prepared.
 
     Raises
     ------
@@ -118,7 +120,7 @@ def completed(metadata: Mapping[str, Any], answers: Answers | None) -> dict[str,
         own["preprocessing"] = [dict(step) for step in answers.preprocessing]
     if answers is not None and answers.statistics is not None:
         own["input_statistics"] = dict(answers.statistics)
-    if "preprocessing" not in own:
+    if "preprocessing" not in own and not has_transforms:
         raise UserError("This recipe's files do not say how scans are prepared: give the preprocessing steps too.")
     return {**metadata, "mri_interpret": own}
 

@@ -22,6 +22,7 @@ def write_bundle_folder(
     definition: Mapping[str, Any] | None = None,
     weights: Mapping[str, Tensor] | None = None,
     program: Path | None = None,
+    transforms: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write weights first and metadata last, each aside and renamed, so that no half bundle passes for a whole one.
 
@@ -37,6 +38,8 @@ def write_bundle_folder(
         The network's ``_target_`` with its arguments, and its state dict; or
     program
         a file of torch.export (.pt2) or TorchScript (.ts), which is copied.
+    transforms
+        MONAI's own preprocessing, beside ``definition``, where the metadata lists no steps.
 
     Returns
     -------
@@ -62,7 +65,8 @@ def write_bundle_folder(
     # `mri-interpret check` compares the hash, to find a damaged copy.
     write_text(folder / "models" / "SHA256SUMS", f"{hashlib.sha256(data).hexdigest()}  {name}\n")
     if definition is not None:
-        write_text(folder / "configs" / "inference.json", _text({"network_def": dict(definition)}))
+        preprocessing = {} if transforms is None else {"preprocessing": dict(transforms)}
+        write_text(folder / "configs" / "inference.json", _text({"network_def": dict(definition)} | preprocessing))
     write_text(folder / "docs" / "README.md", card)
     write_text(folder / "configs" / "metadata.json", _text(metadata))
     return folder

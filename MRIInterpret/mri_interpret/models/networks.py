@@ -18,8 +18,11 @@ _OWN = {
 # MONAI's 3D classifiers take an (N, C, I, J, K) image and return (N, classes); MONAI is asked for only when named.
 _MONAI = (
     *("Classifier", "DenseNet", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", "EfficientNetBN"),
-    *("Regressor", "ResNet", "ResNetFeatures", "SEResNet50", "SEResNet101", "SEResNext50", "SEResNext101", "SENet154"),
-    *("ViT", "resnet10", "resnet18", "resnet34", "resnet50", "resnet101"),
+    *("Regressor", "ResNet", "ResNetFeatures", "SENet", "SENet154", "SEResNet50", "SEResNet101", "SEResNet152"),
+    *("SEResNext50", "SEResNext101", "ViT"),
+    *("resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet200"),
+    # MONAI's other spellings of the same networks.
+    *("Densenet121", "Densenet169", "Densenet201", "Densenet264", "SEResNeXt50", "SEResNeXt101"),
 )
 _MONAI_PACKAGE = "monai.networks.nets"
 
