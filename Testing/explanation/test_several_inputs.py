@@ -10,6 +10,7 @@ import mri_interpret as mi
 import nibabel as nib
 import numpy as np
 import pytest
+from mri_interpret.cohort.planning import Options, make_plan
 from mri_interpret.command_line import app as cli
 from mri_interpret.errors import UserError
 from mri_interpret.explanation.explanation import Explanation
@@ -114,6 +115,12 @@ def test_inputs_that_do_not_do_are_one_sentence(
 def test_a_network_of_one_input_takes_no_other(phantom: Explanation, flair: Volume) -> None:
     with pytest.raises(UserError, match="takes no input 'flair': it takes the scan alone"):
         explained(phantom, mi.explain.__kwdefaults__["model"], {"flair": flair})
+
+
+def test_a_cohort_refuses_a_network_of_several_inputs(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "participants.tsv").write_text("participant_id\tpath\nS1\tt1.nii.gz\n")
+    with pytest.raises(UserError, match="wants the further input 'flair', and a cohort's table gives one scan"):
+        make_plan(tmp_path / "participants.tsv", tmp_path / "out", Options(model=str(bundle)))
 
 
 def written(volume: Volume, path: Path) -> Path:

@@ -16,7 +16,9 @@ from ..images.volume import Grid
 from ..models.bundle import ModelBundle
 from ..models.registry import find_model
 from ..models.targets import parse_target
+from ..preprocessing.other_inputs import OF_THE_SCAN
 from ..preprocessing.pipeline import check_space
+from ..preprocessing.steps.monai_chain import MonaiChain
 from ..preprocessing.template import load_template
 from .capacity import Capacity
 from .cluster import ClusterOptions, local_capacity
@@ -118,6 +120,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     if options.atlas:
         load_atlas(*options.atlas)  # an error is reported once, not for every subject
     bundle = find_model(options.model)
+    check_one_input(bundle)
     classes = bundle.metadata.classes
     contrast = ("AD", "CN") if {"AD", "CN"} <= set(classes) else (classes[-1], classes[0])
     target = options.target or (f"{contrast[0]}-{contrast[1]}" if len(classes) > 1 else "predicted")
@@ -134,7 +137,9 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     settings = Settings(
         options.methods, target, mask, options.space, options.atlas, options.trust, options.native, options.pages
     )
-    model = (bundle.hash, input_hash(bundle.path / "configs" / "metadata.json"))
+    model = [bundle.hash, input_hash(bundle.path / "configs" / "metadata.json")]
+    if isinstance(bundle.metadata.preprocessing, MonaiChain):  # it stands in the other file
+        model.append(input_hash(bundle.path / "configs" / "inference.json"))
     keys, jobs, complete, outdated = {}, [], [], 0
     for subject in cohort.subjects:
         scan_hash = input_hash(subject.scan)
@@ -169,6 +174,16 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         output, options, settings, cohort, model_info(bundle), _group_grid(bundle), contrast, keys, threaded,
         tuple(complete), capacity, tuple(notes), bundle.metadata.grid is None,
     )  # fmt: skip
+
+
+def check_one_input(bundle: ModelBundle) -> None:
+    """Refuse a model that takes further images: a table gives one scan for each subject."""
+    further = [name for name in bundle.metadata.preprocessing.channels if name not in OF_THE_SCAN]
+    if further:
+        raise UserError(
+            f"The model {bundle.metadata.name} wants the further input '{further[0]}', and a cohort's table gives one "
+            "scan for each subject: explain its subjects one by one."
+        )
 
 
 def _group_grid(bundle: ModelBundle) -> Grid:
