@@ -36,7 +36,7 @@ def check(source: str) -> None:
         program, *arguments = words
         if program == "mri-interpret":
             check_options(arguments)
-            if arguments and arguments[0] in CHEAP:
+            if arguments and arguments[0] in CHEAP and arguments[:2] != ["models", "check"]:
                 run(arguments)
         elif program.rpartition("/")[2].startswith("python"):
             check_module(arguments)

@@ -12,13 +12,13 @@ from mri_interpret import thresholds
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-FORMS = sorted((ROOT / "MRIInterpret" / "Resources" / "UI").glob("*.ui"))
+FORM = ROOT / "MRIInterpret" / "Resources" / "UI" / "MRIInterpret.ui"
 # Headings and layout: nothing that could be used or read for itself.
-NOT_CONTROLS = re.compile(r"(LayoutLabel\d+|TitleLabel|CollapsibleButton)$|^MRIInterpret$|^AddModel$")
+NOT_CONTROLS = re.compile(r"(LayoutLabel\d+|TitleLabel|CollapsibleButton)$|^MRIInterpret$")
 
 
 def controls() -> list[str]:
-    widgets = [widget for form in FORMS for widget in ElementTree.parse(form).iter("widget")]
+    widgets = ElementTree.parse(FORM).iter("widget")
     return [name for widget in widgets if not NOT_CONTROLS.search(name := widget.get("name", ""))]
 
 

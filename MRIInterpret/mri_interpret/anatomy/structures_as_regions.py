@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from . import freesurfer
 from .atlas import Atlas, Region
 from .segmentation import Segmentation
@@ -11,19 +13,14 @@ _GREY = (0.6, 0.6, 0.6)
 
 
 def as_regions(segmentation: Segmentation) -> Atlas:
-    """The structures as regions on the scan's grid, those without a voxel included.
+    """The structures that have voxels of their own, as regions on the scan's grid.
 
     The whole cortex is no region where its parcels are, since each voxel belongs to one region.
     """
-    given = {one.label for one in segmentation.structures}
-    divided = {
-        cortex
-        for cortex, base in ((freesurfer.LEFT_CORTEX, 1000), (freesurfer.RIGHT_CORTEX, 2000))
-        if any(base < label < base + 1000 for label in given)
-    }
+    present = {int(label) for label in np.unique(segmentation.labels.array) if label}
     regions = tuple(
         Region(one.label, one.name, freesurfer.colour_of(one.label) if freesurfer.is_known(one.label) else _GREY)
         for one in segmentation.structures
-        if one.label not in divided
+        if one.label in present
     )
     return Atlas(BRAIN, segmentation.labels, regions)

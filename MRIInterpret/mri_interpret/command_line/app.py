@@ -14,6 +14,8 @@ import typer
 from .. import __version__
 from ..explanation.options import DEFAULTS, ExplainOptions
 from .failures import exit_code_of
+from .models_app import models_app
+from .shared_options import Inputs, Json
 
 app = typer.Typer(
     name="mri-interpret",
@@ -23,11 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print the machine-readable result on stdout.")]
-Inputs = Annotated[
-    list[str] | None,
-    typer.Option("--input", help="NAME=FILE of a further image that the model takes, such as flair=flair.nii.gz."),
-]
 Trust = Annotated[str, typer.Option(help="Checks of the maps: off, fast or full (minutes).")]
 
 
@@ -187,57 +184,7 @@ def cohort(
         raise typer.Exit(1)
 
 
-models_app = typer.Typer(help="The models at hand: list, add, remove.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
-
-
-@models_app.callback(invoke_without_command=True)
-def models(
-    context: typer.Context,
-    card: Annotated[str, typer.Option(help="Print the card of this model instead.")] = "",
-    as_json: Json = False,
-) -> None:
-    """List the models at hand, or print a model's card."""
-    if context.invoked_subcommand is None:
-        from .models import models_command
-
-        models_command(card, as_json)
-
-
-@models_app.command("add")
-def models_add(
-    source: Annotated[Path, typer.Argument(help="A bundle's folder, a model's file, or a recipe's files.")],
-    name: Annotated[str, typer.Option(help="What it is called; the source's own name if left out.")] = "",
-    recipe: Annotated[str, typer.Option(help="Recipe of a published network: qiu2022, clinicadl, keras.")] = "",
-    option: Annotated[list[str] | None, typer.Option(help="Of the recipe, such as head=add; may be repeated.")] = None,
-    classes: Annotated[str, typer.Option(help="Classes in the order of the outputs, or a quantity's name.")] = "",
-    output: Annotated[str, typer.Option(help="logits, softmax, sigmoid, logit or regression.")] = "logits",
-    unit: Annotated[str, typer.Option(help="Of the quantity of a regression.")] = "",
-    quantity_range: Annotated[str, typer.Option("--range", help="Its lowest and highest value, such as 0,100.")] = "",
-    preprocessing: Annotated[Path | None, typer.Option(help="JSON file with the list of steps.")] = None,
-    shape: Annotated[str, typer.Option(help="Shape of the input, such as 96,112,96, if the steps leave it open.")] = "",
-    statistics: Annotated[Path | None, typer.Option(help="JSON file: what inputs looked like in training.")] = None,
-    trust_code: Annotated[
-        str,
-        typer.Option(help="package.module.Class of the network. This RUNS its code: name what you trust."),
-    ] = "",
-    arguments: Annotated[str, typer.Option(help="Arguments of that class as JSON.")] = "{}",
-) -> None:
-    """Add a model under a name that every door knows."""
-    from .models import models_add_command
-
-    models_add_command(
-        source, name, recipe, option or [], trust_code, arguments, classes=classes, output=output, unit=unit,
-        range=quantity_range, shape=shape, preprocessing=preprocessing, statistics=statistics,
-    )  # fmt: skip
-
-
-@models_app.command("remove")
-def models_remove(name: Annotated[str, typer.Argument(help="A model that was added.")]) -> None:
-    """Delete a model that was added."""
-    from .models import models_remove_command
-
-    models_remove_command(name)
 
 
 @app.command()

@@ -71,7 +71,7 @@ def input_picture(scan: Volume, mask: Volume, channels: Sequence[tuple[str, Volu
             values = as_float(image)
             window, words = _window(values.array, inside)
             _title(film, top, f"What the network got{f', channel {name}' if len(channels) > 1 else ''}: {words}")
-            sentences.append(f"{f'Channel {name}: ' if len(channels) > 1 else ''}{words}")
+            sentences.append(f"{f'Channel {name}: {words[0]}' if len(channels) > 1 else words[0].upper()}{words[1:]}.")
             spacing = np.linalg.norm(to_scan[:3, :3], axis=0)
             for column, (plane, index, _) in enumerate(places):
                 across, up = _ACROSS_UP[plane]
@@ -84,7 +84,7 @@ def input_picture(scan: Volume, mask: Volume, channels: Sequence[tuple[str, Volu
     axes = ", ".join(pair[0] for pair in codes)
     caption = (
         f"Above the scan, below the network's input of {shape} voxels as it lies in the array, its axes drawn as if "
-        f"they pointed to R, A and S; they point to {axes}. {'; '.join(sentences)}. {CONVENTION}"
+        f"they pointed to R, A and S; they point to {axes}. {' '.join(sentences)} {CONVENTION}"
     )
     return Picture(
         data, "image/webp", "Slices of the scan, and below them the same slices of the network's input.", caption
