@@ -140,6 +140,9 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.logic:
             self.logic.cancel()
             self.logic.cancelCohort()
+            self.logic.cancelAddModel()
+        if self.panel:
+            self.panel.close()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -204,6 +207,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         ScriptedLoadableModuleLogic.__init__(self)
         self._job = None
         self._cohortJob = None
+        self._addModelJob = None
         self._results = {}
 
     def getParameterNode(self) -> MRIInterpretParameterNode:
@@ -224,6 +228,11 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         """Whether a cohort's group results are being put into the scene."""
         return self._cohortJob is not None and self._cohortJob.building
 
+    @property
+    def addingModel(self) -> bool:
+        """The same of a model that is being added."""
+        return self._addModelJob is not None and self._addModelJob.running
+
     def loadSample(self):
         """Load the scan that ships with the module, once; returns its volume node."""
         from mri_interpret.doors.sample import SAMPLE_NAME, sample_path
@@ -240,16 +249,18 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         :param target: "predicted", a class name, or a difference such as "AD-CN".
         :param device: "auto", "cpu" or "cuda".
         :param replace: name of a result in the scene whose place the new one takes.
-        :param options: maskNode, space ("auto", "native", "mni"), mask ("auto", "none"), parameters, progress.
+        :param options: maskNode, inputNodes (the model's further inputs by channel), space ("auto", "native", "mni"),
+            mask ("auto", "none"), parameters, progress.
         :return: MRIInterpretResult with nodes and numbers.
         """
         from mri_interpret.doors import explain_job
         from mri_interpret.progress import silent
 
         maskNode, progress = options.pop("maskNode", None), options.pop("progress", silent)
+        inputNodes = options.pop("inputNodes", None)
         result = explain_job.explain(
-            slicer.mrmlScene, inputVolume, mask_node=maskNode, replace=replace, progress=progress,
-            model=model, methods=methods, target=target, device=device, **options,
+            slicer.mrmlScene, inputVolume, mask_node=maskNode, input_nodes=inputNodes, replace=replace,
+            progress=progress, model=model, methods=methods, target=target, device=device, **options,
         )  # fmt: skip
         self._results[result.run] = result
         return result
@@ -264,8 +275,8 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         from mri_interpret.doors import explain_job
 
         self._checkIdle()
-        maskNode = options.pop("maskNode", None)
-        worker = explain_job.start(inputVolume, mask_node=maskNode, command=command, **options)
+        maskNode, inputNodes = options.pop("maskNode", None), options.pop("inputNodes", None)
+        worker = explain_job.start(inputVolume, mask_node=maskNode, input_nodes=inputNodes, command=command, **options)
 
         def finish(done):
             result = yield from explain_job.finish(slicer.mrmlScene, worker, done, inputVolume, replace)
@@ -338,6 +349,29 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
             self._cohortJob.cancel()
             self._cohortJob = None
 
+    def startAddModel(self, request, onProgress, onFinished, command=None):
+        """Add a model in a worker process; returns at once. In the console, mri_interpret.add_model does it here.
+
+        :param request: AddModelRequest, as the form Add model... makes it.
+        :param onProgress: as for startExplain.
+        :param onFinished: called with the model that was added (name, path, notes), or with None and one sentence.
+        """
+        from mri_interpret.doors import add_model_job
+
+        self._checkIdle()
+        worker = add_model_job.start(request, command=command)
+
+        def finish(done):
+            return add_model_job.finish(worker, done)
+
+        self._addModelJob = self._backgroundJob(worker, finish, onProgress, onFinished)
+
+    def cancelAddModel(self) -> None:
+        """End the worker that adds a model; nothing is left of it."""
+        if self._addModelJob is not None:
+            self._addModelJob.cancel()
+            self._addModelJob = None
+
     def _backgroundJob(self, worker, finish, onProgress, onFinished):
         from mri_interpret.doors.background_job import BackgroundJob
         from mri_interpret.panel.job_timer import JobTimer
@@ -345,7 +379,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         return BackgroundJob(worker, finish, onProgress, onFinished, JobTimer())
 
     def _checkIdle(self) -> None:
-        if self.running or self.cohortRunning:
+        if self.running or self.cohortRunning or self.addingModel:
             raise RuntimeError("a job is running")
 
     def results(self):

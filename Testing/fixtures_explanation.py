@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from mri_interpret.anatomy.atlas import Atlas
+from mri_interpret.anatomy.atlas import Atlas, load_default_atlas
 from mri_interpret.anatomy.region_statistics import RegionStatistics
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.explanation.job import explain
@@ -87,6 +87,7 @@ def make_explanation(
     inside = resample(mask, grid, to_template, order=0).array > 0
     outwards = ndimage.distance_transform_edt(~inside, sampling=spacing)  # mm from the brain
     head = 700 * resample(brain, grid, to_template).array
+    anatomy = resample(load_default_atlas().volume, grid, to_template, order=0)
     head = np.where(inside, head, np.interp(outwards, [0, 10, 12, 16, 19], [60, 60, 620, 620, 0]))  # skull, then fat
     return explain(
         Volume(head.round().astype(np.int16), grid.affine, "phantom.nii.gz"),
@@ -94,6 +95,7 @@ def make_explanation(
         methods=METHODS,
         target="AD",
         mask=Volume(inside.astype(np.uint8), grid.affine, "mask"),
+        segmentation=Volume(anatomy.array, grid.affine, "aparc+aseg"),
         space="native" if moved else "mni",
         device="cpu",
         cache=PreprocessingCache(enabled=False),

@@ -62,6 +62,9 @@ STANDING_OUT_GAIN = 3.0
 SMALLEST_REGION_ML = 0.3
 # A structure is unsure from this mean entropy on (over its maximum, 0 to 1).
 UNSURE_ENTROPY = 0.2
+# Lowest overlap (Dice) of the segmented brain with the brain mask that raises no warning. By convention: a mask and a
+# brain of which a quarter is missing overlap by 0.86.
+SEGMENTED_BRAIN_OVERLAP = 0.85
 
 # The network's input. A feature counts as unlike training beyond its training range by this share of the range; real
 # scans must stay within it and wrong intensity steps must not (Testing/benchmarks/input_check.md).

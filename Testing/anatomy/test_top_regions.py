@@ -39,6 +39,14 @@ def test_regions_come_by_their_gain_and_only_if_they_stand_out() -> None:
     assert top_regions(_frame({"a": 3.1, "b": 9.0, "c": 2.9, "d": 4.0})).names == ["b", "d", "a"]
 
 
+def test_a_region_below_a_third_of_a_millilitre_has_no_rank() -> None:
+    table = _frame({"a": 9.0, "b": 5.0, "c": 4.0})
+    table["volume_mm3"] = [250.0, 310.0, 5000.0, 1e6, 1e6]
+    assert top_regions(table).names == ["b", "c"]
+    table["volume_mm3"] = 250.0
+    assert top_regions(table).sentence == "No relevance lies in a region that is large enough to be ranked."
+
+
 def test_a_map_without_preference_says_so() -> None:
     found = top_regions(_frame({"a": 1.2, "b": 2.4}))
     assert found.names == []
@@ -52,7 +60,8 @@ def test_a_map_of_zeros_says_so(brain: tuple[RegionStatistics, np.ndarray, Volum
     assert "zero everywhere in the brain" in found.sentence
     elsewhere = np.where(inside & (labels.array == 0), 1.0, 0.0)
     assert (
-        top_regions(statistics.table({"summary": elsewhere})).sentence == "No relevance lies in a region of the atlas."
+        top_regions(statistics.table({"summary": elsewhere})).sentence
+        == "No relevance lies in a region that is large enough to be ranked."
     )
     outside = statistics.table({"summary": np.where(inside, 0.0, 1.0)})
     assert "zero everywhere in the brain" in top_regions(outside).sentence

@@ -14,7 +14,7 @@ from Testing.docs import shell_blocks
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = ("python", "bash", "text", "json")
-SLOW = ("mi.explain(", "mi.simulate(")  # the whole sample
+SLOW = ("mi.explain(", "mi.simulate(", "models add", "save_bundle(")  # the whole sample; models that are tried out
 
 
 def check_shell(example: Example) -> None:

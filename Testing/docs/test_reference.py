@@ -12,13 +12,13 @@ from mri_interpret import thresholds
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-FORM = ROOT / "MRIInterpret" / "Resources" / "UI" / "MRIInterpret.ui"
+FORMS = sorted((ROOT / "MRIInterpret" / "Resources" / "UI").glob("*.ui"))
 # Headings and layout: nothing that could be used or read for itself.
-NOT_CONTROLS = re.compile(r"(LayoutLabel\d+|TitleLabel|CollapsibleButton)$|^MRIInterpret$")
+NOT_CONTROLS = re.compile(r"(LayoutLabel\d+|TitleLabel|CollapsibleButton)$|^MRIInterpret$|^AddModel$")
 
 
 def controls() -> list[str]:
-    widgets = ElementTree.parse(FORM).iter("widget")
+    widgets = [widget for form in FORMS for widget in ElementTree.parse(form).iter("widget")]
     return [name for widget in widgets if not NOT_CONTROLS.search(name := widget.get("name", ""))]
 
 

@@ -25,7 +25,7 @@ from mri_interpret.preprocessing.pipeline import SPACES
 from mri_interpret.worker.explain_request import ExplainRequest
 
 MODULE = Path(__file__).resolve().parents[2] / "MRIInterpret" / "MRIInterpret.py"
-NAMES = [field.name for field in dataclasses.fields(DEFAULTS)]
+NAMES = [field.name for field in dataclasses.fields(DEFAULTS) if field.name not in ("regions", "segmentation")]
 
 
 def _command(name: str) -> dict[str, Any]:

@@ -56,9 +56,16 @@ def _stored_otherwise(scan: Volume, order: tuple[int, int, int], flips: tuple[in
     return Volume(np.ascontiguousarray(array), affine, scan.name)
 
 
-def _explain(scan: Volume, bundle: ModelBundle) -> Explanation:
+def _explain(scan: Volume, bundle: ModelBundle, segmentation: Volume | str = "") -> Explanation:
     cache = PreprocessingCache(enabled=False)
-    return explain(scan, model=bundle, methods=METHODS, target="AD-CN", trust="off", cache=cache)
+    return explain(
+        scan, model=bundle, methods=METHODS, target="AD-CN", trust="off", segmentation=segmentation, cache=cache
+    )
+
+
+def _one_structure(scan: Volume) -> Volume:
+    """For tests that do not look at regions: the network need not segment the scan."""
+    return scan.with_array((scan.array > 0).astype(np.int16) * 2)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +82,7 @@ def test_storage_does_not_matter(
     scan: Volume, bundle: ModelBundle, reference: Explanation, order: tuple[int, int, int], flips: tuple[int, ...]
 ) -> None:
     other = _stored_otherwise(scan, order, flips)
-    found = _explain(other, bundle)
+    found = _explain(other, bundle, _one_structure(other))
     assert found.registration.verdict == "good"
     for name, value in reference.prediction.logits.items():
         assert found.prediction.logits[name] == pytest.approx(value, abs=1e-4)
@@ -98,7 +105,7 @@ def test_without_checks_methods_that_the_model_distrusts_are_excluded_unless_all
     for chosen, in_summary in ((("lrp",), ["grad_cam"]), (("lrp", "grad_cam"), ["grad_cam", "lrp"])):
         told = {name: reasons[name] for name in chosen}
         judged = replace(bundle, metadata=replace(bundle.metadata, distrusted=told))
-        found = _explain(scan, judged)
+        found = _explain(scan, judged, _one_structure(scan))
         assert sorted(found.summary_details.weights) == in_summary
         assert len([sentence for sentence in found.warnings if "of a test" in sentence]) == len(chosen)
         assert found.summary_template.array.max() > 0.9
@@ -112,13 +119,14 @@ def test_what_a_header_leaves_in_doubt_is_a_warning_of_the_explanation(
     image.set_qform(scan.affine @ np.diag([1.1, 1, 1, 1]), 1)
     nib.save(image, tmp_path / "scan.nii")
     found = explain(
-        tmp_path / "scan.nii", model=bundle, methods=["grad_cam"], cache=PreprocessingCache(enabled=False), trust="off"
-    )
+        tmp_path / "scan.nii", model=bundle, methods=["grad_cam"], cache=PreprocessingCache(enabled=False), trust="off",
+        segmentation=_one_structure(scan),
+    )  # fmt: skip
     assert any("qform and sform disagree" in warning for warning in found.warnings)
 
 
 def test_sides_of_the_regions_follow_the_head(reference: Explanation, scan: Volume) -> None:
-    """In the scan's own world the left hippocampus lies on the left, in the atlas as it was warped to the scan."""
+    """In the scan's own world the left hippocampus lies on the left, as it was segmented."""
     labels = reference.atlas_in_scan
     for label, sign in ((17, -1), (53, 1)):
         centre = labels.affine[:3, :3] @ np.argwhere(labels.array == label).mean(0) + labels.affine[:3, 3]

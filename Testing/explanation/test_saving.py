@@ -108,12 +108,38 @@ def test_without_checks_there_are_no_verdicts(small_explanation: Explanation, tm
     assert not load(tmp_path).verdicts
 
 
+def test_an_atlas_laid_over_the_brain_comes_back_beside_the_anatomy(
+    small_explanation: Explanation, tmp_path: Path
+) -> None:
+    atlas = small_explanation.atlas_in_scan.with_array(np.roll(small_explanation.atlas_in_scan.array, 1), "atlas")
+    laid_over = dataclasses.replace(small_explanation, atlas_in_scan=atlas, atlas_name="another")
+    assert "scan/atlas" in laid_over.save(tmp_path)
+    back = load(tmp_path)
+    same(laid_over, back)
+    assert back.anatomy is not None
+    assert not np.array_equal(back.atlas_in_scan.array, back.anatomy.labels.array)
+
+
+def test_a_result_of_a_version_that_did_not_segment_opens(small_explanation: Explanation, tmp_path: Path) -> None:
+    old = dataclasses.replace(small_explanation, anatomy=None)
+    files = old.save(tmp_path)
+    assert not {"anatomy", "volumes"} & set(files)
+    same(old, load(tmp_path))
+
+
 def test_the_files_are_those_that_the_readme_lists(small_explanation: Explanation, tmp_path: Path) -> None:
     files = small_explanation.save(tmp_path)
     maps = [*small_explanation.maps, "summary", "consensus", "spread"]
     expected = {f"{place}/{name}.nii.gz" for place in ("maps", "template") for name in maps}
-    expected |= {f"scan/{name}.nii.gz" for name in ("scan", "mask", "atlas", "template")} | {"template/input.nii.gz"}
-    expected |= {"prediction.json", "provenance.json", "regions.csv", "agreement.csv", "trust.csv", "explanation.json"}
+    expected |= {f"scan/{name}.nii.gz" for name in ("scan", "mask", "template")} | {"template/input.nii.gz"}
+    expected |= {"anatomy.nii.gz", "volumes.csv"} | {
+        "prediction.json",
+        "provenance.json",
+        "regions.csv",
+        "agreement.csv",
+        "trust.csv",
+        "explanation.json",
+    }
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == expected
     assert {path.relative_to(tmp_path).as_posix() for path in files.values()} == expected
 
@@ -216,7 +242,7 @@ def _truncate(folder: Path) -> None:
         (_index(lambda record: record.pop("volumes")), "is damaged"),
         (_index(lambda record: record["facts"].pop("model")), "cannot be read"),
         (_index(lambda record: record["facts"]["prediction"].update(logits=3)), "cannot be read"),
-        (_index(lambda record: record["volumes"].pop("scan/atlas")), "saved without scan/atlas"),
+        (_index(lambda record: record["volumes"].pop("anatomy")), "saved without anatomy"),
         (_index(lambda record: record["volumes"]["scan/scan"].update(file="../scan.nii.gz")), "is missing"),
     ],
 )

@@ -18,11 +18,11 @@ WIDGETS = (
     "ctk.ctkCollapsibleButton", "ctk.ctkCollapsibleGroupBox", "ctk.ctkDirectoryButton", "ctk.ctkPathLineEdit",
     "ctk.ctkSliderWidget", "qt.QCheckBox", "qt.QComboBox", "qt.QHeaderView", "qt.QLabel", "qt.QLineEdit",
     "qt.QListWidget", "qt.QPlainTextEdit", "qt.QProgressBar", "qt.QPushButton", "qt.QTableWidget", "qt.QTextEdit",
-    "qt.QWidget", "qt.QAbstractItemView",
+    "qt.QWidget", "qt.QAbstractItemView", "qt.QDialog", "qt.QGroupBox",
     "qt.QFileDialog", "slicer.qMRMLNodeComboBox", "slicer.qMRMLWidget", "slicer.qSlicerScriptedLoadableModuleWidget",
 )  # fmt: skip
 OTHERS = (
-    "qt.QDesktopServices", "qt.QIcon", "qt.QLayoutItem",
+    "qt.QDesktopServices", "qt.QFormLayout", "qt.QIcon", "qt.QLayoutItem",
     "qt.QListWidgetItem", "qt.QStyle", "qt.QTableWidgetItem", "qt.QTimer", "qt.QUrl", "qt.QVBoxLayout", "qt.Qt",
 )  # fmt: skip
 

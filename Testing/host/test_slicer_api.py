@@ -22,12 +22,13 @@ HERE = Path(__file__).parent
 MODULE = HERE.parents[1] / "MRIInterpret"
 SOURCES = sorted([*(MODULE / "mri_interpret" / "panel").glob("*.py"), MODULE / "MRIInterpret.py"])
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
-FORM = ET.parse(MODULE / "Resources" / "UI" / "MRIInterpret.ui").getroot()
-CLASSES = {element.get("name"): element.get("class") for element in FORM.iter("widget")}
+FORMS = [ET.parse(path).getroot() for path in sorted((MODULE / "Resources" / "UI").glob("*.ui"))]
+WIDGETS = [element for form in FORMS for element in form.iter("widget")]
+CLASSES = {element.get("name"): element.get("class") for element in WIDGETS}
 # What methods of widgets and layouts hand out.
 RETURNED = {"layout": "QVBoxLayout", "itemAt": "QLayoutItem", "takeAt": "QLayoutItem", "verticalHeader": "QHeaderView"}
 # What local variables of the panel's code hold. Widgets are checked where they are used, see test_recorded_api.py.
-VARIABLES = {"layout": "QVBoxLayout"}
+VARIABLES = {"layout": "QVBoxLayout", "form_layout": "QFormLayout"}
 
 
 def chain(node: ast.AST) -> list[str]:
@@ -101,7 +102,7 @@ def test_what_is_asked_of_layouts_and_headers_is_there():
             if cls:
                 assert node.attr in names(cls), f"{path.name}: {cls} has no {node.attr}"
                 asked.add(cls)
-    assert asked == {"QVBoxLayout", "QLayoutItem", "QHeaderView"}
+    assert asked == {"QVBoxLayout", "QFormLayout", "QLayoutItem", "QHeaderView"}
 
 
 def test_signals_that_the_panel_connects_have_these_arguments():
@@ -141,13 +142,16 @@ def test_what_is_taken_from_qt_and_from_slicer_is_there():
                 found.add(parts[1])
                 if len(parts) > 2:
                     assert parts[2] in names(parts[1]), parts
+            elif parts[:1] == ["ctk"] and len(parts) > 2:
+                assert parts[2] in names(parts[1]), parts
+                found.add(parts[1])
             elif parts[:2] in (["slicer", "util"], ["slicer", "app"]) and len(parts) > 2:
                 assert parts[2] in API[".".join(parts[:2])], parts
                 found.add(".".join(parts[:3]))
             elif parts[:1] == ["packaging"] and len(parts) > 1:
                 assert parts[1] in API["slicer.packaging"], parts
                 found.add("slicer.packaging")
-    assert {"QTimer", "QTableWidgetItem", "slicer.util.loadUI", "slicer.packaging"} <= found
+    assert {"QTimer", "QTableWidgetItem", "slicer.util.loadUI", "slicer.packaging", "ctkPathLineEdit"} <= found
 
 
 def test_the_product_does_not_know_the_stand_in():
@@ -170,7 +174,12 @@ def test_the_copy_is_what_the_dumps_say():
     assert make_slicer_api.slicer_api() == API
 
 
-@pytest.mark.parametrize("widget", list(FORM.iter("widget")), ids=lambda element: element.get("name"))
+def test_a_name_stands_for_one_widget():
+    """The tests above tell a widget's class by its name alone."""
+    assert len(CLASSES) == len(WIDGETS)
+
+
+@pytest.mark.parametrize("widget", WIDGETS, ids=lambda element: element.get("name"))
 def test_the_form_sets_properties_that_its_widgets_have(widget):
     for element in widget.findall("property"):
         if element.get("name") not in ("SlicerParameterName", "buddy"):  # a dynamic one, and one of Qt's form loader
@@ -178,7 +187,7 @@ def test_the_form_sets_properties_that_its_widgets_have(widget):
 
 
 def test_labels_lead_to_widgets_that_exist():
-    for element in FORM.iter("cstring"):
+    for element in (element for form in FORMS for element in form.iter("cstring")):
         assert element.text in CLASSES
 
 

@@ -35,6 +35,7 @@ def host() -> Any:
 
     installed.new_scene()
     installed.messages.clear()
+    installed.agrees = True
     qt.QFileDialog.answer = ""
     qt.QDesktopServices.opened.clear()
     return installed

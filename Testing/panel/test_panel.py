@@ -10,7 +10,6 @@ from mri_interpret.doors.choices import method_list
 from mri_interpret.panel import environment
 from mri_interpret.worker import messages
 
-from Testing.models.bundles import write_small_bundle
 from Testing.panel.panel_nodes import composites, items, pick
 
 
@@ -74,38 +73,6 @@ def test_the_card_is_opened(widget, models):
     assert widget.ui.openCardButton.enabled
     widget.ui.openCardButton.click()
     assert qt.QDesktopServices.opened == [str(models / "small" / "docs" / "README.md")]
-
-
-def test_a_model_is_added_by_its_folder(widget, models, tmp_path):
-    import qt
-
-    qt.QFileDialog.answer = str(write_small_bundle(tmp_path / "mine"))
-    widget.ui.addModelButton.click()
-    assert (models / "mine" / "models" / "model.safetensors").is_file()
-    assert widget._parameterNode.model == "mine"
-    assert widget.ui.modelComboBox.currentText == "mine"
-    assert not widget.ui.openCardButton.enabled
-    assert "no card" in widget.ui.openCardButton.toolTip
-
-
-@pytest.mark.parametrize(("name", "message"), [("empty", "metadata"), ("small", "already")])
-def test_a_model_that_is_none_or_is_there_already_is_one_sentence(host, widget, models, tmp_path, name, message):
-    import qt
-
-    folder = tmp_path / name
-    folder.mkdir()
-    if name == "small":
-        write_small_bundle(folder)
-    qt.QFileDialog.answer = str(folder)
-    before = sorted(p.name for p in models.iterdir())
-    widget.ui.addModelButton.click()
-    assert message in host.messages[-1]
-    assert sorted(p.name for p in models.iterdir()) == before
-
-
-def test_closing_the_file_dialog_adds_nothing(widget, models):
-    widget.ui.addModelButton.click()
-    assert [p.name for p in models.iterdir()] == ["small"]
 
 
 def test_presets_tick_methods_and_ticking_makes_it_custom(widget):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import nibabel
 import numpy as np
 import pytest
@@ -131,6 +133,15 @@ def test_what_is_not_followed_is_refused_in_one_sentence(raw, sentence):
 def test_a_disabled_transform_is_left_out():
     raw = compose(entry("ScaleIntensityd"), entry("ScaleIntensityd", _disabled_=True))
     assert len(read_monai_chain(raw, "x").transforms) == 1
+
+
+def test_a_list_of_models_imports_no_monai(monkeypatch):
+    """Slicer's panel lists models when it opens; MONAI takes seconds to import, and may be missing."""
+    monkeypatch.setitem(sys.modules, "monai.transforms", None)
+    raw = {"_target_": "Compose", "transforms": CHAINS["resized"]}
+    assert read_monai_chain(raw, "inference.json", make=False).transforms
+    with pytest.raises(UserError, match="MONAI is missing"):
+        read_monai_chain(raw, "inference.json")
 
 
 def test_every_listed_transform_is_monai_s():

@@ -1,8 +1,9 @@
 """Take the pictures of the panel and of the scene in Resources/Screenshots, on the stand-in for Slicer's window.
 
 Run ``python -m Testing.tools.make_screenshots [FOLDER [PART [STUDY]]]`` when the panel, the scene or the bundled model
-changed, and look at what it made. It explains the sample with the bundled model (PART "explain"), then shows a cohort
-(PART "cohort"): the finished one in the folder STUDY, or one that is made by formula.
+changed, and look at what it made. It explains the sample with the bundled model (PART "explain"), shows a cohort
+(PART "cohort"): the finished one in the folder STUDY, or one that is made by formula; and the form Add model...
+(PART "form").
 """
 
 from __future__ import annotations
@@ -111,8 +112,22 @@ def cohort(widget: Any, camera: Camera, study: Path | None = None) -> None:
         os.chdir(TESTING)
 
 
+def form(widget: Any, camera: Camera) -> None:
+    """The form Add model..., filled in for a regression whose class is to be trusted."""
+    widget.ui.addModelButton.click()
+    window, ui = widget.panel.model.form.dialog, widget.panel.model.form.ui
+    ui.addKindComboBox.setCurrentIndex(ui.addKindComboBox.findData("weights"))
+    ui.addPathLineEdit.currentPath = "networks/brain_age.safetensors"
+    ui.addNameLineEdit.text, ui.addClassLineEdit.text = "brain_age", "brainage.networks.SFCN"
+    ui.addOutputComboBox.setCurrentIndex(ui.addOutputComboBox.findData("regression"))
+    ui.addClassesLineEdit.text, ui.addUnitLineEdit.text, ui.addRangeLineEdit.text = "age", "years", "18, 100"
+    window.adjustSize()
+    camera.shoot("add_model", window)
+    window.reject()
+
+
 def main(folder: Path, only: str = "", study: str = "") -> None:
-    environment.ensure = lambda _requirements: None
+    environment.ensure = lambda _requirements, _button="": None
     qt.QFileDialog.answer = ""
     widget = MRIInterpret.MRIInterpretWidget()
     widget.setup()
@@ -124,6 +139,8 @@ def main(folder: Path, only: str = "", study: str = "") -> None:
             explain(widget, camera)
         if only in ("", "cohort"):
             cohort(widget, camera, Path(study).resolve() if study else None)
+        if only in ("", "form"):
+            form(widget, camera)
     finally:
         widget.cleanup()
 

@@ -1,4 +1,4 @@
-"""From a scan to the segmentation network's class probabilities, and from those to labels and volumes."""
+"""From a scan through the segmentation network to labels with parcels on the scan's grid, and their volumes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ..errors import UserError
 from ..gpu_memory import on_device_or_cpu
 from ..images.volume import Affine, Grid, Volume, resample
 from ..progress import ProgressCallback
-from ..thresholds import UNSURE_ENTROPY
 from . import freesurfer
 from .labels_on_scan import labels_on_scan
-from .segmentation import Segmentation, Structure
+from .measured_structures import measured_structures, segmentation_warnings
+from .parcels import with_parcels
+from .segmentation import Segmentation
 from .segmentation_bundle import SegmentationBundle, load_segmentation_bundle
 
 STEP = "Segmenting the brain"
@@ -40,8 +41,19 @@ def segment_by_network(
     )
     progress(STEP, 0.6)
     labels = labels_on_scan(probabilities, network, scan.grid, to_template)
-    progress(STEP, 0.9)
-    return _segmentation(scan, labels, probabilities, network, to_template)
+    progress(STEP, 0.8)
+    labels = with_parcels(labels, to_template)
+    progress(STEP, 0.95)
+    structures, intracranial = measured_structures(labels, probabilities, network, to_template)
+    made_by = " ".join(filter(None, (network.name, network.version, f"({network.hash[:12]})")))
+    return Segmentation(
+        labels=labels,
+        structures=structures,
+        intracranial_ml=intracranial,
+        source="network",
+        warnings=segmentation_warnings(structures, labels, brain_mask),
+        made_by=made_by,
+    )
 
 
 def network_input(
@@ -57,11 +69,12 @@ def network_input(
     UserError
         If nothing of the scan lies on the grid, or it is constant there.
     """
-    placed = resample(_antialiased(scan, bundle.grid, to_template), bundle.grid, np.linalg.inv(to_template)).array
+    near = _near_grid(scan, bundle.grid, to_template)
+    placed = resample(_antialiased(near, bundle.grid, to_template), bundle.grid, np.linalg.inv(to_template)).array
     if brain_mask is not None:
-        near = resample(brain_mask, bundle.grid, np.linalg.inv(to_template), order=0).array > 0
+        inside = resample(brain_mask, bundle.grid, np.linalg.inv(to_template), order=0).array > 0
         voxels = max(1, round(_AROUND_MM / float(bundle.grid.spacing.mean())))
-        placed = placed * ndimage.binary_dilation(near, iterations=voxels)
+        placed = placed * ndimage.binary_dilation(inside, iterations=voxels)
     bright = placed[placed > 0]
     if bright.size:
         low, high = np.percentile(bright, bundle.percentiles)
@@ -70,6 +83,19 @@ def network_input(
     raise UserError(
         f"{scan.name or 'The scan'} cannot be segmented: it is empty or constant where the brain should be."
     )
+
+
+def _near_grid(scan: Volume, grid: Grid, to_template: Affine) -> Volume:
+    """The part of a scan that the grid sees, with some voxels of margin: no time is spent on neck and air."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape])).reshape(3, -1)
+    to_scan = np.linalg.inv(to_template @ scan.affine) @ grid.affine
+    index = to_scan[:3, :3] @ corners + to_scan[:3, 3:]
+    first = np.clip(np.floor(index.min(1)).astype(int) - 4, 0, np.array(scan.shape) - 1)
+    last = np.clip(np.ceil(index.max(1)).astype(int) + 5, first + 1, scan.shape)
+    affine = scan.affine.copy()
+    affine[:3, 3] += scan.affine[:3, :3] @ first
+    part = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
+    return Volume(scan.array[part], affine, scan.name)
 
 
 def _antialiased(scan: Volume, grid: Grid, to_template: Affine) -> Volume:
@@ -112,48 +138,3 @@ def mirrored_classes(labels: tuple[int, ...]) -> list[int]:
     """For each class, the index of the same structure's class on the other side."""
     index = {label: number for number, label in enumerate(labels)}
     return [index.get(freesurfer.opposite_of(label) or label, number) for number, label in enumerate(labels)]
-
-
-def _segmentation(
-    scan: Volume, labels: Volume, probabilities: NDArray[np.float32], bundle: SegmentationBundle, to_template: Affine
-) -> Segmentation:
-    voxel_ml = bundle.grid.voxel_volume / abs(float(np.linalg.det(to_template[:3, :3]))) / 1000
-    ml = probabilities.reshape(len(probabilities), -1).sum(1, dtype=np.float64) * voxel_ml
-    intracranial = float(ml[1:].sum())
-    entropies = structure_entropy(probabilities)
-    structures = [
-        _structure(label, float(volume), intracranial, float(entropy), bundle)
-        for label, volume, entropy in zip(bundle.labels, ml, entropies, strict=True)
-        if label
-    ]
-    structures.sort(key=lambda structure: structure.label)
-    return Segmentation(labels, tuple(structures), intracranial, "network")
-
-
-def structure_entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean entropy of the class probabilities over each class's voxels, over its maximum; NaN for an empty class."""
-    classes = len(probabilities)
-    flat = probabilities.reshape(classes, -1)
-    entropy = np.zeros(flat.shape[1], dtype=np.float32)
-    for one in flat:  # one class at a time: no second array of the size of all
-        entropy -= one * np.log(np.maximum(one, np.float32(1e-12)))
-    winner = flat.argmax(0)
-    total = np.bincount(winner, weights=entropy / np.log(classes), minlength=classes)
-    count = np.bincount(winner, minlength=classes)
-    return np.divide(total, count, out=np.full(classes, np.nan), where=count > 0)
-
-
-def _structure(label: int, ml: float, intracranial: float, entropy: float, bundle: SegmentationBundle) -> Structure:
-    name = freesurfer.name_of(label)
-    known = bundle.held_out.get(name)
-    return Structure(
-        label=label,
-        name=name,
-        reader_name=freesurfer.reader_name(name),
-        ml=ml,
-        share=ml / intracranial if intracranial > 0 else 0.0,
-        entropy=entropy,
-        sure=entropy <= UNSURE_ENTROPY,
-        dice=known.dice if known else None,
-        volume_error=known.volume_error if known else None,
-    )

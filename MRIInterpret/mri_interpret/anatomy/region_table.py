@@ -16,7 +16,7 @@ from ..images.conversion import as_volume
 from ..images.volume import Affine, Array, Volume, resample
 from .atlas import Atlas, load_atlas, load_default_atlas
 from .region_statistics import RegionStatistics
-from .top_regions import TopRegions, share_outside_brain, top_regions
+from .top_regions import TopRegions, large_enough, share_outside_brain, top_regions
 
 NAME = "map"
 _SHOWN_REGIONS, _SHOWN_MAPS = 15, 4
@@ -199,7 +199,7 @@ def _map_html(dataframe: pd.DataFrame, name: str) -> str:
     own = dataframe[dataframe["method"] == name]
     space = "native" if (own["space"] == "native").any() else str(own["space"].iloc[0])
     own = own[own["space"] == space]
-    rows = own[own["label"] > 0].sort_values("gain", ascending=False, kind="stable").head(_SHOWN_REGIONS)
+    rows = large_enough(own[own["label"] > 0]).sort_values("gain", ascending=False, kind="stable").head(_SHOWN_REGIONS)
     highest = max(float(rows["gain"].max()) if len(rows) else 0.0, 1e-12)
     body = "".join(_row_html(row, highest) for row in rows.to_dict("records"))
     titles = ("Region", "Gain", "Share of relevance", "Mean", "Peak at R, A, S (mm)", "Left-right asymmetry")

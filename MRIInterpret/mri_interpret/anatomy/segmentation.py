@@ -82,6 +82,8 @@ class Segmentation:
         "network" or "user".
     warnings
         Sentences that every output must show.
+    made_by
+        The network's name, version and checksum, or the name of the user's file.
     """
 
     labels: Volume
@@ -89,6 +91,7 @@ class Segmentation:
     intracranial_ml: float
     source: Source
     warnings: tuple[str, ...] = ()
+    made_by: str = ""
 
     def structure(self, name: str) -> Structure:
         """A structure by FreeSurfer's name.

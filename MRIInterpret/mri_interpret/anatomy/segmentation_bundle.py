@@ -141,7 +141,8 @@ def _labels(own: dict[str, Any], file: Path) -> tuple[int, ...]:
 
 def _percentiles(own: dict[str, Any], file: Path) -> tuple[float, float]:
     intensity = own.get("intensity", {})
-    low, high = intensity.get("low", 0.5), intensity.get("high", 99.5)
+    given: dict[str, Any] = intensity if isinstance(intensity, dict) else {"low": None}
+    low, high = given.get("low", 0.5), given.get("high", 99.5)
     if not all(isinstance(one, int | float) for one in (low, high)) or not 0 <= low < high <= 100:
         raise UserError(f"{file}: 'mri_interpret.intensity' must satisfy 0 <= low < high <= 100.")
     return float(low), float(high)

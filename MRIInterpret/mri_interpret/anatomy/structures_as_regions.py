@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from . import freesurfer
 from .atlas import Atlas, Region
 from .segmentation import Segmentation
@@ -13,14 +11,19 @@ _GREY = (0.6, 0.6, 0.6)
 
 
 def as_regions(segmentation: Segmentation) -> Atlas:
-    """The structures that have voxels of their own, as regions on the scan's grid.
+    """The structures as regions on the scan's grid, those without a voxel included.
 
     The whole cortex is no region where its parcels are, since each voxel belongs to one region.
     """
-    present = {int(label) for label in np.unique(segmentation.labels.array) if label}
+    given = {one.label for one in segmentation.structures}
+    divided = {
+        cortex
+        for cortex, base in ((freesurfer.LEFT_CORTEX, 1000), (freesurfer.RIGHT_CORTEX, 2000))
+        if any(base < label < base + 1000 for label in given)
+    }
     regions = tuple(
         Region(one.label, one.name, freesurfer.colour_of(one.label) if freesurfer.is_known(one.label) else _GREY)
         for one in segmentation.structures
-        if one.label in present
+        if one.label not in divided
     )
     return Atlas(BRAIN, segmentation.labels, regions)

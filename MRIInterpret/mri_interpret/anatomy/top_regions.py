@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..thresholds import STANDING_OUT_GAIN
+from ..thresholds import SMALLEST_REGION_ML, STANDING_OUT_GAIN
 from .region_statistics import OUTSIDE_LABEL
 
 if TYPE_CHECKING:  # Slicer's window reads explanations without pandas, whose import would hold it up
@@ -40,7 +40,7 @@ def top_regions(table: pd.DataFrame, method: str = SUMMARY, count: int = 5, spac
 
     A map without preference has a region of highest gain too, and so has noise: a region counts from a gain of
     :data:`~mri_interpret.thresholds.STANDING_OUT_GAIN` on, which noise does not reach. Shares instead of gains would
-    rank regions by their size.
+    rank regions by their size. Regions below :data:`~mri_interpret.thresholds.SMALLEST_REGION_ML` have no rank.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def top_regions(table: pd.DataFrame, method: str = SUMMARY, count: int = 5, spac
     own = table[(table["method"] == method) & (table["label"] != OUTSIDE_LABEL)]
     chosen = space or ("native" if (own["space"] == "native").any() else "template")
     own = own[own["space"] == chosen]
-    rows = own[own["label"] > 0].sort_values("gain", ascending=False, kind="stable")
+    rows = large_enough(own[own["label"] > 0]).sort_values("gain", ascending=False, kind="stable")
     standing_out = rows[rows["gain"] >= STANDING_OUT_GAIN].head(count)
     if len(standing_out):
         names = ", ".join(str(name) for name in standing_out["region"])
@@ -65,7 +65,7 @@ def top_regions(table: pd.DataFrame, method: str = SUMMARY, count: int = 5, spac
     if own.empty or not (own["share"] > 0).any():
         sentence = "The map is zero everywhere in the brain: no region is relevant."
     elif rows.empty or not (rows["gain"] > 0).any():
-        sentence = "No relevance lies in a region of the atlas."
+        sentence = "No relevance lies in a region that is large enough to be ranked."
     else:
         best = rows.iloc[0]
         sentence = (
@@ -73,6 +73,18 @@ def top_regions(table: pd.DataFrame, method: str = SUMMARY, count: int = 5, spac
             f"mean, and noise alone reaches nearly {STANDING_OUT_GAIN:g} times."
         )
     return TopRegions(standing_out, sentence)
+
+
+def large_enough(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of regions that are large enough to be ranked; all of them if the table has no volumes."""
+    return rows[~too_small(rows)]
+
+
+def too_small(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Which regions are too small for a statement about them to hold, by the table's ``volume_mm3``."""
+    if "volume_mm3" not in rows:
+        return rows["gain"] != rows["gain"]
+    return rows["volume_mm3"] < 1000 * SMALLEST_REGION_ML
 
 
 def share_outside_brain(table: pd.DataFrame, method: str, space: str) -> float:

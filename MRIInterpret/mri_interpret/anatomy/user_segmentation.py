@@ -31,7 +31,7 @@ def read_user_labels(
             f"{title} holds no label within {scan.name or 'the scan'}: give one that was made from this scan.",
             option="segmentation",
         )
-    ml = {int(label): count * scan.grid.voxel_volume / 1000 for label, count in zip(found, counts, strict=True)}
+    ml = {int(label): int(count) * scan.grid.voxel_volume / 1000 for label, count in zip(found, counts, strict=True)}
     whole = sum(ml.values())
     intracranial = whole if intracranial_ml is None else max(float(intracranial_ml), whole)
     unknown = [label for label in ml if label not in names and not freesurfer.is_known(label)]
@@ -43,6 +43,7 @@ def read_user_labels(
         intracranial_ml=intracranial,
         source="user",
         warnings=_warnings(title, given, placed, scan, unknown),
+        made_by=title,
     )
 
 

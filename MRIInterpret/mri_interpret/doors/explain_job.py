@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ def explain(
     scan_node: Any,
     *,
     mask_node: Any = None,
+    input_nodes: Mapping[str, Any] | None = None,
     replace: str = "",
     progress: ProgressCallback = silent,
     **options: Any,
@@ -37,6 +39,8 @@ def explain(
         vtkMRMLScalarVolumeNode; it is not modified.
     mask_node
         vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode of the brain, or None.
+    input_nodes
+        Further inputs of the model: channel to vtkMRMLScalarVolumeNode.
     replace
         Name of a result to take out of the scene once the new one is there.
     progress
@@ -49,21 +53,28 @@ def explain(
     UserError
         With one sentence for whatever the user can mend. The scene is then as it was.
     """
-    from ..scene.scan_input import mask_of, scan_of
+    from ..scene.scan_input import inputs_of, mask_of, scan_of
 
     scan, brain = scan_of(scan_node), mask_of(mask_node, scan_node)
+    inputs = inputs_of(input_nodes or {}, scan_node)
     request = _request({}, brain is not None, **options)
-    explanation = carry_out(request, scan, brain, progress)
+    explanation = carry_out(request, scan, brain, progress, inputs)
     return show(scene, explanation, scan_node, replace, progress)
 
 
 def start(
-    scan_node: Any, *, mask_node: Any = None, command: Sequence[str] | None = None, **options: Any
+    scan_node: Any,
+    *,
+    mask_node: Any = None,
+    input_nodes: Mapping[str, Any] | None = None,
+    command: Sequence[str] | None = None,
+    **options: Any,
 ) -> WorkerProcess:
     """Start the same in a worker process. Poll it; when it is done, hand it to :func:`finish`."""
-    from ..scene.scan_input import mask_of, scan_of
+    from ..scene.scan_input import inputs_of, mask_of, scan_of
 
     scan, brain = scan_of(scan_node, copy=False), mask_of(mask_node, scan_node)
+    inputs = inputs_of(input_nodes or {}, scan_node, copy=False)
 
     def prepare(folder: Path) -> Iterator[None]:
         from ..images.array_files import write_array_file_steps
@@ -72,7 +83,10 @@ def start(
         request = _request(record, brain is not None, **options)
         if brain is not None:
             record = yield from write_array_file_steps(brain, folder, "mask")
-            request = ExplainRequest(**{**request.__dict__, "mask_volume": record})
+            request = replaced(request, mask_volume=record)
+        for number, (channel, volume) in enumerate(inputs.items()):
+            record = yield from write_array_file_steps(volume, folder, f"input{number}")
+            request = replaced(request, inputs={**request.inputs, channel: record})
         request.write(folder)
 
     return WorkerProcess(prepare, command)

@@ -29,14 +29,6 @@ class ModelList:
         named = [model for model in self._models if model.name == name]
         return ChosenModel(next(iter(named or self._models), None))
 
-    def add(self, folder: Path) -> str:
-        """Check a bundle and copy it into the user's models folder, whole or not at all; returns its name."""
-        from ..models.adding import add_model
-
-        added = add_model(folder, name=folder.name)
-        self.refresh()
-        return added.name
-
     def removable(self, name: str) -> str:
         """Why the model of that name cannot be removed; empty if it can."""
         named = [model for model in self._models if model.name == name]
@@ -75,6 +67,12 @@ class ChosenModel:
     def classes(self) -> tuple[str, ...]:
         """The names of its classes."""
         return tuple(self._metadata.classes) if self._metadata is not None else ()
+
+    @property
+    def further_inputs(self) -> tuple[str, ...]:
+        """The channels that want a volume of their own, beside the scan that is explained."""
+        channels = self._metadata.preprocessing.channels if self._metadata is not None else ()
+        return tuple(dict.fromkeys(name for name in channels if name not in ("image", "mask")))
 
     @property
     def problem(self) -> str:

@@ -10,16 +10,21 @@ from ..worker import messages
 _NOTICES_SHOWN = 5
 
 
-def busy(explaining: bool, cohort_running: bool) -> str:
+def busy(explaining: bool, cohort_running: bool, adding_model: bool = False) -> str:
     """Why no job can start now; empty if one can."""
+    if adding_model:
+        return "A model is being added."
     if cohort_running:
         return "A cohort is running."
     return "An explanation is being made or opened." if explaining else ""
 
 
-def explain_blocked(busy_with: str, has_scan: bool, model_problem: str) -> str:
-    """Why Explain cannot be pressed; empty if it can."""
-    return busy_with or ("" if has_scan else "Choose a volume, or load the sample.") or model_problem
+def explain_blocked(busy_with: str, has_scan: bool, model_problem: str, missing_input: str = "") -> str:
+    """Why Explain cannot be pressed; empty if it can. ``missing_input`` is a channel for which no volume is chosen."""
+    if busy_with or not has_scan:
+        return busy_with or "Choose a volume, or load the sample."
+    missing = f"Choose the volume for the model's further input '{missing_input}'." if missing_input else ""
+    return model_problem or missing
 
 
 def cohort_blocked(busy_with: str, table: str, output: str, model_problem: str) -> str:

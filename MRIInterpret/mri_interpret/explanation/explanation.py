@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..anatomy.atlas import Region
+from ..anatomy.segmentation import Segmentation
 from ..anatomy.top_regions import top_regions
+from ..anatomy.volumes import volume_table
 from ..checks.verdict import Verdicts, as_table
 from ..images.volume import Volume
 from ..json_text import jsonable
@@ -56,8 +58,8 @@ class Explanation:
     summary_details: SummaryDetails
     model_input: Volume  # what the network saw: on the model's grid, normalised, 0 outside the brain
     template_in_scan: Volume  # the template's T1 brain (0..1) on the scan's grid, to check the registration by eye
-    atlas_name: str
-    atlas_in_scan: Volume  # uint16 labels on the scan's grid
+    atlas_name: str  # of the regions on the scan's grid: this brain's own structures, or an atlas
+    atlas_in_scan: Volume  # their labels on the scan's grid
     regions: tuple[Region, ...]
     region_table: pd.DataFrame  # columns: see anatomy/region_statistics.py
     agreement: pd.DataFrame  # one row for each pair of methods: see summary.py
@@ -65,6 +67,7 @@ class Explanation:
     verdicts: Verdicts  # of the trust checks; empty if they were off
     warnings: tuple[str, ...]  # sentences that every output must show
     provenance: Provenance
+    anatomy: Segmentation | None = None  # of this brain; None in results of versions that did not segment
     input_warnings: tuple[str, ...] = ()  # those of the warnings that the input check gave
 
     def save(
@@ -92,8 +95,9 @@ class Explanation:
         -------
         dict
             Path by name: "maps/<method>" (scan's grid), "template/<method>" (model's grid), each also for "summary",
-            "consensus" and "spread"; "scan/scan", "scan/mask", "scan/atlas", "scan/template"; "regions", "agreement",
-            "trust" (if checks were run), "prediction", "provenance", and the index, "explanation".
+            "consensus" and "spread"; "scan/scan", "scan/mask", "scan/atlas" (where an atlas was laid over the brain),
+            "scan/template"; "anatomy" (FreeSurfer's labels), "volumes"; "regions", "agreement", "trust" (if checks were
+            run), "prediction", "provenance", and the index, "explanation".
 
         Raises
         ------
@@ -161,6 +165,7 @@ class Explanation:
                 "temperature": made.temperature,
             },
             "atlas": self.atlas_name,
+            "anatomy": self._anatomy_facts(),
             "methods": {
                 name: {"title": one.title, "signed": one.signed, "units": one.units, "outside_brain": one.outside_brain}
                 for name, one in self.maps.items()
@@ -214,12 +219,16 @@ class Explanation:
         add("template/input", self.model_input, "mni", "model input")
         add("scan/scan", self.scan, native, "scan")
         add("scan/mask", self.mask, native, "brain mask", labels=True)
-        add("scan/atlas", self.atlas_in_scan, native, "atlas labels", labels=True)
+        if self.anatomy is not None:
+            add("anatomy", self.anatomy.labels, native, "anatomy, FreeSurfer labels", labels=True)
+        if self.anatomy is None or self.atlas_in_scan is not self.anatomy.labels:
+            add("scan/atlas", self.atlas_in_scan, native, "atlas labels", labels=True)
         add("scan/template", self.template_in_scan, native, "template on the scan's grid")
         return volumes
 
     def _tables(self) -> dict[str, pd.DataFrame]:
         tables = {"regions": self.region_table, "agreement": self.agreement}
+        tables |= {"volumes": volume_table(self.anatomy)} if self.anatomy is not None else {}
         return tables | ({"trust": as_table(self.verdicts)} if self.verdicts else {})
 
     def _records(self) -> dict[str, dict[str, Any]]:
@@ -238,5 +247,18 @@ class Explanation:
             facts
             | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name}
             | {"warnings": self.warnings, "input_warnings": self.input_warnings}
+            | ({"anatomy": self._anatomy_facts()} if self.anatomy is not None else {})
         )
         return record
+
+    def _anatomy_facts(self) -> dict[str, Any] | None:
+        """What the volume and the table of the anatomy do not hold."""
+        if self.anatomy is None:
+            return None
+        found = self.anatomy
+        return {
+            "source": found.source,
+            "made_by": found.made_by,
+            "intracranial_ml": found.intracranial_ml,
+            "warnings": list(found.warnings),
+        }

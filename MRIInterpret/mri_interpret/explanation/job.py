@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..anatomy.atlas import Atlas, load_atlas, load_default_atlas
+from ..anatomy.segmentation import Segmentation
+from ..anatomy.structures_as_regions import as_regions
 from ..anatomy.top_regions import share_outside_brain
 from ..attribution.result import resolution_mm
 from ..checks.run_checks import failed_randomisation
@@ -24,8 +26,9 @@ from ..progress import ProgressCallback, StepClock, silent, step
 from ..summary import COMMON_FWHM_MM, Summary, summarise
 from .explanation import Explanation
 from .facts import MethodMap, ModelInfo, Registration, SummaryDetails
-from .options import DEFAULTS, check_trust, choose_device
+from .options import DEFAULTS, check_regions, check_trust, choose_device
 from .provenance import make_provenance
+from .scan_anatomy import anatomy_of, bundle_ships, read_segmentation
 from .scan_attribution import attribute, checks_of, contrast_of, map_array
 from .scan_grid import maps_on_scan, others_on_scan, region_table
 
@@ -37,6 +40,7 @@ TYPICAL_SECONDS = {
     "Registering: similarity": 1.5,
     "Registering: affine": 2.5,
     "Resampling to the model's grid": 1.0,
+    "Segmenting the brain": 5.0,
     "Explaining": 3.0,
     "Trust checks": 3.0,
     "Summary score": 1.0,
@@ -55,6 +59,8 @@ def explain(
     mask: Any = DEFAULTS.mask,
     space: str = DEFAULTS.space,
     atlas: Atlas | tuple[str | Path, str | Path] | None = DEFAULTS.atlas,
+    regions: str = DEFAULTS.regions,
+    segmentation: Any = DEFAULTS.segmentation,
     trust: str = DEFAULTS.trust,
     inputs: Mapping[str, Any] | None = None,
     cache: PreprocessingCache | None = None,
@@ -81,6 +87,13 @@ def explain(
         "native" (the scan is registered), "mni" (it lies in template space already), or "auto".
     atlas
         An atlas, or the files of a label image in template space and of its names; Desikan-Killiany if None.
+    regions
+        What the regions on the scan's grid are: "brain", the structures of this brain, or "atlas", the atlas laid
+        over it. An atlas that is given counts as "atlas". On the model's grid they are the atlas's.
+    segmentation
+        The user's own segmentation of this scan, in its world: a file (aseg.mgz, aparc+aseg.mgz, any label volume) or
+        an image; or a :class:`~mri_interpret.anatomy.segmentation.Segmentation` on its grid. If None or "", the network
+        that ships segments it.
     trust
         "off", "fast" or "full": which trust checks judge the maps. Methods whose maps hardly depend on what the
         network learned (they fail the randomisation check) are then excluded from the summary score.
@@ -118,14 +131,17 @@ def explain(
     # What can be wrong is looked at before anything that takes time.
     check_space(space)
     check_trust(trust)
+    check_regions(regions, atlas, segmentation)
     place = choose_device(device)
     volume, scan_file = as_scan(scan), _file_of(scan)
     given_mask = mask if isinstance(mask, (str, Path, Volume)) else as_volume(mask, name="brain mask")
     chosen_atlas = load_default_atlas() if atlas is None else atlas if isinstance(atlas, Atlas) else load_atlas(*atlas)
+    given_segmentation = read_segmentation(segmentation, volume)
     with step(report, "Loading the model"):
         bundle = model if isinstance(model, ModelBundle) else find_model(model)
     contrast = contrast_of(target, bundle)
     others = {name: as_volume(image, name=name) for name, image in (inputs or {}).items()}
+    store = cache or PreprocessingCache()
     prepared = preprocess(
         volume,
         bundle.metadata.preprocessing,
@@ -134,11 +150,15 @@ def explain(
         others=others,
         statistics=bundle.metadata.statistics,
         device=place,
-        cache=cache or PreprocessingCache(),
+        cache=store,
         progress=report,
     )
     grid = prepared.grid
     labels = resample(chosen_atlas.volume, grid, order=0)
+    anatomy = None
+    if given_segmentation is not None or bundle_ships():
+        with step(report, "Segmenting the brain"):
+            anatomy = anatomy_of(prepared, given_segmentation, place, store, report)
     with step(report, "Explaining"):
         prediction, explained, attributions = attribute(
             bundle, prepared, labels, methods, target, contrast, place, report
@@ -165,7 +185,9 @@ def explain(
     maps = maps_on_scan(prepared, attributions, template_maps, grid, report)
     on_scan = others_on_scan(prepared, summary, chosen_atlas, report)
     with step(report, "Region statistics"):
-        table = region_table(prepared, grid, chosen_atlas, labels, maps, summary, on_scan)
+        own = anatomy is not None and regions == "brain" and atlas is None
+        on_brain = as_regions(anatomy) if own and anatomy else replace(chosen_atlas, volume=on_scan["atlas"])
+        table = region_table(prepared, grid, chosen_atlas, labels, maps, summary, on_scan["summary"], on_brain)
         maps = {
             name: replace(one, outside_brain=share_outside_brain(table, name, "native")) for name, one in maps.items()
         }
@@ -187,14 +209,14 @@ def explain(
         ),
         model_input=prepared.image,
         template_in_scan=on_scan["template"],
-        atlas_name=chosen_atlas.name,
-        atlas_in_scan=on_scan["atlas"],
-        regions=chosen_atlas.regions,
+        atlas_name=on_brain.name,
+        atlas_in_scan=on_brain.volume,
+        regions=on_brain.regions,
         region_table=table,
         agreement=summary.agreement,
         registration=_registration(prepared),
         verdicts=Verdicts(verdicts),
-        warnings=_warnings(prepared, attributions.notices, summary, maps, failing),
+        warnings=_warnings(prepared, attributions.notices, summary, maps, failing, anatomy),
         provenance=make_provenance(
             bundle,
             prepared,
@@ -206,6 +228,7 @@ def explain(
             trust=trust,
             others=others,
         ),
+        anatomy=anatomy,
         input_warnings=prepared.input_warnings,
     )
 
@@ -252,10 +275,12 @@ def _warnings(
     summary: Summary,
     maps: dict[str, MethodMap],
     failing: dict[str, str],
+    anatomy: Segmentation | None,
 ) -> tuple[str, ...]:
     sentences = [*prepared.scan.notes, *notices]
     sentences += [] if prepared.verdict == "good" else [prepared.sentence]
     sentences += prepared.input_warnings
+    sentences += anatomy.warnings if anatomy is not None else ()
     sentences += [
         f"{maps[name].title} is excluded from the summary score: {why}." for name, why in summary.excluded.items()
     ]

@@ -13,6 +13,7 @@ from ..models import DEFAULT_MODEL
 
 TRUST_LEVELS = ("off", "fast", "full")
 DEVICES = ("auto", "cpu", "cuda")
+REGIONS = ("brain", "atlas")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class ExplainOptions:
         "native" (the scan is registered), "mni" (it lies in template space already), or "auto".
     atlas
         Files of a label image in template space and of its names; Desikan-Killiany if None.
+    regions
+        What the regions of the scan are: "brain" (the structures of this brain, segmented) or "atlas" (the atlas, laid
+        over it by the registration). An atlas of one's own is always laid over it.
+    segmentation
+        File of one's own segmentation of the scan, such as FreeSurfer's aseg.mgz; "" to let the network segment it.
     trust
         Which checks judge the maps: "off", "fast" or "full". Methods that fail the randomisation check do not count in
         the summary score, so the level can change the score.
@@ -49,6 +55,8 @@ class ExplainOptions:
     mask: str = "auto"
     space: str = "auto"
     atlas: tuple[str, str] | None = None
+    regions: str = "brain"
+    segmentation: str = ""
     trust: str = "fast"
     cache: bool = True
 
@@ -61,6 +69,25 @@ def check_trust(level: str) -> None:
     if level not in TRUST_LEVELS:
         raise UserError(
             f"The trust level '{level}' is not known: give one of {', '.join(TRUST_LEVELS)}.", option="trust"
+        )
+
+
+def check_regions(regions: str, atlas: object, segmentation: object) -> None:
+    """Raise a UserError unless the choice of regions is known and makes sense with the atlas and the segmentation.
+
+    Parameters
+    ----------
+    regions
+        One of ``REGIONS``.
+    atlas, segmentation
+        The user's own atlas and segmentation; None or "" without one.
+    """
+    if regions not in REGIONS:
+        raise UserError(f"Regions '{regions}' are not known: give one of {', '.join(REGIONS)}.", option="regions")
+    if segmentation and (atlas or regions == "atlas"):
+        raise UserError(
+            "A segmentation of your own and an atlas are both given, but regions come from one of them: give one only.",
+            option="segmentation",
         )
 
 

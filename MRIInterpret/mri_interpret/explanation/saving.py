@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, get_origin
 import numpy as np
 
 from ..anatomy.atlas import Region
+from ..anatomy.segmentation import Segmentation
+from ..anatomy.volumes import structures_of
 from ..checks.verdict import Verdict, Verdicts
 from ..errors import UserError
 from ..images.volume import Volume
@@ -56,6 +58,7 @@ def load(folder: str | Path) -> Explanation:
             )
             for one in facts["maps"]
         }
+        anatomy = _anatomy(reader)
         return Explanation(
             scan=_scan(reader, provenance),
             mask=reader.volume("scan/mask"),
@@ -73,7 +76,7 @@ def load(folder: str | Path) -> Explanation:
             model_input=reader.volume("template/input"),
             template_in_scan=reader.volume("scan/template"),
             atlas_name=facts["atlas_name"],
-            atlas_in_scan=reader.volume("scan/atlas"),
+            atlas_in_scan=_atlas_in_scan(reader, anatomy),
             regions=tuple(make(one, Region) for one in facts["regions"]),
             region_table=reader.table("regions"),
             agreement=reader.table("agreement"),
@@ -81,6 +84,7 @@ def load(folder: str | Path) -> Explanation:
             verdicts=_verdicts(reader.table("trust")) if reader.has_table("trust") else Verdicts(),
             warnings=tuple(facts["warnings"]),
             provenance=provenance,
+            anatomy=anatomy,
             input_warnings=tuple(facts.get("input_warnings", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
@@ -105,6 +109,25 @@ def _scan(reader: FolderReader, provenance: Provenance) -> Volume:
     if content_hash(scan) != provenance.scan_hash:
         raise UserError(f"{provenance.scan_file} is not the scan that {reader.folder} was made from: explain it again.")
     return scan
+
+
+def _anatomy(reader: FolderReader) -> Segmentation | None:
+    facts = reader.facts.get("anatomy")
+    if facts is None:  # saved by a version that did not segment
+        return None
+    return Segmentation(
+        labels=reader.volume("anatomy"),
+        structures=structures_of(reader.table("volumes")),
+        intracranial_ml=float(facts["intracranial_ml"]),
+        source=facts["source"],
+        warnings=tuple(facts["warnings"]),
+        made_by=str(facts["made_by"]),
+    )
+
+
+def _atlas_in_scan(reader: FolderReader, anatomy: Segmentation | None) -> Volume:
+    own = anatomy is not None and not reader.has_volume("scan/atlas")
+    return anatomy.labels if own and anatomy is not None else reader.volume("scan/atlas")
 
 
 def _verdicts(table: pd.DataFrame) -> Verdicts:

@@ -80,12 +80,17 @@ def region_table(
     labels: Volume,
     maps: Mapping[str, MethodMap],
     summary: Summary,
-    on_scan: Mapping[str, Volume],
+    summary_on_scan: Volume,
+    on_brain: Atlas,
 ) -> pd.DataFrame:
-    """One row per map, region and space; ``grid`` and ``labels`` (the atlas on it) are the model's."""
+    """One row per map, region and space.
+
+    ``grid`` and ``labels`` (the atlas on it) are the model's; ``on_brain`` has the regions on the scan's grid, which
+    are this brain's own structures or the same atlas.
+    """
     factor = relevance_per_native_voxel(prepared.scan.grid, grid, prepared.to_template)
     template = RegionStatistics(labels, prepared.model_mask.array, atlas, "template")
-    native = RegionStatistics(on_scan["atlas"], prepared.mask.volume.array, atlas, "native", factor)
+    native = RegionStatistics(on_brain.volume, prepared.mask.volume.array, on_brain, "native", factor)
     in_template = {name: entry.template.array for name, entry in maps.items()} | {"summary": summary.score.array}
-    in_native = {name: entry.native.array for name, entry in maps.items()} | {"summary": on_scan["summary"].array}
+    in_native = {name: entry.native.array for name, entry in maps.items()} | {"summary": summary_on_scan.array}
     return pd.concat([native.table(in_native), template.table(in_template)], ignore_index=True)

@@ -14,6 +14,11 @@ from ..doors.models import ChosenModel, ModelList
 MASK = "maskNode"  # a node reference, because parameterNodeWrapper has no type for "one of two classes, or none"
 
 
+def input_reference(channel: str) -> str:
+    """The node reference that holds a further input; channels may be called what they like, references may not."""
+    return f"furtherInput{channel.encode('utf-8').hex()}"
+
+
 class Signal:
     """Calls the functions that were connected, in the order they were."""
 
@@ -81,9 +86,22 @@ class PanelContext:
         return self.parameters.parameterNode.GetNodeReference(MASK)
 
     @property
+    def input_nodes(self) -> dict[str, Any]:
+        """The model's further inputs, by channel, for which a volume is chosen."""
+        reference = self.parameters.parameterNode.GetNodeReference
+        found = {channel: reference(input_reference(channel)) for channel in self.model.further_inputs}
+        return {channel: node for channel, node in found.items() if node is not None}
+
+    @property
+    def missing_input(self) -> str:
+        """The first of the model's further inputs for which no volume is chosen; empty if all have one."""
+        chosen = self.input_nodes
+        return next((channel for channel in self.model.further_inputs if channel not in chosen), "")
+
+    @property
     def busy(self) -> str:
         """Why no job can start now; empty if one can."""
-        return status.busy(self.logic.running, self.logic.cohortRunning)
+        return status.busy(self.logic.running, self.logic.cohortRunning, self.logic.addingModel)
 
     def choose(self, name: str, value: Any) -> None:
         """Set a parameter, if the panel is connected with a scene."""

@@ -1,4 +1,4 @@
-"""Which Python packages Slicer lacks, and asking the user for them: on the first Explain, never at start-up."""
+"""Which Python packages Slicer lacks, and asking the user for them: when they are needed, never at start-up."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ def requirements_missing(requirements: str | Path) -> bool:
     return not packaging.pip_check(packaging.load_requirements(requirements))
 
 
-def ensure(requirements: str | Path) -> None:
+def ensure(requirements: str | Path, button: str = "Explain") -> None:
     """Install what is missing, each time after the user agreed in a dialog.
 
     Parameters
     ----------
     requirements
         The module's requirements.txt: all but torch, which is the PyTorch extension's business.
+    button
+        What was pressed, for the sentences.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def ensure(requirements: str | Path) -> None:
         If the user refuses, the PyTorch extension is not there, or the installation fails: what to do, in one sentence.
     """
     if torch_missing():
-        _ensure_torch()
+        _ensure_torch(button)
     if not requirements_missing(requirements):
         return
     import slicer.packaging as packaging
@@ -48,21 +50,21 @@ def ensure(requirements: str | Path) -> None:
         packaging.pip_ensure(packaging.load_requirements(requirements), requester="MRIInterpret")
     except RuntimeError as error:
         raise UserError(
-            "Explain needs Python packages that were not installed: press Explain again to install them."
+            f"{button} needs Python packages that were not installed: press {button} again to install them."
         ) from error
     except Exception as error:
         raise UserError(f"Python packages could not be installed ({error}): check the internet connection.") from error
     if requirements_missing(requirements):
-        raise UserError("Python packages that Explain needs are missing: restart Slicer and press Explain again.")
+        raise UserError(f"Python packages that {button} needs are missing: restart Slicer and press {button} again.")
 
 
-def _ensure_torch() -> None:
+def _ensure_torch(button: str) -> None:
     try:
         import PyTorchUtils
     except ImportError as error:
         raise UserError(
-            "Explain needs PyTorch: install the PyTorch extension in Slicer's Extensions Manager and restart Slicer."
+            f"{button} needs PyTorch: install the PyTorch extension in Slicer's Extensions Manager and restart Slicer."
         ) from error
     logic: Any = PyTorchUtils.PyTorchUtilsLogic()
     if slicer.app.testingEnabled() or logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH) is None:
-        raise UserError("Explain needs PyTorch, which was not installed: press Explain again to install it.")
+        raise UserError(f"{button} needs PyTorch, which was not installed: press {button} again to install it.")

@@ -71,7 +71,9 @@ class ExplainSection:
                 ticked = item.data(qt.Qt.UserRole) in methods
                 item.setCheckState(qt.Qt.Checked if ticked else qt.Qt.Unchecked)
         running = self.context.logic.running
-        blocked = status.explain_blocked(self.context.busy, bool(parameters.inputVolume), self.context.model.problem)
+        blocked = status.explain_blocked(
+            self.context.busy, bool(parameters.inputVolume), self.context.model.problem, self.context.missing_input
+        )
         enable(ui.explainButton, _(blocked), _("Explain the scan with the chosen model and methods."))
         enable(
             ui.cancelButton, "" if running else _("Nothing is running."), _("End the run; the scene stays as it is.")
@@ -132,6 +134,7 @@ class ExplainSection:
             self.on_finished,
             replace=parameters.resultRun if parameters.replaceResult else "",
             maskNode=self.context.mask_node,
+            inputNodes=self.context.input_nodes,
             **choices.explain_options(parameters, self.context.methods, takes),
         )
 

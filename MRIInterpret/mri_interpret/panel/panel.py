@@ -45,6 +45,10 @@ class Panel:
         """The scene was closed."""
         self.explain.forget()
 
+    def close(self) -> None:
+        """The module is reloaded or Slicer ends."""
+        self.model.close()
+
     def update(self) -> None:
         """Show the parameter node's content and what can be pressed."""
         if self.context.parameters is None or self._updating:

@@ -1,4 +1,4 @@
-"""Section "Scan": which volume, what kind of scan it is, and where its brain is."""
+"""Section "Scan": which volume, what kind of scan it is, where its brain is, and the model's further inputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ..doors import choices
 from .context import MASK, PanelContext
+from .further_inputs import FurtherInputs
 from .widgets import chosen, fill_combo, quiet
 
 
@@ -18,6 +19,7 @@ class ScanSection:
     def __init__(self, context: PanelContext) -> None:
         self.context = context
         self.ui = context.ui
+        self.inputs = FurtherInputs(context)
         self.ui.loadSampleButton.connect("clicked(bool)", self.on_load_sample)
         self.ui.maskSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.on_mask)
         self.ui.scanKindComboBox.connect("currentIndexChanged(int)", self.on_kind)
@@ -28,6 +30,7 @@ class ScanSection:
         if self.ui.maskSelector.currentNode() is not mask:
             with quiet(self.ui.maskSelector):
                 self.ui.maskSelector.setCurrentNode(mask)
+        self.inputs.update()
         kinds = [(_(title), kind) for kind, title in choices.SCAN_KIND_TITLES.items()]
         fill_combo(self.ui.scanKindComboBox, kinds, self.context.parameters.scanKind)
 

@@ -1,7 +1,8 @@
-"""From nodes to what the main job takes: the scan's volume, and the brain mask on its grid."""
+"""From nodes to what the main job takes: the scan's volume, the model's further inputs, the mask on the scan's grid."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,41 @@ def scan_of(node: Any, copy: bool = True) -> Volume:
         return volume_of(node, copy)
     except ValueError as error:
         raise UserError(f"The volume {node.GetName()} cannot be explained: {error}.") from error
+
+
+def inputs_of(nodes: Mapping[str, Any], scan_node: Any, copy: bool = True) -> dict[str, Volume]:
+    """The model's further inputs by channel, each on its own grid in the scan's world.
+
+    Parameters
+    ----------
+    nodes
+        Channel to vtkMRMLScalarVolumeNode.
+    scan_node
+        The scan: they must lie under the same transform, because it is not applied.
+    copy
+        As of :func:`scan_of`.
+
+    Raises
+    ------
+    UserError
+        If a node is none, is the scan itself, or lies under another transform.
+    """
+    found = {}
+    for channel, node in nodes.items():
+        if node is None or not node.IsA("vtkMRMLScalarVolumeNode"):
+            raise UserError(f"No volume is chosen for the model's further input '{channel}': choose one.")
+        if node.GetID() == scan_node.GetID():
+            raise UserError(
+                f"The volume {node.GetName()} is chosen as the scan and as the further input '{channel}': choose the "
+                "other image for one of them."
+            )
+        if node.GetTransformNodeID() != scan_node.GetTransformNodeID():
+            raise UserError(
+                f"The volume {node.GetName()} and the scan {scan_node.GetName()} are not under the same transform: "
+                "put both under the same one."
+            )
+        found[channel] = scan_of(node, copy)
+    return found
 
 
 def mask_of(node: Any, scan_node: Any) -> Volume | None:

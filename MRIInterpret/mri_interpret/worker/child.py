@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -27,7 +27,7 @@ HEARTBEAT_SECONDS = 2.0
 _MEMORY = "The computer's memory is too small for this job: close other programs, or choose fewer methods."
 
 
-def run_worker(folder: Path, work: Callable[[Path, Send], None]) -> int:
+def run_worker(folder: Path, work: Callable[[Path, Send], None], also_deleted: Sequence[Path] = ()) -> int:
     """Do ``work`` in ``folder`` and report how it ended.
 
     Parameters
@@ -36,6 +36,8 @@ def run_worker(folder: Path, work: Callable[[Path, Send], None]) -> int:
         The job's folder; ``work`` writes its result there.
     work
         Given the folder and a function that sends messages.
+    also_deleted
+        Folders to delete with the job's own if the parent process ends.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def run_worker(folder: Path, work: Callable[[Path, Send], None]) -> int:
         The process's exit code: 0 if the work was done, else 1.
     """
     send = _sender(_claim_standard_output())
-    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=((folder, *also_deleted),), daemon=True).start()
     threading.Thread(target=_heartbeat, args=(send,), daemon=True).start()
     try:
         work(folder, send)
@@ -90,10 +92,11 @@ def _heartbeat(send: Send) -> None:
         send(Heartbeat())
 
 
-def _end_with_parent(folder: Path) -> None:
+def _end_with_parent(folders: Sequence[Path]) -> None:
     """Wait for standard input to end, which it does when the parent process ends."""
     while sys.stdin.buffer.read(4096):
         pass
-    shutil.rmtree(folder, ignore_errors=True)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
     kill_own_process_tree()
     os._exit(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 class ExplainRequest:
     """What to explain, with which model and methods, and where.
 
-    ``scan`` and ``mask_volume`` are records of :mod:`images.array_files` in the job's folder; ``parameters`` holds, by
-    the name of a method, parameters that differ from its defaults.
+    ``scan``, ``mask_volume`` and ``inputs`` (further inputs of the model, by channel) are records of
+    :mod:`images.array_files` in the job's folder; ``parameters`` holds, by the name of a method, parameters that differ
+    from its defaults.
     """
 
     scan: dict[str, Any]
@@ -33,6 +35,7 @@ class ExplainRequest:
     trust: str = DEFAULTS.trust
     mask_volume: dict[str, Any] | None = None
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> Path:
         """Save as job.json."""
@@ -49,7 +52,11 @@ class ExplainRequest:
 
 
 def carry_out(
-    request: ExplainRequest, scan: Volume, mask: Volume | None, progress: ProgressCallback = silent
+    request: ExplainRequest,
+    scan: Volume,
+    mask: Volume | None,
+    progress: ProgressCallback = silent,
+    inputs: Mapping[str, Volume] | None = None,
 ) -> Explanation:
     """Explain a scan as requested.
 
@@ -61,6 +68,8 @@ def carry_out(
         The volumes that the request's records stand for.
     progress
         Told about each step; may raise Cancelled.
+    inputs
+        The model's further inputs, by channel.
     """
     from ..attribution.registry import create_method
     from ..explanation.job import explain
@@ -75,6 +84,7 @@ def carry_out(
         mask=mask if mask is not None else request.mask,
         space=request.space,
         trust=request.trust,
+        inputs=inputs,
         progress=progress,
     )
 

@@ -46,6 +46,11 @@ class WorkerProcess:
         A worker that sends nothing for this long is taken to hang, and is ended.
     now
         The clock, in seconds.
+
+    Attributes
+    ----------
+    also_deleted
+        Folders outside the job's own that an ended worker may leave behind.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class WorkerProcess:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mri-interpret-"))
+        self.also_deleted: list[Path] = []
         self._watchdog_seconds = watchdog_seconds
         self._now = now
         self._last_heard = now()
@@ -187,8 +193,9 @@ class WorkerProcess:
                     stream.close()
 
     def clean_up(self) -> None:
-        """Delete the job's folder with all that is in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the job's folder with all that is in it, and what else the worker may have left."""
+        for folder in (self.folder, *self.also_deleted):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @atexit.register

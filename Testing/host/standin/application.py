@@ -61,11 +61,14 @@ class Host:
     Attributes
     ----------
     messages
-        What was shown in the status bar or in error dialogs.
+        What was shown in the status bar, in error dialogs or in questions.
+    agrees
+        What the user answers to questions.
     """
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.agrees = True
         self.module_widgets: dict[str, Any] = {}
         self.qt_application = QtWidgets.QApplication.instance() or pythonqt(QtWidgets.QApplication)([])
         self.headless: HeadlessScene | None = None
@@ -115,6 +118,11 @@ class Host:
         except Exception as error:
             self.messages.append(f"{message}\n\n{error}")
 
+    def confirm(self, text: str, windowTitle: str | None = None, **_: Any) -> bool:
+        """slicer.util.confirmOkCancelDisplay: the question is kept, and answered without a dialog."""
+        self.messages.append(text)
+        return self.agrees
+
 
 def install() -> Host:
     """Put everything into place; once per process."""
@@ -153,6 +161,7 @@ def install() -> Host:
     util.loadVolume = host.load_volume
     util.setSliceViewerLayers = host.set_layers
     util.tryWithErrorDisplay = host.try_with_error_display
+    util.confirmOkCancelDisplay = host.confirm
     util.showStatusMessage = lambda text, _msec=0: host.messages.append(text)
     util.mainWindow = lambda: None
     util.getModuleWidget = host.module_widgets.__getitem__

@@ -111,10 +111,12 @@ class ctkSliderWidget(_Widget):
 class ctkPathLineEdit(_Widget):
     """A path, typed or chosen."""
 
+    Dirs, Files = 0x1, 0x2  # of the real one's filters, as QDir has them
     currentPathChanged = Signal(str)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
+        self._filters, self._name_filters = self.Dirs | self.Files, []
         self._edit = QtWidgets.QLineEdit(self)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -122,7 +124,15 @@ class ctkPathLineEdit(_Widget):
         layout.addWidget(QtWidgets.QToolButton(self, text="..."))
         self._edit.textChanged.connect(self.currentPathChanged)
 
+    def _set_filters(self, filters: int) -> None:
+        self._filters = filters
+
+    def _set_name_filters(self, filters: list[str]) -> None:
+        self._name_filters = list(filters)
+
     currentPath = Property(str, lambda self: self._edit.text(), lambda self, v: self._edit.setText(v))
+    filters = Property(int, lambda self: self._filters, _set_filters)
+    nameFilters = Property("QVariant", lambda self: tuple(self._name_filters), _set_name_filters)
 
 
 class ctkDirectoryButton(_Widget):

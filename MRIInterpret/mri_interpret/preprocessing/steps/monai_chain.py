@@ -107,7 +107,7 @@ class MonaiChain:
         )
 
 
-def read_monai_chain(raw: Any, source: str) -> MonaiChain:
+def read_monai_chain(raw: Any, source: str, *, make: bool = True) -> MonaiChain:
     """The chain of a bundle's "preprocessing": a Compose of listed transforms with plain values.
 
     Parameters
@@ -116,6 +116,9 @@ def read_monai_chain(raw: Any, source: str) -> MonaiChain:
         As JSON gave it.
     source
         The file, for messages.
+    make
+        Whether the transforms are made, so that wrong arguments are found now and not with the first scan. Without it
+        MONAI, which takes seconds to import, is not needed: lists of models are made so.
 
     Raises
     ------
@@ -140,11 +143,14 @@ def read_monai_chain(raw: Any, source: str) -> MonaiChain:
         for key, value in arguments.items():
             _check_plain(source, name, key, value)
         if "dtype" in arguments:
-            arguments["dtype"] = _dtype(source, name, arguments["dtype"])
+            arguments["dtype"] = _dtype_name(source, name, arguments["dtype"])
         chosen.append((name, arguments))
     if not chosen:
         raise UserError(f"{source}: 'preprocessing' holds no transform.")
-    return _chain(source, chosen)
+    chain = _chain(source, chosen)
+    if make:
+        _made(source, chain.transforms)
+    return chain
 
 
 def _chain(source: str, chosen: list[tuple[str, dict[str, Any]]]) -> MonaiChain:
@@ -157,9 +163,7 @@ def _chain(source: str, chosen: list[tuple[str, dict[str, Any]]]) -> MonaiChain:
         if unknown:
             raise UserError(f"{source}: {_READS} with '{unknown[0]}' is not followed.")
         chosen = chosen[1:]
-    chain = MonaiChain(source, key, tuple(chosen))
-    _made(source, chain.transforms)  # wrong arguments are found now, and not with the first scan
-    return chain
+    return MonaiChain(source, key, tuple(chosen))
 
 
 def _key(source: str, chosen: list[tuple[str, dict[str, Any]]]) -> str:
@@ -182,8 +186,9 @@ def _made(source: str, transforms: Sequence[tuple[str, dict[str, Any]]]) -> list
         raise UserError(f"{source} holds MONAI's preprocessing, but MONAI is missing: pip install monai") from error
     made = []
     for name, arguments in transforms:
+        given = {key: _dtype(name, value) if key == "dtype" else value for key, value in arguments.items()}
         try:
-            made.append(getattr(known, name)(**arguments))
+            made.append(getattr(known, name)(**given))
         except (TypeError, ValueError) as error:
             raise UserError(
                 f"{source}: {name} cannot be made from its arguments ({' '.join(str(error).split())})."
@@ -212,10 +217,15 @@ def _check_plain(source: str, name: str, key: str, value: Any) -> None:
         raise UserError(f"{source}: {name} has an object for '{key}': only plain values are followed.")
 
 
-def _dtype(source: str, name: str, value: Any) -> Any:
+def _dtype_name(source: str, name: str, value: Any) -> str:
     text = str(value).removeprefix("torch.").removeprefix("np.").removeprefix("numpy.")
     if text not in _DTYPES:
         raise UserError(f"{source}: {name} to {value!r} is not followed; followed are {', '.join(_DTYPES)}.")
+    return text
+
+
+def _dtype(name: str, text: str) -> Any:
+    """The type that MONAI's transform of this name takes."""
     if name in ("CastToTyped", "EnsureTyped", "ToTensord"):
         import torch
 

@@ -1,0 +1,112 @@
+"""The anatomy of the scan that is explained: segmented by the network, kept in the cache, or given by the user."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..anatomy.segmentation import DEFAULT_BUNDLE, Segmentation, segment, segmentation_of_user
+from ..anatomy.segmentation_bundle import load_segmentation_bundle
+from ..anatomy.volumes import structures_of, volume_table
+from ..errors import UserError
+from ..images.conversion import as_volume
+from ..images.volume import Volume
+from ..preprocessing.cache import PreprocessingCache, content_hash
+from ..preprocessing.pipeline import PreprocessedScan
+from ..progress import ProgressCallback
+from ..resources import resource
+
+_METHOD = 1  # raise when the same network gives other labels or volumes for the same scan
+
+
+def read_segmentation(segmentation: Any, scan: Volume) -> Volume | Segmentation | None:
+    """The user's segmentation, looked at before any work is done; None if there is none.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or lies on another grid although it is a :class:`Segmentation`.
+    """
+    if segmentation is None or (isinstance(segmentation, str) and not segmentation):
+        return None
+    if isinstance(segmentation, Segmentation):
+        if not segmentation.labels.grid.same_as(scan.grid):
+            raise UserError("The segmentation lies on another grid than the scan: give its labels as an image.")
+        return segmentation
+    return as_volume(segmentation, name="segmentation")
+
+
+def anatomy_of(
+    prepared: PreprocessedScan,
+    given: Volume | Segmentation | None,
+    device: str,
+    cache: PreprocessingCache,
+    progress: ProgressCallback,
+) -> Segmentation:
+    """The segmentation of a scan on its own grid.
+
+    Parameters
+    ----------
+    given
+        The user's, in the scan's world; the network's if None.
+    cache
+        Keeps the network's, by the scan, its alignment, its mask and the network's checksum.
+    """
+    mask = prepared.mask.volume
+    # The skull's inside is not in every segmentation; the brain's outline is the nearest thing that is known.
+    outline_ml = float(np.count_nonzero(mask.array)) * mask.grid.voxel_volume / 1000
+    if isinstance(given, Segmentation):
+        return given if given.intracranial_ml >= outline_ml else with_intracranial(given, outline_ml)
+    if given is not None:
+        return segmentation_of_user(given, prepared.scan, outline_ml)
+    bundle = load_segmentation_bundle(DEFAULT_BUNDLE)
+    affine = np.round(prepared.to_template, 6).tolist()
+    key = cache.key("anatomy", _METHOD, prepared.scan_hash, content_hash(mask), affine, bundle.hash)
+    stored = cache.load(key)
+    if stored is not None and stored["labels"].shape == prepared.scan.shape:
+        return _from_arrays(stored, prepared.scan)
+    found = segment(
+        prepared.scan, prepared.to_template, brain_mask=mask, bundle=bundle, device=device, progress=progress
+    )
+    cache.store(key, **_as_arrays(found))
+    return found
+
+
+def with_intracranial(found: Segmentation, intracranial_ml: float) -> Segmentation:
+    """The same with shares of another intracranial volume."""
+    structures = tuple(replace(one, share=one.ml / intracranial_ml) for one in found.structures)
+    return replace(found, structures=structures, intracranial_ml=intracranial_ml)
+
+
+def _as_arrays(found: Segmentation) -> dict[str, np.ndarray]:
+    return {
+        "labels": found.labels.array,
+        "volumes": np.array(volume_table(found).to_csv(index=False)),
+        "intracranial_ml": np.array(found.intracranial_ml),
+        "made_by": np.array(found.made_by),
+        "warnings": np.array(found.warnings, dtype=np.str_),
+    }
+
+
+def _from_arrays(stored: dict[str, np.ndarray], scan: Volume) -> Segmentation:
+    return Segmentation(
+        labels=Volume(stored["labels"], scan.affine, "anatomy"),
+        structures=structures_of(pd.read_csv(io.StringIO(str(stored["volumes"])), float_precision="round_trip")),
+        intracranial_ml=float(stored["intracranial_ml"]),
+        source="network",
+        warnings=tuple(str(sentence) for sentence in stored["warnings"]),
+        made_by=str(stored["made_by"]),
+    )
+
+
+def bundle_ships() -> bool:
+    """Whether the segmentation network is among the files that ship."""
+    try:
+        return Path(resource("Models", DEFAULT_BUNDLE)).is_dir()
+    except UserError:
+        return False
