@@ -11,6 +11,7 @@ import pytest
 from mri_interpret.errors import UserError
 from mri_interpret.images.array_files import read_array_file
 from mri_interpret.panel.context import input_reference
+from mri_interpret.scene.geometry import fill_volume_node
 from mri_interpret.scene.scan_input import inputs_of
 from mri_interpret.worker import explain_request
 
@@ -19,6 +20,7 @@ from Testing.panel.panel_nodes import add_volume
 
 GRID = METADATA["mri_interpret"]["grid"]
 STEPS = [
+    {"step": "mask"},
     {"step": "registration", **{key: GRID[key] for key in ("shape", "spacing", "origin")}},
     {"step": "intensity", "method": "zscore"},
 ]
@@ -134,7 +136,9 @@ def test_images_that_do_not_do_are_one_sentence(host, scan, flair):
 def test_the_second_image_makes_a_difference(several, host, scan, small_explanation):
     other = replace(small_explanation.scan, array=np.asarray(small_explanation.scan.array)[::-1].copy())
     nodes = [scan.GetScene().CopyNode(scan), add_volume(host.headless.scene, other, "other")]
-    options = {"model": "two", "methods": ["gradient"], "trust": "off", "mask": "none", "space": "mni"}
+    mask = host.headless.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "brain")
+    fill_volume_node(mask, small_explanation.mask)
+    options = {"model": "two", "methods": ["gradient"], "trust": "off", "maskNode": mask, "space": "mni"}
     answers = []
     for node in nodes:
         result = several.logic.explain(scan, inputNodes={"flair": node}, **options)
