@@ -30,6 +30,7 @@ def file(tmp_path):
         ("qiu2022", "asks_options"),
         ("clinicadl", "asks_options"),
         ("keras", "asks_classes asks_input"),
+        ("monai", "asks_options asks_classes"),
     ],
 )
 def test_each_source_is_asked_what_it_does_not_say(kind, asked):

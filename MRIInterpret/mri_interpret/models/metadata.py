@@ -61,8 +61,15 @@ class Metadata:
         return self.output.temperature
 
 
-def read_metadata(bundle: Path) -> Metadata:
+def read_metadata(bundle: Path, *, light: bool = False) -> Metadata:
     """Read and check ``configs/metadata.json`` of a bundle.
+
+    Parameters
+    ----------
+    bundle
+        Its folder.
+    light
+        Without what takes seconds to import, for a list of models: MONAI's transforms are not made.
 
     Raises
     ------
@@ -74,7 +81,7 @@ def read_metadata(bundle: Path) -> Metadata:
     own = _entry(raw, "mri_interpret", dict, path)
     meaning = _output_meaning(own, path)
     _check_channels(raw, meaning, path)
-    chain = _preprocessing(bundle, own, path)
+    chain = _preprocessing(bundle, own, path, light)
     return Metadata(
         name=str(raw.get("name", bundle.name)),
         version=str(_entry(raw, "version", str, path)),
@@ -125,7 +132,7 @@ def segments(bundle: Path) -> bool:
     return isinstance(own, dict) and own.get("output") == SEGMENTATION
 
 
-def _preprocessing(bundle: Path, own: dict[str, Any], path: Path) -> StepChain | MonaiChain:
+def _preprocessing(bundle: Path, own: dict[str, Any], path: Path, light: bool) -> StepChain | MonaiChain:
     """The entry ``preprocessing``, else MONAI's own transforms, else the brain on ``grid`` with ``intensity``."""
     if "preprocessing" in own:
         if "grid" in own or "intensity" in own:
@@ -135,7 +142,7 @@ def _preprocessing(bundle: Path, own: dict[str, Any], path: Path) -> StepChain |
     if "grid" not in own and inference.is_file():
         transforms = read_json(inference).get("preprocessing")
         if transforms is not None:
-            return read_monai_chain(transforms, str(inference))
+            return read_monai_chain(transforms, str(inference), make=not light)
     intensity = _optional(own, "intensity", dict, path, {})
     if intensity.get("method", "percentile") != "percentile":
         raise UserError(

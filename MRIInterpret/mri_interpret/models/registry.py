@@ -36,7 +36,7 @@ def list_models() -> list[ListedModel]:
             if segments(path):  # of the brain's structures, not a model to explain
                 continue
             try:
-                listed.append(ListedModel(path.name, path, read_metadata(path), ""))
+                listed.append(ListedModel(path.name, path, read_metadata(path, light=True), ""))
             except UserError as error:
                 listed.append(ListedModel(path.name, path, None, str(error)))
     return listed

@@ -38,6 +38,8 @@ class KerasHdf5(Recipe):
     source = "the file that model.save(...) wrote, with its architecture and weights"
     reference = "for instance the grey-matter networks of Dyrba et al. 2021, Alzheimers Res Ther 13"
     options: ClassVar[dict[str, str]] = {"classes": ""}
+    takes_file = True
+    says_preprocessing = False
 
     def read(self, source: Path, options: Mapping[str, str]) -> Imported:
         chosen = self.checked(options)

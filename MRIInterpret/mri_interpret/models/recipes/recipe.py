@@ -52,6 +52,8 @@ class Recipe(ABC):
     source: ClassVar[str]  # what the user must have, and where it is published
     reference: ClassVar[str]
     options: ClassVar[dict[str, str]] = {}  # option -> its default
+    takes_file: ClassVar[bool] = False  # a file rather than a folder
+    says_preprocessing: ClassVar[bool] = True  # its files, or its authors, say how scans are prepared
 
     @abstractmethod
     def read(self, source: Path, options: Mapping[str, str]) -> Imported:
