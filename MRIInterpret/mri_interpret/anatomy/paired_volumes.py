@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..thresholds import SMALLEST_REGION_ML
 from . import freesurfer
-from .segmentation import Structure
+from .segmentation import Segmentation, Structure
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,16 @@ def paired_volumes(structures: Iterable[Structure]) -> tuple[PairedVolume, ...]:
         elif not side:
             rows.append(PairedVolume(one.reader_name, middle=one))
     return tuple(sorted(rows, key=lambda row: row.is_parcel))
+
+
+def volumes_sentence(segmentation: Segmentation) -> str:
+    """The intracranial volume, and the hippocampi: what is read first in a brain with dementia."""
+    parts = [f"Intracranial volume {segmentation.intracranial_ml:,.0f} ml"]
+    for row in paired_volumes(segmentation.structures):
+        if row.name == "Hippocampus" and row.left and row.right:
+            sides = f"{row.left.ml:.2f} ml left and {row.right.ml:.2f} ml right"
+            parts.append(f"hippocampus {sides} ({row.share:.2%} of it)")
+    return "; ".join(parts) + "."
 
 
 def _without_side(structure: Structure) -> str:

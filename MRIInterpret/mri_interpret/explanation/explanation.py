@@ -18,6 +18,7 @@ from ..progress import ProgressCallback, silent
 from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
 from .layout import PLAIN, Layout
 from .notebook import banner_html, facts_html, list_html, pictures_html, probabilities_html
+from .notebook_volumes import volumes_html
 from .saved_folder import SavedFolder, SavedVolume, VolumeStorage, write_folder
 
 if TYPE_CHECKING:
@@ -195,7 +196,8 @@ class Explanation:
             f"{probabilities_html(self.prediction.probabilities)}{list_html('Warnings', self.warnings)}"
             f"<p><b>Summary score</b> (0 to 1; brighter means more)</p>"
             f"{pictures_html(self.summary, signed=False, scan=self.scan, mask=self.mask)}"
-            f"{list_html(top.sentence, gains)}{self.verdicts._repr_html_() if self.verdicts else ''}</div>"
+            f"{list_html(top.sentence, gains)}{volumes_html(self.anatomy)}"
+            f"{self.verdicts._repr_html_() if self.verdicts else ''}</div>"
         )
 
     def _volumes(self) -> dict[str, SavedVolume]:
@@ -234,6 +236,13 @@ class Explanation:
     def _records(self) -> dict[str, dict[str, Any]]:
         return {"prediction": self.prediction_record(), "provenance": self.provenance_record()}
 
+    def _anatomy_facts(self) -> dict[str, Any] | None:
+        """What the labels and the table of volumes do not say of the segmentation."""
+        if self.anatomy is None:
+            return None
+        names = ("source", "made_by", "intracranial_ml", "warnings")
+        return {name: getattr(self.anatomy, name) for name in names}
+
     def _facts(self) -> dict[str, Any]:
         """What is neither a volume nor a table; :mod:`.saving` makes the types of it again."""
         facts = {name: vars(getattr(self, name)) for name in ("model", "prediction", "target", "registration")}
@@ -245,7 +254,7 @@ class Explanation:
         regions = [vars(region) for region in self.regions]
         record: dict[str, Any] = jsonable(
             facts
-            | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name}
+            | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name, "anatomy": self._anatomy_facts()}
             | {"warnings": self.warnings, "input_warnings": self.input_warnings}
             | ({"anatomy": self._anatomy_facts()} if self.anatomy is not None else {})
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..anatomy.top_regions import large_enough
 from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
 from ..drawing.html import fixed
 from ..drawing.value_matrix import draw_value_matrix
@@ -73,10 +74,14 @@ def region_rows(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 
 
 def region_chart(table: pd.DataFrame, top: int = 12) -> Picture | None:
-    """Two bar charts: regions by their share of the relevance, and by gain; None for a table without regions."""
+    """Two bar charts: regions by their share of the relevance, and by gain; None for a table without regions.
+
+    Regions that are too small for a statement are left out.
+    """
     if table.empty:
         return None
     method, rows = region_rows(table)
+    rows = large_enough(rows)
     if rows.empty:
         return None
     by_share = rows.sort_values("share", ascending=False).head(top)

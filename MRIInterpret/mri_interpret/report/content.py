@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..anatomy.top_regions import top_regions
+from ..anatomy.top_regions import too_small, top_regions
 from ..checks.verdict import Verdict
 from ..drawing.html import number, percent
 from ..explanation.explanation import Explanation, MethodMap
 from ..json_text import to_json
+from ..thresholds import SMALLEST_REGION_ML
 from .charts import region_rows
+from .volumes import VolumesContent
 
 _TOP_REGIONS = 12
 _PLAIN = (str, int, float, bool)
@@ -20,6 +22,7 @@ _NOT_SHOWN = {"description", "reference", "value", "fine", "coarse", "layers_nam
 _SECTIONS = (
     ("summary", "Where"),
     ("regions", "Regions"),
+    ("volumes", "Volumes"),
     ("trust", "Trust"),
     ("methods", "Methods"),
     ("agreement", "Agreement"),
@@ -32,13 +35,15 @@ _SECTIONS = (
 def page_content(explanation: Explanation) -> dict[str, Any]:
     """Everything but the pictures, by the names that the templates use."""
     record = explanation.provenance_record()
-    trust = trust_matrix(explanation)
+    trust, volumes = trust_matrix(explanation), VolumesContent.of(explanation.anatomy)
+    absent = {name for name, content in (("trust", trust), ("volumes", volumes)) if content is None}
     return {
         "title": f"{explanation.scan.name or 'Scan'}: why {explanation.prediction.predicted}?",
-        "sections": [section for section in _SECTIONS if section[0] != "trust" or trust],
+        "sections": [section for section in _SECTIONS if section[0] not in absent],
         "contrast": contrast_formula(explanation.target.weights),
         "summary": SummaryContent.of(explanation),
         "regions": RegionContent.of(explanation),
+        "volumes": volumes,
         "trust": trust,
         "methods": [MethodContent.of(method, explanation) for method in explanation.maps.values()],
         "provenance": _provenance_rows(explanation, record),
@@ -79,12 +84,17 @@ class SummaryContent:
 
 @dataclass(frozen=True)
 class RegionContent:
-    """The regions that stand out, and whose they are; no rows and a sentence where none does."""
+    """The regions that stand out, and whose they are; no rows and a sentence where none does.
+
+    ``small`` are the regions that were not ranked, because they are too small for a statement.
+    """
 
     of_map: str
     space: str
     rows: list[dict[str, Any]]
     sentence: str = ""
+    small: tuple[str, ...] = ()
+    smallest: float = SMALLEST_REGION_ML
 
     @classmethod
     def of(cls, explanation: Explanation) -> RegionContent:
@@ -94,7 +104,8 @@ class RegionContent:
         space = str(rows["space"].iloc[0]) if len(rows) else ""
         top = top_regions(explanation.region_table, method, _TOP_REGIONS, space or None)
         of_map = "summary score" if method == "summary" else explanation.maps[method].title
-        return cls(of_map, space, top.rows.to_dict("records"), top.sentence)
+        small = tuple(str(name) for name in rows[too_small(rows) & (rows["volume_mm3"] > 0)]["region"])
+        return cls(of_map, space, top.rows.to_dict("records"), top.sentence, small)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..drawing.surface_3d import summary_picture
 from ..explanation.explanation import Explanation
 from ..progress import ProgressCallback, silent
 from .charts import agreement_chart, probability_chart, region_chart
+from .volumes import anatomy_montage
 
 STEP = "Drawing the report"
 
@@ -28,6 +29,8 @@ class ReportPictures:
         The summary score in 3D; a sentence where this machine cannot draw it, None where it was not asked for.
     methods
         By the methods' names.
+    anatomy
+        The segmentation over the scan; None for a brain that was not segmented.
     """
 
     probabilities: Picture
@@ -38,13 +41,14 @@ class ReportPictures:
     agreement: Picture | None
     registration: Picture
     network_input: Picture
+    anatomy: Picture | None = None
 
 
 def draw_pictures(
     explanation: Explanation, progress: ProgressCallback = silent, *, in_3d: bool = True
 ) -> ReportPictures:
     """Draw them all; ``progress`` is told after each slow one, and may raise to cancel."""
-    slow = len(explanation.maps) + 5
+    slow = len(explanation.maps) + 6
     done = 0
 
     def drawn() -> None:
@@ -73,6 +77,8 @@ def draw_pictures(
         explanation.registration.to_template,
     )
     drawn()
+    anatomy = anatomy_montage(explanation.anatomy, backdrop) if explanation.anatomy is not None else None
+    drawn()
     titles = {name: method.title for name, method in explanation.maps.items()}
     pictures = ReportPictures(
         probabilities=probability_chart(explanation.prediction, explanation.target),
@@ -83,6 +89,7 @@ def draw_pictures(
         agreement=agreement_chart(explanation.agreement, titles),
         registration=aligned,
         network_input=seen,
+        anatomy=anatomy,
     )
     progress(STEP, 1.0)
     return pictures

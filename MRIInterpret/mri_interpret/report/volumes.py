@@ -7,21 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..anatomy import freesurfer
-from ..anatomy.paired_volumes import PairedVolume, paired_volumes
+from ..anatomy.paired_volumes import PairedVolume, paired_volumes, volumes_sentence
 from ..anatomy.segmentation import Segmentation
 from ..anatomy.structures_as_regions import as_regions
 from ..drawing.canvas import Picture
-from ..drawing.html import fixed, percent
 from ..drawing.label_montage import label_montage
 from ..drawing.montage import Backdrop
 from ..drawing.slices import Floats
 from ..thresholds import SMALLEST_REGION_ML
 
 _LARGE = (2, 41, 7, 46)  # white matter: outlined only
-_SOURCES = {
-    "network": "The segmentation network that ships found the structures in this scan.",
-    "user": "The structures are those of your own segmentation.",
-}
+_SOURCES = {"network": "Segmented by the network {}.", "user": "Your own segmentation, {}."}
 
 
 @dataclass(frozen=True)
@@ -51,23 +47,11 @@ class VolumesContent:
             return None
         rows = paired_volumes(segmentation.structures)
         return cls(
-            f"{_SOURCES[segmentation.source]} {volumes_sentence(segmentation)}",
+            f"{_SOURCES[segmentation.source].format(segmentation.made_by)} {volumes_sentence(segmentation)}",
             any(np.isfinite(row.dice) for row in rows),
             [row for row in rows if not row.is_parcel],
             [row for row in rows if row.is_parcel],
         )
-
-
-def volumes_sentence(segmentation: Segmentation) -> str:
-    """The intracranial volume, and the hippocampi: what is read first in a brain with dementia."""
-    parts = [f"Intracranial volume {segmentation.intracranial_ml:,.0f} ml"]
-    for row in paired_volumes(segmentation.structures):
-        if row.name == "Hippocampus" and row.left and row.right:
-            parts.append(
-                f"hippocampus {fixed(row.left.ml)} ml left and {fixed(row.right.ml)} ml right "
-                f"({percent(row.share, 2)} of it)"
-            )
-    return "; ".join(parts) + "."
 
 
 def anatomy_montage(segmentation: Segmentation, backdrop: Backdrop) -> Picture:
