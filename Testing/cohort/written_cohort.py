@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from mri_interpret.anatomy.atlas import load_default_atlas
+from mri_interpret.anatomy.freesurfer import name_of, reader_name
 from mri_interpret.anatomy.region_statistics import RegionStatistics
+from mri_interpret.anatomy.segmentation import Segmentation, Structure
+from mri_interpret.anatomy.volumes import volume_table
 from mri_interpret.cohort.derivatives import write_tsv
 from mri_interpret.cohort.group_maps import template_brain
 from mri_interpret.cohort.planning import Options, Plan, make_plan
@@ -24,6 +27,21 @@ GROUPS = ["CN"] * 5 + ["MCI"] + ["AD"] * 5
 WRONG = {1: "AD", 9: "CN"}  # subjects (from 0) that the model is made to call otherwise
 STRENGTH = {"CN": 0.0, "MCI": 3.0, "AD": 12.0}
 METHODS = ("lrp", "grad_cam")
+INTRACRANIAL_ML = 1500.0  # of the first subject; one more for each other
+
+
+def anatomy_of(place: int) -> Segmentation:
+    """A brain whose left hippocampus is the smaller, the stronger the blob, and whose right one is not."""
+    left = 4.0 - 0.1 * STRENGTH[GROUPS[place]] - 0.01 * place
+    ml = {17: left, 53: 4.0 + 0.01 * (place % 3), 14: 1.0 + 0.1 * place, 1006: 2.0, 2006: 2.1}
+    whole = INTRACRANIAL_ML + place
+    structures = [
+        Structure(label, name, reader_name(name), volume, volume / whole, 0.1, True)
+        for label, volume in ml.items()
+        for name in [name_of(label)]
+    ]
+    nothing = Volume(np.zeros((1, 1, 1), np.int16), np.eye(4))
+    return Segmentation(nothing, tuple(sorted(structures, key=lambda one: one.label)), whole, "network")
 
 
 def map_of(grid: Grid, place: int, method: str) -> Array:
@@ -74,7 +92,9 @@ def _write_subject(plan: Plan, subject: Subject, place: int, statistics: RegionS
     files["page"].write_text("<!DOCTYPE html><title>a subject</title>")
     files["provenance"] = folder / f"{subject.name}_provenance.json"
     summary = {"weights": {"lrp": 1.0}, "excluded": {"grad_cam": "it does not find what was changed"}}
-    files["provenance"].write_text(json.dumps({"parameters": {"summary": summary}}))
+    record = {"parameters": {"summary": summary}, "anatomy": {"intracranial_ml": INTRACRANIAL_ML + place}}
+    files["provenance"].write_text(json.dumps(record))
+    files["volumes"] = write_tsv(volume_table(anatomy_of(place)), folder / f"{subject.name}_volumes.tsv")
     predicted = WRONG.get(place, subject.group)
     sure = 0.5 + 0.03 * place
     probabilities = {name: sure if name == predicted else (1 - sure) / 2 for name in plan.cohort.classes}

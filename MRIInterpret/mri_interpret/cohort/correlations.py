@@ -16,20 +16,27 @@ from .regions import VALUE, value_matrix
 from .subject_result import SubjectResult
 
 OWN_VOLUME, ALIGNED_VOLUME = "region volume", "region volume by alignment"
+MEASURED_SHARE = "measured share of intracranial volume"
 LEAST = 8  # subjects; with fewer, no correlation is computed
 Floats = NDArray[np.float64]
 
 
-def covariate_correlations(long: pd.DataFrame, results: Sequence[SubjectResult], names: Sequence[str]) -> pd.DataFrame:
+def covariate_correlations(
+    long: pd.DataFrame,
+    results: Sequence[SubjectResult],
+    names: Sequence[str],
+    shares: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Every method and region against every covariate, and against the region's volume.
 
     Numbers, and categories with two values (such as F and M, coded 0 and 1 in alphabetical order), by Spearman's rank
     correlation; categories with more values (such as sites) by the Kruskal-Wallis test, with epsilon squared as effect
     size.
 
-    Two kinds of volume are distinguished: "region volume" is the participants table's own (see
-    :func:`volume_column`), and "region volume by alignment" is what the atlas region covers in the scan after affine
-    registration, which follows the head's size and the registration, not atrophy.
+    Three kinds of volume are distinguished: "region volume" is the participants table's own (see
+    :func:`volume_column`); "measured share of intracranial volume" is that of the segmentation of the subject's brain;
+    "region volume by alignment" is what the atlas region covers in the scan after affine registration, which follows
+    the head's size and the registration, not atrophy, and is only used where brains were not segmented.
 
     Parameters
     ----------
@@ -39,6 +46,8 @@ def covariate_correlations(long: pd.DataFrame, results: Sequence[SubjectResult],
         The subjects in the same order.
     names
         Columns of the participants table to test.
+    shares
+        From :func:`volumes.share_matrix`; None or all NaN where brains were not segmented.
 
     Returns
     -------
@@ -52,10 +61,13 @@ def covariate_correlations(long: pd.DataFrame, results: Sequence[SubjectResult],
     for name, values in covariates.items():
         found = [_against(matrices[method], values, method, name) for method in methods]
         frames.append(_corrected(pd.concat(found, ignore_index=True)))
+    measured = shares is not None and bool(shares.notna().to_numpy().any())
     for name, volumes in (
         (OWN_VOLUME, region_volumes(long, results)),
+        (MEASURED_SHARE, shares) if measured else
         (ALIGNED_VOLUME, value_matrix(long, methods[0], "native_volume_mm3")),
-    ):
+    ):  # fmt: skip
+        assert volumes is not None
         found = [_paired(matrices[method], volumes, method, name) for method in methods]
         frames.append(_corrected(pd.concat(found, ignore_index=True)))
     table = pd.concat([frame for frame in frames if not frame.empty] or frames[:1], ignore_index=True)
@@ -163,6 +175,7 @@ def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
 __all__ = [
     "ALIGNED_VOLUME",
     "LEAST",
+    "MEASURED_SHARE",
     "OWN_VOLUME",
     "VALUE",
     "covariate_correlations",

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from .. import __version__
+from ..anatomy.segmentation import Segmentation
+from ..anatomy.structures_as_regions import as_regions
 from ..atomic import replacing, write_text
 from ..explanation.explanation import Explanation
 from ..explanation.layout import Layout
@@ -21,9 +23,11 @@ _DRAWING = threading.Lock()  # matplotlib's settings are global: one page at a t
 README = """MRIInterpret: relevance maps of a cohort, as BIDS derivatives.
 
 sub-*/anat/*_relevance.nii.gz   attribution maps, raw, in logit units; desc- names the method, or the summary score
-sub-*/anat/*_dseg.nii.gz        consensus labels: top voxels of at least 1 half, 2 two thirds, 3 all of the methods
+sub-*/anat/*_dseg.nii.gz        desc-consensus: top voxels of at least 1 half, 2 two thirds, 3 all of the methods;
+                                desc-aparcaseg: structures of this brain, FreeSurfer's labels (names in its .tsv)
 sub-*/anat/*_T1w.nii.gz         what the network saw
-sub-*/*_regions.tsv             relevance per atlas region
+sub-*/*_volumes.tsv             volume of each structure, and how far to trust it
+sub-*/*_regions.tsv             relevance per region: of this brain (native), of the atlas (template)
 sub-*/*_prediction.json         the model's answer
 sub-*/*_trust.tsv               verdicts of the checks of the maps
 sub-*/*_explanation.json        what opens the subject again: mri-interpret report sub-01, mri_interpret.load("sub-01")
@@ -41,6 +45,7 @@ _SPECIAL = {
     "template/input": ("preproc", "T1w"),
     "scan/mask": ("brain", "mask"),
     "scan/atlas": ("atlas", "dseg"),
+    "anatomy": ("aparcaseg", "dseg"),
     "scan/template": ("template", "T1w"),
 }
 
@@ -71,7 +76,7 @@ class BidsDerivatives(Layout):
     def volume(self, key: str) -> str | None:
         """The scan itself is not copied: it is read again from where it was."""
         place, _, name = key.partition("/")
-        if key == "scan/scan" or not (self._native or place == "template" or key == "scan/mask"):
+        if key == "scan/scan" or not (self._native or place == "template" or key in ("scan/mask", "anatomy")):
             return None
         desc, suffix = _SPECIAL.get(key, (name, "dseg" if name == "consensus" else "relevance"))
         space = TEMPLATE_SPACE if place == "template" else NATIVE_SPACE
@@ -108,16 +113,41 @@ def write_derivatives(
     Returns
     -------
     dict
-        Path by what it is, see :meth:`Explanation.save`; sidecars as "<volume>/sidecar", the report as "page".
+        Path by what it is, see :meth:`Explanation.save`; sidecars as "<volume>/sidecar", the table of the anatomy's
+        labels as "anatomy/labels", the report as "page".
     """
     sidecars = _sidecars(explanation, "template", TEMPLATE_SPACE) | _sidecars(explanation, "maps", NATIVE_SPACE)
+    if explanation.anatomy is not None:
+        sidecars["anatomy"] = {
+            "Description": "Structures of this brain, FreeSurfer's labels (aseg, Desikan-Killiany parcels)",
+            "Sources": [explanation.scan.name],
+            "GeneratedBy": explanation.anatomy.made_by,
+            "IntracranialVolume_ml": explanation.anatomy.intracranial_ml,
+            "Atlas": "Desikan-Killiany",
+            "Manual": False,
+        }
     written = explanation.save(folder, layout=BidsDerivatives(prefix, native, sidecars))
+    if explanation.anatomy is not None:
+        path = folder / "anat" / derivative(prefix, "dseg", ".tsv", space=NATIVE_SPACE, desc="aparcaseg")
+        written["anatomy/labels"] = write_tsv(label_table(explanation.anatomy), path)
     if page:
         with _DRAWING:
             text = report_page(explanation, in_3d=False)  # a quarter of the time of the page
         written["page"] = folder / f"{prefix}_report.html"
         write_text(written["page"], text)
     return written
+
+
+def label_table(anatomy: Segmentation) -> pd.DataFrame:
+    """The table that BIDS wants beside a segmentation: index, name, color (hexadecimal)."""
+    regions = as_regions(anatomy).regions
+    return pd.DataFrame(
+        {
+            "index": [region.label for region in regions],
+            "name": [region.name for region in regions],
+            "color": ["#" + "".join(f"{round(255 * part):02X}" for part in region.colour) for region in regions],
+        }
+    )
 
 
 def _sidecars(explanation: Explanation, place: str, space: str) -> dict[str, dict[str, Any]]:
@@ -176,7 +206,7 @@ def write_dataset(output: Path, sources: list[str]) -> None:
         "**/*_relevance.*",
     ]
     ignored += ["sub-*/**/*_report.html", "**/*_prediction.json", "**/*_provenance.json", "**/*_regions.tsv"]
-    ignored += ["**/*_agreement.tsv", "**/*_trust.tsv", "**/*_explanation.json"]
+    ignored += ["**/*_volumes.tsv", "**/*_agreement.tsv", "**/*_trust.tsv", "**/*_explanation.json"]
     write_text(
         output / ".bidsignore",
         "\n".join(ignored) + "\n",

@@ -13,8 +13,10 @@ import traceback
 from functools import lru_cache
 from pathlib import Path
 
-from ..anatomy.atlas import Atlas, load_atlas, load_default_atlas
+from ..anatomy.atlas import Atlas, load_atlas
+from ..anatomy.segmentation import Segmentation
 from ..errors import Cancelled, UserError
+from ..explanation.options import DEFAULTS
 from ..models.bundle import ModelBundle, load_bundle
 from ..preprocessing.cache import PreprocessingCache
 from .derivatives import write_derivatives
@@ -85,7 +87,9 @@ def _explain_and_write(job: SubjectJob) -> None:
         device=job.device,
         mask=subject.mask or settings.mask,
         space=settings.space,
-        atlas=_atlas(settings.atlas),
+        atlas=_atlas(settings.atlas) if settings.atlas else DEFAULTS.atlas,
+        regions=settings.regions,
+        segmentation=subject.segmentation or DEFAULTS.segmentation,
         trust=settings.trust,
         cache=PreprocessingCache(enabled=job.cache),
         progress=_checked,
@@ -109,11 +113,17 @@ def _explain_and_write(job: SubjectJob) -> None:
             },
             "registration": explanation.registration.verdict,
             "warnings": list(explanation.warnings),
+            "unsure_structures": _unsure(explanation.anatomy),
             "input_warnings": list(explanation.input_warnings),
             "seconds": {"explaining": explained - started, "writing": time.monotonic() - explained},
             "peak_memory_bytes": _peak_memory(),
         }
         write_record(aside, subject, job.key, content, files)
+
+
+def _unsure(anatomy: Segmentation | None) -> list[str]:
+    """Structures that are large enough for a statement, but whose boundaries the segmentation is unsure about."""
+    return [one.name for one in anatomy.structures if not (one.sure or one.too_small)] if anatomy is not None else []
 
 
 def _release_memory() -> None:
@@ -141,8 +151,8 @@ def _bundle(path: Path, expected: str) -> ModelBundle:
 
 
 @lru_cache(maxsize=1)
-def _atlas(named: tuple[str, str] | None) -> Atlas:
-    return load_atlas(*named) if named else load_default_atlas()
+def _atlas(named: tuple[str, str]) -> Atlas:
+    return load_atlas(*named)
 
 
 def _peak_memory() -> int:

@@ -26,9 +26,11 @@ from .planning import Plan
 from .subject_result import SubjectResult
 from .subject_warnings import subject_warnings
 from .subjects import Outcome
+from .volumes import group_volumes, share_matrix, volume_long, volume_wide
 
 TABLES, MAPS, PAGE = "Group tables", "Group maps", "Drawing the cohort's report"
 FOLDER = Path("group")
+_FEWEST_REGIONS = 3  # in the subjects' own structures; with fewer, the atlas's regions are used
 
 
 def typical_group_seconds(plan: Plan) -> dict[str, float]:
@@ -93,7 +95,12 @@ def write_group(
 def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Outcome]) -> GroupResults:
     classes = plan.cohort.classes
     predictions = predictions_table(subjects, classes)
-    long = regions.long_table(subjects)
+    space = statistics_space(plan)
+    long, unranked = _ranked(subjects, space)
+    if long["region"].nunique() < _FEWEST_REGIONS:  # segmentations that have next to nothing in common
+        space = "template"
+        long, unranked = _ranked(subjects, space)
+    shares = share_matrix(volume_long(subjects), subjects, list(dict.fromkeys(long["region"])))
     excluded = _excluded_methods(subjects)
     chosen = regions.selection(long, excluded)
     methods = dict(subjects[0].record["methods"])
@@ -109,10 +116,26 @@ def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Ou
         chosen,
         regions.most_named(chosen),
         regions.consistency(long),
-        covariate_correlations(long, subjects, plan.cohort.covariates),
+        covariate_correlations(long, subjects, plan.cohort.covariates, shares),
         methods,
         excluded,
+        tuple(unranked),
+        space,
+        volume_wide(subjects),
+        group_volumes(subjects),
     )
+
+
+def _ranked(subjects: Sequence[SubjectResult], space: str) -> tuple[pd.DataFrame, list[str]]:
+    every = regions.long_table(subjects, space)
+    left_out = regions.unranked(every)
+    return regions.without(every, left_out), left_out
+
+
+def statistics_space(plan: Plan) -> str:
+    """Where relevance per region is measured: in each subject's own structures, or in the atlas."""
+    own = plan.settings.regions == "brain" and plan.settings.atlas is None
+    return "native" if own else "template"
 
 
 def _excluded_methods(subjects: Sequence[SubjectResult]) -> tuple[str, ...]:
@@ -135,6 +158,8 @@ def _write_tables(results: GroupResults, folder: Path) -> None:
         "consistency": results.consistency,
         "correlations": results.correlations,
     }
+    if len(results.volumes):
+        frames |= {"volumes": results.volumes, "group_volumes": results.group_volumes}
     if results.performance is not None:
         frames["confusion"] = confusion_table(results.performance)
         frames["performance"] = performance_table(results.performance)

@@ -33,5 +33,9 @@ class GroupResults:
     correlations: pd.DataFrame  # see correlations.covariate_correlations
     methods: dict[str, dict[str, Any]]  # name -> title, signed, units; "summary" included
     excluded: tuple[str, ...] = ()  # methods that the summary score of no subject includes
+    unranked: tuple[str, ...] = ()  # regions that the statistics leave out: see regions.unranked
+    space: str = "template"  # where relevance per region is measured: see group.statistics_space
+    volumes: pd.DataFrame = field(default_factory=pd.DataFrame)  # see volumes.volume_wide; empty if not measured
+    group_volumes: pd.DataFrame = field(default_factory=pd.DataFrame)  # see volumes.group_volumes
     maps: dict[str, MethodGroupMaps] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)

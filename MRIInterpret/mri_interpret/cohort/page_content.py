@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..anatomy.atlas import DEFAULT_ATLAS
+from ..anatomy.structures_as_regions import BRAIN
 from ..metrics.classification import Estimate
-from .correlations import ALIGNED_VOLUME, OWN_VOLUME
+from ..thresholds import SMALLEST_REGION_ML
+from .correlations import ALIGNED_VOLUME, MEASURED_SHARE, OWN_VOLUME
 from .group_results import GroupResults
 from .subject_result import SubjectResult
 from .subject_warnings import subject_warnings
@@ -22,6 +24,7 @@ _SECTIONS = (
     ("performance", "Performance"),
     ("maps", "Group maps"),
     ("regions", "Regions"),
+    ("volumes", "Volumes"),
     ("consistency", "Consistency"),
     ("correlations", "Volumes and covariates"),
     ("provenance", "Provenance"),
@@ -36,7 +39,7 @@ def page_content(results: GroupResults) -> dict[str, Any]:
     predicted = results.predictions["predicted"].value_counts()
     return {
         "title": f"{plan.cohort.table.resolve().parent.name}/{plan.cohort.table.name}: {count}",
-        "sections": _SECTIONS,
+        "sections": [one for one in _SECTIONS if one[0] != "volumes" or len(results.volumes)],
         "warnings": [*plan.notes, *_warnings(results)],
         "classes": classes,
         "target": plan.settings.target,
@@ -51,6 +54,9 @@ def page_content(results: GroupResults) -> dict[str, Any]:
         "excluded": [_title(results, name) for name in results.excluded],
         "top_regions": _top_regions(results),
         "region_means": _region_means(results),
+        "unranked": results.unranked,
+        "smallest": SMALLEST_REGION_ML,
+        "volumes": _volumes(results),
         "consistency": [
             row | {"title": _title(results, row["method"])} for row in results.consistency.to_dict("records")
         ],
@@ -163,19 +169,57 @@ def _region_means(results: GroupResults) -> dict[str, Any]:
     }
 
 
+def _volumes(results: GroupResults) -> dict[str, Any]:
+    """Columns: groups; rows: (structure, [(mean, low, high, mean share) of each group])."""
+    rows = results.group_volumes
+    groups = [name for name in results.plan.cohort.classes if len(rows) and (rows["group"] == name).any()]
+    values = rows.set_index(["structure", "group"]) if len(rows) else rows
+    return {
+        "measured": len(results.volumes),
+        "columns": [(f"{group}: ml, 95 % interval, share", True) for group in groups],
+        "rows": [
+            (
+                structure,
+                [
+                    tuple(values.loc[(structure, group), ["mean", "low", "high", "mean_share"]])
+                    if (structure, group) in values.index
+                    else (np.nan,) * 4
+                    for group in groups
+                ],
+            )
+            for structure in (dict.fromkeys(rows["structure"]) if groups else ())
+        ],
+    }
+
+
 def _correlations(results: GroupResults) -> dict[str, Any]:
     table = results.correlations
     if table.empty:
         return {"tested": 0}
     present = set(table["covariate"])
-    top = table.sort_values("p", kind="stable").head(_SHOWN_CORRELATIONS)
+    # The volume that dementia is known by comes first, then what is strongest.
+    hippocampus = (
+        (table["covariate"] == MEASURED_SHARE)
+        & (table["method"] == "summary")
+        & table["region"].str.contains("Hippocampus")
+    )
+    order = table.assign(later=~hippocampus).sort_values(["later", "p"], kind="stable")
+    top = order.drop(columns="later").head(_SHOWN_CORRELATIONS)
     return {
         "tested": len(table),
         "significant": int((table["q"] <= 0.05).sum()),
         "own_volume": OWN_VOLUME if OWN_VOLUME in present else "",
+        "measured_share": MEASURED_SHARE if MEASURED_SHARE in present else "",
         "aligned_volume": ALIGNED_VOLUME if ALIGNED_VOLUME in present else "",
         "rows": [row | {"title": _title(results, row["method"])} for row in top.to_dict("records")],
     }
+
+
+def _regions_of(results: GroupResults) -> str:
+    atlas = results.plan.settings.atlas
+    if atlas:
+        return Path(atlas[0]).name
+    return BRAIN if results.space == "native" else DEFAULT_ATLAS
 
 
 def _provenance(results: GroupResults) -> list[tuple[str, str]]:
@@ -190,7 +234,7 @@ def _provenance(results: GroupResults) -> list[tuple[str, str]]:
         ("Participants table", str(plan.cohort.table)),
         ("Explained contrast", settings.target),
         ("Methods", ", ".join(str(about["title"]) for about in results.methods.values())),
-        ("Atlas", Path(settings.atlas[0]).name if settings.atlas else DEFAULT_ATLAS),
+        ("Regions", _regions_of(results)),
         ("Brain mask, space", f"{settings.mask}, {settings.space}"),
         ("Group difference adjusted for", ", ".join(plan.options.adjust) or "nothing"),
         ("Time and memory", f"{mean:.1f} s per subject on average; up to {peak / 2**30:.1f} GiB in a worker"),

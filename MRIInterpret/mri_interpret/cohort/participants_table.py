@@ -19,6 +19,7 @@ _KNOWN = {
     "group": ("group", "diagnosis", "dx", "class", "label"),
     "scan": ("path", "scan", "t1w", "t1", "image", "file", "filename"),
     "mask": ("mask", "brain_mask"),
+    "segmentation": ("segmentation", "aseg", "aparc+aseg", "aparcaseg"),
 }
 # A column without a name, and what pandas calls it when such a table is read and written again.
 _UNNAMED = re.compile(r"|Unnamed: \d+")
@@ -32,7 +33,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[dict[str, str], ...]  # column to text; missing values are ""
     lines: tuple[int, ...]  # the line of the file that each row stands on, for messages
-    roles: dict[str, str]  # "subject", "session", "group", "scan", "mask" -> column, where there is one
+    roles: dict[str, str]  # "subject", "session", "group", "scan", "mask", "segmentation" -> column, where there is one
     decimal_comma: bool
 
     @property

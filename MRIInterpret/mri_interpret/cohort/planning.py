@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..anatomy.atlas import load_atlas
+from ..anatomy.segmentation import DEFAULT_BUNDLE
 from ..errors import UserError
 from ..explanation.explanation import ModelInfo
 from ..explanation.job import model_info
-from ..explanation.options import DEFAULTS, check_trust, choose_device
+from ..explanation.options import DEFAULTS, check_regions, check_trust, choose_device
+from ..explanation.scan_anatomy import bundle_ships
 from ..images.volume import Grid
 from ..models.bundle import ModelBundle
 from ..models.registry import find_model
@@ -20,6 +22,7 @@ from ..preprocessing.other_inputs import OF_THE_SCAN
 from ..preprocessing.pipeline import check_space
 from ..preprocessing.steps.monai_chain import MonaiChain
 from ..preprocessing.template import load_template
+from ..resources import resource
 from .capacity import Capacity
 from .cluster import ClusterOptions, local_capacity
 from .group_difference import CORRECTIONS, PERMUTATIONS
@@ -42,6 +45,7 @@ class Options:
     mask: str = DEFAULTS.mask
     space: str = DEFAULTS.space
     atlas: tuple[str, str] | None = DEFAULTS.atlas
+    regions: str = DEFAULTS.regions
     trust: str = DEFAULTS.trust
     native: bool = True
     pages: bool = True
@@ -114,6 +118,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     if not options.methods:
         raise UserError("No attribution method was chosen: choose at least one.")
     check_space(options.space)
+    check_regions(options.regions, options.atlas, DEFAULTS.segmentation)
     check_trust(options.trust)
     if not (where.scheduler or where.slurm):  # elsewhere, the workers decide
         choose_device(where.device)
@@ -135,9 +140,10 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     _check_adjustment(options.adjust, cohort)
     mask = options.mask if options.mask in ("auto", "none") else str(Path(options.mask).expanduser().resolve())
     settings = Settings(
-        options.methods, target, mask, options.space, options.atlas, options.trust, options.native, options.pages
-    )
-    model = [bundle.hash, input_hash(bundle.path / "configs" / "metadata.json")]
+        options.methods, target, mask, options.space, options.atlas, options.regions, options.trust, options.native,
+        options.pages,
+    )  # fmt: skip
+    model = [bundle.hash, input_hash(bundle.path / "configs" / "metadata.json"), _segmentation_hash()]
     if isinstance(bundle.metadata.preprocessing, MonaiChain):  # it stands in the other file
         model.append(input_hash(bundle.path / "configs" / "inference.json"))
     keys, jobs, complete, outdated = {}, [], [], 0
@@ -184,6 +190,11 @@ def check_one_input(bundle: ModelBundle) -> None:
             f"The model {bundle.metadata.name} wants the further input '{further[0]}', and a cohort's table gives one "
             "scan for each subject: explain its subjects one by one."
         )
+
+
+def _segmentation_hash() -> str:
+    """Of the network that segments every scan; "" where it does not ship."""
+    return input_hash(resource("Models", DEFAULT_BUNDLE)) if bundle_ships() else ""
 
 
 def _group_grid(bundle: ModelBundle) -> Grid:

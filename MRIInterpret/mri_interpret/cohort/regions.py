@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..metrics.agreement import intraclass_correlations, kendall_w
-from ..thresholds import STANDING_OUT_GAIN
+from ..thresholds import SMALLEST_REGION_ML, STANDING_OUT_GAIN
 from .subject_result import SubjectResult
 
 TOP = 5
@@ -18,16 +18,24 @@ VALUE = "gain"  # density relative to the brain's mean: comparable between regio
 KEPT = ["method", "label", "region", "volume_mm3", "sum", "mean", "positive_share", "share", "gain", "asymmetry"]
 
 
-def long_table(results: Sequence[SubjectResult]) -> pd.DataFrame:
-    """Subject x method x region, measured in template space; ``native_volume_mm3`` is the region's size in the scan.
+def long_table(results: Sequence[SubjectResult], space: str = "template") -> pd.DataFrame:
+    """Subject x method x region; ``native_volume_mm3`` is the region's size in the scan.
 
     Only rows of regions; none for the rest of the brain, or for outside the brain.
+
+    Parameters
+    ----------
+    results
+        The subjects.
+    space
+        Where relevance is measured: "native", in the structures of each subject's own brain, or "template", in the
+        atlas.
     """
     frames = []
     for result in results:
         table = pd.read_csv(result.file("regions"), sep="\t", keep_default_na=False, na_values=["n/a"])
         table = table[table["label"] > 0]
-        own = table[table["space"] == "template"][KEPT].copy()
+        own = table[table["space"] == space][KEPT].copy()
         native = table[(table["space"] == "native") & (table["method"] == table["method"].iloc[0])]
         own["native_volume_mm3"] = own["label"].map(dict(zip(native["label"], native["volume_mm3"], strict=True)))
         own.insert(0, "predicted", result.predicted)
@@ -35,6 +43,19 @@ def long_table(results: Sequence[SubjectResult]) -> pd.DataFrame:
         own.insert(0, "subject", result.subject.name)
         frames.append(own)
     return pd.concat(frames, ignore_index=True)
+
+
+def unranked(long: pd.DataFrame) -> list[str]:
+    """Regions for which a group statistic would not hold: not every subject has them, or they are mostly too small."""
+    first = long[long["method"] == long["method"].iloc[0]]
+    volumes = first.groupby("region", sort=False)["native_volume_mm3"]
+    scarce = (volumes.count() < first["subject"].nunique()) | (volumes.median() < 1000 * SMALLEST_REGION_ML)
+    return [str(region) for region in scarce.index[scarce]]
+
+
+def without(long: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
+    """The table without some regions."""
+    return long[~long["region"].isin(list(names))].reset_index(drop=True)
 
 
 def wide_table(long: pd.DataFrame, value: str = VALUE) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from ..json_text import to_json
 from ..models.bundle import file_hash
 from .subjects import Settings, Subject
 
-FORMAT = 3  # raise when the same input gives other files
+FORMAT = 4  # raise when the same input gives other files
 _LOGS = "logs"
 
 
@@ -58,9 +58,10 @@ def subject_key(scan_hash: str, subject: Subject, settings: Settings, model: Seq
         Which scan with which options.
     model
         Hashes of its weights and of its metadata, which says how classes are called, how intensities are scaled, and
-        which methods the summary score excludes.
+        which methods the summary score excludes; and of the network that segments the scan.
     """
-    files = [path for path in (*(settings.atlas or ()), *_mask_files(subject, settings)) if path]
+    own = [str(subject.segmentation)] if subject.segmentation else []
+    files = [path for path in (*(settings.atlas or ()), *_mask_files(subject, settings), *own) if path]
     parts = {
         "format": FORMAT,
         "scan": scan_hash,

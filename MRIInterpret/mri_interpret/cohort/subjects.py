@@ -19,6 +19,7 @@ class Subject:
     group: str = UNKNOWN  # one of the model's classes, or UNKNOWN
     session: str = ""  # BIDS label without "ses-"
     mask: Path | None = None  # the table's own brain mask for this scan
+    segmentation: Path | None = None  # the table's own segmentation of this scan
     covariates: dict[str, float | str] = field(default_factory=dict)  # without missing values
 
     @property
@@ -41,6 +42,7 @@ class Settings:
     mask: str = DEFAULTS.mask
     space: str = DEFAULTS.space
     atlas: tuple[str, str] | None = DEFAULTS.atlas  # label image and table instead of Desikan-Killiany
+    regions: str = DEFAULTS.regions
     trust: str = DEFAULTS.trust
     native: bool = True  # write the maps on the scan's grid too
     pages: bool = True  # write each subject's report page

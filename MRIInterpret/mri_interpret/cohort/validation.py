@@ -73,9 +73,10 @@ def read_cohort(
         where += f" (sub-{identity})"
         group = _group(table.value(row, "group"), classes, group_map or {}, where, problems)
         scan = _scan(table, row, root, identity, session, where, problems)
-        mask = _mask(table, row, where, problems)
+        mask = _optional(table, row, "mask", where, problems)
+        segmentation = _optional(table, row, "segmentation", where, problems)
         covariates = {name: table.number(row[name]) for name in table.covariates if row[name]}
-        subject = Subject(identity, scan or Path(), group, session, mask, covariates)
+        subject = Subject(identity, scan or Path(), group, session, mask, segmentation, covariates)
         if subject.name in seen:
             problems.append(
                 f"{where}: {subject.name} is on line {seen[subject.name]} already: give each row its own "
@@ -129,8 +130,8 @@ def _scan(
     return None
 
 
-def _mask(table: Table, row: Mapping[str, str], where: str, problems: list[str]) -> Path | None:
-    text = table.value(row, "mask")
+def _optional(table: Table, row: Mapping[str, str], role: str, where: str, problems: list[str]) -> Path | None:
+    text = table.value(row, role)
     return _existing(table, text, where, problems) if text else None
 
 
