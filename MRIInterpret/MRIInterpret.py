@@ -76,6 +76,7 @@ class MRIInterpretParameterNode:
     layer - Layer that Grad-CAM methods look at; empty for automatic.
     device - "auto", "cpu" or "cuda".
     trust - Trust checks: "off", "fast" or "full".
+    regions - What regions are: "brain" (this brain's structures) or "atlas".
     replaceResult - Whether a new result takes the place of the one shown.
     resultRun - Name of the result that is shown.
     shownMap - The method whose map is shown, or "summary".
@@ -85,7 +86,8 @@ class MRIInterpretParameterNode:
     cohortTable - The participants table, or a BIDS folder.
     cohortOutput - Folder of the cohort's results.
 
-    The brain mask, a segmentation or a label volume, is the node reference "maskNode" of the same MRML node.
+    The brain mask and the user's own segmentation, each a segmentation or a label volume, are the node references
+    "maskNode" and "segmentationNode" of the same MRML node.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -97,6 +99,7 @@ class MRIInterpretParameterNode:
     layer: str = ""
     device: str = DEFAULTS.device
     trust: str = DEFAULTS.trust
+    regions: str = DEFAULTS.regions
     replaceResult: bool = False
     resultRun: str = ""
     shownMap: str = "summary"
@@ -249,18 +252,19 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         :param target: "predicted", a class name, or a difference such as "AD-CN".
         :param device: "auto", "cpu" or "cuda".
         :param replace: name of a result in the scene whose place the new one takes.
-        :param options: maskNode, inputNodes (the model's further inputs by channel), space ("auto", "native", "mni"),
+        :param options: maskNode, segmentationNode, regions ("brain", "atlas"), inputNodes (the model's further inputs
+            by channel), space ("auto", "native", "mni"),
             mask ("auto", "none"), parameters, progress.
         :return: MRIInterpretResult with nodes and numbers.
         """
         from mri_interpret.doors import explain_job
         from mri_interpret.progress import silent
 
-        maskNode, progress = options.pop("maskNode", None), options.pop("progress", silent)
-        inputNodes = options.pop("inputNodes", None)
+        nodes = {f"{name}_node": options.pop(f"{name}Node", None) for name in ("mask", "segmentation")}
+        progress, inputNodes = options.pop("progress", silent), options.pop("inputNodes", None)
         result = explain_job.explain(
-            slicer.mrmlScene, inputVolume, mask_node=maskNode, input_nodes=inputNodes, replace=replace,
-            progress=progress, model=model, methods=methods, target=target, device=device, **options,
+            slicer.mrmlScene, inputVolume, **nodes, input_nodes=inputNodes, replace=replace, progress=progress,
+            model=model, methods=methods, target=target, device=device, **options,
         )  # fmt: skip
         self._results[result.run] = result
         return result
@@ -275,8 +279,9 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):
         from mri_interpret.doors import explain_job
 
         self._checkIdle()
-        maskNode, inputNodes = options.pop("maskNode", None), options.pop("inputNodes", None)
-        worker = explain_job.start(inputVolume, mask_node=maskNode, input_nodes=inputNodes, command=command, **options)
+        nodes = {f"{name}_node": options.pop(f"{name}Node", None) for name in ("mask", "segmentation")}
+        inputNodes = options.pop("inputNodes", None)
+        worker = explain_job.start(inputVolume, **nodes, input_nodes=inputNodes, command=command, **options)
 
         def finish(done):
             result = yield from explain_job.finish(slicer.mrmlScene, worker, done, inputVolume, replace)

@@ -25,7 +25,7 @@ from mri_interpret.preprocessing.pipeline import SPACES
 from mri_interpret.worker.explain_request import ExplainRequest
 
 MODULE = Path(__file__).resolve().parents[2] / "MRIInterpret" / "MRIInterpret.py"
-NAMES = [field.name for field in dataclasses.fields(DEFAULTS) if field.name not in ("regions", "segmentation")]
+NAMES = [field.name for field in dataclasses.fields(DEFAULTS)]
 
 
 def _command(name: str) -> dict[str, Any]:
@@ -60,9 +60,13 @@ def _panel() -> dict[str, Any]:
 DOORS = {
     "python": (_python, set(NAMES) - {"cache"}),  # there, a cache object or None for the user's
     "explain command": (lambda: _command("explain"), set(NAMES)),
-    "cohort command": (lambda: _command("cohort"), set(NAMES) - {"target"}),  # groups need one contrast for all
-    "cohort": (lambda: _fields(Options) | {"device": Options().cluster.device}, set(NAMES) - {"target"}),
-    "cohort's subjects": (lambda: _fields(Settings), {"mask", "space", "atlas", "trust"}),
+    # Groups need one contrast for all; a segmentation belongs to one scan, so the participants table names it.
+    "cohort command": (lambda: _command("cohort"), set(NAMES) - {"target", "segmentation"}),
+    "cohort": (
+        lambda: _fields(Options) | {"device": Options().cluster.device},
+        set(NAMES) - {"target", "segmentation"},
+    ),
+    "cohort's subjects": (lambda: _fields(Settings), {"mask", "space", "atlas", "regions", "trust"}),
     "worker": (lambda: _fields(ExplainRequest), set(NAMES) - {"atlas", "cache"}),
     "panel": (_panel, set(NAMES) - {"atlas", "cache"}),
 }

@@ -26,6 +26,7 @@ SCAN_KIND_TITLES = {
     "mni": "Already in MNI space",
 }
 DEVICE_TITLES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}
+REGION_TITLES = {"brain": "This brain's structures", "atlas": "Atlas laid over it"}
 TRUST_TITLES = {"off": "Off", "fast": "Fast", "full": "Full"}
 # Baselines do not explain the model: they are listed last and are not in "All".
 BASELINES = ("random", "intensity", "edges", "randomised_model")
@@ -88,7 +89,9 @@ def target_title(target: str) -> str:
     return "Predicted class" if target == "predicted" else target.replace("-", " - ")
 
 
-def explain_options(parameters: Any, methods: Sequence[str], takes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def explain_options(
+    parameters: Any, methods: Sequence[str], takes: Mapping[str, Sequence[str]], *, own_segmentation: bool = False
+) -> dict[str, Any]:
     """The options of Explain from what was chosen.
 
     Parameters
@@ -99,6 +102,8 @@ def explain_options(parameters: Any, methods: Sequence[str], takes: Mapping[str,
         The chosen methods.
     takes
         Method to the names of the parameters that it takes.
+    own_segmentation
+        Whether regions are those of the user's own segmentation, whatever else was chosen.
     """
     mask, space = SCAN_KINDS.get(parameters.scanKind, SCAN_KINDS["auto"])
     settings: dict[str, dict[str, Any]] = {}
@@ -114,6 +119,7 @@ def explain_options(parameters: Any, methods: Sequence[str], takes: Mapping[str,
         "device": parameters.device,
         "mask": mask,
         "space": space,
+        "regions": DEFAULTS.regions if own_segmentation else parameters.regions,
         "trust": parameters.trust,
         "parameters": settings,
     }
@@ -140,5 +146,6 @@ def cohort_options(parameters: Any, methods: Sequence[str]) -> dict[str, Any]:
         "device": parameters.device,
         "mask": mask,
         "space": space,
+        "regions": parameters.regions,
         "trust": parameters.trust,
     }

@@ -25,6 +25,7 @@ def explain(
     *,
     mask_node: Any = None,
     input_nodes: Mapping[str, Any] | None = None,
+    segmentation_node: Any = None,
     replace: str = "",
     progress: ProgressCallback = silent,
     **options: Any,
@@ -41,12 +42,15 @@ def explain(
         vtkMRMLSegmentationNode or vtkMRMLLabelMapVolumeNode of the brain, or None.
     input_nodes
         Further inputs of the model: channel to vtkMRMLScalarVolumeNode.
+    segmentation_node
+        The same of the brain's structures, the user's own segmentation; None to let the network segment the scan.
     replace
         Name of a result to take out of the scene once the new one is there.
     progress
         Told about each step; may raise Cancelled, which leaves the scene as it was.
     options
-        Fields of :class:`ExplainRequest`: model, methods, target, device, mask, space, trust, parameters.
+        Fields of :class:`ExplainRequest`: model, methods, target, device, mask, space, regions, trust,
+        parameters.
 
     Raises
     ------
@@ -54,11 +58,13 @@ def explain(
         With one sentence for whatever the user can mend. The scene is then as it was.
     """
     from ..scene.scan_input import inputs_of, mask_of, scan_of
+    from ..scene.segmentation_input import segmentation_of
 
     scan, brain = scan_of(scan_node), mask_of(mask_node, scan_node)
+    own, names = segmentation_of(segmentation_node, scan_node) or (None, {})
     inputs = inputs_of(input_nodes or {}, scan_node)
-    request = _request({}, brain is not None, **options)
-    explanation = carry_out(request, scan, brain, progress, inputs)
+    request = _request({}, brain is not None, own is not None, names, **options)
+    explanation = carry_out(request, scan, brain, progress, inputs, segmentation=own)
     return show(scene, explanation, scan_node, replace, progress)
 
 
@@ -67,23 +73,27 @@ def start(
     *,
     mask_node: Any = None,
     input_nodes: Mapping[str, Any] | None = None,
+    segmentation_node: Any = None,
     command: Sequence[str] | None = None,
     **options: Any,
 ) -> WorkerProcess:
     """Start the same in a worker process. Poll it; when it is done, hand it to :func:`finish`."""
     from ..scene.scan_input import inputs_of, mask_of, scan_of
+    from ..scene.segmentation_input import segmentation_of
 
     scan, brain = scan_of(scan_node, copy=False), mask_of(mask_node, scan_node)
+    own, names = segmentation_of(segmentation_node, scan_node) or (None, {})
     inputs = inputs_of(input_nodes or {}, scan_node, copy=False)
 
     def prepare(folder: Path) -> Iterator[None]:
         from ..images.array_files import write_array_file_steps
 
         record = yield from write_array_file_steps(scan, folder, "scan")
-        request = _request(record, brain is not None, **options)
-        if brain is not None:
-            record = yield from write_array_file_steps(brain, folder, "mask")
-            request = replaced(request, mask_volume=record)
+        request = _request(record, brain is not None, own is not None, names, **options)
+        for name, marked in (("mask", brain), ("segmentation", own)):
+            if marked is not None:
+                record = yield from write_array_file_steps(marked, folder, name)
+                request = replaced(request, **{f"{name}_volume": record})
         for number, (channel, volume) in enumerate(inputs.items()):
             record = yield from write_array_file_steps(volume, folder, f"input{number}")
             request = replaced(request, inputs={**request.inputs, channel: record})
@@ -181,12 +191,16 @@ def find(scene: Any, run: str) -> MRIInterpretResult | None:
     return MRIInterpretResult(nodes) if nodes is not None else None
 
 
-def _request(scan: dict[str, Any], has_mask: bool, **options: Any) -> ExplainRequest:
+def _request(
+    scan: dict[str, Any], has_mask: bool, has_segmentation: bool, names: dict[int, str], **options: Any
+) -> ExplainRequest:
     chosen = {key: value for key, value in options.items() if value is not None}
     if "methods" in chosen:
         chosen["methods"] = tuple(chosen["methods"])
     if has_mask:
         chosen["mask"] = "given"
+    if has_segmentation:
+        chosen |= {"segmentation": "given", "segmentation_names": tuple(names.items())}
     try:
         return ExplainRequest(scan=scan, **chosen)
     except TypeError as error:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..scene.nodes import ROLE, RUN, runs
 from ..scene.result_nodes import VERDICT, VERDICT_TEXT, ResultNodes
-from ..scene.tables import rows_of_node
+from ..scene.tables import columns_of_node, rows_of_node
+from ..thresholds import SMALLEST_REGION_ML
 
 SUMMARY = "summary"
 NO_RESULT = "No result yet."
@@ -21,6 +25,15 @@ _REGION_COLUMNS = (
     ("asymmetry", "Asymmetry"),
     ("volume_mm3", "Volume (mm3)"),
 )
+# Column of the node, heading, and what values are multiplied by.
+_VOLUME_COLUMNS = (
+    ("ml", "Volume (ml)", 1),
+    ("share", "Of intracranial (%)", 100),
+    ("asymmetry", "Left-right difference (%)", 100),
+    ("dice", "Dice", 1),
+    ("volume_error", "Volume error (%)", 100),
+)
+_TOO_SMALL = f"below {SMALLEST_REGION_ML:g} ml"
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ def map_entries(nodes: ResultNodes) -> list[MapEntry]:
 
 
 def region_table(nodes: ResultNodes, key: str) -> Table:
-    """The regions of one map, in the scan's space, the densest relevance first.
+    """The regions of one map, in the scan's space, the densest relevance first; those too small to be ranked last.
 
     Its keys are lists: the label, and the map's peak in the region in the scan's own RAS mm.
     """
@@ -83,12 +96,55 @@ def region_table(nodes: ResultNodes, key: str) -> Table:
         for row in rows_of_node(nodes.tables["regions"])
         if row["method"] == key and row["space"] == "native" and int(row["label"]) > 0
     ]
-    rows.sort(key=lambda row: -row["gain"])
+    rows.sort(key=lambda row: (_too_small(row), -row["gain"]))
     return Table(
-        ["Region", *(title for _name, title in _REGION_COLUMNS)],
-        [[row["region"], *(float(row[name]) for name, _title in _REGION_COLUMNS)] for row in rows],
+        ["Region", *(title for _name, title in _REGION_COLUMNS), "Remark"],
+        [
+            [row["region"], *(_known(row[name]) for name, _title in _REGION_COLUMNS), _TOO_SMALL * _too_small(row)]
+            for row in rows
+        ],
         [[int(row["label"]), row["peak_r"], row["peak_a"], row["peak_s"]] for row in rows],
     )
+
+
+def _too_small(row: dict[str, Any]) -> bool:
+    return float(row["volume_mm3"]) < 1000 * SMALLEST_REGION_ML
+
+
+def _known(value: float) -> float | str:
+    """Nothing for what was not measured."""
+    return float(value) if math.isfinite(float(value)) else ""
+
+
+def volume_table(nodes: ResultNodes) -> Table:
+    """The structures of this brain with their volumes; its keys are labels. Empty if the brain was not segmented."""
+    if "volumes" not in nodes.tables:
+        return EMPTY_TABLE
+    rows = rows_of_node(nodes.tables["volumes"])
+    remarks = (("unsure", lambda row: not int(row["sure"])), (_TOO_SMALL, lambda row: bool(int(row["too_small"]))))
+    return Table(
+        ["Structure", *(title for _name, title, _factor in _VOLUME_COLUMNS), "Remark"],
+        [
+            [
+                row["structure"],
+                *(_known(float(row[name]) * factor) for name, _title, factor in _VOLUME_COLUMNS),
+                ", ".join(text for text, holds in remarks if holds(row)),
+            ]
+            for row in rows
+        ],
+        [int(row["label"]) for row in rows],
+    )
+
+
+def volumes_csv(nodes: ResultNodes) -> str:
+    """The table of volumes as CSV: the columns of the file volumes.csv, empty where nothing was measured."""
+    columns = columns_of_node(nodes.tables["volumes"])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for values in zip(*columns.values(), strict=True):
+        writer.writerow(["" if isinstance(value, float) and math.isnan(value) else value for value in values])
+    return text.getvalue()
 
 
 def agreement_table(nodes: ResultNodes) -> Table:

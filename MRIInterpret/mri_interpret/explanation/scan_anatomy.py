@@ -24,13 +24,14 @@ from ..resources import resource
 _METHOD = 1  # raise when the same network gives other labels or volumes for the same scan
 
 
-def read_segmentation(segmentation: Any, scan: Volume) -> Volume | Segmentation | None:
+def read_segmentation(segmentation: Any, scan: Volume) -> Segmentation | None:
     """The user's segmentation, looked at before any work is done; None if there is none.
 
     Raises
     ------
     UserError
-        If it cannot be read, or lies on another grid although it is a :class:`Segmentation`.
+        If it cannot be read, is no segmentation of this scan, or lies on another grid although it is a
+        :class:`Segmentation`.
     """
     if segmentation is None or (isinstance(segmentation, str) and not segmentation):
         return None
@@ -38,12 +39,12 @@ def read_segmentation(segmentation: Any, scan: Volume) -> Volume | Segmentation 
         if not segmentation.labels.grid.same_as(scan.grid):
             raise UserError("The segmentation lies on another grid than the scan: give its labels as an image.")
         return segmentation
-    return as_volume(segmentation, name="segmentation")
+    return segmentation_of_user(as_volume(segmentation, name="segmentation"), scan)
 
 
 def anatomy_of(
     prepared: PreprocessedScan,
-    given: Volume | Segmentation | None,
+    given: Segmentation | None,
     device: str,
     cache: PreprocessingCache,
     progress: ProgressCallback,
@@ -53,17 +54,15 @@ def anatomy_of(
     Parameters
     ----------
     given
-        The user's, in the scan's world; the network's if None.
+        The user's, on the scan's grid; the network's if None.
     cache
         Keeps the network's, by the scan, its alignment, its mask and the network's checksum.
     """
     mask = prepared.mask.volume
     # The skull's inside is not in every segmentation; the brain's outline is the nearest thing that is known.
     outline_ml = float(np.count_nonzero(mask.array)) * mask.grid.voxel_volume / 1000
-    if isinstance(given, Segmentation):
-        return given if given.intracranial_ml >= outline_ml else with_intracranial(given, outline_ml)
     if given is not None:
-        return segmentation_of_user(given, prepared.scan, outline_ml)
+        return given if given.intracranial_ml >= outline_ml else with_intracranial(given, outline_ml)
     bundle = load_segmentation_bundle(DEFAULT_BUNDLE)
     affine = np.round(prepared.to_template, 6).tolist()
     key = cache.key("anatomy", _METHOD, prepared.scan_hash, content_hash(mask), affine, bundle.hash)

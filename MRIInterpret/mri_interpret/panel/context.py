@@ -11,7 +11,8 @@ from ..attribution.registry import DEFAULT_METHODS, available_methods
 from ..doors import choices, status
 from ..doors.models import ChosenModel, ModelList
 
-MASK = "maskNode"  # a node reference, because parameterNodeWrapper has no type for "one of two classes, or none"
+# Node references, because parameterNodeWrapper has no type for "one of two classes, or none".
+MASK, SEGMENTATION = "maskNode", "segmentationNode"
 
 
 def input_reference(channel: str) -> str:
@@ -97,6 +98,11 @@ class PanelContext:
         """The first of the model's further inputs for which no volume is chosen; empty if all have one."""
         chosen = self.input_nodes
         return next((channel for channel in self.model.further_inputs if channel not in chosen), "")
+
+    @property
+    def segmentation_node(self) -> Any:
+        """The node that is the user's own segmentation of the brain, or None."""
+        return self.parameters.parameterNode.GetNodeReference(SEGMENTATION)
 
     @property
     def busy(self) -> str:

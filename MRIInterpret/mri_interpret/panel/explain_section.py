@@ -33,6 +33,7 @@ class ExplainSection:
             ("composite", ui.compositeComboBox),
             ("device", ui.deviceComboBox),
             ("trust", ui.trustComboBox),
+            ("regions", ui.regionsComboBox),
         ):
             combo.connect("currentIndexChanged(int)", lambda _i, name=name, combo=combo: self.on_choice(name, combo))
         ui.presetComboBox.connect("currentIndexChanged(int)", self.on_preset)
@@ -64,6 +65,12 @@ class ExplainSection:
         fill_combo(ui.compositeComboBox, [(name, name) for name in choices.COMPOSITES], parameters.composite)
         _offer(ui.deviceComboBox, choices.DEVICE_TITLES, parameters.device)
         _offer(ui.trustComboBox, choices.TRUST_TITLES, parameters.trust)
+        _offer(ui.regionsComboBox, choices.REGION_TITLES, parameters.regions)
+        enable(
+            ui.regionsComboBox,
+            _("Regions are those of your own segmentation, chosen above.") if self.context.segmentation_node else "",
+            _("The structures of this brain, found by segmentation; or an atlas that the registration lays over it."),
+        )
         with quiet(ui.layerLineEdit, ui.methodsList):
             ui.layerLineEdit.text = parameters.layer
             for row in range(ui.methodsList.count):
@@ -126,7 +133,7 @@ class ExplainSection:
             self.context.changed.emit()
 
     def _explain(self) -> None:
-        parameters = self.context.parameters
+        parameters, own = self.context.parameters, self.context.segmentation_node
         takes = {name: list(info.parameters) for name, info in self.context.known_methods.items()}
         self.context.logic.startExplain(
             parameters.inputVolume,
@@ -134,8 +141,9 @@ class ExplainSection:
             self.on_finished,
             replace=parameters.resultRun if parameters.replaceResult else "",
             maskNode=self.context.mask_node,
+            segmentationNode=own,
             inputNodes=self.context.input_nodes,
-            **choices.explain_options(parameters, self.context.methods, takes),
+            **choices.explain_options(parameters, self.context.methods, takes, own_segmentation=own is not None),
         )
 
     def on_progress(self, message: messages.Message) -> None:

@@ -9,6 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..atomic import write_text
+from ..doors import result_tables
 from . import result_widgets
 from .context import PanelContext
 from .widgets import chosen, enable, fill_combo, number, quiet
@@ -38,6 +40,9 @@ class ResultSection:
         ui.jumpButton.connect("clicked(bool)", self.on_jump)
         ui.saveReportButton.connect("clicked(bool)", self.on_save_report)
         ui.regionTable.connect("itemSelectionChanged()", self.on_region)
+        ui.volumeTable.connect("itemSelectionChanged()", self.on_structure)
+        ui.showAnatomyCheckBox.connect("toggled(bool)", self.on_show_anatomy)
+        ui.exportVolumesButton.connect("clicked(bool)", self.on_export_volumes)
 
     @property
     def result(self) -> MRIInterpretResult | None:
@@ -77,6 +82,12 @@ class ResultSection:
             else ""
         )
         enable(self.ui.saveReportButton, unsaved, _("Save everything as one HTML page."))
+        unmeasured = missing or (
+            "" if result and "volumes" in result.nodes.tables else _("This brain was not segmented: run Explain again.")
+        )
+        enable(self.ui.exportVolumesButton, unmeasured, _("Save the volumes as a table (CSV)."))
+        enable(self.ui.showAnatomyCheckBox, missing, _("Outline every region in the slices, in its own colour."))
+        self._show_outlines(result)
         drawn = (result.run, self.key) if result else None
         if drawn != self._drawn:
             self._drawn = drawn
@@ -208,7 +219,49 @@ class ResultSection:
 
         label, *peak = self.ui.regionTable.item(row, 0).data(qt.Qt.UserRole)
         highlight(result.nodes.atlas, int(label))
+        self._show_outlines(result)
         map_display.jump_to_local(slicer.mrmlScene, result.nodes, tuple(peak))
+
+    def on_structure(self) -> None:
+        """Outline the chosen structure, and move the slices to its centre."""
+        result, row = self.result, self.ui.volumeTable.currentRow()
+        if result is None or row < 0:
+            return
+        from ..scene import views
+        from ..scene.atlas import centre, highlight
+
+        label = int(self.ui.volumeTable.item(row, 0).data(qt.Qt.UserRole))
+        highlight(result.nodes.atlas, label)
+        self._show_outlines(result)
+        place = centre(result.nodes.atlas, label)
+        if place is not None:
+            views.jump_to(slicer.mrmlScene, place)
+
+    def _show_outlines(self, result: MRIInterpretResult | None) -> None:
+        """Tick the box if every region is outlined."""
+        with quiet(self.ui.showAnatomyCheckBox):
+            if result is None:
+                self.ui.showAnatomyCheckBox.checked = False
+                return
+            from ..scene.atlas import all_outlined
+
+            self.ui.showAnatomyCheckBox.checked = all_outlined(result.nodes.atlas)
+
+    def on_show_anatomy(self, wanted: bool) -> None:
+        result = self.result
+        if result is not None:
+            from ..scene.atlas import outline_all
+
+            outline_all(result.nodes.atlas, wanted)
+
+    def on_export_volumes(self, _checked: bool = False) -> None:
+        path = qt.QFileDialog.getSaveFileName(
+            slicer.util.mainWindow(), _("Export volumes"), "volumes.csv", "CSV (*.csv)"
+        )
+        if path:
+            with slicer.util.tryWithErrorDisplay(_("The volumes could not be saved."), waitCursor=True):
+                write_text(path, result_tables.volumes_csv(self.result.nodes))  # type: ignore[union-attr]
+                slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)
 
     def on_save_report(self, _checked: bool = False) -> None:
         path = qt.QFileDialog.getSaveFileName(

@@ -28,6 +28,7 @@ def clear(ui: Any) -> None:
         ui.coloursComboBox.clear()
     fill_table(ui.regionTable, result_tables.EMPTY_TABLE)
     fill_table(ui.agreementTable, result_tables.EMPTY_TABLE)
+    fill_table(ui.volumeTable, result_tables.EMPTY_TABLE)
     _show_bars(ui.probabilitiesWidget, {})
 
 
@@ -40,6 +41,7 @@ def show(ui: Any, nodes: Any, key: str) -> None:
     _show_maps(ui.mapList, result_tables.map_entries(nodes), key)
     fill_table(ui.regionTable, result_tables.region_table(nodes, key))
     fill_table(ui.agreementTable, result_tables.agreement_table(nodes))
+    fill_table(ui.volumeTable, result_tables.volume_table(nodes))
 
 
 def _show_warnings(ui: Any, sentences: tuple[str, ...]) -> None:

@@ -71,6 +71,29 @@ def segment_id(label: int) -> str:
     return f"Region_{label}"
 
 
+def centre(node: Any, label: int) -> tuple[float, float, float] | None:
+    """The centre of a region's bounding box in world RAS mm; None if no segment stands for it."""
+    if node.GetSegmentation().GetSegment(segment_id(label)) is None:
+        return None
+    r, a, s = node.GetSegmentCenterRAS(segment_id(label))
+    return float(r), float(a), float(s)
+
+
+def outline_all(node: Any, wanted: bool) -> None:
+    """Outline every region, or none."""
+    display = node.GetDisplayNode()
+    with slicer.util.NodeModify(display):
+        display.SetAllSegmentsVisibility(wanted)
+        display.SetVisibility(wanted)
+
+
+def all_outlined(node: Any) -> bool:
+    """Whether every region is outlined."""
+    display, segmentation = node.GetDisplayNode(), node.GetSegmentation()
+    names = [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
+    return bool(display.GetVisibility()) and all(display.GetSegmentVisibility(name) for name in names)
+
+
 def highlight(node: Any, label: int | None) -> None:
     """Outline one region alone, or none."""
     display = node.GetDisplayNode()

@@ -168,7 +168,7 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
     yield 0.66
     surface = add_surface(make, content.brain_surface(), "Brain surface")
     yield 0.7
-    atlas = yield from add_atlas(make, content.atlas, content.regions, f"Atlas: {content.atlas_name}", scan)
+    atlas = yield from add_atlas(make, content.atlas, content.regions, f"Regions: {content.atlas_name}", scan)
     for node in (consensus, surface, atlas):
         node.SetAndObserveTransformNodeID(transform)
     yield 0.85

@@ -24,6 +24,7 @@ _INNER = {  # role -> name of a folder inside the result's folder
     "regions": "Tables and charts",
     "agreement": "Tables and charts",
     "trust": "Tables and charts",
+    "volumes": "Tables and charts",
     "colours": "Colours",
 }
 

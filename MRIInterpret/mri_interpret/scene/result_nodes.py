@@ -12,7 +12,7 @@ from .nodes import METHOD, ROLE, RUN, batch, nodes_of_run, remove_with_dependent
 VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none was run; one sentence per line
 
-TABLES = ("regions", "agreement", "probabilities", "top-regions", "trust")
+TABLES = ("regions", "agreement", "probabilities", "top-regions", "trust", "volumes")
 CHARTS = ("probabilities", "top-regions")
 _REQUIRED = ("summary", "consensus", "atlas", "surface", "volume-rendering", "note", "regions", "agreement")
 

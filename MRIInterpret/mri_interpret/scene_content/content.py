@@ -210,6 +210,11 @@ def _tables(explanation: Explanation) -> tuple[tuple[TableContent, ...], tuple[C
         TableContent("regions", "Regions", columns_of(regions)),
         TableContent("agreement", "Agreement of the methods", columns_of(explanation.agreement)),
     ]
+    if explanation.anatomy is not None:
+        from ..anatomy.volumes import volume_table
+
+        volumes = volume_table(explanation.anatomy).astype({"sure": int, "too_small": int})
+        tables.append(TableContent("volumes", "Volumes of this brain", columns_of(volumes)))
     if explanation.verdicts:
         from ..checks.verdict import as_table
 

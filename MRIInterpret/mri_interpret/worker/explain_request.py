@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 class ExplainRequest:
     """What to explain, with which model and methods, and where.
 
-    ``scan``, ``mask_volume`` and ``inputs`` (further inputs of the model, by channel) are records of
-    :mod:`images.array_files` in the job's folder; ``parameters`` holds, by the name of a method, parameters that differ
-    from its defaults.
+    ``scan``, ``mask_volume``, ``segmentation_volume`` and ``inputs`` (further inputs of the model, by channel) are
+    records of :mod:`images.array_files` in the job's folder; ``segmentation_names`` pairs labels of the user's own
+    segmentation with their names; ``parameters`` holds, by the name of a method, parameters that differ from its
+    defaults.
     """
 
     scan: dict[str, Any]
@@ -32,8 +33,12 @@ class ExplainRequest:
     device: str = DEFAULTS.device
     mask: str = DEFAULTS.mask  # "auto", "none" or "given"
     space: str = DEFAULTS.space
+    regions: str = DEFAULTS.regions
+    segmentation: str = DEFAULTS.segmentation  # "" or "given"
     trust: str = DEFAULTS.trust
     mask_volume: dict[str, Any] | None = None
+    segmentation_volume: dict[str, Any] | None = None
+    segmentation_names: tuple[tuple[int, str], ...] = ()
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -48,6 +53,7 @@ class ExplainRequest:
         """The request in a job.json."""
         content = json.loads(path.read_text(encoding="utf-8"))
         content["methods"] = tuple(content["methods"])
+        content["segmentation_names"] = tuple((int(label), name) for label, name in content["segmentation_names"])
         return cls(**content)
 
 
@@ -57,6 +63,8 @@ def carry_out(
     mask: Volume | None,
     progress: ProgressCallback = silent,
     inputs: Mapping[str, Volume] | None = None,
+    *,
+    segmentation: Volume | None = None,
 ) -> Explanation:
     """Explain a scan as requested.
 
@@ -64,7 +72,7 @@ def carry_out(
     ----------
     request
         What to do.
-    scan, mask
+    scan, mask, segmentation
         The volumes that the request's records stand for.
     progress
         Told about each step; may raise Cancelled.
@@ -83,10 +91,21 @@ def carry_out(
         device=request.device,
         mask=mask if mask is not None else request.mask,
         space=request.space,
+        regions=request.regions,
+        segmentation=_own(request, segmentation, scan),
         trust=request.trust,
         inputs=inputs,
         progress=progress,
     )
+
+
+def _own(request: ExplainRequest, labels: Volume | None, scan: Volume) -> Any:
+    """The user's own segmentation with the names that its labels have."""
+    if labels is None:
+        return DEFAULTS.segmentation
+    from ..anatomy.segmentation import segmentation_of_user
+
+    return segmentation_of_user(labels, scan, names=dict(request.segmentation_names))
 
 
 def _parameters(request: ExplainRequest, method: str) -> dict[str, Any]:

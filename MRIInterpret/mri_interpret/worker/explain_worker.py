@@ -36,9 +36,10 @@ def explain(folder: Path, send: Send) -> None:
 
     request = ExplainRequest.read(folder / "job.json")
     mask = read_array_file(request.mask_volume, folder) if request.mask_volume else None
+    own = read_array_file(request.segmentation_volume, folder) if request.segmentation_volume else None
     scan = read_array_file(request.scan, folder)
     inputs = {channel: read_array_file(record, folder) for channel, record in request.inputs.items()}
-    explanation = carry_out(request, scan, mask, progress, inputs)
+    explanation = carry_out(request, scan, mask, progress, inputs, segmentation=own)
     progress(WRITING, 0.0)
     result = folder / "result"
     result.mkdir()
