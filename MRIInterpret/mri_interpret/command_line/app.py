@@ -28,6 +28,11 @@ app = typer.Typer(
 Trust = Annotated[str, typer.Option(help="Checks of the maps: off, fast or full (minutes).")]
 
 
+Regions = Annotated[
+    str, typer.Option(help="What regions are: brain (the structures of this brain, segmented) or atlas (laid over it).")
+]
+
+
 @app.callback(invoke_without_command=True)
 def _options(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
@@ -63,6 +68,10 @@ def explain(
     ] = DEFAULTS.space,
     atlas: Annotated[Path | None, typer.Option(help="Label image in MNI space instead of Desikan-Killiany.")] = None,
     atlas_labels: Annotated[Path | None, typer.Option(help="CSV or lookup table with the atlas's names.")] = None,
+    regions: Regions = DEFAULTS.regions,
+    segmentation: Annotated[
+        str, typer.Option(help="Your own segmentation of this scan, such as FreeSurfer's aseg.mgz or aparc+aseg.mgz.")
+    ] = DEFAULTS.segmentation,
     trust: Trust = DEFAULTS.trust,
     scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene (scene.mrb).")] = True,
     cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = DEFAULTS.cache,
@@ -80,10 +89,38 @@ def explain(
         mask=mask,
         space=space,
         atlas=atlas_files(atlas, atlas_labels),
+        regions=regions,
+        segmentation=segmentation,
         trust=trust,
         cache=cache,
     )
     explain_command(scan, sample, output, options, inputs=input_files(inputs), scene=scene, as_json=as_json)
+
+
+@app.command()
+def segment(
+    scan: Annotated[
+        Path,
+        typer.Argument(help="T1-weighted scan: .nii, .nii.gz, .mgz, .nrrd, .nhdr, .mha, or a DICOM folder or file."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for the results; mri-interpret-out/<scan> if left out."),
+    ] = None,
+    mask: Annotated[
+        str, typer.Option(help="Brain mask: auto, none (the scan is skull-stripped), or a file.")
+    ] = DEFAULTS.mask,
+    space: Annotated[
+        str, typer.Option(help="The scan's space: native (register it), mni (it lies in template space), auto.")
+    ] = DEFAULTS.space,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULTS.device,
+    cache: Annotated[bool, typer.Option(help="Keep and reuse masks, transforms and segmentations.")] = DEFAULTS.cache,
+    as_json: Json = False,
+) -> None:
+    """Segment the brain of one scan: FreeSurfer's labels (anatomy.nii.gz), and volumes (volumes.csv)."""
+    from .segment import segment_command
+
+    segment_command(scan, output, mask=mask, space=space, device=device, cache=cache, as_json=as_json)
 
 
 Folder = Annotated[Path, typer.Argument(help="What explain wrote: its folder, or one subject's of a cohort.")]
@@ -142,6 +179,7 @@ def cohort(
     ] = "max",
     atlas: Annotated[Path | None, typer.Option(help="Label image in MNI space instead of Desikan-Killiany.")] = None,
     atlas_labels: Annotated[Path | None, typer.Option(help="CSV or lookup table with the atlas's names.")] = None,
+    regions: Regions = DEFAULTS.regions,
     trust: Trust = DEFAULTS.trust,
     native: Annotated[bool, typer.Option(help="Write maps on each scan's own grid too.")] = True,
     pages: Annotated[bool, typer.Option(help="Write each subject's report page.")] = True,
@@ -166,6 +204,7 @@ def cohort(
         target=target,
         mask=mask,
         space=space,
+        regions=regions,
         trust=trust,
         native=native,
         pages=pages,

@@ -44,7 +44,7 @@ def explain_command(
     if sample == (scan is not None):
         raise UserError("Give either a scan or --sample.")
     source = scan or resource(*SAMPLE)
-    folder = output or Path("mri-interpret-out") / _stem(source)
+    folder = output or Path("mri-interpret-out") / scan_name(source)
     check_writable(folder)
     with shown_progress(TYPICAL_SECONDS | WRITING_SECONDS, quiet=as_json) as progress:
         explanation = explain(
@@ -56,6 +56,8 @@ def explain_command(
             mask=options.mask,
             space=options.space,
             atlas=options.atlas,
+            regions=options.regions,
+            segmentation=options.segmentation,
             trust=options.trust,
             inputs=inputs,
             cache=PreprocessingCache(enabled=options.cache),
@@ -104,7 +106,8 @@ def write_scene(explanation: Explanation, path: Path, progress: ProgressCallback
         return write_mrb(explanation, path)
 
 
-def _stem(path: Path) -> str:
+def scan_name(path: Path) -> str:
+    """A scan's file name without its ending: what its folder of results is called."""
     return re.sub(r"\.(nii|nii\.gz|mgz|mgh|nrrd|nhdr|mha|mhd)$", "", path.name, flags=re.IGNORECASE) or "scan"
 
 
@@ -118,10 +121,21 @@ def _record(explanation: Explanation, files: dict[str, Path]) -> dict[str, Any]:
             {"region": row.region, "gain": float(row.gain), "share": float(row.share)} for row in top.rows.itertuples()
         ],
         "top_regions_sentence": top.sentence,
+        "volumes": _volumes(explanation),
         "outside_brain": {name: one["outside_brain"] for name, one in record["methods"].items()},
         "seconds": record["seconds"],
         "files": {name: str(path) for name, path in files.items()},
     }
+
+
+def _volumes(explanation: Explanation) -> dict[str, Any] | None:
+    """Of the structures, without the parcels of the cortex, in ml."""
+    if explanation.anatomy is None:
+        return None
+    from ..anatomy.freesurfer import is_parcel
+
+    ml = {one.name: one.ml for one in explanation.anatomy.structures if not is_parcel(one.label)}
+    return {"intracranial": explanation.anatomy.intracranial_ml} | ml
 
 
 def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path]) -> None:
@@ -138,6 +152,10 @@ def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path
     )
     console.print(top_regions(explanation.region_table).sentence, markup=False)
     console.print(explanation.registration.sentence, markup=False)
+    if explanation.anatomy is not None:
+        from ..anatomy.paired_volumes import volumes_sentence
+
+        console.print(volumes_sentence(explanation.anatomy), markup=False)
     for warning in explanation.warnings:
         console.print(f"[yellow]Warning:[/yellow] {escape(warning)}")
     console.print(f"[dim]{escape(explanation.model.banner)}[/dim]")
