@@ -48,12 +48,14 @@ def test_scan_kinds_use_spaces_that_exist():
 def test_settings_reach_the_methods_that_take_them():
     parameters = SimpleNamespace(
         scanKind="brain", model="", composite="epsilon", layer=" block4 ",
-        target="AD-CN", device="cpu", trust="off",
+        target="AD-CN", device="cpu", trust="off", regions="atlas",
     )  # fmt: skip
     takes = {name: list(info.parameters) for name, info in available_methods().items()}
     options = choices.explain_options(parameters, ["lrp", "grad_cam"], takes)
     assert options["parameters"] == {"lrp": {"composite": "epsilon"}, "grad_cam": {"layers_named": ("block4",)}}
-    assert (options["mask"], options["space"]) == ("none", "native")
+    assert (options["mask"], options["space"], options["regions"]) == ("none", "native", "atlas")
+    own = choices.explain_options(parameters, ["lrp"], takes, own_segmentation=True)
+    assert own["regions"] == "brain"  # an atlas and a segmentation of one's own exclude each other
     for name, given in options["parameters"].items():
         create_method(name, **given)
 
@@ -63,7 +65,14 @@ def test_without_a_choice_the_default_methods_are_explained_with_the_chosen_comp
     methods = choices.chosen_methods("", DEFAULT_METHODS, known)
     assert methods == list(DEFAULT_METHODS)
     parameters = SimpleNamespace(
-        scanKind="auto", model="", composite="epsilon", layer="", target="AD", device="cpu", trust="off"
+        scanKind="auto",
+        model="",
+        composite="epsilon",
+        layer="",
+        target="AD",
+        device="cpu",
+        trust="off",
+        regions="brain",
     )
     takes = {name: list(info.parameters) for name, info in available_methods().items()}
     options = choices.explain_options(parameters, methods, takes)

@@ -36,4 +36,4 @@ def page(hostile: Explanation) -> str:
 def pictures(small_explanation: Explanation) -> ReportPictures:
     """Empty pictures, for pages whose text is looked at."""
     empty = Picture(b"", "image/webp", "a picture that was not drawn")
-    return ReportPictures(empty, empty, empty, empty, dict.fromkeys(small_explanation.maps, empty), *[empty] * 3)
+    return ReportPictures(empty, empty, empty, empty, dict.fromkeys(small_explanation.maps, empty), *[empty] * 4)

@@ -77,8 +77,8 @@ def test_the_scans_name_is_shown_as_text(page: str, reader: _Reader, hostile: Ex
 
 def test_every_picture_can_be_read_without_eyes(reader: _Reader, hostile: Explanation) -> None:
     pictures = [attributes for tag, attributes in reader.tags if tag == "img"]
-    # probabilities, summary, 3D, regions, agreement, registration, input, and one for each method
-    assert len(pictures) == 7 + len(hostile.maps)
+    # probabilities, summary, 3D, regions, anatomy, agreement, registration, input, and one for each method
+    assert len(pictures) == 8 + len(hostile.maps)
     assert all(len(attributes["alt"]) > 20 for attributes in pictures)
 
 
@@ -107,7 +107,17 @@ def test_what_must_be_said_is_said(reader: _Reader, hostile: Explanation) -> Non
 def test_links_lead_to_sections(reader: _Reader) -> None:
     places = {attributes["id"] for _, attributes in reader.tags if "id" in attributes}
     links = {attributes["href"][1:] for tag, attributes in reader.tags if tag == "a"}
-    assert links == {"summary", "regions", "trust", "methods", "agreement", "registration", "input", "provenance"}
+    assert links == {
+        "summary",
+        "regions",
+        "volumes",
+        "trust",
+        "methods",
+        "agreement",
+        "registration",
+        "input",
+        "provenance",
+    }
     assert links <= places
 
 

@@ -47,7 +47,7 @@ def with_anatomy(pictures: ReportPictures) -> ReportPictures:
 
 def rows_of(page: str) -> dict[str, list[str]]:
     """The cells of each row of the section's tables, by the first one."""
-    section = page[page.index('id="volumes"') : page.index('id="methods"')]
+    section = page[page.index('id="volumes"') : page.index('id="trust"')]
     found = {}
     for row in re.findall(r"<tr>(<td.*?)</tr>", section, re.DOTALL):
         first, *others = (

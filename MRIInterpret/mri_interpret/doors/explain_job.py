@@ -90,10 +90,12 @@ def start(
 
         record = yield from write_array_file_steps(scan, folder, "scan")
         request = _request(record, brain is not None, own is not None, names, **options)
-        for name, marked in (("mask", brain), ("segmentation", own)):
-            if marked is not None:
-                record = yield from write_array_file_steps(marked, folder, name)
-                request = replaced(request, **{f"{name}_volume": record})
+        if brain is not None:
+            record = yield from write_array_file_steps(brain, folder, "mask")
+            request = replaced(request, mask_volume=record)
+        if own is not None:
+            record = yield from write_array_file_steps(own, folder, "segmentation")
+            request = replaced(request, segmentation_volume=record)
         for number, (channel, volume) in enumerate(inputs.items()):
             record = yield from write_array_file_steps(volume, folder, f"input{number}")
             request = replaced(request, inputs={**request.inputs, channel: record})

@@ -236,13 +236,6 @@ class Explanation:
     def _records(self) -> dict[str, dict[str, Any]]:
         return {"prediction": self.prediction_record(), "provenance": self.provenance_record()}
 
-    def _anatomy_facts(self) -> dict[str, Any] | None:
-        """What the labels and the table of volumes do not say of the segmentation."""
-        if self.anatomy is None:
-            return None
-        names = ("source", "made_by", "intracranial_ml", "warnings")
-        return {name: getattr(self.anatomy, name) for name in names}
-
     def _facts(self) -> dict[str, Any]:
         """What is neither a volume nor a table; :mod:`.saving` makes the types of it again."""
         facts = {name: vars(getattr(self, name)) for name in ("model", "prediction", "target", "registration")}
@@ -254,7 +247,7 @@ class Explanation:
         regions = [vars(region) for region in self.regions]
         record: dict[str, Any] = jsonable(
             facts
-            | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name, "anatomy": self._anatomy_facts()}
+            | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name}
             | {"warnings": self.warnings, "input_warnings": self.input_warnings}
             | ({"anatomy": self._anatomy_facts()} if self.anatomy is not None else {})
         )

@@ -1,4 +1,4 @@
-"""Section "Scan": which volume, what kind of scan, its brain, a segmentation of one's own, the model's further inputs."""
+"""Section "Scan": the volume, its kind, its brain, a segmentation of one's own, the model's further inputs."""
 
 from __future__ import annotations
 
