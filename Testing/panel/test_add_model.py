@@ -252,3 +252,14 @@ def test_what_the_form_asks_of_qt_is_there(widget, program, models):
     assert {cls for cls, _name in pairs} >= {"QDialog", "ctkPathLineEdit", "QGroupBox", "QCheckBox"}
     for cls, name in sorted(pairs):
         assert name in names(cls), f"{cls} has no {name}"
+
+
+@pytest.mark.slow
+def test_the_self_test_adds_a_model_and_leaves_the_users_own_alone(host, widget, models, monkeypatch):
+    from mri_interpret.panel import selftest
+
+    monkeypatch.setattr(selftest, "LIMIT_SECONDS", 600)
+    host.module_widgets["MRIInterpret"] = widget
+    selftest.check_add_model(widget.logic)
+    assert [path.name for path in models.iterdir()] == ["small"]
+    assert widget._parameterNode.model == ""

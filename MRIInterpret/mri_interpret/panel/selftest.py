@@ -1,13 +1,19 @@
-"""The checks of MRIInterpretTest: sample through logic, worker and panel, inside Slicer or on a stand-in."""
+"""The checks of MRIInterpretTest: sample through logic, worker and panel, a model through the form; in Slicer or on a
+stand-in."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import slicer
+
+from ..resources import resource
+from ..user_folders import MODELS_VARIABLE
 
 METHODS = ["lrp", "grad_cam_pp"]
 LIMIT_SECONDS = 150.0
@@ -81,7 +87,45 @@ def check_panel(logic: Any) -> None:
     assert nodes.atlas.GetDisplayNode().GetVisibility()
 
 
-CHECKS = (check_logic_and_worker, check_cancel, check_panel)
+def check_add_model(_logic: Any) -> None:
+    """A bundle is added by the form of Add model..., whose window stays closed, and removed again."""
+    from .add_model_form import AddModelForm
+
+    widget = slicer.util.getModuleWidget("MRIInterpret")
+    widget.enter()
+    context = widget.panel.context
+    with _other_models_folder():
+        form = AddModelForm(context)
+        for index in reversed(range(form.ui.addKindComboBox.count)):
+            form.ui.addKindComboBox.setCurrentIndex(index)
+            assert not form.ui.addButton.enabled
+        form.ui.addPathLineEdit.currentPath = str(resource("Models", "atrophy_cnn"))
+        form.ui.addNameLineEdit.text = "selftest"
+        assert form.ui.addButton.enabled, form.ui.addButton.toolTip
+        form.ui.addButton.click()
+        assert widget.logic.addingModel, form.ui.addStatusLabel.text
+        _wait(lambda: not widget.logic.addingModel)
+        assert widget._parameterNode.model == "selftest", form.ui.addStatusLabel.text
+        context.models.remove("selftest")
+    context.models.refresh()
+    context.choose("model", "")
+
+
+CHECKS = (check_logic_and_worker, check_cancel, check_panel, check_add_model)
+
+
+@contextmanager
+def _other_models_folder() -> Iterator[None]:
+    """The user's own models are left alone."""
+    before = os.environ.get(MODELS_VARIABLE)
+    with TemporaryDirectory() as folder:
+        os.environ[MODELS_VARIABLE] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop(MODELS_VARIABLE)
+            if before is not None:
+                os.environ[MODELS_VARIABLE] = before
 
 
 def _small_sample(logic: Any) -> Any:
