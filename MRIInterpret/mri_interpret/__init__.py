@@ -22,6 +22,7 @@ _PUBLIC = {
     "as_volume": "images.conversion",
     "load_bundle": "models.bundle",
     **dict.fromkeys(("save_bundle", "add_model", "remove_model"), "models.adding"),
+    "Answers": "models.answers",
     "explain": "explanation.job",
     "Explanation": "explanation.explanation",
     "load": "explanation.saving",

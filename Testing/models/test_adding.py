@@ -221,6 +221,26 @@ def test_save_bundle_that_does_not_fit_leaves_nothing(tmp_path, network):
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.parametrize(
+    ("about", "sentence"),
+    [
+        ({"input": {"steps": STEPS}, "output": {"classes": ["a", "b"]}}, "knows no 'steps' in its input"),
+        ({"input": {"preprocessing": STEPS}, "output": {"labels": ["a", "b"]}}, "knows no 'labels' in its output"),
+    ],
+)
+def test_save_bundle_passes_nothing_over(about, sentence, tmp_path, network):
+    with pytest.raises(mi.UserError, match=sentence):
+        mi.save_bundle(tmp_path / "no", network, **about)
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_inputs_looked_like_is_kept(tmp_path, network):
+    statistics = {"n": 4, "ranges": {"mean_inside": [0.25, 0.5]}}
+    about = {"preprocessing": STEPS, "statistics": statistics}
+    mi.save_bundle(tmp_path / "saved", network, input=about, output={"classes": ["CN", "AD"]})
+    assert find_model(tmp_path / "saved").metadata.statistics.as_json() == statistics
+
+
 def test_what_is_typed_becomes_answers(tmp_path):
     (tmp_path / "steps.json").write_text(json.dumps(STEPS))
     (tmp_path / "statistics.json").write_text('{"n": 4, "ranges": {"mean_inside": [0, 1]}}')

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +145,8 @@ def save_bundle(
     network
         Takes (N, C, I, J, K), returns its scores (N, outputs). It is not changed.
     input
-        ``preprocessing``: the list of steps; ``shape`` (I, J, K) where they do not set it.
+        ``preprocessing``: the list of steps; ``shape`` (I, J, K) where they do not set it; ``statistics``: what inputs
+        looked like in training, as ``input_statistics`` of a bundle's metadata holds it.
     output
         ``classes`` (a list of names) or ``name`` (of a quantity); ``kind`` ("logits" if left out, "softmax",
         "sigmoid", "logit", "regression"); ``unit`` of a quantity.
@@ -169,14 +170,25 @@ def save_bundle(
     >>> mi.save_bundle("my-model", network, input={"preprocessing": steps},
     ...                output={"classes": ["CN", "AD"]})  # doctest: +SKIP
     """
+    _check_keys("input", input, ("preprocessing", "shape", "statistics"))
+    _check_keys("output", output, ("classes", "name", "kind", "unit", "range"))
     classes = tuple(output.get("classes") or ([output["name"]] if "name" in output else []))
     shape = input.get("shape")
     answers = Answers(
         classes, tuple(input.get("preprocessing", ())), str(output.get("kind", "logits")),
         tuple(shape) if shape else None, str(output.get("unit", "")),
+        range=tuple(output["range"]) if "range" in output else None,
     )  # fmt: skip
     folder = Path(folder)
+    answers = replace(answers, statistics=input.get("statistics"))
     return _write_program(folder, network, folder.name, answers, card)
+
+
+def _check_keys(what: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse what would be passed over in silence."""
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        raise UserError(f"save_bundle knows no '{unknown[0]}' in its {what}; it knows {', '.join(known)}.")
 
 
 def _from_recipe(
