@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import numpy as np
 
 
 def jsonable(value: Any) -> Any:
-    """``value`` with NumPy scalars and arrays, paths, tuples and sets replaced; NaN and infinities become null.
+    """``value`` with NumPy scalars and arrays, dataclasses, paths, tuples and sets replaced.
 
-    Anything else that JSON does not know becomes text.
+    NaN and infinities become null. Anything else that JSON does not know becomes text.
     """
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -25,6 +26,8 @@ def jsonable(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if is_dataclass(value) and not isinstance(value, type):
+        return jsonable(vars(value))
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -13,6 +13,7 @@ from mri_interpret.cohort import bids
 from mri_interpret.cohort.participants_table import read_table
 from mri_interpret.cohort.validation import Cohort, InvalidTable, read_cohort
 from mri_interpret.errors import UserError
+from mri_interpret.models.outputs import OutputMeaning
 
 CLASSES = ("CN", "MCI", "AD")
 
@@ -24,7 +25,7 @@ def write_image(path: Path, shape: tuple[int, ...] = (4, 4, 4)) -> Path:
 
 
 def cohort(table: Path, **options: object) -> Cohort:
-    return read_cohort(read_table(table), CLASSES, **options)  # type: ignore[arg-type]
+    return read_cohort(read_table(table), OutputMeaning("logits", CLASSES), **options)  # type: ignore[arg-type]
 
 
 def problems(table: Path) -> tuple[str, ...]:

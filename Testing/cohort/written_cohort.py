@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from Testing.cohort.cohort_scans import write_scan
 
 GROUPS = ["CN"] * 5 + ["MCI"] + ["AD"] * 5
 WRONG = {1: "AD", 9: "CN"}  # subjects (from 0) that the model is made to call otherwise
+ERRORS = [2.0, -1.0, 0.5, 3.0, -2.0, 0.0, 4.0, 1.0, -3.0, 2.5, -0.5]  # of a model that returns the age, in years
 STRENGTH = {"CN": 0.0, "MCI": 3.0, "AD": 12.0}
 METHODS = ("lrp", "grad_cam")
 INTRACRANIAL_ML = 1500.0  # of the first subject; one more for each other
@@ -95,23 +97,35 @@ def _write_subject(plan: Plan, subject: Subject, place: int, statistics: RegionS
     record = {"parameters": {"summary": summary}, "anatomy": {"intracranial_ml": INTRACRANIAL_ML + place}}
     files["provenance"].write_text(json.dumps(record))
     files["volumes"] = write_tsv(volume_table(anatomy_of(place)), folder / f"{subject.name}_volumes.tsv")
+    write_record(folder, subject, plan.keys[subject.name], {**_answer(plan, subject, place), **_ABOUT}, files)
+
+
+_ABOUT = {
+    "methods": {
+        "lrp": {"title": "LRP", "signed": True, "units": "logit per model voxel"},
+        "grad_cam": {"title": "Grad-CAM", "signed": False, "units": "logit"},
+    },
+    "registration": "good",
+    "warnings": [],
+    "seconds": {"explaining": 3.0, "writing": 1.0},
+    "peak_memory_bytes": 10**9,
+}
+
+
+def _answer(plan: Plan, subject: Subject, place: int) -> dict[str, Any]:
+    if plan.model.output.is_quantity:
+        (name,) = plan.model.output.classes
+        value = 60 + place + ERRORS[place]
+        prediction = {"predicted": f"{name} {value:g} years", "probabilities": {}, "logits": {name: value}}
+        return {"prediction": prediction, "target": {"name": name, "value": value}}
     predicted = WRONG.get(place, subject.group)
     sure = 0.5 + 0.03 * place
     probabilities = {name: sure if name == predicted else (1 - sure) / 2 for name in plan.cohort.classes}
-    content = {
+    return {
         "prediction": {
             "predicted": predicted,
             "probabilities": probabilities,
             "logits": {name: float(np.log(value)) for name, value in probabilities.items()},
         },
         "target": {"name": "AD - CN", "value": float(np.log(probabilities["AD"] / probabilities["CN"]))},
-        "methods": {
-            "lrp": {"title": "LRP", "signed": True, "units": "logit per model voxel"},
-            "grad_cam": {"title": "Grad-CAM", "signed": False, "units": "logit"},
-        },
-        "registration": "good",
-        "warnings": [],
-        "seconds": {"explaining": 3.0, "writing": 1.0},
-        "peak_memory_bytes": 10**9,
     }
-    write_record(folder, subject, plan.keys[subject.name], content, files)

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from mri_interpret.attribution.composites import composites
 from mri_interpret.attribution.registry import DEFAULT_METHODS, STUDY_METHODS, available_methods, create_method
 from mri_interpret.doors import choices
-from mri_interpret.models.targets import parse_target
+from mri_interpret.models.outputs import OutputMeaning
+from mri_interpret.models.targets import read_target
 from mri_interpret.preprocessing.pipeline import SPACES
 
 
@@ -33,12 +34,23 @@ def test_a_preset_is_recognised_in_any_order():
 
 
 def test_every_target_offered_is_understood():
-    classes = ("CN", "MCI", "AD")
-    offered = choices.targets(classes)
+    meaning = OutputMeaning("logits", ("CN", "MCI", "AD"))
+    offered = choices.targets(meaning)
     assert offered[:5] == ["predicted", "CN", "MCI", "AD", "AD-CN"]
     assert len(offered) == 7
     for target in offered[1:]:
-        parse_target(target, classes, dict.fromkeys(classes, 0.0))
+        read_target(target, meaning)
+    age = OutputMeaning(
+        "regression", ("age",), True, "years", value_range=(40.0, 90.0), anchors=((65.0, "retirement"),)
+    )
+    for chosen in ("predicted", "value-50", "value-65", "AD", "value-300"):
+        for target in choices.targets(age, chosen):
+            read_target(target, age)
+    assert choices.targets(age, "value-50") == ["predicted", "value-65", "value-50"]
+    assert choices.targets(age, "AD") == ["predicted", "value-65"]
+    titles = [choices.target_title(target, age) for target in choices.targets(age, "value-50")]
+    assert titles == ["age", "age - 65 years (retirement)", "age - 50 years"]
+    assert choices.targets(None) == ["predicted"]
 
 
 def test_scan_kinds_use_spaces_that_exist():

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mri_interpret.attribution import Explainer, available_methods
 from mri_interpret.checks.conservation import explained_values
+from mri_interpret.checks.run_checks import explain_function
 from mri_interpret.errors import UserError
 from mri_interpret.explanation.scan_attribution import attribute, contrast_of
 from mri_interpret.models.bundle import ModelBundle
@@ -44,9 +46,13 @@ def scan() -> Any:
     return SimpleNamespace(channels=channels, model_mask=SimpleNamespace(array=np.ones(SHAPE, np.uint8)))
 
 
-def explained(folder: Path, network: Ending, target: str, **metadata: Any) -> Any:
+def bundle_of(folder: Path, network: Ending, **metadata: Any) -> ModelBundle:
     changes = {f"mri_interpret.{key}": value for key, value in metadata.items()} | {"network_data_format": None}
-    bundle = ModelBundle(folder, read_metadata(write_small_bundle(folder, changes)), "0" * 64, network.eval())
+    return ModelBundle(folder, read_metadata(write_small_bundle(folder, changes)), "0" * 64, network.eval())
+
+
+def explained(folder: Path, network: Ending, target: str, **metadata: Any) -> Any:
+    bundle = bundle_of(folder, network, **metadata)
     labels = SimpleNamespace(array=np.ones(SHAPE, np.int64))
     contrast = contrast_of(target, bundle)
     return attribute(bundle, scan(), labels, ["gradient", "lrp"], target, contrast, "cpu", lambda *_: None)
@@ -110,9 +116,92 @@ def test_independent_classes(tmp_path: Path) -> None:
     torch.testing.assert_close(found["gradient"].map, gradient(network, [0.0, 1.0]))
 
 
-def test_a_quantity_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"returns a quantity \(age\)"):
-        explained(tmp_path / "m", Ending(1), "predicted", output={"kind": "regression", "name": "age"})
+AGE = {"kind": "regression", "name": "age", "unit": "years", "range": [-500, 500]}
+
+
+@pytest.mark.parametrize("end", [None, torch.sigmoid, lambda y: 100 * y.squeeze(1)])
+@pytest.mark.parametrize("reference", [None, 65.0])
+def test_a_quantity_is_explained_as_it_is_returned(tmp_path: Path, end: Any, reference: float | None) -> None:
+    """Even where the network ends in a sigmoid: what is before it is not the quantity."""
+    network = Ending(1, end)
+    target = "predicted" if reference is None else f"value-{reference:g}"
+    prediction, explained_target, found = explained(tmp_path / "m", network, target, output=AGE)
+    x = torch.from_numpy(scan().channels)[None].requires_grad_()
+    value = network(x).sum()
+    (wanted,) = torch.autograd.grad(value, x)
+    assert prediction.logits == pytest.approx({"age": float(value)}, rel=1e-4)
+    assert prediction.probabilities == {}
+    assert prediction.predicted == f"age {float(value):.0f} years"
+    assert explained_target.value == pytest.approx(float(value) - (reference or 0.0), rel=1e-4, abs=1e-4)
+    assert explained_target.reference == reference
+    torch.testing.assert_close(found["gradient"].map, wanted[:, 0])
+    assert {one.units for one in found.values()} == {"years per intensity", "years"}
+    assert not found.notices
+
+
+@pytest.mark.parametrize("method", available_methods())
+def test_a_reference_changes_no_map(tmp_path: Path, method: str) -> None:
+    """The maps of value-65 are those of a network whose last bias is lower by 65: the independent answer."""
+    network, lower = Ending(1).eval(), Ending(1).eval()
+    with torch.no_grad():
+        lower.head.bias -= 65 / 30
+    labels = torch.from_numpy(np.arange(np.prod(SHAPE)).reshape(SHAPE) // 240 + 1)
+    given = torch.from_numpy(scan().channels)[None]
+    maps = [
+        Explainer(one, undo_activation=False).explain(given, [1.0], [method], regions=labels)[method].map
+        for one in (network, lower)
+    ]
+    torch.testing.assert_close(maps[0], maps[1], rtol=1e-3, atol=1e-4 * float(maps[0].abs().max()))
+
+
+@pytest.mark.parametrize("target", ["AD", "value-600", "value-x"])
+def test_a_target_that_a_quantity_has_not_is_refused_before_anything_runs(tmp_path: Path, target: str) -> None:
+    with pytest.raises(UserError) as caught:
+        contrast_of(target, bundle_of(tmp_path / "m", Ending(1), output=AGE))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["predicted", "MCI", "AD-CN", "value"])
+@pytest.mark.parametrize("end", [None, torch.sigmoid])
+def test_ordered_classes(tmp_path: Path, target: str, end: Any) -> None:
+    network = Ending(2, end)
+    classes = ["CN", "MCI", "AD"]
+    prediction, explained_target, found = explained(
+        tmp_path / "m", network, target, classes=classes, output="ordinal", temperature=1
+    )
+    first, second = first_logits(network)
+    above = 1 / (1 + math.exp(-first)), 1 / (1 + math.exp(-second))
+    assert prediction.predicted == classes[(above[0] > 0.5) + (min(above) > 0.5)]
+    wanted = {"MCI": [1.0, -1.0], "AD-CN": [1.0, 1.0], "value": [1.0, 1.0]}
+    wanted["predicted"] = {"CN": [-1.0, 0.0], "MCI": [1.0, -1.0], "AD": [0.0, 1.0]}[prediction.predicted]
+    torch.testing.assert_close(found["gradient"].map, gradient(network, wanted[target]))
+    assert explained_target.value == pytest.approx(wanted[target][0] * first + wanted[target][1] * second, rel=1e-4)
+
+
+@pytest.mark.parametrize("shift", [-60.0, 60.0])
+def test_one_probability_whose_logit_cannot_be_reached(tmp_path: Path, shift: float) -> None:
+    """A probability is never negative, so its sign tells nothing: the explained class is the likelier one."""
+    network = Ending(1, lambda y: y.sigmoid().clone() * 1.0 + 0.0)
+    with torch.no_grad():
+        network.head.bias += shift / 30
+    metadata = {"classes": ["AD"], "output": "sigmoid", "temperature": 1}
+    prediction, target, found = explained(tmp_path / "m", network, "predicted", **metadata)
+    x = torch.from_numpy(scan().channels)[None].requires_grad_()
+    (towards,) = torch.autograd.grad(network(x).sum(), x)
+    sign = 1.0 if shift > 0 else -1.0
+    assert prediction.predicted == ("AD" if shift > 0 else "not AD")
+    assert target.name.startswith(prediction.predicted)
+    torch.testing.assert_close(found["gradient"].map, sign * towards[:, 0])
+
+
+def test_the_checks_compute_maps_of_the_quantity_again() -> None:
+    network, image = Ending(1, torch.sigmoid).eval(), torch.rand(1, 1, *SHAPE)
+    ones = np.ones(SHAPE, np.uint8)
+    again = explain_function(["gradient"], ones, ones, undo_activation=False)
+    found = again(network, image, [1.0], ["gradient"])["gradient"]
+    leaf = image.clone().requires_grad_()
+    (wanted,) = torch.autograd.grad(network(leaf).sum(), leaf)
+    np.testing.assert_allclose(found, wanted[0, 0].numpy(), rtol=1e-4, atol=1e-9)
 
 
 def test_the_checks_ask_for_what_was_explained() -> None:

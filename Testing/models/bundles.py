@@ -47,17 +47,22 @@ def write_small_bundle(folder: Path, metadata: dict[str, Any] | None = None, see
     (folder / "configs").mkdir(parents=True, exist_ok=True)
     (folder / "models").mkdir(exist_ok=True)
     (folder / "configs" / "metadata.json").write_text(json.dumps(record))
-    definition = {"_target_": "mri_interpret.models.plain_cnn.PlainCNN3d", **NETWORK}
-    (folder / "configs" / "inference.json").write_text(json.dumps({"network_def": definition}))
-    save_file(small_network(seed).state_dict(), folder / "models" / "model.safetensors")
+    write_network(folder, NETWORK, seed)
     return folder
 
 
-def small_network(seed: int = 0) -> PlainCNN3d:
+def write_network(folder: Path, settings: dict[str, Any], seed: int = 0) -> None:
+    """Put a network with random weights into a bundle; ``settings`` are its arguments."""
+    definition = {"_target_": "mri_interpret.models.plain_cnn.PlainCNN3d", **settings}
+    (folder / "configs" / "inference.json").write_text(json.dumps({"network_def": definition}))
+    save_file(small_network(seed, settings).state_dict(), folder / "models" / "model.safetensors")
+
+
+def small_network(seed: int = 0, settings: dict[str, Any] = NETWORK) -> PlainCNN3d:
     """The bundle's network with random weights and statistics that are not trivial."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = PlainCNN3d(**NETWORK)
+        network = PlainCNN3d(**settings)
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm3d):
                 module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]

@@ -18,7 +18,8 @@ from mri_interpret.errors import UserError
 from mri_interpret.models import registry
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.models.networks import build_network
-from mri_interpret.models.targets import parse_target
+from mri_interpret.models.outputs import OutputMeaning
+from mri_interpret.models.targets import Contrast, read_target
 from mri_interpret.user_folders import MODELS_VARIABLE
 from safetensors.torch import save_file
 
@@ -38,6 +39,9 @@ def test_a_sound_bundle(tmp_path: Path) -> None:
         assert torch.equal(bundle.network(image), small_network()(image))
     assert not bundle.network.training
     assert not any(parameter.requires_grad for parameter in bundle.network.parameters())
+
+
+AGE = {"kind": "regression", "name": "age", "unit": "years"}
 
 
 @pytest.mark.parametrize(
@@ -68,10 +72,18 @@ def test_a_sound_bundle(tmp_path: Path) -> None:
         ({"mri_interpret.distrusted_methods": ["lrp"]}, "'distrusted_methods' must be a dict"),
         ({"mri_interpret.summary_weights": {"lrp": "much"}}, "'lrp' must be a finite number"),
         ({"mri_interpret.summary_weights": {"lrp": -1}}, "not be negative"),
-        ({"mri_interpret.output": "odds"}, "one of logits, softmax, sigmoid, logit, regression"),
+        ({"mri_interpret.output": "odds"}, "one of logits, softmax, sigmoid, labels, logit, ordinal, regression"),
         ({"mri_interpret.output": ["logits"]}, "one of logits"),
         ({"mri_interpret.output": "regression"}, "'name'"),
         ({"mri_interpret.output": {"kind": "regression", "name": "age", "unit": 3}}, "'unit'"),
+        ({"mri_interpret.output": {"kind": "regression", "name": "age"}}, "needs the 'unit' of the age"),
+        ({"mri_interpret.output": {"kind": "regression", "name": "age", "unit": " "}}, "needs the 'unit'"),
+        ({"mri_interpret.output": {**AGE, "range": [90, 40]}}, "least and the largest"),
+        ({"mri_interpret.output": {**AGE, "range": [40]}}, "least and the largest"),
+        ({"mri_interpret.output": {**AGE, "range": [0, float("nan")]}}, "least and the largest"),
+        ({"mri_interpret.output": {**AGE, "anchors": {"0": "CN"}}}, "values with their names"),
+        ({"mri_interpret.output": {**AGE, "anchors": [[0, "CN"], [0, "MCI"]]}}, "each value once"),
+        ({"mri_interpret.classes": ["AD"], "mri_interpret.output": "ordinal"}, "two or more"),
         ({"mri_interpret.output": "logit"}, "one logit tells two classes apart"),
         ({"mri_interpret.classes": ["AD"], "mri_interpret.output": "softmax"}, "two classes or more"),
         ({"version": None}, "'version' is missing"),
@@ -306,13 +318,13 @@ def test_monai_is_asked_for_only_when_it_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_targets() -> None:
-    logits = {"CN": 0.1, "MCI": 2.0, "AD": -1.0}
-    assert parse_target("predicted", CLASSES, logits) == ("MCI", {"CN": 0.0, "MCI": 1.0, "AD": 0.0})
-    assert parse_target("AD", CLASSES, logits)[1] == {"CN": 0.0, "MCI": 0.0, "AD": 1.0}
+    meaning = OutputMeaning("logits", CLASSES)
+    assert read_target("predicted", meaning, "MCI") == Contrast("MCI", {"CN": 0.0, "MCI": 1.0, "AD": 0.0})
+    assert read_target("AD", meaning).weights == {"CN": 0.0, "MCI": 0.0, "AD": 1.0}
     for text in ("AD-CN", "AD - CN", "AD−CN"):
-        assert parse_target(text, CLASSES, logits) == ("AD - CN", {"CN": -1.0, "MCI": 0.0, "AD": 1.0})
-    hyphens = ("early-AD", "late-AD")
-    assert parse_target("late-AD-early-AD", hyphens, dict.fromkeys(hyphens, 0.0))[0] == "late-AD - early-AD"
-    for text in ("", "ad", "AD-AD", "AD-XX", "-AD"):
+        assert read_target(text, meaning) == Contrast("AD - CN", {"CN": -1.0, "MCI": 0.0, "AD": 1.0})
+    hyphens = OutputMeaning("logits", ("early-AD", "late-AD"))
+    assert read_target("late-AD-early-AD", hyphens).name == "late-AD - early-AD"
+    for text in ("", "ad", "AD-AD", "AD-XX", "-AD", "value"):
         with pytest.raises(UserError, match="AD-CN"):
-            parse_target(text, CLASSES, logits)
+            read_target(text, meaning)

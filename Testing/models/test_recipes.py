@@ -11,6 +11,7 @@ import pytest
 import torch
 from mri_interpret.errors import UserError
 from mri_interpret.models.layer_list import LayerList, MeanOfNetworks
+from mri_interpret.models.output_entry import read_output
 from mri_interpret.models.recipes.table import RECIPES, recipe_named
 from mri_interpret.preprocessing.steps.chain import read_steps
 from torch import nn
@@ -69,8 +70,8 @@ def test_parity_with_the_original(real_state, tmp_path):
     i, j, k = np.indices((182, 218, 182))
     x = torch.from_numpy((((7 * i + 11 * j + 13 * k) % 97) / 12).astype(np.float32))[None, None]
     with torch.no_grad():
-        cog = built(recipe_named("qiu2022").read(folder, {"head": "cog"}))(x)
-        add = built(recipe_named("qiu2022").read(folder, {}))(x)
+        cog = built(recipe_named("qiu2022").read(folder, {}))(x)
+        add = built(recipe_named("qiu2022").read(folder, {"head": "add"}))(x)
     assert cog.flatten().tolist() == pytest.approx([-0.203319], abs=1e-4)
     assert add.flatten().tolist() == pytest.approx([0.532284, -0.974421], abs=1e-4)
 
@@ -86,12 +87,50 @@ def test_all_folds_are_averaged_and_some_can_be_chosen(tmp_path):
     assert one.target.endswith("LayerList")
 
 
+def test_files_that_hold_a_fold_each(tmp_path):
+    """As plain tensors: one file, or a folder of them, gives what the folders of the repository give."""
+    from safetensors.torch import save_file
+
+    folders = write_folds(tmp_path / "copy", 3, random_state())
+    files = tmp_path / "files"
+    files.mkdir()
+    for fold in range(3):
+        state = {name: value + fold * 0.001 for name, value in random_state().items()}
+        save_file(state, files / f"fold{fold}.safetensors")
+    (files / "README.md").write_text("weights")
+    from_folders, from_files = (recipe_named("qiu2022").read(source, {}) for source in (folders, files))
+    assert from_files.arguments == from_folders.arguments
+    assert from_files.metadata == from_folders.metadata
+    assert set(from_files.weights) == set(from_folders.weights)
+    for name, value in from_files.weights.items():
+        torch.testing.assert_close(value, from_folders.weights[name])
+    one = recipe_named("qiu2022").read(files / "fold1.safetensors", {})
+    assert one.metadata["description"].endswith("fold 1")
+    assert recipe_named("qiu2022").read(files, {"folds": "0,2"}).metadata["description"].endswith("folds 0, 2")
+
+
+def test_files_that_do_not_hold_a_fold(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"other.weight": torch.zeros(2)}, tmp_path / "fold0.safetensors")
+    with pytest.raises(UserError, match="no weights of the backbone"):
+        recipe_named("qiu2022").read(tmp_path, {})
+    (tmp_path / "fold0.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(UserError, match="damaged"):
+        recipe_named("qiu2022").read(tmp_path, {})
+    (tmp_path / "fold-0.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(UserError, match="must tell its fold"):
+        recipe_named("qiu2022").read(tmp_path, {})
+
+
 def test_its_preprocessing_is_the_authors(tmp_path):
     folder = write_folds(tmp_path, 1, random_state())
     metadata = recipe_named("qiu2022").read(folder, {"head": "cog"}).metadata["mri_interpret"]
     chain = read_steps(metadata["preprocessing"], "qiu2022")
     assert chain.output_shape == (182, 218, 182)
-    assert metadata["output"]["kind"] == "regression"
+    meaning = read_output(metadata, Path("metadata.json"))
+    assert meaning.is_quantity
+    assert f"COG score {meaning.amount(0.8712)} ({meaning.scale_words()})" == "COG score 0.87 (0 CN .. 2 dementia)"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +158,7 @@ def test_pickled_objects_are_never_loaded(tmp_path):
             return (os.system, (f"touch {tmp_path / 'ran'}",))
 
     folder = write_folds(tmp_path, 1, random_state())
-    torch.save({"x": Evil()}, folder / "checkpoint_dir" / "CNN_baseline_new_cross0" / "ADD_58.pth")
+    torch.save({"x": Evil()}, folder / "checkpoint_dir" / "CNN_baseline_new_cross0" / "COG_58.pth")
     with pytest.raises(UserError, match="never loaded"):
         recipe_named("qiu2022").read(folder, {})
     assert not (tmp_path / "ran").exists()
@@ -194,6 +233,15 @@ def test_a_clinicadl_network_keeps_every_weight_in_its_place(architecture, tmp_p
 
 
 @pytest.mark.slow
+def test_a_clinicadl_regression_needs_its_unit(tmp_path):
+    """maps.json tells the quantity's name, and not its unit."""
+    source = write_maps(tmp_path / "maps", network_task="regression", label="age")
+    with pytest.raises(UserError, match=r"does not tell the unit of the age: give it .* 'unit'"):
+        recipe_named("clinicadl").read(source, {})
+    found = recipe_named("clinicadl").read(source, {"unit": "years"}).metadata["mri_interpret"]["output"]
+    assert found == {"kind": "regression", "name": "age", "unit": "years"}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -7,8 +7,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from mri_interpret.drawing.canvas import Picture
 from mri_interpret.explanation.explanation import Explanation
-from mri_interpret.report.charts import agreement_chart, agreement_matrix, probability_chart, region_chart, region_rows
+from mri_interpret.report.answer_chart import answer_chart
+from mri_interpret.report.charts import agreement_chart, agreement_matrix, region_chart, region_rows
 
 
 def test_the_agreement_matrix_is_symmetric_and_knows_what_it_does_not_know() -> None:
@@ -42,10 +44,14 @@ def test_region_rows_fall_back_to_what_there_is(small_explanation: Explanation) 
     assert region_chart(table.iloc[:0]) is None
 
 
+def answer_of(explanation: Explanation) -> Picture:
+    return answer_chart(explanation.prediction, explanation.target, explanation.model.output)
+
+
 def test_charts_are_svg_and_say_in_words_what_they_show(small_explanation: Explanation) -> None:
     titles = {name: method.title for name, method in small_explanation.maps.items()}
     pictures = [
-        probability_chart(small_explanation.prediction, small_explanation.target),
+        answer_of(small_explanation),
         region_chart(small_explanation.region_table),
         agreement_chart(small_explanation.agreement, titles),
     ]
@@ -63,7 +69,7 @@ def test_charts_are_svg_and_say_in_words_what_they_show(small_explanation: Expla
 
 
 def test_the_same_figures_give_the_same_bytes(small_explanation: Explanation) -> None:
-    first, second = (probability_chart(small_explanation.prediction, small_explanation.target) for _ in range(2))
+    first, second = (answer_of(small_explanation) for _ in range(2))
     assert first.data == second.data
 
 

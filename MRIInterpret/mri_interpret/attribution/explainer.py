@@ -73,6 +73,11 @@ class Explainer:
         self.model = model
         self._settings = PassSettings(output=output, classes=classes, undo_activation=undo_activation)
 
+    @property
+    def undoes_activation(self) -> bool:
+        """Whether the logits before a final softmax or sigmoid are explained, where they can be reached."""
+        return self._settings.undo_activation
+
     def explain(
         self,
         x: Tensor,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..images.volume import Grid, Volume, resample
-from ..models.targets import output_weights, parse_target
+from ..models.targets import output_weights, read_target
 from .methods import fast_methods, slow_methods
 from .network_under_test import NetworkUnderTest
 from .simulated_subjects import AFFECTED, SimulatedSubject, atlas_on_grid, strong_effect
@@ -53,9 +53,13 @@ def benchmarked_model(
     UserError
         If the model has no such classes.
     """
-    classes = bundle.metadata.classes
     meaning = bundle.metadata.output
-    _, weights = parse_target(target, classes, dict.fromkeys(classes, 0.0), meaning.single)
+    if meaning.is_quantity:
+        raise UserError(
+            f"The model {bundle.metadata.name} returns a quantity ({meaning.classes[0]}); the benchmark needs classes, "
+            "such as AD and CN, between which the simulated subjects differ."
+        )
+    weights = read_target(target, meaning).weights
     labels, names = atlas_on_grid(grid_of(bundle))
     fast = fast_methods() if methods is None else fast_methods(methods)
     slow = slow_methods() if methods is None else slow_methods(methods)

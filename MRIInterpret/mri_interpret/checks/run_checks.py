@@ -143,7 +143,7 @@ def run_checks(
             mask=mask,
             labels=labels,
             spacing=spacing,
-            explain=explain_function(again, mask, labels, device),
+            explain=explain_function(again, mask, labels, device, explainer.undoes_activation),
             details=details or {},
             truth=truth,
             affected=affected,
@@ -184,7 +184,13 @@ def _without_broken_maps(explained: ExplainedImage) -> tuple[list[Verdict], Expl
     return verdicts, replace(explained, maps=good)
 
 
-def explain_function(methods: Sequence[str | Method], mask: Array, labels: Array, device: str | None = None) -> Explain:
+def explain_function(
+    methods: Sequence[str | Method],
+    mask: Array,
+    labels: Array,
+    device: str | None = None,
+    undo_activation: bool = True,
+) -> Explain:
     """The function that computes maps for another network or image, with the methods as they were configured."""
     from ..attribution.registry import resolve_methods
 
@@ -198,7 +204,7 @@ def explain_function(methods: Sequence[str | Method], mask: Array, labels: Array
         if not names:
             return {}
         wanted = [configured[name] for name in names]
-        found = Explainer(network).explain(
+        found = Explainer(network, undo_activation=undo_activation).explain(
             image,
             target=list(target),
             methods=wanted,

@@ -5,20 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
+from ..drawing.canvas import ACCENT, INK, MUTED, Picture, as_svg, new_figure
 from ..drawing.value_matrix import draw_value_matrix
 from ..thresholds import STANDING_OUT_GAIN
 from .group_results import GroupResults
 from .performance import Performance
-
-COLOURS = (ACCENT, "#c98a1b", WARM, "#5b7f3a", "#6d4f9c", "#7a7f87")  # one for each class, in the model's order
+from .quantity_performance import QuantityPerformance
+from .scatter_chart import COLOURS, scatter_chart
 
 
 def all_charts(results: GroupResults) -> dict[str, Picture]:
     """All charts that the data allow."""
     found: dict[str, Picture] = {}
     performance = results.performance
-    if performance is not None:
+    if isinstance(performance, QuantityPerformance):
+        found["scatter"] = scatter_chart(performance, results.plan.cohort.classes)
+    elif performance is not None:
         found["confusion"] = confusion_chart(performance)
         if performance.curves:
             found["roc"] = roc_chart(performance)

@@ -22,7 +22,7 @@ from .bids import NATIVE_SPACE, TEMPLATE_SPACE, derivative
 _DRAWING = threading.Lock()  # matplotlib's settings are global: one page at a time in a process
 README = """MRIInterpret: relevance maps of a cohort, as BIDS derivatives.
 
-sub-*/anat/*_relevance.nii.gz   attribution maps, raw, in logit units; desc- names the method, or the summary score
+sub-*/anat/*_relevance.nii.gz   attribution maps, raw, units in the sidecars; desc- names the method or summary score
 sub-*/anat/*_dseg.nii.gz        desc-consensus: top voxels of at least 1 half, 2 two thirds, 3 all of the methods;
                                 desc-aparcaseg: structures of this brain, FreeSurfer's labels (names in its .tsv)
 sub-*/anat/*_T1w.nii.gz         what the network saw

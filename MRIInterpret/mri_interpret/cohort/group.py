@@ -21,8 +21,15 @@ from .folders import completing
 from .group_results import GroupResults
 from .method_group_maps import make_group_maps
 from .page import cohort_page
-from .performance import confusion_table, measure, performance_table, predictions_table
+from .performance import Performance, confusion_table, measure, performance_table, predictions_table
 from .planning import Plan
+from .quantity_performance import (
+    QuantityPerformance,
+    measure_quantity,
+    quantity_performance_table,
+    quantity_table,
+    value_correlations,
+)
 from .subject_result import SubjectResult
 from .subject_warnings import subject_warnings
 from .subjects import Outcome
@@ -93,8 +100,15 @@ def write_group(
 
 
 def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Outcome]) -> GroupResults:
-    classes = plan.cohort.classes
-    predictions = predictions_table(subjects, classes)
+    performance: Performance | QuantityPerformance | None
+    if plan.model.output.is_quantity:
+        predictions = quantity_table(subjects, plan.model.output)
+        performance = measure_quantity(predictions, plan.model.output, plan.cohort.truth)
+        others = value_correlations(predictions, subjects, plan.cohort.covariates)
+    else:
+        predictions = predictions_table(subjects, plan.cohort.classes)
+        performance = measure(predictions, plan.cohort.classes)
+        others = pd.DataFrame()
     space = statistics_space(plan)
     long, unranked = _ranked(subjects, space)
     if long["region"].nunique() < _FEWEST_REGIONS:  # segmentations that have next to nothing in common
@@ -110,13 +124,14 @@ def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Ou
         subjects,
         failures,
         predictions,
-        measure(predictions, classes),
+        performance,
         long,
         regions.group_means(long),
         chosen,
         regions.most_named(chosen),
         regions.consistency(long),
         covariate_correlations(long, subjects, plan.cohort.covariates, shares),
+        others,
         methods,
         excluded,
         tuple(unranked),
@@ -160,7 +175,9 @@ def _write_tables(results: GroupResults, folder: Path) -> None:
     }
     if len(results.volumes):
         frames |= {"volumes": results.volumes, "group_volumes": results.group_volumes}
-    if results.performance is not None:
+    if isinstance(results.performance, QuantityPerformance):
+        frames["performance"] = quantity_performance_table(results.performance)
+    elif results.performance is not None:
         frames["confusion"] = confusion_table(results.performance)
         frames["performance"] = performance_table(results.performance)
         frames["calibration"] = results.performance.calibration
@@ -178,11 +195,22 @@ def _write_tables(results: GroupResults, folder: Path) -> None:
             or [pd.DataFrame(columns=["class", "false_positive_rate", "true_positive_rate"])],
             ignore_index=True,
         )
+    if not results.value_correlations.empty:
+        frames["value_correlations"] = results.value_correlations
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
         # CSV, because spreadsheets open it; what other BIDS tools read lies in the subjects' folders.
         write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     write_tsv(results.predictions, folder / "predictions.tsv")
+
+
+def _performance_record(results: GroupResults) -> dict[str, Any]:
+    found, output = results.performance, results.plan.model.output
+    if isinstance(found, QuantityPerformance):
+        return {"quantity": output.classes[0], "mean_absolute_error": output.amount(found.mean_absolute_error.value)}
+    if output.is_quantity:
+        return {"quantity": output.classes[0], "mean_absolute_error": None}
+    return {"balanced_accuracy": None if found is None else found.balanced_accuracy.value}
 
 
 def _all_pictures(results: GroupResults) -> dict[str, Picture]:
@@ -209,6 +237,6 @@ def _record(results: GroupResults) -> dict[str, Any]:
             name: {"sets": found.sizes, "files": found.files, "difference": found.difference}
             for name, found in results.maps.items()
         },
-        "balanced_accuracy": None if results.performance is None else results.performance.balanced_accuracy.value,
+        **_performance_record(results),
         "mean_seconds": float(np.mean(results.predictions["seconds"])),
     }

@@ -20,7 +20,7 @@ from ..preprocessing.template import load_template
 from .bids import label
 from .disk_matrix import BLOCK_BYTES, DiskMatrix, Rows
 
-SETS = ("true", "predicted", "cell")
+ALL = "all"  # the set of every subject
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,27 @@ class GroupMap:
 def memberships(groups: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> dict[str, list[int]]:
     """Which subjects belong to which set; empty sets are dropped.
 
+    Parameters
+    ----------
+    groups
+        Of each subject, "" where it is not known.
+    predicted
+        The class that the model predicts for each; empty for a model that returns a quantity.
+    classes
+        The model's classes, or the table's groups.
+
     Returns
     -------
     dict
         "true-AD", "predicted-AD", and "true-AD_predicted-CN" for each cell of the confusion matrix (Boehle 2019 looks
-        at true and false positives apart), each with the subjects' positions.
+        at true and false positives apart), each with the subjects' positions. For a model that returns a quantity,
+        "all" and "true-AD".
     """
-    sets: dict[str, list[int]] = {set_name(true=name): [] for name in classes}
+    if not predicted:
+        sets = {ALL: list(range(len(groups)))}
+        sets |= {set_name(true=name): [n for n, group in enumerate(groups) if group == name] for name in classes}
+        return {name: members for name, members in sets.items() if members}
+    sets = {set_name(true=name): [] for name in classes}
     sets |= {set_name(predicted=name): [] for name in classes}
     sets |= {set_name(true, name): [] for true in classes for name in classes}
     for place, (true, answer) in enumerate(zip(groups, predicted, strict=True)):

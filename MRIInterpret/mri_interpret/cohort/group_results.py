@@ -12,6 +12,7 @@ from ..drawing.canvas import Picture
 from .method_group_maps import MethodGroupMaps
 from .performance import Performance
 from .planning import Plan
+from .quantity_performance import QuantityPerformance
 from .subject_result import SubjectResult
 from .subjects import Outcome
 
@@ -23,14 +24,15 @@ class GroupResults:
     plan: Plan
     subjects: Sequence[SubjectResult]  # in the table's order
     failures: Sequence[Outcome]
-    predictions: pd.DataFrame  # see performance.predictions_table
-    performance: Performance | None  # None if the table names no group
+    predictions: pd.DataFrame  # see performance.predictions_table, quantity_performance.quantity_table
+    performance: Performance | QuantityPerformance | None  # None if the table tells nothing of the truth
     regions: pd.DataFrame  # see regions.long_table
     region_means: pd.DataFrame  # see regions.group_means
     region_selection: pd.DataFrame  # see regions.selection
     top_regions: pd.DataFrame  # see regions.most_named
     consistency: pd.DataFrame  # see regions.consistency
     correlations: pd.DataFrame  # see correlations.covariate_correlations
+    value_correlations: pd.DataFrame  # see quantity_performance.value_correlations; empty for a model of classes
     methods: dict[str, dict[str, Any]]  # name -> title, signed, units; "summary" included
     excluded: tuple[str, ...] = ()  # methods that the summary score of no subject includes
     unranked: tuple[str, ...] = ()  # regions that the statistics leave out: see regions.unranked

@@ -16,7 +16,7 @@ from ..images.volume import Grid, Volume
 from ..images.writing import save_nifti
 from .bids import label
 from .group_difference import LEAST, GroupDifference, permutation_difference
-from .group_maps import GroupMap, group_maps, masked_reader, memberships, on_grid, set_name, template_brain
+from .group_maps import ALL, GroupMap, group_maps, masked_reader, memberships, on_grid, set_name, template_brain
 from .map_pictures import difference_picture, sets_picture
 from .planning import Plan
 from .subject_result import SubjectResult
@@ -56,7 +56,8 @@ def make_group_maps(
     grid = plan.grid
     inside = template_brain(grid)
     groups = [result.subject.group for result in results]
-    members = memberships(groups, [result.predicted for result in results], plan.cohort.classes)
+    predicted = [] if plan.model.output.is_quantity else [result.predicted for result in results]
+    members = memberships(groups, predicted, plan.cohort.classes)
     read = masked_reader([result.file(f"template/{method}") for result in results], grid, inside, plan.own_grids)
     folder.mkdir(parents=True, exist_ok=True)
     found = group_maps(read, members, len(results), folder, on_subject=lambda done: progress(0.4 * done / len(results)))
@@ -119,6 +120,8 @@ def _test(
 ) -> GroupDifference | dict[str, Any]:
     """The permutation test of the contrast's two groups, or the reason why there is none."""
     first, second = ([i for i, result in enumerate(results) if result.subject.group == name] for name in plan.contrast)
+    if plan.contrast[0] == plan.contrast[1] and plan.model.output.is_quantity:
+        return {"reason": "The table names fewer than two groups, so there are none to compare."}
     if plan.contrast[0] == plan.contrast[1] or not first or not second:
         return {"reason": f"There are no {plan.contrast[0]} and {plan.contrast[1]} subjects to compare."}
     if not plan.options.permutations:
@@ -167,9 +170,10 @@ def _draw(
     def rows(names: Sequence[str], kind: str) -> list[tuple[str, Volume]]:
         return [(words(name, sizes[name]), volumes[name, kind]) for name in names]
 
-    pictures = {"groups": sets_picture(rows(true or predicted, "mean"), brain, about, "mean")}
-    pictures["medians"] = sets_picture(rows(true or predicted, "median"), brain, about, "median")
-    if true:
+    shown = [ALL, *true] if ALL in found else true or predicted
+    pictures = {"groups": sets_picture(rows(shown, "mean"), brain, about, "mean")}
+    pictures["medians"] = sets_picture(rows(shown, "median"), brain, about, "median")
+    if true and cells:
         pictures["cells"] = sets_picture(rows([*predicted, *cells], "mean"), brain, about, "mean")
     if isinstance(tested, GroupDifference):
         first, second = plan.contrast
@@ -183,6 +187,8 @@ def _draw(
 @lru_cache(maxsize=256)
 def words(name: str, n: int) -> str:
     """A set of subjects in words: "true AD, predicted CN (n = 4)"."""
+    if name == ALL:
+        return f"all subjects (n = {n})"
     parts = dict(part.split("-", 1) for part in name.split("_"))
     if len(parts) == 2:
         text = f"true {parts['true']}, predicted {parts['predicted']}"

@@ -12,9 +12,11 @@ import numpy as np
 from ..anatomy.atlas import DEFAULT_ATLAS
 from ..anatomy.structures_as_regions import BRAIN
 from ..metrics.classification import Estimate
+from ..models.targets import read_target
 from ..thresholds import SMALLEST_REGION_ML
 from .correlations import ALIGNED_VOLUME, MEASURED_SHARE, OWN_VOLUME
 from .group_results import GroupResults
+from .performance import Performance
 from .subject_result import SubjectResult
 from .subject_warnings import subject_warnings
 
@@ -36,6 +38,7 @@ def page_content(results: GroupResults) -> dict[str, Any]:
     plan = results.plan
     count = "1 subject" if len(results.subjects) == 1 else f"{len(results.subjects)} subjects"
     classes = plan.cohort.classes
+    output = plan.model.output
     predicted = results.predictions["predicted"].value_counts()
     return {
         "title": f"{plan.cohort.table.resolve().parent.name}/{plan.cohort.table.name}: {count}",
@@ -46,8 +49,13 @@ def page_content(results: GroupResults) -> dict[str, Any]:
         "contrast": plan.contrast,
         "subjects": _subjects(results),
         "failures": results.failures,
-        "predicted_counts": {name: int(predicted.get(name, 0)) for name in classes},
-        "probability_columns": [(f"p({name})", True) for name in classes],
+        "quantity": output.classes[0] if output.is_quantity else "",
+        "unit": output.shown_unit,
+        "truth": plan.cohort.truth,
+        "value_correlations": results.value_correlations.to_dict("records"),
+        "compared": read_target(plan.settings.target, output).reference is not None,
+        "predicted_counts": {} if output.is_quantity else {name: int(predicted.get(name, 0)) for name in classes},
+        "probability_columns": [] if output.is_quantity else [(f"p({name})", True) for name in classes],
         "performance": results.performance,
         "areas": _areas(results),
         "group_maps": _group_maps(results),
@@ -92,21 +100,26 @@ class SubjectRow:
     target_value: float
     registration: str
     seconds: float
+    true: float = np.nan  # of a quantity
+    error: float = np.nan
 
 
 def _subjects(results: GroupResults) -> list[SubjectRow]:
-    classes = results.plan.cohort.classes
+    output = results.plan.model.output
+    classes = () if output.is_quantity else results.plan.cohort.classes
     return [
         SubjectRow(
             name=one.subject.name,
             page=_page_of(one, results.plan.output),
             group=one.subject.group,
-            predicted=row["predicted"],
-            correct=bool(row["right"]),
+            predicted=f"{row['predicted']:.4g}" if output.is_quantity else row["predicted"],
+            correct=bool(row.get("right")),
             probabilities=[row[f"p_{name}"] for name in classes],
             target_value=row["target_value"],
             registration=row["alignment"],
             seconds=row["seconds"],
+            true=row.get("true", np.nan),
+            error=row.get("error", np.nan),
         )
         for one, row in zip(results.subjects, results.predictions.to_dict("records"), strict=True)
     ]
@@ -120,7 +133,7 @@ def _page_of(one: SubjectResult, output: Path) -> str:
 
 def _areas(results: GroupResults) -> list[tuple[str, Estimate]]:
     found = results.performance
-    if found is None:
+    if not isinstance(found, Performance):
         return []
     return [*((f"{curve.name} vs all others", curve.area) for curve in found.curves), *found.pairs.items()]
 
@@ -232,7 +245,10 @@ def _provenance(results: GroupResults) -> list[tuple[str, str]]:
         ("Intended use", plan.model.intended_use),
         ("Model weights (SHA-256)", plan.model.hash),
         ("Participants table", str(plan.cohort.table)),
-        ("Explained contrast", settings.target),
+        (
+            "Explained",
+            read_target(settings.target, plan.model.output).name if plan.model.output.is_quantity else settings.target,
+        ),
         ("Methods", ", ".join(str(about["title"]) for about in results.methods.values())),
         ("Regions", _regions_of(results)),
         ("Brain mask, space", f"{settings.mask}, {settings.space}"),

@@ -20,6 +20,7 @@ _KNOWN = {
     "scan": ("path", "scan", "t1w", "t1", "image", "file", "filename"),
     "mask": ("mask", "brain_mask"),
     "segmentation": ("segmentation", "aseg", "aparc+aseg", "aparcaseg"),
+    "truth": (),  # of a model that returns a quantity: the column that has the quantity's name, see matching_column
 }
 # A column without a name, and what pandas calls it when such a table is read and written again.
 _UNNAMED = re.compile(r"|Unnamed: \d+")
@@ -33,15 +34,19 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[dict[str, str], ...]  # column to text; missing values are ""
     lines: tuple[int, ...]  # the line of the file that each row stands on, for messages
-    roles: dict[str, str]  # "subject", "session", "group", "scan", "mask", "segmentation" -> column, where there is one
+    # "subject", "session", "group", "scan", "mask", "segmentation", "truth" -> column, where there is one
+    roles: dict[str, str]
     decimal_comma: bool
 
     @property
     def covariates(self) -> tuple[str, ...]:
-        """Named columns without a role."""
-        return tuple(
-            column for column in self.columns if not _UNNAMED.fullmatch(column) and column not in self.roles.values()
-        )
+        """Named columns without a role; true values are a covariate too."""
+        taken = {column for role, column in self.roles.items() if role != "truth"}
+        return tuple(column for column in self.columns if not _UNNAMED.fullmatch(column) and column not in taken)
+
+    def matching_column(self, name: str) -> str:
+        """The covariate that has a name, whatever its case, blanks and underscores; "" if there is none."""
+        return next((column for column in self.covariates if _plain(column) == _plain(name)), "")
 
     def value(self, row: Mapping[str, str], role: str) -> str:
         """The entry of a role, "" where it is missing."""
@@ -53,6 +58,10 @@ class Table:
             return float(text.replace(",", ".") if self.decimal_comma else text)
         except ValueError:
             return text
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
 
 
 def read_table(path: Path, columns: dict[str, str] | None = None) -> Table:

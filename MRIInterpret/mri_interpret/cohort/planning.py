@@ -16,8 +16,9 @@ from ..explanation.options import DEFAULTS, check_regions, check_trust, choose_d
 from ..explanation.scan_anatomy import bundle_ships
 from ..images.volume import Grid
 from ..models.bundle import ModelBundle
+from ..models.outputs import OutputMeaning
 from ..models.registry import find_model
-from ..models.targets import parse_target
+from ..models.targets import VALUE, is_predicted, read_target
 from ..preprocessing.other_inputs import OF_THE_SCAN
 from ..preprocessing.pipeline import check_space
 from ..preprocessing.steps.monai_chain import MonaiChain
@@ -41,7 +42,7 @@ class Options:
 
     model: str = DEFAULTS.model
     methods: tuple[str, ...] = DEFAULTS.methods
-    target: str = ""  # AD-CN where the model has both: group maps need one contrast for all subjects
+    target: str = ""  # AD-CN where the model has both (of a quantity, its value): one contrast for all subjects
     mask: str = DEFAULTS.mask
     space: str = DEFAULTS.space
     atlas: tuple[str, str] | None = DEFAULTS.atlas
@@ -70,7 +71,7 @@ class Plan:
     cohort: Cohort
     model: ModelInfo
     grid: Grid
-    contrast: tuple[str, str]  # the two groups whose maps are compared
+    contrast: tuple[str, str]  # the two groups whose maps are compared; the same where there are fewer
     keys: dict[str, str]  # subject's name -> key
     jobs: tuple[SubjectJob, ...]  # subjects to be explained
     complete: tuple[SubjectResult, ...]  # explained before, and nothing has changed since
@@ -126,17 +127,16 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         load_atlas(*options.atlas)  # an error is reported once, not for every subject
     bundle = find_model(options.model)
     check_one_input(bundle)
-    classes = bundle.metadata.classes
-    contrast = ("AD", "CN") if {"AD", "CN"} <= set(classes) else (classes[-1], classes[0])
-    target = options.target or (f"{contrast[0]}-{contrast[1]}" if len(classes) > 1 else "predicted")
-    if target.strip().lower() != "predicted":
-        parse_target(target, classes, dict.fromkeys(classes, 0.0))
+    meaning = bundle.metadata.output
+    target = options.target or (VALUE if meaning.is_quantity else "-".join(_contrast(meaning.classes)))
+    read_target(target, meaning)
     cohort = read_cohort(
         read_table(Path(table).expanduser(), dict(options.columns)),
-        classes,
+        meaning,
         bids_root=options.bids_root,
-        group_map=_checked_groups(options.groups, classes),
+        group_map=_checked_groups(options.groups, meaning),
     )
+    contrast = _contrast(cohort.classes)
     _check_adjustment(options.adjust, cohort)
     mask = options.mask if options.mask in ("auto", "none") else str(Path(options.mask).expanduser().resolve())
     settings = Settings(
@@ -161,7 +161,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         )  # fmt: skip
     capacity = None
     notes = [*cohort.notes]
-    if target.strip().lower() == "predicted" and len(classes) > 1:
+    if is_predicted(target) and not meaning.is_quantity:
         notes.append(
             "Each map explains the class predicted for its subject, so maps of different groups answer different "
             "questions: compare groups with one contrast, such as the default."
@@ -202,11 +202,19 @@ def _group_grid(bundle: ModelBundle) -> Grid:
     return bundle.metadata.grid or load_template(2)[0].grid
 
 
-def _checked_groups(groups: Mapping[str, str], classes: tuple[str, ...]) -> Mapping[str, str]:
+def _contrast(classes: tuple[str, ...]) -> tuple[str, str]:
+    """The two groups that are compared: AD and CN where there are both, else the last and the first, if any."""
+    if {"AD", "CN"} <= set(classes):
+        return "AD", "CN"
+    return (classes[-1], classes[0]) if classes else ("", "")
+
+
+def _checked_groups(groups: Mapping[str, str], output: OutputMeaning) -> Mapping[str, str]:
+    known = ", ".join(output.classes)
     for word, name in groups.items():
-        if name not in classes:
+        if not output.is_quantity and name not in output.classes:
             raise UserError(
-                f"The group '{word}' is said to mean '{name}', but the model's classes are {', '.join(classes)}.",
+                f"The group '{word}' is said to mean '{name}', but the model's classes are {known}.",
                 option="groups",
             )
     return groups

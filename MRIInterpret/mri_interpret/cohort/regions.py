@@ -38,7 +38,7 @@ def long_table(results: Sequence[SubjectResult], space: str = "template") -> pd.
         own = table[table["space"] == space][KEPT].copy()
         native = table[(table["space"] == "native") & (table["method"] == table["method"].iloc[0])]
         own["native_volume_mm3"] = own["label"].map(dict(zip(native["label"], native["volume_mm3"], strict=True)))
-        own.insert(0, "predicted", result.predicted)
+        own.insert(0, "predicted", result.answer)
         own.insert(0, "group", result.subject.group or None)
         own.insert(0, "subject", result.subject.name)
         frames.append(own)

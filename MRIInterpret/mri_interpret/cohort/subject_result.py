@@ -35,6 +35,16 @@ class SubjectResult:
     def predicted(self) -> str:
         return str(self.record["prediction"]["predicted"])
 
+    @property
+    def answer(self) -> str | float:
+        """The predicted class, or the quantity."""
+        found = self.record["prediction"]
+        return self.predicted if found["probabilities"] else float(*found["logits"].values())
+
+    def value(self, quantity: str) -> float:
+        """The quantity that the model returned."""
+        return float(self.record["prediction"]["logits"][quantity])
+
 
 def input_hash(path: Path) -> str:
     """SHA-256 of a file, or of all files of a folder with their names."""

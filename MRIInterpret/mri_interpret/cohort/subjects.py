@@ -16,11 +16,12 @@ class Subject:
 
     id: str  # BIDS label, letters and digits, without "sub-"
     scan: Path
-    group: str = UNKNOWN  # one of the model's classes, or UNKNOWN
+    group: str = UNKNOWN  # one of the model's classes (for a quantity: as the table calls it), or UNKNOWN
     session: str = ""  # BIDS label without "ses-"
     mask: Path | None = None  # the table's own brain mask for this scan
     segmentation: Path | None = None  # the table's own segmentation of this scan
     covariates: dict[str, float | str] = field(default_factory=dict)  # without missing values
+    truth: float | None = None  # of the quantity that the model returns, if the table has it
 
     @property
     def name(self) -> str:

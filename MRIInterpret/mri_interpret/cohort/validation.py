@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,15 @@ from pathlib import Path
 from ..errors import UserError
 from ..images.paths import existing_path
 from ..images.reading import check_header
+from ..models.outputs import OutputMeaning
 from . import bids
 from .participants_table import Table
 from .subjects import UNKNOWN, Subject
+
+_SESSIONS = (
+    "Some subjects have several sessions, which are treated as independent scans: confidence intervals are too narrow "
+    "and p-values too small."
+)
 
 
 class InvalidTable(UserError):
@@ -29,14 +36,15 @@ class Cohort:
 
     table: Path
     subjects: tuple[Subject, ...]
-    classes: tuple[str, ...]  # of the model
+    classes: tuple[str, ...]  # of the model; for a model that returns a quantity, the table's groups
     covariates: tuple[str, ...]  # columns of the table
     notes: tuple[str, ...] = ()  # what a reader of the results should know about the table
+    truth: str = ""  # the column of the quantity's true values
 
 
 def read_cohort(
     table: Table,
-    classes: Sequence[str],
+    output: OutputMeaning,
     *,
     bids_root: Path | None = None,
     group_map: Mapping[str, str] | None = None,
@@ -47,8 +55,9 @@ def read_cohort(
     ----------
     table
         As read.
-    classes
-        The model's classes; a group must be one of them.
+    output
+        What the model returns. A group must be one of its classes; of a quantity, groups may be called anything, and
+        the role "truth", or the column that has the quantity's name, holds the true values.
     bids_root
         Where T1w images are looked for if the table has no column of paths; by default, the table's own folder.
     group_map
@@ -61,6 +70,8 @@ def read_cohort(
     """
     problems: list[str] = []
     subjects: list[Subject] = []
+    truth = _truth_column(table, output)
+    classes = None if output.is_quantity else output.classes
     root = bids_root or table.path.parent
     seen: dict[str, int] = {}
     for line, row in zip(table.lines, table.rows, strict=True):
@@ -76,7 +87,8 @@ def read_cohort(
         mask = _optional(table, row, "mask", where, problems)
         segmentation = _optional(table, row, "segmentation", where, problems)
         covariates = {name: table.number(row[name]) for name in table.covariates if row[name]}
-        subject = Subject(identity, scan or Path(), group, session, mask, segmentation, covariates)
+        true = _truth(covariates, truth, where, problems)
+        subject = Subject(identity, scan or Path(), group, session, mask, segmentation, covariates, true)
         if subject.name in seen:
             problems.append(
                 f"{where}: {subject.name} is on line {seen[subject.name]} already: give each row its own "
@@ -89,14 +101,61 @@ def read_cohort(
             except UserError as error:
                 problems.append(f"{where}: {error}")
             subjects.append(subject)
+    groups = tuple(dict.fromkeys(subject.group for subject in subjects if subject.group))
+    problems += _names_in_files(groups) if classes is None else []
     if problems:
         raise InvalidTable(table.path, problems)
-    return Cohort(table.path, tuple(subjects), tuple(classes), table.covariates, tuple(_notes(subjects, classes)))
+    if classes is None:
+        classes = groups
+        notes = _notes_on_quantity(subjects, output, truth, table)
+    else:
+        notes = _notes(subjects, classes)
+    if output.has_labels:
+        notes.append("The model's labels do not exclude one another: each subject counts by its likeliest label.")
+    return Cohort(table.path, tuple(subjects), classes, table.covariates, tuple(notes), truth)
 
 
-def _group(text: str, classes: Sequence[str], group_map: Mapping[str, str], where: str, problems: list[str]) -> str:
+def _names_in_files(groups: Sequence[str]) -> list[str]:
+    """What is wrong with the names of groups that are free: files are called after their letters and digits."""
+    seen: dict[str, str] = {}
+    problems = []
+    for group in groups:
+        short = bids.label(group).lower()
+        if short in ("", "all"):
+            problems.append(f"The group '{group}' cannot be called that: give it a name with letters, and not 'all'.")
+        elif short in seen:
+            problems.append(f"The groups '{seen[short]}' and '{group}' would share their files: rename one of them.")
+        seen.setdefault(short, group)
+    return problems
+
+
+def _truth_column(table: Table, output: OutputMeaning) -> str:
+    """The column of true values; "" if there is none."""
+    named = table.roles.get("truth", "")
+    if named and not output.is_quantity:
+        raise UserError(
+            f"The model tells classes ({', '.join(output.classes)}), so the truth stands in the column of groups: name "
+            "that one, and no column 'truth'.",
+            option="columns",
+        )
+    return named or (table.matching_column(output.classes[0]) if output.is_quantity else "")
+
+
+def _truth(covariates: Mapping[str, float | str], column: str, where: str, problems: list[str]) -> float | None:
+    value = covariates.get(column) if column else None
+    if isinstance(value, str) or (value is not None and not math.isfinite(value)):
+        problems.append(f"{where}: the {column} '{value}' is no number: correct it, or leave it empty.")
+        return None
+    return value
+
+
+def _group(
+    text: str, classes: Sequence[str] | None, group_map: Mapping[str, str], where: str, problems: list[str]
+) -> str:
     if not text:
         return UNKNOWN
+    if classes is None:
+        return group_map.get(text, text)
     known = {name.lower(): name for name in classes} | {
         key.lower(): value for key, value in group_map.items() if value in classes
     }
@@ -161,11 +220,25 @@ def _notes(subjects: Sequence[Subject], classes: Sequence[str]) -> list[str]:
             f"{unknown} subjects have no group: they are explained, but count only in the maps by predicted class."
         )
     if len({subject.id for subject in subjects}) < len(subjects):
-        notes.append(
-            "Some subjects have several sessions, which are treated as independent scans: confidence intervals are too "
-            "narrow and p-values too small."
-        )
+        notes.append(_SESSIONS)
     missing = [name for name in classes if groups and name not in groups]
     if missing and len(groups) > 1:
         notes.append(f"No subject is {' or '.join(missing)}.")
+    return notes
+
+
+def _notes_on_quantity(subjects: Sequence[Subject], output: OutputMeaning, truth: str, table: Table) -> list[str]:
+    """Sentences on what this table cannot show of a model that returns a quantity."""
+    (name,) = output.classes
+    notes = []
+    unknown = sum(1 for subject in subjects if subject.truth is None)
+    if not truth:
+        notes.append(
+            f"No column of the table is called '{name}', so the model's error is not known: if one holds the true "
+            f"values, name it as the column 'truth' (there are {', '.join(table.covariates) or 'none'})."
+        )
+    elif unknown:
+        notes.append(f"{unknown} of {len(subjects)} subjects have no {truth}: they do not count in the model's error.")
+    if len({subject.id for subject in subjects}) < len(subjects):
+        notes.append(_SESSIONS)
     return notes

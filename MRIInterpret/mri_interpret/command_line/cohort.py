@@ -100,7 +100,7 @@ def _print_plan(plan: Any, as_json: bool) -> None:
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
     groups = ", ".join(f"{count} {name}" for name, count in record["groups"].items())
-    typer.echo(f"{len(plan.cohort.subjects)} subjects ({groups}); results in {plan.output}")
+    typer.echo(f"{len(plan.cohort.subjects)} subjects{f' ({groups})' if groups else ''}; results in {plan.output}")
     typer.echo(f"Model {plan.model.name} {plan.model.version}; target {plan.settings.target}")
     typer.echo(f"Methods: {', '.join(plan.settings.methods)}")
     place = where.scheduler or where.slurm or f"{workers} {'threads' if where.threads else 'worker processes'} here"

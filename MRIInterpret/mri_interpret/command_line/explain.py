@@ -143,12 +143,13 @@ def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path
     from rich.markup import escape  # names of files, classes and regions may have brackets
 
     from ..anatomy.top_regions import top_regions
+    from ..explanation.answer_words import answer_words
 
     console = Console(highlight=False, soft_wrap=True)
-    shares = ", ".join(f"{name} {value:.0%}" for name, value in explanation.prediction.probabilities.items())
+    answer = answer_words(explanation.prediction, explanation.model.output)
+    details = f" ({escape(answer.details)})" if answer.details else ""
     console.print(
-        f"Predicted [bold]{escape(explanation.prediction.predicted)}[/bold] ({escape(shares)}); "
-        f"explained: {escape(explanation.target.name)}"
+        f"Predicted [bold]{escape(answer.headline)}[/bold]{details}; explained: {escape(explanation.target.name)}"
     )
     console.print(top_regions(explanation.region_table).sentence, markup=False)
     console.print(explanation.registration.sentence, markup=False)

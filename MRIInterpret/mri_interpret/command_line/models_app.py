@@ -33,8 +33,10 @@ def models_add(
     recipe: Annotated[str, typer.Option(help="Recipe of a published network: qiu2022, clinicadl, keras, monai.")] = "",
     option: Annotated[list[str] | None, typer.Option(help="Of the recipe, such as head=add; may be repeated.")] = None,
     classes: Annotated[str, typer.Option(help="Classes in the order of the outputs, or a quantity's name.")] = "",
-    output: Annotated[str, typer.Option(help="logits, softmax, sigmoid, logit or regression.")] = "logits",
-    unit: Annotated[str, typer.Option(help="Of the quantity of a regression.")] = "",
+    output: Annotated[
+        str, typer.Option(help="logits, softmax, sigmoid, labels, logit, ordinal or regression.")
+    ] = "logits",
+    unit: Annotated[str, typer.Option(help="Of the quantity of a regression: years; 1 for a score without one.")] = "",
     quantity_range: Annotated[str, typer.Option("--range", help="Its lowest and highest value, such as 0,100.")] = "",
     preprocessing: Annotated[Path | None, typer.Option(help="JSON file with the list of steps.")] = None,
     shape: Annotated[str, typer.Option(help="Shape of the input, such as 96,112,96, if the steps leave it open.")] = "",

@@ -8,6 +8,8 @@ from typing import Any
 from ..attribution.registry import STUDY_METHODS
 from ..errors import UserError
 from ..explanation.options import DEFAULTS
+from ..models.outputs import OutputMeaning
+from ..models.targets import read_target
 
 # Kind of scan -> the options mask and space.
 SCAN_KINDS = {
@@ -62,8 +64,27 @@ def preset_of(methods: Sequence[str], offered: dict[str, tuple[str, ...]]) -> st
     return CUSTOM
 
 
-def targets(classes: Sequence[str]) -> list[str]:
-    """Predicted, each class, and each difference of two, later classes minus earlier ones."""
+def targets(output: OutputMeaning | None, chosen: str = "") -> list[str]:
+    """What can be explained of a model.
+
+    Parameters
+    ----------
+    output
+        What its network returns; None for no model.
+    chosen
+        The target that was chosen; of a quantity it is offered too, since any value can be taken off it.
+
+    Returns
+    -------
+    Predicted, each class, and each difference of two, later classes minus earlier ones. Of a quantity: its value, and
+    its differences from the values that have names.
+    """
+    if output is None:
+        return ["predicted"]
+    if output.is_quantity:
+        known = ["predicted", *(f"value-{at:g}" for at, _ in output.anchors)]
+        return [*known, *([chosen] if _is_of_quantity(chosen, output) and chosen not in known else [])]
+    classes = output.classes
     differences = [f"{b}-{a}" for i, a in enumerate(classes) for b in classes[i + 1 :]]
     return ["predicted", *classes, *sorted(differences, key=lambda d: d != f"{classes[-1]}-{classes[0]}")]
 
@@ -84,9 +105,20 @@ def order_of_methods(default: Sequence[str], known: Sequence[str]) -> list[str]:
     return [*default, *sorted(others, key=lambda name: name in BASELINES)]
 
 
-def target_title(target: str) -> str:
+def target_title(target: str, output: OutputMeaning | None = None) -> str:
     """A target as it is listed."""
+    if output is not None and output.is_quantity:
+        contrast = read_target(target, output)
+        name = dict(output.anchors).get(contrast.reference or 0.0, "") if contrast.reference is not None else ""
+        return f"{contrast.name} ({name})" if name else contrast.name
     return "Predicted class" if target == "predicted" else target.replace("-", " - ")
+
+
+def _is_of_quantity(target: str, output: OutputMeaning) -> bool:
+    try:
+        return read_target(target, output).reference is not None
+    except UserError:
+        return False
 
 
 def explain_options(

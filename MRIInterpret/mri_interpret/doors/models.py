@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..models.outputs import OutputMeaning
 from ..models.registry import DEFAULT_MODEL, ListedModel, list_models
 from ..user_folders import user_models_folder
 
@@ -73,6 +74,11 @@ class ChosenModel:
         """The channels that want a volume of their own, beside the scan that is explained."""
         channels = self._metadata.preprocessing.channels if self._metadata is not None else ()
         return tuple(dict.fromkeys(name for name in channels if name not in ("image", "mask")))
+
+    @property
+    def output(self) -> OutputMeaning | None:
+        """What its network returns; None for a model that cannot be used."""
+        return self._metadata.output if self._metadata is not None else None
 
     @property
     def problem(self) -> str:

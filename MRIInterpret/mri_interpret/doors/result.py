@@ -53,17 +53,34 @@ class MRIInterpretResult:
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """By class name."""
+        """By class name; empty for a model that returns a quantity."""
         from ..scene.tables import columns_of_node
 
+        if "probabilities" not in self.nodes.tables:
+            return {}
         columns = columns_of_node(self.nodes.tables["probabilities"])
         return dict(zip(columns["class"], columns["probability"], strict=True))
 
     @property
     def predicted(self) -> str:
-        """The class with the highest probability."""
+        """The class with the highest probability; a quantity with its name and unit."""
         probabilities = self.probabilities
+        if not probabilities:
+            from ..scene.result_nodes import ANSWER
+
+            return str(self.nodes.note.GetAttribute(ANSWER))
         return max(probabilities, key=lambda name: probabilities[name])
+
+    @property
+    def value(self) -> float | None:
+        """The quantity that the model returned, in its unit; None for a model of classes."""
+        from ..scene.tables import columns_of_node
+        from ..scene_content.content import THIS_SCAN
+
+        if "quantity" not in self.nodes.tables:
+            return None
+        (names, values) = columns_of_node(self.nodes.tables["quantity"]).values()
+        return float(values[names.index(THIS_SCAN)])
 
     @property
     def regions(self) -> pd.DataFrame:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..scene.nodes import ROLE, RUN, runs
-from ..scene.result_nodes import VERDICT, VERDICT_TEXT, ResultNodes
+from ..scene.result_nodes import ANSWER, VERDICT, VERDICT_TEXT, ResultNodes
 from ..scene.tables import columns_of_node, rows_of_node
+from ..scene_content.content import THIS_SCAN
 from ..thresholds import SMALLEST_REGION_ML
 
 SUMMARY = "summary"
@@ -49,11 +50,20 @@ EMPTY_TABLE = Table((), ())
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A bar that is filled to ``share`` (0 to 1), with a text on it."""
+
+    share: float
+    text: str
+    tooltip: str
+
+
+@dataclass(frozen=True)
 class PredictionText:
-    """The prediction in a sentence with the research-only banner, the probabilities by class, and the warnings."""
+    """The prediction in a sentence with the research-only banner, bars of the answer, and the warnings."""
 
     sentence: str
-    probabilities: dict[str, float]
+    bars: tuple[Bar, ...]
     warnings: tuple[str, ...]
 
 
@@ -69,13 +79,32 @@ class MapEntry:
 
 def prediction_text(nodes: ResultNodes) -> PredictionText:
     """What the model said about the scan."""
-    probabilities = {
-        str(row["class"]): float(row["probability"]) for row in rows_of_node(nodes.tables["probabilities"])
-    }
-    predicted = max(probabilities, key=lambda name: probabilities[name])
+    answer = nodes.note.GetAttribute(ANSWER) or ""
+    if "quantity" in nodes.tables:
+        bars = _scale(nodes.tables["quantity"], answer)
+    else:
+        odds = {str(row["class"]): float(row["probability"]) for row in rows_of_node(nodes.tables["probabilities"])}
+        answer = answer or max(odds, key=lambda name: odds[name])  # scenes of earlier versions hold no words
+        bars = tuple(
+            Bar(value, f"{name}: {100 * value:.1f} %", f"Probability of {name} by the model")
+            for name, value in odds.items()
+        )
     lines = nodes.note.GetText().splitlines()
     warnings = tuple(line[2:] for line in lines if line.startswith("- "))
-    return PredictionText(f"The model says {predicted}. {lines[0]}", probabilities, warnings)
+    return PredictionText(f"The model says {answer}. {lines[0]}", bars, warnings)
+
+
+def _scale(table: Any, answer: str) -> tuple[Bar, ...]:
+    """The quantity on its scale; no bar where its range is not known."""
+    names, values = columns_of_node(table).values()
+    value = float(values[names.index(THIS_SCAN)])
+    ends = [float(at) for name, at in zip(names, values, strict=True) if name != THIS_SCAN]
+    if len(ends) < 2:
+        return ()
+    low, high = min(ends), max(ends)
+    return (
+        Bar(min(max((value - low) / (high - low), 0.0), 1.0), answer, "Where the answer lies on the model's scale"),
+    )
 
 
 def map_entries(nodes: ResultNodes) -> list[MapEntry]:
@@ -166,14 +195,16 @@ def agreement_table(nodes: ResultNodes) -> Table:
 def newest_cohort(scene: Any) -> tuple[Table, str] | None:
     """The newest cohort's confusion matrix, true classes in rows, and a text on how well the model did.
 
+    For a model that returns a quantity, its errors take the matrix's place.
+
     Returns
     -------
     tuple or None
-        None if the scene holds no cohort with a confusion matrix.
+        None if the scene holds no cohort whose truth is known.
     """
     tables = _tables_of_newest_cohort(scene)
     if "confusion" not in tables:
-        return None
+        return _errors(tables["performance"]) if "performance" in tables else None
     rows = rows_of_node(tables["confusion"])
     classes = list(dict.fromkeys(row["true"] for row in rows))
     counts = {(row["true"], row["predicted"]): int(row["count"]) for row in rows}
@@ -188,6 +219,16 @@ def newest_cohort(scene: Any) -> tuple[Table, str] | None:
             interval = f"95 % interval {low:.2f} to {high:.2f}"
             lines.append(f"Balanced accuracy {value:.2f}, {interval}, {n:.0f} participants")
     return confusion, "\n".join(lines)
+
+
+def _errors(performance: Any) -> tuple[Table, str]:
+    """How well a quantity is predicted."""
+    rows = [
+        [str(row["measure"]), *(float(row[name]) for name in ("value", "low", "high")), int(float(row["n"]))]
+        for row in rows_of_node(performance)
+    ]
+    heads = ["Measure", "Value", "95 % from", "to", "Participants"]
+    return Table(heads, rows), str(performance.GetAttribute(RUN))
 
 
 def _tables_of_newest_cohort(scene: Any) -> dict[str, Any]:

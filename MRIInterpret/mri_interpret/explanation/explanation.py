@@ -15,6 +15,7 @@ from ..checks.verdict import Verdicts, as_table
 from ..images.volume import Volume
 from ..json_text import jsonable
 from ..progress import ProgressCallback, silent
+from .answer_words import answer_words, explained_value
 from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
 from .layout import PLAIN, Layout
 from .notebook import banner_html, facts_html, list_html, pictures_html, probabilities_html
@@ -113,13 +114,21 @@ class Explanation:
         model, target = self.model, self.target
         return {
             "scan": self.scan.name,
-            "probabilities": self.prediction.probabilities,
-            "logits": self.prediction.logits,
+            "kind": model.output.kind,
+            **self._answer_record(),
             "predicted": self.prediction.predicted,
-            "target": {"name": target.name, "weights": target.weights, "value": target.value},
+            "target": vars(target),
             "model": {"name": model.name, "version": model.version, "hash": model.hash, "banner": model.banner},
             "warnings": list(self.warnings),
         }
+
+    def _answer_record(self) -> dict[str, Any]:
+        output = self.model.output
+        if not output.is_quantity:
+            return {"probabilities": self.prediction.probabilities, "logits": self.prediction.logits}
+        (name,) = output.classes
+        about = {"quantity": name, "value": self.prediction.logits[name], "unit": output.unit}
+        return about | {"range": output.value_range, "anchors": output.anchors}
 
     def provenance_record(self) -> dict[str, Any]:
         """What ``provenance.json`` holds: how the result was made; durations in seconds, affines in RAS mm."""
@@ -144,7 +153,7 @@ class Explanation:
                 "mask": made.mask,
                 "space": made.space,
                 "trust": made.trust,
-                "target": {"name": target.name, "weights": target.weights, "value": target.value},
+                "target": vars(target),
                 "methods": {name: one.details for name, one in self.maps.items()},
                 "summary": vars(self.summary_details),
             },
@@ -164,6 +173,7 @@ class Explanation:
                 "sha256": self.model.hash,
                 "grid": grid,
                 "temperature": made.temperature,
+                "output": self.model.output,
             },
             "atlas": self.atlas_name,
             "anatomy": self._anatomy_facts(),
@@ -179,11 +189,12 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """For notebooks: banner, prediction, warnings, summary score over the scan, top regions, verdicts."""
-        top = top_regions(self.region_table)
+        top, output = top_regions(self.region_table), self.model.output
+        answer = answer_words(self.prediction, output)
         facts = [
             ("Scan", self.scan.name or "(no name)"),
-            ("Predicted", self.prediction.predicted),
-            ("Explained", f"{self.target.name} = {self.target.value:.4g}"),
+            ("Predicted", answer.sentence if output.is_quantity else answer.headline),
+            ("Explained", f"{self.target.name} = {explained_value(self.target, output)}"),
             ("Model", f"{self.model.name} {self.model.version}"),
             ("Registration", self.registration.sentence),
             ("Methods", ", ".join(one.title for one in self.maps.values())),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..images.volume import Affine, Volume
+from ..models.outputs import OutputMeaning
 
 if TYPE_CHECKING:
     from nibabel import Nifti1Image
@@ -24,24 +25,26 @@ class ModelInfo:
     intended_use: str
     banner: str  # "Research use only. Trained on ...": shown with everything that shows the model's output
     classes: tuple[str, ...]
+    output: OutputMeaning  # what the network's numbers mean
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The model's answer. Objects keyed by class name, in the order of the model's outputs."""
 
-    logits: dict[str, float]
-    probabilities: dict[str, float]
-    predicted: str
+    logits: dict[str, float]  # of a quantity, its value by its name
+    probabilities: dict[str, float]  # empty for a quantity
+    predicted: str  # the likeliest class, or the quantity with its name and unit
 
 
 @dataclass(frozen=True)
 class Target:
-    """The contrast that is explained: a weight for each logit, for instance AD - CN."""
+    """The number that is explained: a weight for each logit, for instance AD - CN; or a quantity."""
 
     name: str
     weights: dict[str, float]
-    value: float  # the weighted sum of the logits of this scan
+    value: float  # the weighted sum of the logits of this scan, less the reference
+    reference: float | None = None  # what a quantity is compared with, in its unit
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,14 @@ from ..errors import UserError
 from ..images.conversion import as_scan, as_volume
 from ..images.volume import Volume, resample
 from ..models.bundle import ModelBundle
+from ..models.outputs import OutputMeaning
 from ..models.registry import find_model
 from ..preprocessing.cache import PreprocessingCache
 from ..preprocessing.pipeline import PreprocessedScan, check_space, preprocess
 from ..progress import ProgressCallback, StepClock, silent, step
 from ..summary import COMMON_FWHM_MM, Summary, summarise
 from .explanation import Explanation
-from .facts import MethodMap, ModelInfo, Registration, SummaryDetails
+from .facts import MethodMap, ModelInfo, Prediction, Registration, SummaryDetails
 from .options import DEFAULTS, check_regions, check_trust, choose_device
 from .provenance import make_provenance
 from .scan_anatomy import anatomy_of, bundle_ships, read_segmentation
@@ -78,7 +79,8 @@ def explain(
     methods
         Names of attribution methods, or configured method objects.
     target
-        "predicted", a class, or a difference such as "AD-CN".
+        "predicted", a class or label, or a difference such as "AD-CN"; of a model that returns a quantity, "value" or
+        its difference from a value, such as "value-65".
     device
         "auto" (CUDA if there is one), "cpu" or "cuda".
     mask
@@ -216,7 +218,10 @@ def explain(
         agreement=summary.agreement,
         registration=_registration(prepared),
         verdicts=Verdicts(verdicts),
-        warnings=_warnings(prepared, attributions.notices, summary, maps, failing, anatomy),
+        warnings=(
+            *_warnings(prepared, attributions.notices, summary, maps, failing, anatomy),
+            *_out_of_range(bundle.metadata.output, prediction),
+        ),
         provenance=make_provenance(
             bundle,
             prepared,
@@ -266,6 +271,17 @@ def model_info(bundle: ModelBundle) -> ModelInfo:
         intended_use=data.intended_use,
         banner=data.banner,
         classes=data.classes,
+        output=data.output,
+    )
+
+
+def _out_of_range(output: OutputMeaning, prediction: Prediction) -> tuple[str, ...]:
+    """A warning about a quantity that the model was not made for."""
+    if not output.is_quantity or not output.outside(prediction.logits[output.classes[0]]):
+        return ()
+    return (
+        f"The model's answer, {prediction.predicted}, lies outside of the range that it was made for "
+        f"({output.scale_words()}).",
     )
 
 

@@ -33,7 +33,9 @@ def facts_html(facts: Iterable[tuple[str, str]]) -> str:
 
 
 def probabilities_html(probabilities: dict[str, float]) -> str:
-    """A bar for each class."""
+    """A bar for each class; nothing for a quantity."""
+    if not probabilities:
+        return ""
     bars = "".join(
         f'<tr><td style="text-align:left">{escape(name)}</td><td style="text-align:left">'
         f'<span style="display:inline-block;width:{round(180 * value)}px;height:0.7em;background:#1f5fa8"></span> '

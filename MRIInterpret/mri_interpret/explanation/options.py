@@ -27,7 +27,7 @@ class ExplainOptions:
     methods
         Names of attribution methods.
     target
-        "predicted", a class, or a difference such as "AD-CN".
+        "predicted", a class or label, or a difference such as "AD-CN"; of a quantity, "value" or "value-65".
     device
         "auto" (CUDA if there is one), "cpu" or "cuda".
     mask

@@ -62,7 +62,7 @@ def load(folder: str | Path) -> Explanation:
         return Explanation(
             scan=_scan(reader, provenance),
             mask=reader.volume("scan/mask"),
-            model=make(facts["model"], ModelInfo),
+            model=make(_with_output(facts["model"]), ModelInfo),
             prediction=make(facts["prediction"], Prediction),
             target=make(facts["target"], Target),
             maps=maps,
@@ -91,6 +91,11 @@ def load(folder: str | Path) -> Explanation:
         raise UserError(
             f"The explanation in {reader.folder} cannot be read ({type(error).__name__}: {error}): explain again."
         ) from error
+
+
+def _with_output(model: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a model; results of earlier versions were of classes, and did not say so."""
+    return {"output": {"kind": "logits", "classes": model["classes"]}} | model
 
 
 def _scan(reader: FolderReader, provenance: Provenance) -> Volume:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..checks.run_checks import run_checks
 from ..checks.verdict import Verdict
-from ..errors import UserError
 from ..gpu_memory import on_device_or_cpu
 from ..images.volume import Volume
 from ..json_text import jsonable
 from ..models.bundle import ModelBundle
-from ..models.outputs import read_answer
-from ..models.targets import output_weights, parse_target
+from ..models.outputs import OutputMeaning, read_answer
+from ..models.targets import PREDICTED, is_predicted, output_weights, read_target
 from ..preprocessing.pipeline import PreprocessedScan
 from ..progress import ProgressCallback, step
 from .facts import Prediction, Target
@@ -23,7 +23,7 @@ from .facts import Prediction, Target
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..attribution import Attribution, Attributions
+    from ..attribution import Attribution, Attributions, Explainer
     from ..attribution.target import Target as ExplainerTarget
 
 
@@ -33,23 +33,36 @@ def contrast_of(target: str, bundle: ModelBundle) -> ExplainerTarget:
     Raises
     ------
     UserError
-        If the model has no such target, or is a regression.
+        If the model has no such target.
     """
     meaning = bundle.metadata.output
-    if meaning.kind == "regression":
-        raise UserError(
-            f"The model {bundle.metadata.name} returns a quantity ({meaning.classes[0]}), and scans are explained for "
-            "classes only so far."
-        )
-    if target.strip().lower() == "predicted":
-        # One number stands for two classes: for the first of them its sign is turned.
-        return _towards_the_predicted if meaning.single else "predicted"
-    _, weights = parse_target(target, meaning.classes, dict.fromkeys(meaning.classes, 0.0), meaning.single)
-    return output_weights(weights, meaning)
+    contrast = read_target(target, meaning)
+    if meaning.is_quantity or not is_predicted(target):
+        return output_weights(contrast.weights, meaning)
+    if meaning.count == len(meaning.classes):
+        return "predicted"
+    return lambda logits: _towards_the_predicted(logits, meaning)
 
 
-def _towards_the_predicted(logits: Tensor) -> Tensor:
-    return (logits >= 0).to(logits.dtype) * 2 - 1
+def _towards_the_predicted(outputs: Tensor, meaning: OutputMeaning) -> Tensor:
+    """Weights of the outputs where they are fewer than the classes, so that the predicted one is not just the largest.
+
+    Of a network whose probabilities are all that is known, :func:`attribute` finds out that they are not log-odds.
+    """
+    logits = replace(meaning, kind="logit") if meaning.single else meaning
+    rows = [
+        output_weights(read_target(PREDICTED, meaning, read_answer(row, logits).predicted).weights, meaning)
+        for row in outputs.double().tolist()
+    ]
+    return outputs.new_tensor(rows)
+
+
+def explainer_of(bundle: ModelBundle) -> Explainer:
+    """The network to be explained as its metadata reads it: a quantity is explained as it is returned."""
+    from ..attribution import Explainer
+
+    meaning = bundle.metadata.output
+    return Explainer(bundle.network, classes=meaning.count, undo_activation=not meaning.is_quantity)
 
 
 def attribute(
@@ -62,28 +75,36 @@ def attribute(
     device: str,
     progress: ProgressCallback,
 ) -> tuple[Prediction, Target, Attributions]:
-    """Prediction, target and maps, all from one forward pass."""
+    """Prediction, target and maps, all from one forward pass.
+
+    The maps of a quantity's difference from a value are those of the quantity: the value belongs to no voxel.
+    """
     import torch
 
-    from ..attribution import Explainer
-
     meaning = bundle.metadata.output
-    found = Explainer(bundle.network, classes=meaning.count).explain(
-        torch.from_numpy(np.ascontiguousarray(prepared.channels))[None],
-        target=contrast,
-        methods=list(methods),
-        device=device,
-        brain_mask=torch.from_numpy(prepared.model_mask.array > 0),
-        regions=torch.from_numpy(labels.array.astype(np.int64)),
-        progress=lambda title, fraction: progress("Explaining", min(0.99, fraction)),
-    )
+
+    def explained(wanted: ExplainerTarget) -> Attributions:
+        return explainer_of(bundle).explain(
+            torch.from_numpy(np.ascontiguousarray(prepared.channels))[None],
+            target=wanted,
+            methods=list(methods),
+            device=device,
+            brain_mask=torch.from_numpy(prepared.model_mask.array > 0),
+            regions=torch.from_numpy(labels.array.astype(np.int64)),
+            progress=lambda title, fraction: progress("Explaining", min(0.99, fraction)),
+        )
+
+    found = explained(contrast)
     activation = found.output.activation if found.output.undone else ""
     answer = read_answer(found.logits[0].double().tolist(), meaning, activation, found.output.scale)
-    decided = {name: float(name == answer.predicted) for name in meaning.classes}
-    name, weights = parse_target(target, meaning.classes, decided, meaning.single)
-    value = sum(weights[label] * answer.values[label] for label in meaning.classes)
+    chosen = read_target(target, meaning, answer.predicted)
+    weights = output_weights(chosen.weights, meaning)
+    if found.weights[0].tolist() != weights:  # the answer was not what the numbers looked like
+        found = explained(weights)
+    for name, one in found.items():
+        found[name] = replace(one, units=one.units.replace("logit", meaning.scale))
     prediction = Prediction(logits=answer.values, probabilities=answer.probabilities, predicted=answer.predicted)
-    return prediction, Target(name, weights, value), found
+    return prediction, Target(chosen.name, chosen.weights, chosen.of(answer.values), chosen.reference), found
 
 
 def checks_of(
@@ -99,8 +120,6 @@ def checks_of(
     """The function that runs the trust checks of ``level`` on maps on the model's grid; with "off" it runs none."""
     import torch
 
-    from ..attribution import Explainer
-
     def check(maps: Mapping[str, np.ndarray]) -> list[Verdict]:
         if level == "off":
             return []
@@ -109,7 +128,7 @@ def checks_of(
         def on(chosen: str) -> list[Verdict]:
             return run_checks(
                 level,
-                Explainer(bundle.network),
+                explainer_of(bundle),
                 torch.from_numpy(np.ascontiguousarray(prepared.channels))[None],
                 maps,
                 target=attributions.weights[0].tolist(),

@@ -149,7 +149,7 @@ def save_bundle(
         looked like in training, as ``input_statistics`` of a bundle's metadata holds it.
     output
         ``classes`` (a list of names) or ``name`` (of a quantity); ``kind`` ("logits" if left out, "softmax",
-        "sigmoid", "logit", "regression"); ``unit`` of a quantity.
+        "sigmoid", "labels", "logit", "ordinal", "regression"); ``unit`` and ``range`` of a quantity.
     card
         The model card, Markdown; a short one if left out.
 

@@ -27,11 +27,11 @@ class Answers:
     preprocessing
         The steps from a scan to the input, as a bundle's metadata lists them.
     output
-        "logits", "softmax", "sigmoid", "logit" or "regression".
+        "logits", "softmax", "sigmoid", "labels", "logit", "ordinal" or "regression".
     shape
         Spatial shape (I, J, K) of the input, where the steps do not set it.
     unit, range
-        Of a quantity: its unit, and its lowest and highest value.
+        Of a quantity: its unit ("1" for a score without one), and its lowest and highest value.
     statistics
         What inputs looked like in training, as ``input_statistics`` of a bundle's metadata holds it.
     training_data

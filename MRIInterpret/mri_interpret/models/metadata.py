@@ -15,7 +15,8 @@ from ..images.volume import Grid
 from ..preprocessing.input_check import InputStatistics, read_statistics
 from ..preprocessing.steps.chain import StepChain, default_steps, read_steps
 from ..preprocessing.steps.monai_chain import MonaiChain, read_monai_chain
-from .outputs import KINDS, OutputMeaning
+from .output_entry import read_output
+from .outputs import OutputMeaning
 
 #: What ``mri_interpret.output`` says of a network that labels voxels; the anatomy room reads such bundles.
 SEGMENTATION = "segmentation"
@@ -79,7 +80,7 @@ def read_metadata(bundle: Path, *, light: bool = False) -> Metadata:
     path = bundle / "configs" / "metadata.json"
     raw = read_json(path)
     own = _entry(raw, "mri_interpret", dict, path)
-    meaning = _output_meaning(own, path)
+    meaning = read_output(own, path)
     _check_channels(raw, meaning, path)
     chain = _preprocessing(bundle, own, path, light)
     return Metadata(
@@ -181,41 +182,6 @@ def _input_shape(raw: dict[str, Any], chain: StepChain | MonaiChain, path: Path)
     return None if shape is None else (channels, *shape)
 
 
-def _output_meaning(own: dict[str, Any], path: Path) -> OutputMeaning:
-    """What the network returns: the entries ``classes``, ``output`` and ``temperature``."""
-    output = own.get("output", "logits")
-    output = {"kind": output} if isinstance(output, str) else output
-    kind = output.get("kind") if isinstance(output, dict) else None
-    if kind not in KINDS:
-        raise UserError(f"{path}: 'mri_interpret.output' must be one of {', '.join(KINDS)}.")
-    temperature = _number(own, "temperature", path, 1.0)
-    if temperature <= 0:
-        raise UserError(f"{path}: the temperature must be positive.")
-    if kind == "regression":
-        name, unit = output.get("name"), output.get("unit", "")
-        if not isinstance(name, str) or not name or not isinstance(unit, str):
-            raise UserError(
-                f"{path}: 'mri_interpret.output' of a regression needs the quantity's 'name', and may have its 'unit'."
-            )
-        return OutputMeaning(kind, (name,), True, unit)
-    classes = tuple(_entry(own, "classes", list, path))
-    if len(classes) < 1 or not all(isinstance(name, str) and name for name in classes):
-        raise UserError(f"{path}: 'mri_interpret.classes' must list the name of each class.")
-    if len(set(classes)) != len(classes):
-        raise UserError(f"{path}: 'mri_interpret.classes' names a class twice: {', '.join(classes)}.")
-    if len(classes) == 1:
-        if kind == "softmax":
-            raise UserError(f"{path}: a softmax needs two classes or more, but 'mri_interpret.classes' names one.")
-        # One output is that class's log-odds or probability: it speaks for its absence too.
-        kind, single = ("sigmoid" if kind == "sigmoid" else "logit"), True
-        classes = (f"not {classes[0]}", *classes)
-    else:
-        single = kind == "logit"
-    if single and len(classes) != 2:
-        raise UserError(f"{path}: one logit tells two classes apart, but 'mri_interpret.classes' names {len(classes)}.")
-    return OutputMeaning(kind, classes, single, temperature=temperature)
-
-
 def _entry(parent: dict[str, Any], key: str, kind: type, path: Path) -> Any:
     if key not in parent:
         raise UserError(f"{path}: the entry '{key}' is missing.")
@@ -276,7 +242,7 @@ def _check_channels(raw: dict[str, Any], meaning: OutputMeaning, path: Path) -> 
     place: Any = raw
     for key in ("network_data_format", "outputs", "pred", "channel_def"):
         place = place.get(key) if isinstance(place, dict) else None
-    if meaning.single or not isinstance(place, dict):
+    if meaning.count != len(meaning.classes) or meaning.is_quantity or not isinstance(place, dict):
         return
     if [place.get(str(index)) for index in range(len(meaning.classes))] != list(meaning.classes):
         raise UserError(

@@ -1,14 +1,16 @@
-"""What the numbers that a network returns mean: logits, probabilities, one logit, or a quantity."""
+"""What the numbers that a network returns mean: logits, probabilities, labels, ordered classes, or a quantity."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ..errors import UserError
 
-KINDS = ("logits", "softmax", "sigmoid", "logit", "regression")
+KINDS = ("logits", "softmax", "sigmoid", "labels", "logit", "ordinal", "regression")
+NO_UNIT = "1"  # what a score without a unit has in its place, as in UCUM
 
 
 @dataclass(frozen=True)
@@ -19,16 +21,22 @@ class OutputMeaning:
     ----------
     kind
         ``"logits"``: one for each class, of which a softmax makes probabilities. ``"softmax"``: probabilities of
-        classes that exclude each other. ``"sigmoid"``: a probability for each class by itself. ``"logit"``: a single
-        one, the log-odds of the second of two classes. ``"regression"``: a single quantity.
+        classes that exclude each other. ``"sigmoid"``: a probability for each label by itself. ``"labels"``: the
+        log-odds of each label by itself. ``"logit"``: a single one, the log-odds of the second of two classes.
+        ``"ordinal"``: for classes in order, the log-odds of lying above each of the limits between them (Cao, Mirjalili
+        and Raschka 2020, Rank consistent ordinal regression). ``"regression"``: a single quantity.
     classes
         Names of the classes; of a regression the quantity's name.
     single
         Whether one number stands for both of two classes, or for a quantity.
     unit
-        Of the quantity.
+        Of the quantity; :data:`NO_UNIT` for a score without one.
     temperature
         Logits are divided by it before they become probabilities.
+    value_range
+        Least and largest value of the quantity that the network was made for, if that is known.
+    anchors
+        Values of the quantity that have names, such as (0, "CN"), in ascending order.
     """
 
     kind: str
@@ -36,18 +44,69 @@ class OutputMeaning:
     single: bool = False
     unit: str = ""
     temperature: float = 1.0
+    value_range: tuple[float, float] | None = None
+    anchors: tuple[tuple[float, str], ...] = ()
+
+    @property
+    def is_quantity(self) -> bool:
+        """Whether the output is a number to be read as it is, not the evidence for a class."""
+        return self.kind == "regression"
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether several labels may hold at once, or none."""
+        return self.kind in ("sigmoid", "labels") and not self.single
 
     @property
     def expected(self) -> str:
         """What the metadata says that the network returns, as the end of a sentence."""
         if self.single:
             return f"its metadata names 1 value ({self.classes[-1]})"
+        if self.kind == "ordinal":
+            return f"its metadata names {self.count} limits between ordered classes ({', '.join(self.classes)})"
         return f"its metadata names {self.count} classes ({', '.join(self.classes)})"
 
     @property
     def count(self) -> int:
         """How many numbers the network returns for a sample."""
+        if self.kind == "ordinal":
+            return len(self.classes) - 1
         return 1 if self.single else len(self.classes)
+
+    @property
+    def scale(self) -> str:
+        """The unit that relevance is measured in: of the quantity (its name where it has no unit), else the logit."""
+        return (self.shown_unit or self.classes[0]) if self.is_quantity else "logit"
+
+    @property
+    def shown_unit(self) -> str:
+        """The unit as it stands behind a number; empty for a score without one."""
+        return "" if self.unit == NO_UNIT else self.unit
+
+    def amount(self, value: float, sign: bool = False) -> str:
+        """A value of the quantity with its unit: "71.3 years"; with ``sign``, also a plus."""
+        return f"{self._digits(value, sign)} {self.shown_unit}".rstrip()
+
+    def scale_words(self) -> str:
+        """The quantity's range in words, "0 CN .. 2 dementia" or "40 .. 90 years"; empty if it is not known."""
+        if self.value_range is None:
+            return ""
+        names = dict(self.anchors)
+        low, high = (f"{end:g} {names.get(end, '')}".rstrip() for end in self.value_range)
+        unit = "" if any(end in names for end in self.value_range) else self.shown_unit
+        return f"{low} .. {high} {unit}".rstrip()
+
+    def outside(self, value: float) -> bool:
+        """Whether a value lies outside of the range that the network was made for."""
+        return self.value_range is not None and not self.value_range[0] <= value <= self.value_range[1]
+
+    def _digits(self, value: float, sign: bool) -> str:
+        plus = "+" if sign else ""
+        if self.value_range is None or not math.isfinite(value):
+            return f"{value:{plus}.4g}"
+        low, high = self.value_range  # three digits of the range
+        decimals = max(0, 2 - math.floor(math.log10(high - low)))
+        return f"{value:{plus}.{decimals}f}"
 
 
 @dataclass(frozen=True)
@@ -58,11 +117,13 @@ class Answer:
     ----------
     values
         What is explained, by class: logits, or what the network returns in their place. With a single logit the first
-        class has 0, so that differences are log-odds.
+        class has 0, so that differences are log-odds; of ordered classes each has the sum of the log-odds of the limits
+        below it, so that the difference of neighbours is the log-odds of the limit between them.
     probabilities
         By class; empty for a regression.
     predicted
-        The likeliest class, or the quantity with its unit.
+        The likeliest class (of ordered classes, the one above as many limits as are likelier passed than not), or the
+        quantity with its unit.
     """
 
     values: dict[str, float]
@@ -96,12 +157,14 @@ def read_answer(outputs: Sequence[float], meaning: OutputMeaning, activation: st
         raise UserError(_wrong_count(len(values), meaning))
     if meaning.kind == "regression":
         (name,) = meaning.classes
-        return Answer({name: values[0]}, {}, f"{name} {values[0]:.4g} {meaning.unit}".rstrip())
+        return Answer({name: values[0]}, {}, f"{name} {meaning.amount(values[0])}")
+    if meaning.kind == "ordinal":
+        return _ordered(values, meaning)
     if meaning.single:
         shares = _two(values[0], meaning, activation)
         values = [0.0, *values]
-    elif meaning.kind == "sigmoid" or (activation == "sigmoid" and meaning.kind == "logits"):
-        shares = _independent(values, meaning, activation)
+    elif meaning.has_labels or (activation == "sigmoid" and meaning.kind == "logits"):
+        shares = _independent(values, meaning, activation or ("sigmoid" if meaning.kind == "labels" else ""))
     else:
         shares = _exclusive(values, meaning, activation, scale)
     predicted = meaning.classes[max(range(len(values)), key=lambda index: (shares[index], values[index]))]
@@ -110,8 +173,23 @@ def read_answer(outputs: Sequence[float], meaning: OutputMeaning, activation: st
     )
 
 
+def _ordered(values: Sequence[float], meaning: OutputMeaning) -> Answer:
+    """Ordered classes from the log-odds of lying above each limit.
+
+    Lying above a limit implies lying above those below it. A network whose numbers contradict that is read with the
+    least probability so far, so that no class gets a negative one.
+    """
+    above = list(accumulate((_sigmoid(value / meaning.temperature) for value in values), min))
+    shares = [low - high for low, high in zip([1.0, *above], [*above, 0.0], strict=True)]
+    scores = [0.0, *accumulate(values)]
+    predicted = meaning.classes[sum(share > 0.5 for share in above)]
+    return Answer(
+        dict(zip(meaning.classes, scores, strict=True)), dict(zip(meaning.classes, shares, strict=True)), predicted
+    )
+
+
 def _independent(values: Sequence[float], meaning: OutputMeaning, activation: str) -> list[float]:
-    """A probability for each class by itself."""
+    """A probability for each label by itself."""
     if not activation:
         if not all(0 <= value <= 1 for value in values):
             raise UserError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from .recipes.recipe import read_state
+from .recipes.recipe import read_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +32,7 @@ def trusted_network(dotted: str, arguments: Mapping[str, Any], weights: Path) ->
         If the class cannot be imported or made, is no network, or the weights do not fit it.
     """
     network = _made(dotted, arguments)
-    state = _state_of(weights)
+    state = read_weights(weights)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -58,17 +58,6 @@ def _made(dotted: str, arguments: Mapping[str, Any]) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise UserError(f"{dotted} makes a {type(network).__name__}, not a network.")
     return network
-
-
-def _state_of(source: Path) -> dict[str, Any]:
-    if source.suffix != ".safetensors":
-        return read_state(source)
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(source)
-    except Exception as error:  # safetensors' errors have no common base
-        raise UserError(f"{source} is damaged: it cannot be read as safetensors.") from error
 
 
 def _line(error: Exception) -> str:

@@ -59,8 +59,7 @@ class ExplainSection:
     def update(self) -> None:
         """Show what the parameter node holds, and whether Explain can be pressed."""
         parameters, ui, methods = self.context.parameters, self.ui, self.context.methods
-        targets = {target: choices.target_title(target) for target in choices.targets(self.context.model.classes)}
-        _offer(ui.targetComboBox, targets, parameters.target)
+        self._offer_targets()
         _offer(ui.presetComboBox, choices.PRESET_TITLES, choices.preset_of(methods, self._presets))
         fill_combo(ui.compositeComboBox, [(name, name) for name in choices.COMPOSITES], parameters.composite)
         _offer(ui.deviceComboBox, choices.DEVICE_TITLES, parameters.device)
@@ -86,6 +85,19 @@ class ExplainSection:
             ui.cancelButton, "" if running else _("Nothing is running."), _("End the run; the scene stays as it is.")
         )
         ui.progressBar.visible = running
+
+    def _offer_targets(self) -> None:
+        """Offer what can be explained; of a quantity, any other value to compare with can be typed."""
+        output, combo, wanted = self.context.model.output, self.ui.targetComboBox, self.context.parameters.target
+        titles = {target: choices.target_title(target, output) for target in choices.targets(output, wanted)}
+        with quiet(combo):
+            combo.editable = output is not None and output.is_quantity
+        _offer(combo, titles, wanted)
+        combo.toolTip = (
+            _("What to explain: the number itself, or its difference from a value. Type value-65 and press Enter.")
+            if combo.editable
+            else _("What to explain: the predicted class, one class, or the difference of two.")
+        )
 
     def forget(self) -> None:
         """The scene was closed: what the status line says is of the past."""

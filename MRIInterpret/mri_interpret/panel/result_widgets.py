@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import qt
@@ -29,7 +30,7 @@ def clear(ui: Any) -> None:
     fill_table(ui.regionTable, result_tables.EMPTY_TABLE)
     fill_table(ui.agreementTable, result_tables.EMPTY_TABLE)
     fill_table(ui.volumeTable, result_tables.EMPTY_TABLE)
-    _show_bars(ui.probabilitiesWidget, {})
+    _show_bars(ui.probabilitiesWidget, ())
 
 
 def show(ui: Any, nodes: Any, key: str) -> None:
@@ -37,7 +38,7 @@ def show(ui: Any, nodes: Any, key: str) -> None:
     prediction = result_tables.prediction_text(nodes)
     ui.predictionLabel.text = prediction.sentence
     _show_warnings(ui, prediction.warnings)
-    _show_bars(ui.probabilitiesWidget, prediction.probabilities)
+    _show_bars(ui.probabilitiesWidget, prediction.bars)
     _show_maps(ui.mapList, result_tables.map_entries(nodes), key)
     fill_table(ui.regionTable, result_tables.region_table(nodes, key))
     fill_table(ui.agreementTable, result_tables.agreement_table(nodes))
@@ -50,19 +51,19 @@ def _show_warnings(ui: Any, sentences: tuple[str, ...]) -> None:
     ui.warningsTextEdit.visible = bool(sentences)
 
 
-def _show_bars(widget: Any, probabilities: dict[str, float]) -> None:
+def _show_bars(widget: Any, bars: Sequence[result_tables.Bar]) -> None:
     layout = widget.layout()
-    while layout.count() > len(probabilities):
+    while layout.count() > len(bars):
         layout.takeAt(layout.count() - 1).widget().deleteLater()
-    while layout.count() < len(probabilities):
-        bar = qt.QProgressBar()
-        bar.setRange(0, 1000)
-        layout.addWidget(bar)
-    for index, (name, value) in enumerate(probabilities.items()):
-        bar = layout.itemAt(index).widget()
-        bar.value = round(1000 * value)
-        bar.format = f"{name}: {100 * value:.1f} %"
-        bar.toolTip = _("Probability of {name} by the model").format(name=name)
+    while layout.count() < len(bars):
+        made = qt.QProgressBar()
+        made.setRange(0, 1000)
+        layout.addWidget(made)
+    for index, bar in enumerate(bars):
+        shown = layout.itemAt(index).widget()
+        shown.value = round(1000 * bar.share)
+        shown.format = bar.text
+        shown.toolTip = bar.tooltip
 
 
 def _show_maps(maps: Any, entries: list[result_tables.MapEntry], key: str) -> None:

@@ -35,9 +35,11 @@ def fill_combo(combo: Any, choices: Sequence[tuple[str, str]], chosen: str) -> N
 
 
 def chosen(combo: Any) -> str:
-    """The value of the current item; empty if there is none."""
-    value = combo.itemData(combo.currentIndex) if combo.currentIndex >= 0 else None
-    return str(value) if value is not None else ""
+    """The value of the current item, or its text if it was typed; empty if there is none."""
+    if combo.currentIndex < 0:
+        return ""
+    value = combo.itemData(combo.currentIndex)
+    return str(value if value is not None else combo.itemText(combo.currentIndex))
 
 
 def enable(widget: Any, reason: str, tooltip: str) -> None:

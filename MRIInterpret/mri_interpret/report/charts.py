@@ -1,4 +1,4 @@
-"""Charts: class probabilities, top regions, agreement between methods."""
+"""Charts: top regions, agreement between methods."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..anatomy.top_regions import large_enough
-from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
+from ..drawing.canvas import ACCENT, INK, WARM, Picture, as_svg, new_figure
 from ..drawing.html import fixed
 from ..drawing.value_matrix import draw_value_matrix
-from ..explanation.explanation import Prediction, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,40 +21,6 @@ _MEASURES = (
     ("dice_top5", "Overlap (Dice) of the top 5 %", 0.0),
     ("region_correlation", "Correlation of region profiles", -1.0),
 )
-
-
-def probability_chart(prediction: Prediction, target: Target) -> Picture:
-    """Bars of the class probabilities, the predicted class in colour; logits beside them."""
-    names = list(prediction.probabilities)
-    with new_figure(4.8, 0.42 * len(names) + 0.5) as figure:
-        axes = figure.add_axes((0.14, 0.24, 0.58, 0.74))
-        values = [prediction.probabilities[name] for name in names]
-        colours = [ACCENT if name == prediction.predicted else "#c3ccd6" for name in names]
-        rows = np.arange(len(names))[::-1]
-        axes.barh(rows, values, height=0.62, color=colours)
-        axes.set_xlim(0, 1)
-        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-        axes.set_yticks(rows, names)
-        axes.tick_params(axis="both", length=0)
-        axes.spines["bottom"].set_visible(False)
-        axes.set_xlabel("probability", fontsize=8)
-        for row, name, value in zip(rows, names, values, strict=True):
-            weight = "bold" if name == prediction.predicted else "normal"
-            axes.text(1.03, row, f"{value:.1%}", va="center", fontweight=weight)
-            axes.text(
-                1.36,
-                row,
-                f"{prediction.logits[name]:+.2f}".replace("-", "−"),
-                va="center",
-                ha="right",
-                color=MUTED,
-                fontsize=8,
-            )
-        axes.text(1.36, rows[0] + 0.55, "logit", ha="right", color=MUTED, fontsize=7.5)
-        axes.set_ylim(-0.5, len(names) - 0.25)
-        data = as_svg(figure)
-    listed = ", ".join(f"{name} {value:.1%}" for name, value in prediction.probabilities.items())
-    return Picture(data, "image/svg+xml", f"Probabilities: {listed}. Explained: {target.name}.")
 
 
 def region_rows(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:

@@ -9,6 +9,7 @@ from typing import Any
 from ..anatomy.top_regions import too_small, top_regions
 from ..checks.verdict import Verdict
 from ..drawing.html import number, percent
+from ..explanation.answer_words import answer_words, contrast_formula, explained_value
 from ..explanation.explanation import Explanation, MethodMap
 from ..json_text import to_json
 from ..thresholds import SMALLEST_REGION_ML
@@ -36,11 +37,12 @@ def page_content(explanation: Explanation) -> dict[str, Any]:
     """Everything but the pictures, by the names that the templates use."""
     record = explanation.provenance_record()
     trust, volumes = trust_matrix(explanation), VolumesContent.of(explanation.anatomy)
+    answer = _answer(explanation)
     absent = {name for name, content in (("trust", trust), ("volumes", volumes)) if content is None}
     return {
-        "title": f"{explanation.scan.name or 'Scan'}: why {explanation.prediction.predicted}?",
+        "title": f"{explanation.scan.name or 'Scan'}: why {answer['headline']}?",
         "sections": [section for section in _SECTIONS if section[0] not in absent],
-        "contrast": contrast_formula(explanation.target.weights),
+        "answer": answer,
         "summary": SummaryContent.of(explanation),
         "regions": RegionContent.of(explanation),
         "volumes": volumes,
@@ -52,20 +54,25 @@ def page_content(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def contrast_formula(weights: dict[str, float]) -> str:
-    """The explained number as a formula: "logit of AD", "logit of AD − logit of CN"."""
-    terms = []
-    for name, weight in weights.items():
-        if weight == 0:
-            continue
-        sign = "−" if weight < 0 else "+"
-        size = "" if abs(weight) == 1 else f"{abs(weight):g} × "
-        terms.append((sign, f"{size}logit of {name}"))
-    terms.sort(key=lambda term: term[0] == "−")  # positive terms first
-    if not terms:
-        return "nothing (all weights are 0)"
-    first = ("−" if terms[0][0] == "−" else "") + terms[0][1]
-    return " ".join([first, *(f"{sign} {text}" for sign, text in terms[1:])])
+def _answer(explanation: Explanation) -> dict[str, Any]:
+    """The answer and the explained number in words."""
+    output, target = explanation.model.output, explanation.target
+    words = answer_words(explanation.prediction, output, decimals=1)
+    value = f"{words.share:.1%}" if words.share is not None else f"({words.details})" if output.is_quantity else ""
+    signs = ""
+    if output.is_quantity:
+        name = output.classes[0]
+        signs = f"In maps with a sign, red raises the {name} and blue lowers it."
+        if target.reference is not None:
+            reference = output.amount(target.reference)
+            signs += f" The maps are those of the {name} itself: {reference} are taken off it, and belong to no voxel."
+    return {
+        "headline": words.headline,
+        "beside": "" if value == "()" else value,
+        "formula": contrast_formula(target, output),
+        "value": explained_value(target, output, 3).replace("-", "−"),
+        "signs": signs,
+    }
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from ..drawing.slices import as_float, hottest
 from ..drawing.surface_3d import summary_picture
 from ..explanation.explanation import Explanation
 from ..progress import ProgressCallback, silent
-from .charts import agreement_chart, probability_chart, region_chart
+from .answer_chart import answer_chart
+from .charts import agreement_chart, region_chart
 from .volumes import anatomy_montage
 
 STEP = "Drawing the report"
@@ -33,7 +34,7 @@ class ReportPictures:
         The segmentation over the scan; None for a brain that was not segmented.
     """
 
-    probabilities: Picture
+    answer: Picture
     summary: Picture
     surface: Picture | str | None
     regions: Picture | None
@@ -81,7 +82,7 @@ def draw_pictures(
     drawn()
     titles = {name: method.title for name, method in explanation.maps.items()}
     pictures = ReportPictures(
-        probabilities=probability_chart(explanation.prediction, explanation.target),
+        answer=answer_chart(explanation.prediction, explanation.target, explanation.model.output),
         summary=overall,
         surface=surface,
         regions=region_chart(explanation.region_table),

@@ -14,7 +14,7 @@ from . import hierarchy, views
 from .atlas import add_atlas
 from .colours import CONSENSUS, SEQUENTIAL, SIGNED, add_colour_table
 from .nodes import ROLE, NodeMaker, batch, runs
-from .result_nodes import VERDICT, VERDICT_TEXT, ResultNodes, hide_others
+from .result_nodes import ANSWER, VERDICT, VERDICT_TEXT, ResultNodes, hide_others
 from .tables import add_bar_chart, add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_consensus, add_legend, add_map, add_scan
@@ -129,13 +129,14 @@ def arrange(scene: Any, nodes: ResultNodes, content: SceneContent) -> None:
     views.fit_slices(scene, nodes.scan)
     views.jump_to(scene, views.world_of(nodes.summary, content.map(SUMMARY).peak))
     views.aim_camera(scene, nodes.scan)
-    views.select_active(scene, nodes.scan, nodes.tables["regions"], nodes.charts["probabilities"])
+    views.select_active(scene, nodes.scan, nodes.tables["regions"], nodes.answer_chart)
 
 
 def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) -> Generator[float | None, None, Any]:
     """Steps that yield how much is done, or None within a part."""
     note = make.add("vtkMRMLTextNode", "Research use only", "note")
     note.SetText(content.note)
+    note.SetAttribute(ANSWER, content.answer)
     yield 0.02
     scan = scan_node
     if scan is None:

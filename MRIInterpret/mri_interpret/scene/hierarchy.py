@@ -20,6 +20,7 @@ _SHOWN = (  # classes that users look for in the data tree
 _INNER = {  # role -> name of a folder inside the result's folder
     "map": "Maps",
     "probabilities": "Tables and charts",
+    "quantity": "Tables and charts",
     "top-regions": "Tables and charts",
     "regions": "Tables and charts",
     "agreement": "Tables and charts",

@@ -12,8 +12,10 @@ from .nodes import METHOD, ROLE, RUN, batch, nodes_of_run, remove_with_dependent
 VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none was run; one sentence per line
 
-TABLES = ("regions", "agreement", "probabilities", "top-regions", "trust", "volumes")
-CHARTS = ("probabilities", "top-regions")
+ANSWER = "MRIInterpret.Answer"  # on the note: what the model said, in words
+
+TABLES = ("regions", "agreement", "probabilities", "quantity", "top-regions", "trust", "volumes")
+CHARTS = ("probabilities", "quantity", "top-regions")
 _REQUIRED = ("summary", "consensus", "atlas", "surface", "volume-rendering", "note", "regions", "agreement")
 
 
@@ -33,6 +35,11 @@ class ResultNodes:
     maps: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, Any] = field(default_factory=dict)  # by role, see TABLES
     charts: dict[str, Any] = field(default_factory=dict)  # by role, see CHARTS
+
+    @property
+    def answer_chart(self) -> Any:
+        """The chart of the probabilities, or of the quantity."""
+        return self.charts.get("probabilities") or self.charts.get("quantity")
 
 
 def result_names(scene: Any) -> list[str]:

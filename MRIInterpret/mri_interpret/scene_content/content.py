@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..explanation.answer_words import answer_words
 from ..explanation.explanation import Explanation, Region
 from ..images.volume import Volume
 from .display_range import DisplayRange, display_range, summary_range
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary"
 _TOP_REGIONS = 8  # bars of the chart
+THIS_SCAN = "this scan"  # the bar of the answer among those of a quantity's scale
 STEP = "Building the scene"  # the name under which progress is reported
 
 
@@ -77,6 +79,7 @@ class SceneContent:
     consensus: Volume | None = None
     mask: Volume | None = None
     surface: Any = None  # vtkPolyData of the brain's surface in the scan's RAS mm, if it is made already
+    answer: str = ""  # in words: "AD", "brain age 71.3 years (40 .. 90 years)"
     atlas: Volume | None = None  # labels
     atlas_name: str = ""
     regions: tuple[Region, ...] = ()  # those that occur in the atlas
@@ -118,6 +121,7 @@ def content_of(explanation: Explanation) -> SceneContent:
         run=f"MRIInterpret: {name}, {explanation.target.name}",
         banner=explanation.model.banner,
         note=note_text(explanation),
+        answer=_answer(explanation),
         scan=explanation.scan,
         scan_name=name,
         window=brain_window(explanation.scan, explanation.mask),
@@ -222,14 +226,35 @@ def _tables(explanation: Explanation) -> tuple[tuple[TableContent, ...], tuple[C
     from ..anatomy.top_regions import top_regions
 
     methods = list(dict.fromkeys(regions["method"]))
-    odds = explanation.prediction.probabilities
     top = top_regions(regions, SUMMARY if SUMMARY in methods else str(methods[0]), _TOP_REGIONS)
     gains = dict(zip(top.names, top.rows["gain"].astype(float), strict=True))
     charts = (
-        chart("probabilities", "Class probabilities (research use only)", "class", "probability", odds),
+        _answer_chart(explanation),
         chart("top-regions", "Regions where relevance is densest" if gains else top.sentence, "region", "gain", gains),
     )
     return tuple(tables), charts
+
+
+def _answer(explanation: Explanation) -> str:
+    words = answer_words(explanation.prediction, explanation.model.output)
+    return words.sentence if explanation.model.output.is_quantity else words.headline
+
+
+def _answer_chart(explanation: Explanation) -> ChartContent:
+    """Bars of probabilities; or the quantity between the ends of its range and its named values."""
+    output = explanation.model.output
+    if not output.is_quantity:
+        odds = explanation.prediction.probabilities
+        what = "Label" if output.has_labels else "Class"
+        return chart("probabilities", f"{what} probabilities (research use only)", "class", "probability", odds)
+    (name,) = output.classes
+    names = dict(output.anchors)
+    marks = sorted({*names, *(output.value_range or ())})
+    bars = {THIS_SCAN: explanation.prediction.logits[name]} | {
+        f"{at:g} {names.get(at, '')}".rstrip(): at for at in marks
+    }
+    unit = f" in {output.shown_unit}" if output.shown_unit else ""
+    return chart("quantity", f"{name}{unit} (research use only)", "value of", name, bars)
 
 
 def chart(role: str, title: str, label: str, value: str, bars: Mapping[str, float]) -> ChartContent:

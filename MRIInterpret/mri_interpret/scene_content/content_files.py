@@ -16,7 +16,7 @@ from .display_range import DisplayRange
 
 _INDEX, _SURFACE = "scene.json", "surface.vtp"
 _VOLUMES = ("scan", "consensus", "mask", "atlas")
-_PLAIN = ("run", "banner", "note", "scan_name", "window", "atlas_name")
+_PLAIN = ("run", "banner", "note", "scan_name", "window", "atlas_name", "answer")
 
 
 def write_content(content: SceneContent, folder: Path, written: ArrayFiles | None = None) -> None:

@@ -19,6 +19,7 @@ _TABLES = {
     "predictions": "Predictions",
     "confusion": "Confusion matrix",
     "performance": "Performance",
+    "value_correlations": "What the answer goes with",
     "top_regions": "Regions most often named",
     "consistency": "Consistency",
 }
@@ -50,7 +51,7 @@ def group_content(output: str | Path, progress: ProgressCallback = silent) -> Sc
     progress(STEP, 0.0)
     brain, mask = load_template(1)
     of_predicted = {
-        method: bool(found["sets"]) and not any(s.startswith("true-") for s in found["sets"])
+        method: not any(s == "all" or s.startswith("true-") for s in found["sets"])
         for method, found in record["maps"].items()
     }
     chosen = [
@@ -101,7 +102,7 @@ def group_content(output: str | Path, progress: ProgressCallback = silent) -> Sc
 
 def _is_shown(name: str, only_predicted: bool) -> bool:
     """Means of each true group (of each predicted one where no group is known), differences and t."""
-    if name.endswith(("_difference", "_t")):
+    if name.endswith(("_difference", "_t")) or name == "all_mean":
         return True
     kind = "predicted-" if only_predicted else "true-"
     return name.startswith(kind) and name.endswith("_mean") and "_predicted-" not in name
@@ -114,6 +115,8 @@ def _lines(title: str) -> str:
 
 def _words(name: str, found: dict[str, Any]) -> str:
     subset, _, kind = name.rpartition("_")
+    if kind == "mean" and subset == "all":
+        return f"mean of all (n={found['sets'][subset]})"
     if kind == "mean":
         group = subset.partition("-")[2]
         who = f"called {group}" if subset.startswith("predicted-") else group
@@ -122,13 +125,17 @@ def _words(name: str, found: dict[str, Any]) -> str:
 
 
 def _note(record: dict[str, Any]) -> str:
-    accuracy = record["balanced_accuracy"]
+    if "quantity" in record:
+        measured = ("Mean absolute error", record["mean_absolute_error"])
+    else:
+        accuracy = record["balanced_accuracy"]
+        measured = ("Balanced accuracy", None if accuracy is None else f"{accuracy:.2f}")
     lines = [
         record["banner"],
         "",
         f"{record['subjects']} subjects; explained contrast: {record['target']}",
         f"Model: {record['model']['name']} {record['model']['version']}, SHA-256 {record['model']['hash']}",
-        "Balanced accuracy: " + ("not known" if accuracy is None else f"{accuracy:.2f}"),
+        f"{measured[0]}: {measured[1] or 'not known'}",
         *(f"- {sentence}" for sentence in record["notes"]),
     ]
     return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..explanation.answer_words import answer_words, explained_value
 from ..explanation.explanation import Explanation
 
 WORTH_SAYING = 0.005  # less would read as 0 %
@@ -9,14 +10,13 @@ WORTH_SAYING = 0.005  # less would read as 0 %
 
 def note_text(explanation: Explanation) -> str:
     """Banner, prediction, target, model, registration and warnings, as plain text."""
-    model, prediction = explanation.model, explanation.prediction
-    odds = ", ".join(f"{name} {value:.2f}" for name, value in prediction.probabilities.items())
+    model = explanation.model
     lines = [
         model.banner,
         "",
         f"Scan: {explanation.scan.name}",
-        f"Prediction: {prediction.predicted} (probabilities: {odds})",
-        f"Explained: {explanation.target.name}, value {explanation.target.value:.3f}",
+        f"Prediction: {_answer(explanation)}",
+        f"Explained: {explanation.target.name}, value {_explained(explanation)}",
         f"Methods: {', '.join(one.title for one in explanation.maps.values())}",
         f"Model: {model.name} {model.version}, SHA-256 {model.hash}",
         f"Trained on: {model.training_data}",
@@ -31,3 +31,16 @@ def note_text(explanation: Explanation) -> str:
     if explanation.warnings:
         lines += ["", "Warnings:", *(f"- {sentence}" for sentence in explanation.warnings)]
     return "\n".join(lines) + "\n"
+
+
+def _answer(explanation: Explanation) -> str:
+    words = answer_words(explanation.prediction, explanation.model.output)
+    if explanation.model.output.is_quantity:
+        return words.sentence
+    odds = ", ".join(f"{name} {value:.2f}" for name, value in explanation.prediction.probabilities.items())
+    return f"{words.headline} (probabilities: {odds})"
+
+
+def _explained(explanation: Explanation) -> str:
+    target, output = explanation.target, explanation.model.output
+    return explained_value(target, output) if output.is_quantity else f"{target.value:.3f}"

@@ -25,7 +25,7 @@ class ClinicaDL(Recipe):
     title = "A network trained with ClinicaDL (its output folder, MAPS)"
     source = "the MAPS folder that `clinicadl train` wrote, with maps.json"
     reference = "Thibeau-Sutre et al. 2022, ClinicaDL, Comput Methods Programs Biomed 220"
-    options: ClassVar[dict[str, str]] = {"split": "0", "selection": "best-loss"}
+    options: ClassVar[dict[str, str]] = {"split": "0", "selection": "best-loss", "unit": ""}
 
     def read(self, source: Path, options: Mapping[str, str]) -> Imported:
         chosen = self.checked(options)
@@ -54,7 +54,7 @@ class ClinicaDL(Recipe):
                 "license": "not stated",
                 "mri_interpret": {
                     "banner": "Research use only, not for diagnosis. Trained with ClinicaDL by its owner.",
-                    **_output(source, record),
+                    **_output(source, record, chosen["unit"]),
                     "preprocessing": _preprocessing(source, record, shape),
                 },
             },
@@ -139,10 +139,16 @@ def _renamed(source: Path, layers: list[dict[str, Any]], weights: Mapping[str, A
     return {f"{names[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": value for name, value in weights.items()}
 
 
-def _output(source: Path, record: dict[str, Any]) -> dict[str, Any]:
+def _output(source: Path, record: dict[str, Any], unit: str) -> dict[str, Any]:
     task = record.get("network_task", "classification")
     if task == "regression":
-        return {"output": {"kind": "regression", "name": str(record.get("label", "value"))}}
+        name = str(record.get("label", "value"))
+        if not unit:
+            raise UserError(
+                f"{source}: maps.json does not tell the unit of the {name}: give it as the recipe's option 'unit', such "
+                "as unit=years, or unit=1 for a score that has none."
+            )
+        return {"output": {"kind": "regression", "name": name, "unit": unit}}
     codes = record.get("label_code") or {}
     if task != "classification" or not isinstance(codes, dict) or not codes:
         raise UserError(f"{source}: maps.json tells no classes (network_task {task!r}, label_code {codes!r}).")

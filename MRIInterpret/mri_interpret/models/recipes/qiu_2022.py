@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ...errors import UserError
-from .recipe import Imported, Recipe, read_state
+from ..outputs import NO_UNIT
+from .recipe import Imported, Recipe, read_weights
 
 _PREFIX = "CNN_baseline_new_cross"
 _SHAPE, _ORIGIN = [182, 218, 182], [-90.0, -126.0, -72.0]  # FSL's MNI152 grid at 1 mm, axes R, A, S
@@ -22,17 +24,17 @@ class Qiu2022(Recipe):
 
     name = "qiu2022"
     title = "Qiu et al. 2022, T1-MRI network (cognitive score, or Alzheimer's disease)"
-    source = "a copy of the public repository vkola-lab/ncomms2022 (its checkpoint_dir), MIT licence"
+    source = "a copy of the public repository vkola-lab/ncomms2022 (its checkpoint_dir), or .safetensors files of folds"
     reference = "Qiu et al. 2022, Multimodal deep learning for Alzheimer's disease dementia assessment, Nat Commun 13"
-    options: ClassVar[dict[str, str]] = {"head": "add", "folds": "all"}
+    options: ClassVar[dict[str, str]] = {"head": "cog", "folds": "all"}
 
     def read(self, source: Path, options: Mapping[str, str]) -> Imported:
         chosen = self.checked(options)
         head = chosen["head"]
         if head not in _HEADS:
             raise UserError(f"The recipe {self.name} has the heads {', '.join(_HEADS)}, not '{head}'.")
-        folders = _folds(source, chosen["folds"])
-        members = [_member(folder, head) for folder in folders]
+        found = _chosen(_folds(source), chosen["folds"], source)
+        members = [_member(place, head) for place in found.values()]
         layers = _layers(head)
         if len(members) == 1:
             target, weights = "LayerList", members[0]
@@ -40,7 +42,7 @@ class Qiu2022(Recipe):
         else:
             target, arguments = "MeanOfNetworks", {"members": len(members), "layers": layers}
             weights = {f"members.{i}.{name}": value for i, one in enumerate(members) for name, value in one.items()}
-        folds = ", ".join(folder.name.removeprefix(_PREFIX) for folder in folders)
+        folds = ", ".join(found)
         return Imported(
             target=f"mri_interpret.models.layer_list.{target}",
             arguments=arguments,
@@ -49,61 +51,80 @@ class Qiu2022(Recipe):
             card=_card(head, folds),
             notes=(
                 f"Folds: {folds}.",
-                *(
-                    ("Its output is a number: attribute() explains it; scans are explained for classes so far.",)
-                    if head == "cog"
-                    else ()
-                ),
                 "Trained on scans aligned by FSL; here they are aligned by this project's affine registration.",
             ),
         )
 
 
-def _folds(source: Path, wanted: str) -> list[Path]:
+def _folds(source: Path) -> dict[str, Path]:
+    """Every fold by its number: a folder of the public repository, or a file that holds all parts of the network."""
+    if source.is_file():
+        return {_number_in(source): source}
     root = source / "checkpoint_dir" if (source / "checkpoint_dir").is_dir() else source
-    found = sorted(root.glob(f"{_PREFIX}[0-9]")) if root.is_dir() else []
-    if root.name.startswith(_PREFIX):
-        found = [root]
+    found = [root] if root.name.startswith(_PREFIX) else []
+    if root.is_dir() and not found:
+        found = sorted(root.glob(f"{_PREFIX}[0-9]")) or sorted(root.glob("*.safetensors"))
     if not found:
         raise UserError(
-            f"{source} holds no {_PREFIX}0 to {_PREFIX}4: give the folder of a copy of vkola-lab/ncomms2022."
+            f"{source} holds no {_PREFIX}0 to {_PREFIX}4 and no .safetensors file: give the folder of a copy of "
+            "vkola-lab/ncomms2022, or of files that hold one fold each."
         )
+    numbered = {_number_in(place): place for place in found}
+    if len(numbered) < len(found):
+        raise UserError(f"{source} holds {len(found)} files, and the number in a file's name must tell its fold.")
+    return numbered
+
+
+def _number_in(place: Path) -> str:
+    """The last number in a name: "1" of CNN_baseline_new_cross1 and of fold1.safetensors; else the name."""
+    numbers = re.findall(r"\d+", place.name.removesuffix(".safetensors"))
+    return numbers[-1] if numbers else place.name
+
+
+def _chosen(found: Mapping[str, Path], wanted: str, source: Path) -> dict[str, Path]:
     if wanted == "all":
-        return found
-    by_number = {folder.name.removeprefix(_PREFIX): folder for folder in found}
+        return dict(found)
     numbers = [number.strip() for number in wanted.split(",")]
-    missing = [number for number in numbers if number not in by_number]
+    missing = [number for number in numbers if number not in found]
     if missing:
-        raise UserError(f"{source} has no fold '{missing[0]}'; it has {', '.join(by_number)}.")
-    return [by_number[number] for number in dict.fromkeys(numbers)]
+        raise UserError(f"{source} has no fold '{missing[0]}'; it has {', '.join(found)}.")
+    return {number: found[number] for number in numbers}
 
 
-def _member(folder: Path, head: str) -> dict[str, Any]:
+def _member(place: Path, head: str) -> dict[str, Any]:
     """One fold's weights under this project's names."""
     weights = {}
     for number in range(1, 5):
         for own, theirs in (("conv", "conv"), ("norm", "BN")):
             weights[f"block{number}_{own}"] = f"block{number}.{theirs}."
-    backbone = _one(folder, "backbone")
+    backbone = _part(place, "backbone", "backbone")
     state = {
         f"{own}.{name.removeprefix(theirs)}": value
         for own, theirs in weights.items()
         for name, value in backbone.items()
         if name.startswith(theirs)
     }
+    dense = _part(place, head, _HEADS[head][0])
     for own, theirs in (("dense1", "dense1.1."), ("dense2", "dense2.2.")):
-        for name, value in _one(folder, _HEADS[head][0]).items():
+        for name, value in dense.items():
             if name.startswith(theirs):
                 state[f"{own}.{name.removeprefix(theirs)}"] = value
     return state
 
 
-def _one(folder: Path, part: str) -> dict[str, Any]:
-    files = sorted(folder.glob(f"{part}_*.pth"))
+def _part(place: Path, part: str, stem: str) -> dict[str, Any]:
+    """The weights of the backbone or of a head: of a file, those whose names begin with it; of a folder, its file."""
+    if place.is_file():
+        state = read_weights(place)
+        found = {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
+        if not found:
+            raise UserError(f"{place} holds no weights of the {part}: names such as {part}.dense1.1.weight are needed.")
+        return found
+    files = sorted(place.glob(f"{stem}_*.pth"))
     if len(files) != 1:
         what = "no" if not files else f"{len(files)}"
-        raise UserError(f"{folder} holds {what} {part}_*.pth: one is needed.")
-    return read_state(files[0])
+        raise UserError(f"{place} holds {what} {stem}_*.pth: one is needed.")
+    return read_weights(files[0])
 
 
 def _layers(head: str) -> list[dict[str, Any]]:
@@ -131,14 +152,15 @@ def _layers(head: str) -> list[dict[str, Any]]:
 def _metadata(head: str, folds: str) -> dict[str, Any]:
     output: dict[str, Any]
     if head == "cog":
-        about = {"kind": "regression", "name": "COG score", "unit": "(0 normal, 1 MCI, 2 dementia)", "range": [0, 2]}
+        anchors = [[0, "CN"], [1, "MCI"], [2, "dementia"]]
+        about = {"kind": "regression", "name": "COG score", "unit": NO_UNIT, "range": [0, 2], "anchors": anchors}
         output = {"output": about}
     else:
         output = {"output": "logits", "classes": ["not AD", "AD"]}
     return {
         "name": f"qiu2022_{head}",
         "version": "1.0.0",
-        "description": f"Qiu et al. 2022, T1-MRI network, head {head.upper()}, fold {folds}",
+        "description": f"Qiu et al. 2022, T1-MRI network, head {head.upper()}, {_folds_in_words(folds)}",
         "authors": "Qiu et al., Kolachalama laboratory",
         "license": "MIT (the weights, from the source repository)",
         "data_source": "NACC, ADNI, AIBL, OASIS and others, as published (doi 10.1038/s41467-022-31037-5)",
@@ -155,6 +177,10 @@ def _metadata(head: str, folds: str) -> dict[str, Any]:
     }
 
 
+def _folds_in_words(folds: str) -> str:
+    return f"mean of the folds {folds}" if "," in folds else f"fold {folds}"
+
+
 def _card(head: str, folds: str) -> str:
     what = (
         "a score from 0 (cognitively normal) over 1 (mild cognitive impairment) to 2 (dementia)"
@@ -165,7 +191,7 @@ def _card(head: str, folds: str) -> str:
 
 {_BANNER}
 
-Gives {what}. Fold {folds} of the published cross-validation (CNN_baseline_new).
+Gives {what}: {_folds_in_words(folds)} of the published cross-validation (CNN_baseline_new).
 
 - Source: the user's own copy of vkola-lab/ncomms2022 (MIT licence, Copyright 2021 Kolachalama laboratory).
 - Paper: doi 10.1038/s41467-022-31037-5.

@@ -100,3 +100,21 @@ def read_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UserError(f"{path} holds no state dict (names to tensors).")
     return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """The tensors of a .safetensors or .pth file; see :func:`read_state`.
+
+    Raises
+    ------
+    UserError
+        If it is damaged or holds other objects.
+    """
+    if path.suffix != ".safetensors":
+        return read_state(path)
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors' errors have no common base
+        raise UserError(f"{path} is damaged: it cannot be read as safetensors.") from error
