@@ -17,7 +17,8 @@ from mri_interpret.drawing.colour_scale import relevance_scale
 from mri_interpret.drawing.montage import Backdrop, map_montage
 from mri_interpret.drawing.slices import as_float, hottest
 from mri_interpret.drawing.surface_3d import summary_picture
-from mri_interpret.report.charts import agreement_chart, probability_chart, region_chart
+from mri_interpret.report.answer_chart import answer_chart
+from mri_interpret.report.charts import agreement_chart, region_chart
 from mri_interpret.report.pictures import registration_montage, summary_montage
 from mri_interpret.resources import resource
 from PIL import Image
@@ -42,7 +43,7 @@ Figure = tuple[str, str, Picture]
 def of_the_scan(explanation: mi.Explanation) -> Iterator[Figure]:
     """What the report of one scan shows."""
     backdrop = Backdrop.of(explanation.scan, explanation.mask)
-    yield "The answer", "answer", probability_chart(explanation.prediction, explanation.target)
+    yield "The answer", "answer", answer_chart(explanation.prediction, explanation.target, explanation.model.output)
     yield "The summary score", "summary", summary_montage(explanation, backdrop)
     yield (
         "The summary score in 3D",

@@ -145,8 +145,8 @@ def _output(source: Path, record: dict[str, Any], unit: str) -> dict[str, Any]:
         name = str(record.get("label", "value"))
         if not unit:
             raise UserError(
-                f"{source}: maps.json does not tell the unit of the {name}: give it as the recipe's option 'unit', such "
-                "as unit=years, or unit=1 for a score that has none."
+                f"{source}: maps.json does not tell the unit of the {name}: give it as the recipe's option 'unit', "
+                "such as unit=years, or unit=1 for a score that has none."
             )
         return {"output": {"kind": "regression", "name": name, "unit": unit}}
     codes = record.get("label_code") or {}
