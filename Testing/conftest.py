@@ -10,13 +10,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes: each keeps to one 
 import pytest
 from mri_interpret.explanation.explanation import Explanation
 
-from Testing.fixtures_explanation import make_explanation
+from Testing.fixtures_explanation import make_age_explanation, make_explanation
 
 
 @pytest.fixture(scope="session")
 def small_explanation() -> Explanation:
     """An explanation by the real job of a small, oblique, anisotropic brain: three methods, with verdicts."""
     return make_explanation()
+
+
+@pytest.fixture(scope="session")
+def age_explanation() -> Explanation:
+    """The same of a model that returns the brain's age, compared with 65 years."""
+    return make_age_explanation()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from mri_interpret.anatomy.atlas import Atlas, load_default_atlas
 from mri_interpret.anatomy.region_statistics import RegionStatistics
 from mri_interpret.explanation.explanation import Explanation
@@ -22,9 +23,10 @@ from mri_interpret.models.bundle import ModelBundle, load_bundle
 from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.preprocessing.template import load_template
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from scipy import ndimage
 
-from Testing.models.bundles import write_small_bundle
+from Testing.models.bundles import NETWORK, write_network, write_small_bundle
 
 METHODS = ("lrp", "guided_backprop", "grad_cam_pp")
 SHAPE, SPACING = (40, 48, 44), (4.6, 4.4, 4.1)
@@ -65,6 +67,29 @@ def small_bundle() -> ModelBundle:
         return load_bundle(write_small_bundle(Path(folder) / "small", {"mri_interpret.grid": MODEL_GRID}, seed=2))
 
 
+AGE = {"kind": "regression", "name": "brain age", "unit": "years", "range": [40, 90]}
+AGE_CHANGES = {"mri_interpret.output": AGE, "mri_interpret.classes": None, "network_data_format": None}
+
+
+def write_age_bundle(folder: Path) -> Path:
+    """A small network that returns a number of years around 70."""
+    write_small_bundle(folder, {"mri_interpret.grid": MODEL_GRID, **AGE_CHANGES})
+    network = write_network(folder, {**NETWORK, "num_classes": 1}, seed=2)
+    with torch.no_grad():
+        network.classifier.weight *= 20
+        network.classifier.bias.fill_(70)
+    save_file(network.state_dict(), folder / "models" / "model.safetensors")
+    return folder
+
+
+@lru_cache(maxsize=1)
+def make_age_explanation() -> Explanation:
+    """The same brain through a network that returns a quantity: its difference from 65 years is explained."""
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = load_bundle(write_age_bundle(Path(folder) / "age"))
+    return _explain(bundle, "value-65", SHAPE, SPACING, (8.0, -6.0, 11.0), (1, 1, 1), registered=False)
+
+
 @lru_cache(maxsize=4)
 def make_explanation(
     shape: tuple[int, int, int] = SHAPE,
@@ -78,8 +103,21 @@ def make_explanation(
     template space, which is quicker.
     """
     moved = (shape, signs) == (SHAPE, (1, 1, 1))
+    return _explain(small_bundle(), "AD", shape, spacing, degrees, signs, registered=moved)
+
+
+def _explain(
+    bundle: ModelBundle,
+    target: str,
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    degrees: tuple[float, float, float],
+    signs: tuple[int, int, int],
+    registered: bool,
+) -> Explanation:
+    """The job; with ``registered`` the brain is moved, and the registration must find that."""
     to_template = np.eye(4)
-    if moved:
+    if registered:
         to_template[:3, :3] = rotation((3.0, 2.0, -4.0)) @ np.diag([1.05, 1.02, 0.98])
         to_template[:3, 3] = (-3.0, -4.0, 2.5)
     grid = Grid(shape, oblique_affine(shape, spacing, degrees, signs))
@@ -91,12 +129,12 @@ def make_explanation(
     head = np.where(inside, head, np.interp(outwards, [0, 10, 12, 16, 19], [60, 60, 620, 620, 0]))  # skull, then fat
     return explain(
         Volume(head.round().astype(np.int16), grid.affine, "phantom.nii.gz"),
-        model=small_bundle(),
+        model=bundle,
         methods=METHODS,
-        target="AD",
+        target=target,
         mask=Volume(inside.astype(np.uint8), grid.affine, "mask"),
         segmentation=Volume(anatomy.array, grid.affine, "aparc+aseg"),
-        space="native" if moved else "mni",
+        space="native" if registered else "mni",
         device="cpu",
         cache=PreprocessingCache(enabled=False),
     )

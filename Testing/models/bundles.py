@@ -51,11 +51,13 @@ def write_small_bundle(folder: Path, metadata: dict[str, Any] | None = None, see
     return folder
 
 
-def write_network(folder: Path, settings: dict[str, Any], seed: int = 0) -> None:
+def write_network(folder: Path, settings: dict[str, Any], seed: int = 0) -> PlainCNN3d:
     """Put a network with random weights into a bundle; ``settings`` are its arguments."""
     definition = {"_target_": "mri_interpret.models.plain_cnn.PlainCNN3d", **settings}
     (folder / "configs" / "inference.json").write_text(json.dumps({"network_def": definition}))
-    save_file(small_network(seed, settings).state_dict(), folder / "models" / "model.safetensors")
+    network = small_network(seed, settings)
+    save_file(network.state_dict(), folder / "models" / "model.safetensors")
+    return network
 
 
 def small_network(seed: int = 0, settings: dict[str, Any] = NETWORK) -> PlainCNN3d:
