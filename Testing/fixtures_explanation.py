@@ -76,7 +76,7 @@ def write_age_bundle(folder: Path) -> Path:
     write_small_bundle(folder, {"mri_interpret.grid": MODEL_GRID, **AGE_CHANGES})
     network = write_network(folder, {**NETWORK, "num_classes": 1}, seed=2)
     with torch.no_grad():
-        network.classifier.weight *= 20
+        network.classifier.weight.abs_().mul_(20)
         network.classifier.bias.fill_(70)
     save_file(network.state_dict(), folder / "models" / "model.safetensors")
     return folder

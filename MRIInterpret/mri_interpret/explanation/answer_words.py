@@ -53,7 +53,7 @@ def contrast_formula(target: Target, output: OutputMeaning) -> str:
     """
     if output.is_quantity:
         (name,) = output.classes
-        return name if target.reference is None else f"{name} − {output.amount(target.reference)}".replace("-", "−")
+        return name if target.reference is None else f"{name} − {output.given(target.reference)}".replace("-", "−")
     if output.kind == "ordinal" and set(target.weights) == set(output.classes):
         weights = output_weights(target.weights, output)
         return _sum([(f"log-odds of at least {name}", w) for name, w in zip(output.classes[1:], weights, strict=True)])

@@ -87,6 +87,10 @@ class OutputMeaning:
         """A value of the quantity with its unit: "71.3 years"; with ``sign``, also a plus."""
         return f"{self._digits(value, sign)} {self.shown_unit}".rstrip()
 
+    def given(self, value: float) -> str:
+        """A value as its user gave it, with its unit: "65 years"."""
+        return f"{value:g} {self.shown_unit}".rstrip()
+
     def scale_words(self) -> str:
         """The quantity's range in words, "0 CN .. 2 dementia" or "40 .. 90 years"; empty if it is not known."""
         if self.value_range is None:

@@ -116,7 +116,7 @@ def _of_quantity(wanted: str, meaning: OutputMeaning) -> Contrast:
                     f"The target '{wanted}' cannot be: {reference:g} lies outside of the model's range "
                     f"({meaning.scale_words()})."
                 )
-            return Contrast(f"{name} - {reference:g} {meaning.shown_unit}".rstrip(), weights, reference)
+            return Contrast(f"{name} - {meaning.given(reference)}", weights, reference)
     known = ", ".join(dict.fromkeys((PREDICTED, VALUE, name)))
     example = 65 if meaning.value_range is None else meaning.value_range[0]
     raise UserError(

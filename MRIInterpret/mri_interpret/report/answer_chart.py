@@ -58,22 +58,22 @@ def quantity_chart(prediction: Prediction, target: Target, output: OutputMeaning
     low, high = output.value_range or (min(*ends, 0.0), max(*ends, 0.0))
     low, high = min(low, *ends), max(high, *ends)
     margin = 0.06 * (high - low or 1.0)
-    with new_figure(4.8, 1.35) as figure:
+    with new_figure(4.8, 1.45) as figure:
         axes = figure.add_axes((0.06, 0.36, 0.88, 0.34))
         if output.value_range is not None:
             axes.barh([0], [output.value_range[1] - output.value_range[0]], left=output.value_range[0], height=0.5,
                 color="#e4e9ee")  # fmt: skip
         if target.reference is not None:
             axes.plot([target.reference, value], [0, 0], color=WARM, linewidth=3, solid_capstyle="butt")
-            axes.axvline(target.reference, color=INK, linewidth=1.2, linestyle=(0, (3, 2)))
+            axes.plot([target.reference] * 2, [-0.45, 0.45], color=INK, linewidth=1.2, linestyle=(0, (3, 2)))
         axes.plot([value], [0], marker="D", markersize=9, color=ACCENT, clip_on=False, zorder=3)
         inside = 0.12 < (value - low + margin) / (high - low + 2 * margin) < 0.88
         axes.annotate(
-            output.amount(value), (value, 0), (0, 13), textcoords="offset points", fontweight="bold", color=ACCENT,
+            output.amount(value), (value, 0.45), (0, 6), textcoords="offset points", fontweight="bold", color=ACCENT,
             ha="center" if inside else "left" if value < (low + high) / 2 else "right",
         )  # fmt: skip
         axes.set_xlim(low - margin, high + margin)
-        axes.set_ylim(-0.5, 0.5)
+        axes.set_ylim(-0.5, 0.6)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         if output.anchors:
@@ -86,5 +86,5 @@ def quantity_chart(prediction: Prediction, target: Target, output: OutputMeaning
     alt = f"{prediction.predicted}{f', on a scale from {words}' if words else ''}. Explained: {target.name}."
     caption = ""
     if target.reference is not None:
-        caption = f"Dashed line: {output.amount(target.reference)}, from which the difference is explained."
+        caption = f"Dashed line: {output.given(target.reference)}, from which the difference is explained."
     return Picture(data, "image/svg+xml", alt, caption)

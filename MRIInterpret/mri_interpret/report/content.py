@@ -58,17 +58,17 @@ def _answer(explanation: Explanation) -> dict[str, Any]:
     """The answer and the explained number in words."""
     output, target = explanation.model.output, explanation.target
     words = answer_words(explanation.prediction, output, decimals=1)
-    value = f"{words.share:.1%}" if words.share is not None else f"({words.details})" if output.is_quantity else ""
     signs = ""
     if output.is_quantity:
         name = output.classes[0]
         signs = f"In maps with a sign, red raises the {name} and blue lowers it."
         if target.reference is not None:
-            reference = output.amount(target.reference)
+            reference = output.given(target.reference)
             signs += f" The maps are those of the {name} itself: {reference} are taken off it, and belong to no voxel."
     return {
         "headline": words.headline,
-        "beside": "" if value == "()" else value,
+        "beside": f"{words.share:.1%}" if words.share is not None else "",
+        "range": words.details if output.is_quantity else "",
         "formula": contrast_formula(target, output),
         "value": explained_value(target, output, 3).replace("-", "−"),
         "signs": signs,
