@@ -25,11 +25,15 @@ from mri_interpret.command_line.benchmark import chosen_anatomies, write_results
 from mri_interpret.drawing.method_comparison import mean_map_picture
 from mri_interpret.errors import Cancelled, UserError
 from mri_interpret.images.volume import Grid
+from mri_interpret.models.bundle import load_bundle
+from mri_interpret.models.outputs import OutputMeaning
 from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.preprocessing.steps.chain import default_steps
 from mri_interpret.progress import silent
 from mri_interpret.simulation.anatomy import MODEL_GRID
 from mri_interpret.simulation.template_anatomy import template_anatomy
+
+from Testing.fixtures_explanation import write_age_bundle
 
 pytestmark = pytest.mark.slow
 
@@ -266,10 +270,15 @@ def test_anatomies_are_named_by_the_ends_of_their_files(tmp_path: Path) -> None:
 
 def test_a_model_without_the_classes_is_refused() -> None:
     bundle: Any = SimpleNamespace(
-        metadata=SimpleNamespace(classes=("sick", "well"), grid=MODEL_GRID, output=SimpleNamespace(single=False))
+        metadata=SimpleNamespace(grid=MODEL_GRID, output=OutputMeaning("logits", ("sick", "well")))
     )
     with pytest.raises(UserError, match="AD"):
         benchmarked_model(bundle)
+
+
+def test_a_model_that_returns_a_quantity_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"returns a quantity \(brain age\); the benchmark needs classes"):
+        benchmarked_model(load_bundle(write_age_bundle(tmp_path / "age")))
 
 
 def test_a_subject_without_the_disease_has_no_localisation(tiny: BenchmarkedModel, stream: SubjectStream) -> None:

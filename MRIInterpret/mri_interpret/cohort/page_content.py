@@ -112,7 +112,7 @@ def _subjects(results: GroupResults) -> list[SubjectRow]:
             name=one.subject.name,
             page=_page_of(one, results.plan.output),
             group=one.subject.group,
-            predicted=f"{row['predicted']:.4g}" if output.is_quantity else row["predicted"],
+            predicted=output.digits(row["predicted"]) if output.is_quantity else row["predicted"],
             correct=bool(row.get("right")),
             probabilities=[row[f"p_{name}"] for name in classes],
             target_value=row["target_value"],

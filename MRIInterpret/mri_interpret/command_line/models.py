@@ -28,6 +28,7 @@ def models_command(card: str, as_json: bool) -> None:
                 "version": model.metadata.version if model.metadata else None,
                 "description": model.metadata.description if model.metadata else None,
                 "classes": list(model.metadata.classes) if model.metadata else None,
+                "output": model.metadata.output.kind if model.metadata else None,
                 "problem": model.problem or None,
             }
             for model in listed

@@ -25,6 +25,8 @@ OUTPUT_TITLES = {
     "logits": "Classes that exclude each other: logits",
     "softmax": "Classes that exclude each other: probabilities (softmax)",
     "sigmoid": "Several labels, each by itself: probabilities (sigmoid)",
+    "labels": "Several labels, each by itself: log-odds",
+    "ordinal": "Classes in order: log-odds of lying above each limit",
     "logit": "Two classes, one number: the second one's log-odds",
     "regression": "A quantity (regression)",
 }

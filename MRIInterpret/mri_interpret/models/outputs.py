@@ -85,7 +85,7 @@ class OutputMeaning:
 
     def amount(self, value: float, sign: bool = False) -> str:
         """A value of the quantity with its unit: "71.3 years"; with ``sign``, also a plus."""
-        return f"{self._digits(value, sign)} {self.shown_unit}".rstrip()
+        return f"{self.digits(value, sign)} {self.shown_unit}".rstrip()
 
     def given(self, value: float) -> str:
         """A value as its user gave it, with its unit: "65 years"."""
@@ -104,7 +104,8 @@ class OutputMeaning:
         """Whether a value lies outside of the range that the network was made for."""
         return self.value_range is not None and not self.value_range[0] <= value <= self.value_range[1]
 
-    def _digits(self, value: float, sign: bool) -> str:
+    def digits(self, value: float, sign: bool = False) -> str:
+        """A value without its unit: to three digits of the range, else to four digits of its own."""
         plus = "+" if sign else ""
         if self.value_range is None or not math.isfinite(value):
             return f"{value:{plus}.4g}"
