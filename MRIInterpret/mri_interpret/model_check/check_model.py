@@ -13,7 +13,7 @@ from ..anatomy.atlas import load_default_atlas
 from ..drawing.network_input import input_picture
 from ..errors import UserError
 from ..explanation.options import DEFAULTS, choose_device
-from ..explanation.scan_attribution import contrast_of
+from ..explanation.scan_attribution import contrast_of, explainer_of
 from ..images.conversion import as_scan, as_volume
 from ..images.volume import Volume, resample
 from ..models.bundle import ModelBundle
@@ -111,6 +111,7 @@ def check_model(
         tried = try_methods(bundle, x, target, places, place, progress)
         cost = replace(cost, default_methods_seconds=tried.default_seconds)
     data = bundle.metadata
+    unit = ", ".join(filter(None, (data.output.shown_unit, data.output.scale_words())))
     return ModelCheck(
         name=data.name,
         path=bundle.path,
@@ -118,7 +119,7 @@ def check_model(
         banner=data.banner,
         training_data=data.training_data,
         network=type(bundle.network).__name__,
-        outputs=f"{data.output.kind}: {', '.join(data.classes)}{f' ({data.output.unit})' if data.output.unit else ''}",
+        outputs=f"{data.output.kind}: {', '.join(data.classes)}{f' ({unit})' if unit else ''}",
         inputs=tuple(checked),
         cost=cost,
         methods=tried.outcomes,
@@ -199,10 +200,8 @@ def _about_the_input(title: str, prepared: PreprocessedScan, channels: Sequence[
 
 
 def _answer(bundle: ModelBundle, x: Tensor, target: Any, device: str) -> dict[str, Any]:
-    from ..attribution import Explainer
-
     meaning = bundle.metadata.output
-    found = Explainer(bundle.network, classes=meaning.count).explain(x, target, ["intensity"], device=device)
+    found = explainer_of(bundle).explain(x, target, ["intensity"], device=device)
     activation = found.output.activation if found.output.undone else ""
     answer = read_answer(found.logits[0].double().tolist(), meaning, activation, found.output.scale)
     return {

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..attribution import DEFAULT_METHODS, LRP, Explainer, available_methods
+from ..attribution import DEFAULT_METHODS, LRP, available_methods
 from ..errors import Cancelled, UserError
+from ..explanation.scan_attribution import explainer_of
 from ..models.bundle import ModelBundle
 from ..progress import ProgressCallback
 from .facts import Conservation, MethodOutcome
@@ -55,7 +56,7 @@ def try_methods(
     progress
         May raise Cancelled.
     """
-    explainer = Explainer(bundle.network, classes=bundle.metadata.output.count)
+    explainer = explainer_of(bundle)
     names = [name for name in available_methods() if name not in _BASELINES]
 
     def run(methods: list[Any], told: ProgressCallback) -> Attributions:
