@@ -224,5 +224,5 @@ class ModelForm:
 
 
 def options_text(form: ModelForm) -> str:
-    """The recipe's options with their defaults, as they can be typed."""
-    return "; ".join(f"{name}={usual}" for name, usual in form.recipe_options.items())
+    """The recipe's options with their defaults, as they can be typed; those without a default are left away."""
+    return "; ".join(f"{name}={usual}" for name, usual in form.recipe_options.items() if usual)
