@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 from mri_interpret.doors.input_choices import InputChoices
-from mri_interpret.doors.model_form import KIND_TITLES, ModelForm, options_text
+from mri_interpret.doors.model_form import KIND_TITLES, OUTPUT_TITLES, ModelForm, options_text
 from mri_interpret.errors import UserError
+from mri_interpret.models.outputs import KINDS
 from mri_interpret.models.recipes.table import RECIPES
 
 ASKED = ("asks_code", "asks_options", "asks_classes", "asks_output", "asks_input")
@@ -37,6 +38,10 @@ def test_each_source_is_asked_what_it_does_not_say(kind, asked):
     form = ModelForm(kind=kind)
     assert [name for name in ASKED if getattr(form, name)] == asked.split()
     assert form.hint.endswith((".", ")."))
+
+
+def test_every_kind_of_output_can_be_chosen():
+    assert set(OUTPUT_TITLES) == set(KINDS)
 
 
 def test_every_recipe_can_be_chosen():
@@ -97,6 +102,7 @@ FULL = ModelForm(kind="weights", path="x", trusted_class="a.b.C", trusted=True, 
         ({"trusted": False}, "Say that you trust the code"),
         ({"classes": " "}, "Name the classes"),
         ({"classes": "", "output": "regression"}, "Name the quantity."),
+        ({"classes": "age", "output": "regression"}, "Give the quantity's unit; 1 for a score"),
         ({"input": InputChoices("file")}, "Choose the file with the preprocessing steps."),
     ],
 )
@@ -117,7 +123,7 @@ def test_what_lacks_is_said_before_anything_is_tried(changes, sentence):
         ({"arguments": "[3]"}, "are no JSON object"),
         ({"input": InputChoices("own")}, "shape is empty"),
         ({"input": InputChoices("own", shape="0,9,9", spacing="1", origin="0,0,0")}, "three positive numbers"),
-        ({"output": "regression", "classes": "age", "range": "old"}, "not two numbers"),
+        ({"output": "regression", "classes": "age", "unit": "years", "range": "old"}, "not two numbers"),
         ({"kind": "qiu2022", "options": "cog", "path": "."}, "The option 'cog' is none"),
     ],
 )

@@ -147,6 +147,8 @@ class ModelForm:
             return "Say that you trust the code of the class, which is run."
         if self.asks_output and not self.classes.strip():
             return "Name the quantity." if self.output == "regression" else "Name the classes, in the outputs' order."
+        if self.asks_output and self.output == "regression" and not self.unit.strip():
+            return "Give the quantity's unit; 1 for a score that has none."
         if self.asks_input and self.input.grid == STEPS_FILE and not self.steps_file.strip():
             return "Choose the file with the preprocessing steps."
         return ""
