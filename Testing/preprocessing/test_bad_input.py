@@ -54,3 +54,11 @@ def test_a_stripped_scan_for_a_network_of_whole_heads_is_refused(phantom: Explan
     steps = read_steps([{"step": "registration", **GRID}, {"step": "intensity", "over": "volume"}], "metadata.json")
     with pytest.raises(UserError, match="is skull-stripped"):
         preprocess(stripped, steps, mask=phantom.mask, space="mni")
+
+
+def test_axes_that_no_step_sets_are_told_where_they_are_unusual(phantom: Explanation) -> None:
+    zoom = {"step": "zoom", "shape": [40, 40, 40]}
+    turned = prepared(phantom, {"step": "mask"}, zoom, {"step": "intensity"})
+    assert "axes to R, A, I, as its file lies" in turned.input_warnings[0]
+    upright = prepared(phantom, {"step": "orientation"}, {"step": "mask"}, zoom, {"step": "intensity"})
+    assert upright.input_warnings == ()

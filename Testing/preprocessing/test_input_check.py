@@ -65,6 +65,13 @@ def test_a_wrong_step_is_said(name, brain, training):
     assert "\n" not in sentence
 
 
+def test_a_rounding_error_reads_as_zero(brain, training):
+    image, mask = drawn(brain, 30), brain[1].array > 0
+    centred = np.where(mask, image - image[mask].mean() + 1e-8, 0)
+    (sentence,) = compare_with_training(centred, mask, training)
+    assert "mean in the brain 0 (training" in sentence
+
+
 def test_statistics_go_through_json(training):
     again = read_statistics(json.loads(json.dumps(training.as_json())), "metadata.json")
     assert again.n == 6

@@ -7,7 +7,7 @@ from typing import Any
 from ..models.bundle import ModelBundle
 from ..models.metadata import read_json
 from ..preprocessing.steps.chain import StepChain
-from ..preprocessing.steps.geometry import Orientation, Registration, Spacing, Zoom
+from ..preprocessing.steps.geometry import Registration, Spacing, Zoom
 from ..preprocessing.steps.monai_chain import MonaiChain
 from ..preprocessing.steps.values import Intensity
 
@@ -24,7 +24,6 @@ def open_questions(bundle: ModelBundle) -> tuple[str, ...]:
 def _on_preprocessing(chain: StepChain | MonaiChain) -> list[str]:
     if isinstance(chain, MonaiChain):
         names = [name for name, _ in chain.transforms]
-        turned = "Orientationd" in names
         scaled = any(name.startswith(_SCALES) for name in names)
         sized = any(name in _SIZES for name in names)
         sentences = [
@@ -32,11 +31,10 @@ def _on_preprocessing(chain: StepChain | MonaiChain) -> list[str]:
         ]
     else:
         kinds = [type(step) for step in chain.steps]
-        turned = Orientation in kinds or Registration in kinds
         scaled = any(isinstance(step, Intensity) and step.method != "none" for step in chain.steps)
         sized = any(kind in kinds for kind in (Registration, Spacing, Zoom))
         sentences = []
-    if not turned:
+    if not chain.sets_axes:
         sentences.append("No step sets where the axes point: the network gets every scan turned as its file stores it.")
     if not sized:
         sentences.append("No step sets the size of the voxels: the network gets those of every scan.")

@@ -128,7 +128,8 @@ def compare_with_training(image: Array, inside: Array, training: InputStatistics
     for name, (low, high) in training.ranges.items():
         room = INPUT_MARGIN * max(high - low, 0.02 * max(abs(low), abs(high), 1e-6))
         if not low - room <= found[name] <= high + room:
-            beyond.append(f"{FEATURES[name]} {found[name]:.3g} (training {low:.3g} to {high:.3g})")
+            value = 0.0 if abs(found[name]) < 1e-3 * max(abs(low), abs(high)) else found[name]  # no -1.2e-07 for a 0
+            beyond.append(f"{FEATURES[name]} {value:.3g} (training {low:.3g} to {high:.3g})")
     if not beyond:
         return []
     more = f", and {len(beyond) - 3} more" if len(beyond) > 3 else ""
@@ -173,6 +174,25 @@ def plausible(image: Volume, inside: Volume, kept: float, template: Volume, to_t
     if turned:
         sentences.append(f"The network's input seems to be {turned}: check the scan's orientation.")
     return sentences
+
+
+def as_the_file_lies(image: Volume) -> list[str]:
+    """One sentence if the axes of an input that no step turned do not point to R, A and S, as most networks' do.
+
+    Parameters
+    ----------
+    image
+        The input, with its affine to RAS mm of the scan.
+    """
+    import nibabel  # not on top: Slicer's panel reads models' metadata before it is installed
+
+    axes = nibabel.aff2axcodes(image.affine)
+    if axes == ("R", "A", "S"):
+        return []
+    return [
+        f"The network got this scan with its axes to {', '.join(axes)}, as its file lies, because no step of the "
+        "model's preprocessing sets them: if the model was trained on other axes, it saw the brain turned."
+    ]
 
 
 _TURNS = {"": (), "upside down": (2,), "back to front": (1,), "upside down and back to front": (1, 2)}

@@ -15,7 +15,7 @@ from ..progress import ProgressCallback, silent, step
 from ..thresholds import ALREADY_REGISTERED_CORRELATION, ALREADY_REGISTERED_OVERLAP, STRIPPED_SHARE
 from .brain_mask import BrainMask, find_brain_mask
 from .cache import PreprocessingCache, content_hash
-from .input_check import InputStatistics, compare_with_training, plausible
+from .input_check import InputStatistics, as_the_file_lies, compare_with_training, plausible
 from .other_inputs import check_names, check_places
 from .registration import register_affine, registration_quality, registration_verdict
 from .steps.chain import NetworkInput, StepChain, brain_kept, default_steps
@@ -117,7 +117,7 @@ def preprocess(
             )
         made = _carried_out(chain, scan, about, others)
         image, model_mask = _seen_from_the_template(made, chain, to_template)
-        warnings = _input_warnings(made, brain.volume, to_template, statistics)
+        warnings = _input_warnings(made, chain, brain.volume, to_template, statistics)
     return PreprocessedScan(
         scan, scan_hash, brain, to_template, method, correlation, overlap, verdict, sentence, image, model_mask,
         tuple(hits), made.channels, tuple(warnings),
@@ -222,10 +222,15 @@ def _seen_from_the_template(
 
 
 def _input_warnings(
-    made: NetworkInput, brain: Volume, to_template: Affine, statistics: InputStatistics | None
+    made: NetworkInput,
+    chain: StepChain | MonaiChain,
+    brain: Volume,
+    to_template: Affine,
+    statistics: InputStatistics | None,
 ) -> list[str]:
     template, _ = load_template(2)
-    sentences = plausible(made.image, made.inside, brain_kept(made, brain), template, to_template)
+    sentences = [] if chain.sets_axes else as_the_file_lies(made.image)
+    sentences += plausible(made.image, made.inside, brain_kept(made, brain), template, to_template)
     if statistics is not None:
         sentences += compare_with_training(made.image.array, made.inside.array, statistics)
     return sentences

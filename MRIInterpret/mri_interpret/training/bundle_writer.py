@@ -106,6 +106,7 @@ def _metadata(trained: Trained, text: BundleText) -> dict[str, Any]:
         "mri_interpret": {
             "banner": text.banner,
             "classes": list(trained.classes),
+            "output": "logits",
             "grid": {
                 "shape": shape,
                 "spacing": MODEL_GRID.spacing.tolist(),

@@ -112,12 +112,8 @@ def _output(
         )
     activation = _activation(config)
     one = 1 in (arguments.get("out_channels"), arguments.get("num_classes"))
-    if activation == "sigmoid" and len(names) > 1 and not one:
-        raise UserError(
-            f"{path}: its {len(names)} outputs become labels of their own by a sigmoid after the network, which is not "
-            "followed: save the network with its sigmoid as a program, and give the output as 'sigmoid'."
-        )
-    kind = "logit" if one and activation != "softmax" else "logits"
+    several = activation == "sigmoid" and not one
+    kind = "labels" if several else "logit" if one and activation != "softmax" else "logits"
     return {"output": kind, "classes": names}, f"Its outputs are taken as {kind} of {', '.join(names)}."
 
 

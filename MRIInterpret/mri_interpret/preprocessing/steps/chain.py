@@ -156,6 +156,11 @@ class StepChain:
         return grid
 
     @property
+    def sets_axes(self) -> bool:
+        """Whether the input's axes point the same way whatever the scan's do."""
+        return any(isinstance(step, (Orientation, Registration)) for step in self.steps)
+
+    @property
     def wants_head(self) -> bool:
         """Whether the network sees skull and skin too: no mask step takes them away."""
         return not any(isinstance(step, Mask) for step in self.steps)

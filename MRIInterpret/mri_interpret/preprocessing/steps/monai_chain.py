@@ -60,6 +60,11 @@ class MonaiChain:
     wants_head = False  # whether the scan was stripped before them is not said
 
     @property
+    def sets_axes(self) -> bool:
+        """Whether the input's axes point the same way whatever the scan's do."""
+        return any(name == "Orientationd" for name, _ in self.transforms)
+
+    @property
     def output_shape(self) -> tuple[int, int, int] | None:
         """Spatial shape of the network's input, if it does not depend on the scan."""
         shape: tuple[int, int, int] | None = None
