@@ -20,7 +20,14 @@ from scipy import stats
 from sklearn import metrics
 
 from Testing.cohort.cohort_scans import write_scan
-from Testing.cohort.written_cohort import ERRORS, GROUPS, map_of, write_finished_cohort
+from Testing.cohort.written_cohort import (
+    ERRORS,
+    GROUPS,
+    INTRACRANIAL_ML,
+    anatomy_of,
+    map_of,
+    write_finished_cohort,
+)
 from Testing.models.bundles import NETWORK, write_network, write_small_bundle
 
 AGE = OutputMeaning("regression", ("brain age",), True, "years", value_range=(40.0, 90.0))
@@ -160,7 +167,15 @@ def test_errors_and_correlations(group: Path) -> None:
     assert (measures["low"] < value).all()
     assert (value < measures["high"]).all()
     others = pd.read_csv(group / "value_correlations.csv").set_index("column")
-    assert set(others.index) == {"age", "Left-Hippocampus"}
+    share = next(name for name in others.index if name.lower().startswith("hippocampus, "))
+    assert {"age", "Left-Hippocampus"} < set(others.index)
+    assert "sex" not in others.index
+    fractions = [
+        anatomy_of(place).structure("Left-Hippocampus").ml + anatomy_of(place).structure("Right-Hippocampus").ml
+        for place in range(len(GROUPS))
+    ]
+    fractions = np.array(fractions) / (INTRACRANIAL_ML + np.arange(len(GROUPS)))
+    assert others["pearson"][share] == pytest.approx(stats.pearsonr(fractions, true + ERRORS).statistic, abs=1e-3)
     assert others["pearson"]["age"] == pytest.approx(value["Pearson correlation"])
     volumes = pd.read_csv(group.parent.parent / "participants.tsv", sep="\t")["Left-Hippocampus"]
     assert others["spearman"]["Left-Hippocampus"] == pytest.approx(stats.spearmanr(volumes, true + ERRORS).statistic)

@@ -15,7 +15,7 @@ from ..drawing.canvas import Picture
 from ..json_text import to_json
 from ..progress import ProgressCallback, silent
 from . import charts, regions
-from .correlations import covariate_correlations
+from .correlations import MEASURED_SHARE, covariate_correlations
 from .derivatives import write_tsv
 from .folders import completing
 from .group_results import GroupResults
@@ -33,7 +33,7 @@ from .quantity_performance import (
 from .subject_result import SubjectResult
 from .subject_warnings import subject_warnings
 from .subjects import Outcome
-from .volumes import group_volumes, share_matrix, volume_long, volume_wide
+from .volumes import group_volumes, paired_shares, share_matrix, volume_long, volume_wide
 
 TABLES, MAPS, PAGE = "Group tables", "Group maps", "Drawing the cohort's report"
 FOLDER = Path("group")
@@ -104,7 +104,7 @@ def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Ou
     if plan.model.output.is_quantity:
         predictions = quantity_table(subjects, plan.model.output)
         performance = measure_quantity(predictions, plan.model.output, plan.cohort.truth)
-        others = value_correlations(predictions, subjects, plan.cohort.covariates)
+        others = value_correlations(predictions, _columns(plan, subjects))
     else:
         predictions = predictions_table(subjects, plan.cohort.classes)
         performance = measure(predictions, plan.cohort.classes)
@@ -139,6 +139,13 @@ def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Ou
         volume_wide(subjects),
         group_volumes(subjects),
     )
+
+
+def _columns(plan: Plan, subjects: Sequence[SubjectResult]) -> dict[str, Sequence[float | str | None]]:
+    """What a quantity may go with: the table's covariates, and what was measured in each brain."""
+    table = {name: [one.subject.covariates.get(name) for one in subjects] for name in plan.cohort.covariates}
+    measured = {f"{name}, {MEASURED_SHARE}": values for name, values in paired_shares(subjects).items()}
+    return {**table, **measured}
 
 
 def _ranked(subjects: Sequence[SubjectResult], space: str) -> tuple[pd.DataFrame, list[str]]:

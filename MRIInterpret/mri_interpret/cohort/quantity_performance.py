@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,18 +106,16 @@ def quantity_performance_table(found: QuantityPerformance) -> pd.DataFrame:
 
 
 def value_correlations(
-    table: pd.DataFrame, results: Sequence[SubjectResult], names: Sequence[str], seed: int = 0
+    table: pd.DataFrame, columns: Mapping[str, Sequence[float | str | None]], seed: int = 0
 ) -> pd.DataFrame:
-    """The predicted value against every numeric column of the participants table.
+    """The predicted value against other numbers: columns of the participants table, measured volumes.
 
     Parameters
     ----------
     table
         From :func:`quantity_table`.
-    results
-        The subjects in the same order.
-    names
-        Columns of the participants table; those that hold words are left out.
+    columns
+        By name, a value for each subject in the same order; columns that hold words are left out.
 
     Returns
     -------
@@ -126,8 +124,7 @@ def value_correlations(
     """
     predicted = table["predicted"].to_numpy(dtype=np.float64)
     rows = []
-    for name in names:
-        values = [result.subject.covariates.get(name) for result in results]
+    for name, values in columns.items():
         if any(isinstance(value, str) for value in values):
             continue
         numbers = np.array([np.nan if value is None else float(value) for value in values])

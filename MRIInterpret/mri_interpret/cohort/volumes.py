@@ -54,6 +54,21 @@ def share_matrix(long: pd.DataFrame, results: Sequence[SubjectResult], regions: 
     return wide.reindex(index=[result.subject.name for result in results], columns=list(regions))
 
 
+def paired_shares(results: Sequence[SubjectResult]) -> dict[str, list[float | None]]:
+    """Each structure's share of the intracranial volume, both sides together, by subject; None where not measured.
+
+    Parcels of the cortex are left out.
+    """
+    found = [
+        {row.name: row.share for row in paired_volumes(structures_of(_volumes_of(result))) if not row.is_parcel}
+        if "volumes" in result.record["files"]
+        else {}
+        for result in results
+    ]
+    names = dict.fromkeys(name for row in found for name in row)
+    return {name: [row.get(name) for row in found] for name in names}
+
+
 def group_volumes(results: Sequence[SubjectResult]) -> pd.DataFrame:
     """Each structure's volume, both sides together, in each group: structure, group, n, mean, low, high, mean_share.
 

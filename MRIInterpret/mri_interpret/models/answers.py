@@ -66,10 +66,11 @@ def metadata_of(name: str, answers: Answers) -> dict[str, Any]:
             raise UserError(f"A regression has one quantity, but {len(answers.classes)} names were given: give one.")
         own["output"] = {"kind": "regression", "name": answers.classes[0], "unit": answers.unit}
         if answers.range is not None:
-            low, high = answers.range
-            if not low < high:
-                raise UserError(f"The quantity's range {low:g} to {high:g} is none: give its lowest value first.")
-            own["output"]["range"] = [low, high]
+            ends = [float(end) for end in answers.range]
+            if len(ends) != 2 or not ends[0] < ends[1]:
+                words = " to ".join(f"{end:g}" for end in ends)
+                raise UserError(f"The quantity's range {words} is none: give its lowest value first, then its highest.")
+            own["output"]["range"] = ends
     else:
         if answers.unit or answers.range is not None:
             raise UserError("A unit and a range belong to a quantity: say 'regression' as the output too.")
