@@ -127,6 +127,8 @@ BAD = [
     ({"answers": Answers(("CN", "AD"), ({"step": "blur"},))}, "What is said of the model net: .*'blur'"),
     ({"answers": Answers(("age", "size"), STEPS, output="regression")}, "has one quantity, but 2 names"),
     ({"answers": Answers(("age",), STEPS, output="regression", unit="years", range=(90, 20))}, "90 to 20 is none"),
+    ({"answers": Answers(("age",), STEPS, output="regression", unit="years", range=(90,))}, "range 90 is none"),
+    ({"answers": Answers(("age",), STEPS, output="regression")}, "needs the 'unit' of the age"),
     ({"answers": Answers(("CN", "AD"), STEPS, unit="years")}, "belong to a quantity"),
     ({"answers": Answers(("CN", "AD"), STEPS, statistics={"n": 3})}, "must hold 'n' and 'ranges'"),
     ({"answers": ANSWERS, "arguments": {"width": 3}}, "Arguments belong to a class"),
