@@ -63,7 +63,7 @@ class GradCam(_ClassActivationMap):
     name: ClassVar[str] = "grad_cam"
     title: ClassVar[str] = "Grad-CAM"
     reference: ClassVar[str] = "Selvaraju et al. 2017, Grad-CAM, equations 1 and 2"
-    description: ClassVar[str] = "Coarse regions whose features speak for the class."
+    description: ClassVar[str] = "Coarse regions whose features speak for the target."
 
     def from_layer(self, activation: Tensor, gradient: Tensor) -> Tensor:
         axes = tuple(range(2, activation.dim()))
@@ -77,7 +77,7 @@ class HiResCam(_ClassActivationMap):
     name: ClassVar[str] = "hires_cam"
     title: ClassVar[str] = "HiResCAM"
     reference: ClassVar[str] = "Draelos and Carin 2020, Use HiResCAM instead of Grad-CAM, equation 2"
-    description: ClassVar[str] = "Regions that really raised the class's score, without averaging gradients."
+    description: ClassVar[str] = "Regions that really raised the target's score, without averaging gradients."
 
     def from_layer(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return (gradient * activation).sum(1)
@@ -104,7 +104,7 @@ class GradCamPlusPlus(_ClassActivationMap):
     name: ClassVar[str] = "grad_cam_pp"
     title: ClassVar[str] = "Grad-CAM++"
     reference: ClassVar[str] = "Chattopadhyay et al. 2018, Grad-CAM++, equations 10 to 19"
-    description: ClassVar[str] = "Like Grad-CAM, but better when several places speak for the class."
+    description: ClassVar[str] = "Like Grad-CAM, but better when several places speak for the target."
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -57,7 +57,7 @@ class GuidedBackpropagation(Method):
     name: ClassVar[str] = "guided_backprop"
     title: ClassVar[str] = "Guided backpropagation"
     reference: ClassVar[str] = "Springenberg et al. 2015, Striving for simplicity, section 3.4"
-    description: ClassVar[str] = "A sharp gradient that keeps only what excites; depends little on the class."
+    description: ClassVar[str] = "A sharp gradient that keeps only what excites; depends little on the target."
     units: ClassVar[str] = "logit per intensity"
     class_discriminative: ClassVar[bool] = False
     strict: ClassVar[bool] = True
