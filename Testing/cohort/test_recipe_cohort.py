@@ -51,6 +51,7 @@ def test_two_folds_with_random_weights(tmp_path: Path) -> None:
     table = write_cohort(tmp_path, ["CN", "AD"])
     output = tmp_path / "out"
     quick = ["--methods", "grad_cam", "--mask", "none", "--space", "mni", "--no-native", "--no-cache", "--trust", "off"]
+    quick += ["--regions", "atlas"]
     quick += ["--device", "cpu", "--workers", "1", "--memory", "3", "--permutations", "0", "--no-scene"]
     run("cohort", table, "-o", output, "--model", "qiu2022_cog", *quick, models=models)
     predictions = pd.read_csv(output / "group" / "predictions.csv")
