@@ -7,8 +7,8 @@ import pytest
 import torch
 from mri_interpret.attribution.composites import Composite
 from mri_interpret.attribution.engine.convolution import Convolution
-from mri_interpret.attribution.engine.kernels import Window
 from mri_interpret.attribution.engine.weighted import Linear, WeightedLayer
+from mri_interpret.attribution.engine.window import Window
 from mri_interpret.attribution.rules import (
     AlphaBeta,
     Epsilon,

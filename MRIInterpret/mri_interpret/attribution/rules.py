@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .engine.uniform import ones_of
 from .engine.weighted import WeightedLayer
 from .stabilise import divide, divide_into
 
@@ -44,12 +45,15 @@ class Group:
         Factor of the relevance: a number, or a tensor of the output's shape.
     denominator
         The sum of the contributions with the bias, where it is at hand; its memory is used again.
+    positive
+        Whether no contribution is negative, and the bias neither: then no sign has to be looked at.
     """
 
     parts: list[Part]
     bias: Tensor | None = None
     coefficient: float | Tensor = 1.0
     denominator: Tensor | None = None
+    positive: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def _hand_down(layer: WeightedLayer, group: Group, relevance: Tensor, epsilon: f
     plain = isinstance(group.coefficient, float) and group.coefficient == 1.0
     incoming = relevance if plain else relevance * group.coefficient
     if bias != "redistribute":
-        return _spread(layer, group.parts, divide_into(incoming, z, epsilon))
+        return _spread(layer, group.parts, divide_into(incoming, z, epsilon, group.positive))
     shares = divide(incoming, z, epsilon)
     result = _spread(layer, group.parts, shares)
     without_bias = z if group.bias is None else z - layer.bias_like(group.bias)
@@ -125,10 +129,16 @@ def _total(layer: WeightedLayer, parts: Sequence[Part], bias: Tensor | None) -> 
 
 
 def _spread(layer: WeightedLayer, parts: Sequence[Part], shares: Tensor) -> Tensor:
-    result = parts[0][0] * layer.adjoint(shares, parts[0][1])
+    result = _times(layer.adjoint(shares, parts[0][1]), parts[0][0], shares)
     for x, weight in parts[1:]:
-        result = result + x * layer.adjoint(shares, weight)
+        result.addcmul_(x, layer.adjoint(shares, weight))
     return result
+
+
+def _times(back: Tensor, x: Tensor, shares: Tensor) -> Tensor:
+    """``back * x``, in the memory of ``back`` where nothing else needs that; feature maps are large."""
+    is_free = back is not shares and back.shape == x.shape and all(back.stride()) and back.dtype == x.dtype
+    return back.mul_(x) if is_free else back * x
 
 
 def _positive(values: Tensor) -> Tensor:
@@ -178,7 +188,7 @@ class ZPlus(Rule):
 
     def groups(self, layer: WeightedLayer) -> list[Group]:
         parts = _signed_parts(layer, _positive(layer.weight), _negative(layer.weight))
-        return [Group(parts, _bias(layer, "positive"))]
+        return [Group(parts, _bias(layer, "positive"), positive=True)]
 
 
 @dataclass(frozen=True)
@@ -194,7 +204,7 @@ class AlphaBeta(Rule):
 
     def groups(self, layer: WeightedLayer) -> list[Group]:
         up, down = _positive(layer.weight), _negative(layer.weight)
-        groups = [Group(_signed_parts(layer, up, down), _bias(layer, "positive"), self.alpha)]
+        groups = [Group(_signed_parts(layer, up, down), _bias(layer, "positive"), self.alpha, positive=True)]
         if self.beta:
             groups.append(Group(_signed_parts(layer, down, up), _bias(layer, "negative"), -self.beta))
         return groups
@@ -230,7 +240,7 @@ class Flat(Rule):
     """The flat rule (Lapuschkin et al. 2017): all inputs of a receptive field get the same; weights play no part."""
 
     def groups(self, layer: WeightedLayer) -> list[Group]:
-        return [Group([(torch.ones_like(layer.input), torch.ones_like(layer.weight))])]
+        return [Group([(torch.ones_like(layer.input), ones_of(layer.weight))], positive=True)]
 
 
 @dataclass(frozen=True)
@@ -245,7 +255,7 @@ class FlatForeground(Rule):
 
     def groups(self, layer: WeightedLayer) -> list[Group]:
         foreground = (layer.input != 0).to(layer.input.dtype)
-        return [Group([(foreground, torch.ones_like(layer.weight))])]
+        return [Group([(foreground, ones_of(layer.weight))], positive=True)]
 
 
 @dataclass(frozen=True)
@@ -253,7 +263,7 @@ class WSquare(Rule):
     """The w-square rule (Montavon et al. 2017, equation 12): in proportion to ``w_jk ** 2``, whatever the input."""
 
     def groups(self, layer: WeightedLayer) -> list[Group]:
-        return [Group([(torch.ones_like(layer.input), layer.weight.square())])]
+        return [Group([(torch.ones_like(layer.input), layer.weight.square())], positive=True)]
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,16 @@ def divide(numerator: Tensor, denominator: Tensor, epsilon: float) -> Tensor:
     return torch.where(denominator == 0, 0, numerator / safe)
 
 
-def divide_into(numerator: Tensor, denominator: Tensor, epsilon: float) -> Tensor:
-    """:func:`divide`, into the memory of ``denominator``, which is lost; feature maps are large."""
-    if epsilon <= 0:
+def divide_into(numerator: Tensor, denominator: Tensor, epsilon: float, positive: bool = False) -> Tensor:
+    """:func:`divide`, into the memory of ``denominator``, which is lost; feature maps are large.
+
+    ``positive`` says that no denominator is negative.
+    """
+    if epsilon <= 0 or denominator.shape != numerator.shape:
         return divide(numerator, denominator, epsilon)
-    denominator.add_(0.0)  # minus zero becomes plus zero, whose sign counts as plus
-    denominator.add_(torch.copysign(denominator.new_full((), epsilon), denominator))
+    if positive:
+        denominator.add_(epsilon)
+    else:
+        denominator.add_(0.0)  # minus zero becomes plus zero, whose sign counts as plus
+        denominator.add_(torch.copysign(denominator.new_full((), epsilon), denominator))
     return torch.div(numerator, denominator, out=denominator)

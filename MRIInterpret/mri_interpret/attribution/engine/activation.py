@@ -13,14 +13,41 @@ from .calls import Call, Recording, handles
 from .operation import Function, Operation
 from .tag import note_activation, tag_of
 
+Derivative = Callable[[Tensor, Tensor], Tensor]
+"""``derivative(grad, x)``: the gradient at ``x``, given that at ``f(x)``."""
+
 
 class Activation(Function):
-    """A function voxel by voxel. Its relevance rule is the identity (Bach et al. 2015, equation 56 and after)."""
+    """A function voxel by voxel. Its relevance rule is the identity (Bach et al. 2015, equation 56 and after).
 
-    def __init__(self, function: Callable[[Tensor], Tensor], name: str, gates: bool = True) -> None:
+    Parameters
+    ----------
+    function, name
+        The function and what torch calls it.
+    gates
+        Whether guided backpropagation gates it.
+    derivative
+        Its derivative, where torch offers that by itself; otherwise the function is run again and differentiated.
+    keeps_sign
+        Whether the output is positive exactly where the input is.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        name: str,
+        gates: bool = True,
+        derivative: Derivative | None = None,
+        keeps_sign: bool = False,
+    ) -> None:
         super().__init__(function)
         self.name = name
         self.gates = gates
+        self.derivative = derivative
+        self.keeps_sign = keeps_sign
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return super().gradient(grad) if self.derivative is None else (self.derivative(grad, self.input),)
 
     def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
         """Only positive gradients pass, and only where the output is positive.
@@ -34,6 +61,8 @@ class Activation(Function):
             self.backward.not_gated[self.name] += 1
             return self.gradient(grad)
         self.backward.gated[self.name] += 1
+        if self.keeps_sign:
+            return self.gradient(torch.ops.aten.threshold_backward(grad, self.input, 0).clamp_(min=0))
         return self.gradient(torch.where(self.function(self.input) > 0, grad.clamp(min=0), 0))
 
 
@@ -73,7 +102,14 @@ def _relu(recorder: Recording, call: Call) -> Tensor:
 @handles("relu6", "hardtanh")
 def _clipped(recorder: Recording, call: Call) -> Tensor:
     low, high = (0.0, 6.0) if call.name == "relu6" else (call.get(1, "min_val", -1.0), call.get(2, "max_val", 1.0))
-    return _record(recorder, call, Activation(lambda x: F.hardtanh(x, low, high), "relu6" if low == 0 else "hardtanh"))
+
+    def derivative(grad: Tensor, x: Tensor) -> Tensor:
+        found: Tensor = torch.ops.aten.hardtanh_backward(grad, x, low, high)
+        return found
+
+    name, keeps_sign = "relu6" if low == 0 else "hardtanh", low <= 0 < high
+    operation = Activation(lambda x: F.hardtanh(x, low, high), name, derivative=derivative, keeps_sign=keeps_sign)
+    return _record(recorder, call, operation)
 
 
 @handles("clamp", "clip", "clamp_min", "clamp_max")
@@ -100,8 +136,26 @@ def _maximum(recorder: Recording, call: Call) -> Any:
     return recorder.plain(call, recorder.geometry(x))
 
 
+@handles("leaky_relu")
+def _leaky_relu(recorder: Recording, call: Call) -> Tensor:
+    slope = float(call.get(1, "negative_slope", 0.01))
+
+    def derivative(grad: Tensor, x: Tensor) -> Tensor:
+        found: Tensor = torch.ops.aten.leaky_relu_backward(grad, x, slope, False)
+        return found
+
+    operation = Activation(call.of_input, "leaky_relu", derivative=derivative, keeps_sign=slope >= 0)
+    return _record(recorder, call, operation)
+
+
+@handles("silu")
+def _silu(recorder: Recording, call: Call) -> Tensor:
+    operation = Activation(call.of_input, "silu", derivative=torch.ops.aten.silu_backward, keeps_sign=True)
+    return _record(recorder, call, operation)
+
+
 @handles(
-    *("leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus", "tanh", "rrelu"),
+    *("elu", "selu", "celu", "gelu", "mish", "hardswish", "softplus", "tanh", "rrelu"),
     *("hardshrink", "softshrink", "threshold", "_threshold", "logsigmoid", "log_sigmoid"),
 )
 def _smooth(recorder: Recording, call: Call) -> Tensor:

@@ -21,23 +21,37 @@ class Affine(Operation):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         self.input = inputs[0].detach()
-        scaled = self.input * self.scale
-        return scaled if self.shift is None else scaled + self.shift
+        if self.shift is None:
+            return self.input * self.scale
+        if self.input.dim() > 2 and self._is_per_channel(self.scale) and self._is_per_channel(self.shift):
+            return _by_channel(self.input, self.scale.flatten(), self.shift.flatten())
+        return self.input * self.scale + self.shift
+
+    def _is_per_channel(self, values: Tensor) -> bool:
+        return values.shape == (1, self.input.shape[1], *([1] * (self.input.dim() - 2)))
 
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return ((grad * self.scale).sum_to_size(self.input.shape),)
 
     def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         if policy.bias != "redistribute" and self.shift is not None and not policy.passes(self):
-            relevance = relevance * self.share()
+            relevance = self.share().mul_(relevance)
         return (relevance.sum_to_size(self.input.shape),)
 
     def share(self) -> Tensor:
         """The input's part in the output, 0 to 1: ``|a x| / (|a x| + |b|)``; one where both are zero."""
         assert self.shift is not None
-        scaled, shift = (self.input * self.scale).abs(), self.shift.abs()
+        scaled, shift = (self.input * self.scale).abs_(), self.shift.abs()
         total = scaled + shift
+        if scaled.shape == total.shape and bool((shift > 0).all()):  # as a rule; feature maps are large
+            return scaled.div_(total)
         return torch.where(total > 0, scaled / torch.where(total > 0, total, 1), 1)
+
+
+def _by_channel(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``scale x + shift`` per channel, written in one go: a batch normalisation of mean 0 and variance 1."""
+    zero, one = torch.zeros_like(scale), torch.ones_like(scale)
+    return torch.batch_norm(x, scale, shift, zero, one, False, 0.0, 0.0, False)
 
 
 class FixedStatistics(Affine):

@@ -21,10 +21,17 @@ class Aliases:
 
     def __init__(self) -> None:
         self._sharing: dict[int, list[weakref.ref[Tensor]]] = {}
+        self._copied: list[Tensor] = []
 
     def note(self, tensor: Tensor) -> None:
         """Remember a tensor that was recorded."""
         self._sharing.setdefault(_storage(tensor), []).append(weakref.ref(tensor))
+
+    def copied(self, tensor: Tensor, copy: Tensor) -> None:
+        """Treat ``copy``, which stands for ``tensor`` in another layout, as if it were in the same memory."""
+        self._sharing[_storage(copy)] = self._sharing.setdefault(_storage(tensor), [])
+        self._copied.append(tensor.detach())  # its memory may not become another tensor's
+        self.note(copy)
 
     def replace(self, recorder: Recording, target: Tensor, output: Tensor, operation: str) -> None:
         """Let ``output`` stand for ``target``, which ``operation`` changed in place."""

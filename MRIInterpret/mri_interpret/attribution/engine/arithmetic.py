@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..stabilise import divide
+from ..stabilise import divide, divide_into
 from .activation import record_pointwise
 from .affine import Affine
 from .calls import Call, Recording, handles
@@ -27,14 +27,18 @@ class Sum(Operation):
         return torch.add(self.left, self.right, alpha=self.sign)
 
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        return grad.sum_to_size(self.left.shape), (self.sign * grad).sum_to_size(self.right.shape)
+        right = grad if self.sign == 1 else self.sign * grad
+        return grad.sum_to_size(self.left.shape), right.sum_to_size(self.right.shape)
 
     def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         left, right = self.left, self.right if self.sign == 1 else self.sign * self.right
         z = left + right
-        shares = divide(relevance, z, policy.epsilon)
-        parts = [left * shares, right * shares]
-        if policy.bias == "redistribute":
+        if policy.bias != "redistribute":
+            shares = divide_into(relevance, z, policy.epsilon)
+            parts = [left * shares, shares.mul_(right)]
+        else:
+            shares = divide(relevance, z, policy.epsilon)
+            parts = [left * shares, right * shares]
             lost, total = relevance - shares * z, left.abs() + right.abs()
             scaled = divide(lost, total, 0.0)
             half = torch.where(total == 0, lost / 2, 0)
@@ -63,10 +67,13 @@ class Product(Operation):
         return (grad * self.right).sum_to_size(self.left.shape), (grad * self.left).sum_to_size(self.right.shape)
 
     def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor | None, ...]:
-        left = None if self.left_share == 0 else (self.left_share * relevance).sum_to_size(self.left.shape)
-        rest = 1 - self.left_share
-        right = None if rest == 0 else (rest * relevance).sum_to_size(self.right.shape)
-        return left, right
+        return self._part(self.left_share, relevance, self.left), self._part(1 - self.left_share, relevance, self.right)
+
+    @staticmethod
+    def _part(share: float, relevance: Tensor, of: Tensor) -> Tensor | None:
+        if share == 0:
+            return None
+        return (relevance if share == 1 else share * relevance).sum_to_size(of.shape)
 
 
 def _constant(value: object, like: Tensor) -> Tensor:

@@ -16,9 +16,6 @@ from .operation import Operation
 from .pooled_convolution import SlabPolicy
 from .tag import Tag
 
-#: In-place operations whose out-of-place twin has another name.
-_TWINS = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__idiv__": "div"}
-
 
 @dataclass
 class Call:
@@ -159,25 +156,3 @@ def function_name(func: Callable[..., Any]) -> str:
     # Other libraries offer functions of their own to be overridden, which may share a name with one of torch's.
     library = getattr(func, "__module__", None) or "torch"
     return name if library.partition(".")[0] in ("torch", "builtins") else f"{library}.{name}"
-
-
-#: Position of the argument ``inplace`` of torch's Python functions.
-_IN_PLACE_AT = {
-    **dict.fromkeys(("relu", "relu6", "selu", "silu", "mish", "hardswish", "hardsigmoid"), 1),
-    **dict.fromkeys(("leaky_relu", "elu", "celu"), 2),
-    **dict.fromkeys(("hardtanh", "threshold", "_threshold", "dropout", "dropout2d", "dropout3d"), 3),
-}
-
-
-def without_in_place(func: Callable[..., Any], name: str, args: Any, kwargs: Any) -> tuple[str, bool]:
-    """The name of the out-of-place operation, and whether it was called in place."""
-    if name in _TWINS:
-        return _TWINS[name], True
-    if name == "__setitem__":
-        return name, True
-    if name.endswith("_") and not name.endswith("__") and name not in ("requires_grad_", "retain_grad_"):
-        return name[:-1], True
-    if operator_name(func):
-        return name, False  # an operator says so in its name; its arguments are others
-    at = _IN_PLACE_AT.get(name, len(args))
-    return name, bool(kwargs.get("inplace", False) or (len(args) > at and args[at]))

@@ -17,10 +17,10 @@ from .calls import Call, Recording, handles, joins
 from .convolution_layer import Convolution, RectifiedConvolution
 from .deferred import Deferred
 from .geometry import Geometry, per_axis, through_transposed_window, through_window
-from .kernels import Window
 from .pooled_convolution import Pool, PooledConvolution, poolable
 from .pooling import PoolingWindow
 from .tag import Tag, tag_of
+from .window import Window
 
 
 def same_padding(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -56,7 +56,7 @@ def _convolution(recorder: Recording, call: Call) -> Tensor:
         before = per_axis(padding, axes)
     if x.dim() == axes + 1:
         raise recorder.unsupported(call, "it gets a volume without a batch axis")
-    window = Window(stride, before, dilation, int(call.get(6, "groups", 1)))
+    window = Window(stride, before, dilation, int(call.get(6, "groups", 1)), channels_last=recorder.defers)
     if geometry is not None:
         geometry = through_window(geometry, kernel, stride, before, dilation)
     return _plan(recorder, Convolution(weight.to(x.dtype), _cast(bias, x), window), x, geometry)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .kernels import Window, convolve, convolve_back
+from .kernels import convolve, convolve_back, prepared
 from .weighted import WeightedLayer, per_channel
+from .window import Window
 
 
 class Convolution(WeightedLayer):
@@ -15,7 +16,7 @@ class Convolution(WeightedLayer):
     kind = "convolution"
 
     def __init__(self, weight: Tensor, bias: Tensor | None, window: Window) -> None:
-        super().__init__(weight, bias)
+        super().__init__(prepared(weight, window), bias)
         self.window = window
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

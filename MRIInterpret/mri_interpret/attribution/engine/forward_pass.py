@@ -43,12 +43,12 @@ def record_forward(
     except (Cancelled, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        if not recorder.leaked:
-            _refuse(model, x, recorder, error)
+        if isinstance(error, UserError) and not recorder.leaked:
+            raise
     else:
         if not recorder.leaked:
             return recorder, output
-    # Something in the model reads values that are not computed yet: compute everything at once.
+    # Something in the model reads values that are not computed yet, or how they lie in memory: record what torch has.
     recorder = Recorder(model, backward, strict, layers, slabs, defers=False)
     try:
         return recorder, recorder.run(model, x)

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from ...errors import Cancelled, UserError
 from ..evaluation_mode import evaluation_mode
 from .forward_pass import record_forward, run_by_torch
+from .graph import Recorded
 from .operation import Backward
 from .pooled_convolution import SlabPolicy
 from .programs import is_program
-from .recorder import Recorded
 
 #: Largest difference that rounding explains, relative to the norm of torch's gradient. The networks of
 #: Testing/attribution/zoo.py differ by 3e-15 at most in float64; by 2e-6, and one of them by 5e-4, in float32.

@@ -15,7 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .convolution_layer import Convolution
-from .kernels import Window, convolve, convolve_back
+from .kernels import convolve, convolve_back
+from .layout import zeros
+from .places import put, taken
+from .uniform import is_uniform
+from .window import Window
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,7 @@ class PooledConvolution(Convolution):
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         found = []
         for slab, planes in self._convolved(x, weight, bias):
-            place = self.places[:, :, slab.pooled]
-            found.append(planes.flatten(2).gather(2, place.flatten(2).long()).reshape(place.shape))
+            found.append(taken(planes, self.places[:, :, slab.pooled]))
         return torch.cat(found, 2)
 
     def adjoint(self, y: Tensor, weight: Tensor) -> Tensor:
@@ -135,25 +138,29 @@ class PooledConvolution(Convolution):
         """The transposed map; ``clip`` drops what is negative between the pooling and the convolution."""
         step, pad, reach = self.window.stride[0], self.window.padding[0], weight.shape[2]
         shape, window = list(self.input.shape), self.window.with_padding((0, *self.window.padding[1:]))
-        total = y.new_zeros(*shape[:2], shape[2] + 2 * pad, *shape[3:])
-        for first, planes in self._scattered(y):
+        total: Tensor | None = None
+        for first, planes in self._scattered(y, is_uniform(weight)):
             if clip:
                 planes.clamp_(min=0)
             height = (planes.shape[2] - 1) * step + reach
             slab = convolve_back(planes, weight, [*shape[:2], height, *shape[3:]], window)
+            if total is None:
+                total = zeros((*shape[:2], shape[2] + 2 * pad, *shape[3:]), slab)
             total[:, :, first * step : first * step + height] += slab
+        assert total is not None
         return total[:, :, pad : pad + shape[2]]
 
-    def _scattered(self, y: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """``y`` put where the maxima were: first plane and planes of the convolution's output, each plane once."""
+    def _scattered(self, y: Tensor, together: bool) -> Iterator[tuple[int, Tensor]]:
+        """``y`` put where the maxima were: first plane and planes of the convolution's output, each plane once.
+
+        ``together`` adds all channels up in one.
+        """
         slabs, area = list(self._slabs()), self._size[1:]
         shared = None
         for number, slab in enumerate(slabs):
             first, count = slab.planes.start, slab.planes.stop - slab.planes.start
             place, part = self.places[:, :, slab.pooled], y[:, :, slab.pooled]
-            wide = y.new_zeros(*y.shape[:2], count * area[0] * area[1])
-            wide.scatter_add_(2, place.flatten(2).long(), part.flatten(2))
-            wide = wide.reshape(*y.shape[:2], count, *area)
+            wide = put(part, place, (count, *area), together)
             if shared is not None:
                 wide[:, :, : shared.shape[2]] += shared
             # Planes that the next slab's windows see too are its concern.

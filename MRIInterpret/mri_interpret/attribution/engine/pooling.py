@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from ..stabilise import divide
 from .calls import Call, Recording, handles
 from .geometry import Geometry, per_axis, through_resize, through_window
+from .layout import is_channels_last
 from .operation import Function, Operation, RelevancePolicy
 from .tag import place
 
@@ -41,6 +43,21 @@ class LinearMap(Function):
         return (result,)
 
 
+class Mean(LinearMap):
+    """The mean over some axes: its adjoint needs neither the input's values nor memory."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], axes: Sequence[int], keeps: bool) -> None:
+        super().__init__(function)
+        self.axes, self.keeps = tuple(axes), keeps
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        count = prod(self.input.shape[axis] for axis in self.axes)
+        if not self.keeps:
+            for axis in sorted(axis % self.input.dim() for axis in self.axes):
+                grad = grad.unsqueeze(axis)
+        return ((grad / count).expand(self.input.shape),)
+
+
 class WinnerTakesAll(LinearMap):
     """Max-pooling: the gradient's way is the relevance's way."""
 
@@ -63,9 +80,10 @@ class MaxPooling(Operation):
         return output
 
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
-        like = grad.new_empty(1).expand(self.shape)  # only its shape is read
+        form = torch.channels_last_3d if is_channels_last(self.places) else torch.contiguous_format
+        like = torch.empty(self.shape, dtype=grad.dtype, device=grad.device, memory_format=form)  # only for its layout
         backward = torch.ops.aten.max_pool3d_with_indices_backward
-        return (backward(grad.contiguous(), like, *self.arguments, self.places),)
+        return (backward(grad.contiguous(memory_format=form), like, *self.arguments, self.places),)
 
     def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         """The winner takes all."""
@@ -120,8 +138,17 @@ def _max_pool(recorder: Recording, call: Call) -> Tensor:
 @handles(*(f"adaptive_{kind}_pool{axes}d" for kind in ("avg", "max") for axes in (1, 2, 3)))
 def _adaptive_pool(recorder: Recording, call: Call) -> Any:
     x, size = call.get(0, "input"), call.get(1, "output_size")
-    function = getattr(F, call.name)
-    operation = (LinearMap if "avg" in call.name else WinnerTakesAll)(lambda value: function(value, size))
+    axes = int(call.name[-2])
+
+    def function(value: Tensor) -> Any:
+        return getattr(F, call.name)(value, size)
+
+    if "max" in call.name:
+        operation: Operation = WinnerTakesAll(function)
+    elif all(n == 1 for n in (size if isinstance(size, (tuple, list)) else (size,))):
+        operation = Mean(function, range(x.dim() - axes, x.dim()), keeps=True)
+    else:
+        operation = LinearMap(function)
     pooled = _resized(recorder, operation, x)
     # The operator of a program gives the places of the maxima too.
     return (pooled, call.of_input(x.detach())[1]) if "max" in call.name and call.from_program else pooled
@@ -151,7 +178,12 @@ def _reduce(recorder: Recording, call: Call) -> Tensor:
     x, dim = call.get(0, "input"), call.get(1, "dim")
     keepdim = bool(call.get(2, "keepdim", False))
     axes: Sequence[int] = range(x.dim()) if dim is None else (dim if isinstance(dim, (tuple, list)) else [dim])
-    return recorder.record(LinearMap(lambda value: function(value, dim=tuple(axes), keepdim=keepdim)), x)
+
+    def reduced(value: Tensor) -> Any:
+        return function(value, dim=tuple(axes), keepdim=keepdim)
+
+    mean = call.name == "mean" and len(axes) > 0
+    return recorder.record(Mean(reduced, axes, keepdim) if mean else LinearMap(reduced), x)
 
 
 @handles("fold", "col2im")
