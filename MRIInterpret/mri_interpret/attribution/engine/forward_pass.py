@@ -38,13 +38,16 @@ def record_forward(
         If the model cannot be followed, although it runs by itself.
     """
     recorder = Recorder(model, backward, strict, layers, slabs)
+    stopped: tuple[Recorder, Exception] | None = None
     try:
         output = recorder.run(model, x)
     except (Cancelled, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        if isinstance(error, UserError) and not recorder.leaked:
-            raise
+        if not recorder.leaked:
+            if isinstance(error, UserError):
+                raise
+            stopped = recorder, error
     else:
         if not recorder.leaked:
             return recorder, output
@@ -55,14 +58,14 @@ def record_forward(
     except (Cancelled, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        _refuse(model, x, recorder, error)
+        if isinstance(error, UserError):
+            raise
+        _refuse(model, x, *(stopped or (recorder, error)))
         raise
 
 
 def _refuse(model: nn.Module, x: Tensor, recorder: Recorder, error: Exception) -> None:
     """Raise what tells best why a recorded pass stopped with ``error``."""
-    if isinstance(error, UserError):
-        raise error
     try:
         with torch.no_grad():
             run_by_torch(model, x.detach())
