@@ -1,6 +1,9 @@
-"""The two networks of the attribution benchmark, with normalisation statistics that are not trivial."""
+"""The networks of the attribution benchmark, with normalisation statistics that are not trivial."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,12 +72,44 @@ class ResidualNetwork(nn.Module):
         return self.fc(self.pool(x).flatten(1))
 
 
+def qiu() -> nn.Module:
+    """The network of Qiu et al. 2022 with its head of two classes, as the recipe builds it, for 182 x 218 x 182."""
+    from mri_interpret.models.layer_list import LayerList
+    from mri_interpret.models.recipes.qiu_2022 import _layers
+
+    return LayerList(_layers("add"))
+
+
+def _monai(name: str, **arguments: Any) -> nn.Module:
+    """One of MONAI's networks as people have it, for one channel and three classes."""
+    from monai.networks import nets
+
+    return getattr(nets, name)(spatial_dims=3, num_classes=3, **arguments)
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "A": PlainNetwork,
+    "B": ResidualNetwork,
+    "ResNet-18": lambda: _monai("resnet18", n_input_channels=1),
+    "DenseNet-121": lambda: _densenet(),
+    "SE-ResNet-50": lambda: _monai("SEResNet50", in_channels=1),
+    "EfficientNet-B0": lambda: _monai("EfficientNetBN", model_name="efficientnet-b0", in_channels=1, pretrained=False),
+    "Qiu": qiu,
+}
+
+
+def _densenet() -> nn.Module:
+    from monai.networks import nets
+
+    return nets.DenseNet121(spatial_dims=3, in_channels=1, out_channels=3)
+
+
 def network(name: str) -> nn.Module:
-    """A or B in evaluation mode, always with the same weights."""
+    """One of :data:`NETWORKS` in evaluation mode, always with the same weights."""
     torch.manual_seed(0)
-    model = {"A": PlainNetwork, "B": ResidualNetwork}[name]()
+    model = NETWORKS[name]()
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm3d):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, 0, 0.1)
             module.running_mean.normal_(0, 0.1)
@@ -84,7 +119,13 @@ def network(name: str) -> nn.Module:
 
 #: The class that the benchmarks explain.
 TARGET = 1
-SHAPES = {"2 mm": (96, 112, 96), "1 mm": (182, 218, 182)}
+SHAPES = {"2 mm": (96, 112, 96), "1 mm": (182, 218, 182), "1 mm, ICBM": (193, 229, 193)}
+#: Where the networks of the study and of the literature are measured.
+CASES = [
+    *((name, size) for name in ("A", "B") for size in ("2 mm", "1 mm")),
+    *((name, "2 mm") for name in ("ResNet-18", "DenseNet-121", "SE-ResNet-50", "EfficientNet-B0")),
+    *(("B", "1 mm, ICBM"), ("Qiu", "1 mm")),
+]
 
 
 def volume(size: str) -> Tensor:

@@ -88,12 +88,21 @@ class GradientCheck:
         """Check a crop of ``x`` in place of ``x``: False if that cannot be done, or shows a difference."""
         for crop, share in _crops(x.detach()):
             slabs = None if self._slabs is None else self._slabs.scaled(share)
-            try:
-                difference = self._difference(_noisy(crop, 0), operations, slabs)
-            except (_NotComparable, _NoGradient, UserError):
-                continue
-            if difference is not None:
-                return self._accepts(difference, crop, x, operations)
+            # In float64 too, where rounding moves next to nothing over a ReLU's edge, before the whole input is tried.
+            points = [crop, crop.double()] if crop.dtype == torch.float32 else [crop]
+            compared = False
+            for point in points:
+                try:
+                    difference = self._difference(_noisy(point, 0), operations, slabs)
+                except (_NotComparable, _NoGradient, UserError):
+                    continue
+                if difference is None:
+                    continue
+                if self._accepts(difference, point, x, operations):
+                    return True
+                compared = True
+            if compared:
+                return False
         return False
 
     def refusal(self, x: Tensor, operations: list[Recorded]) -> UserError | None:
