@@ -94,7 +94,7 @@ def times(cases: list[tuple[str, str]], repeats: int, with_peers: bool) -> None:
     from Testing.benchmarks.attribution_networks import network, volume
 
     columns = ["network, input", "FB", "FB, CPU", "panel / FB", "panel / FB, CPU", "first scan / FB, CPU"]
-    columns += ["six maps / FB", "one more map / FB", *(["peers / FB", "six / peers"] if with_peers else [])]
+    columns += ["six maps / FB, CPU", "one more map / FB, CPU", *(["peers / FB", "six / peers"] if with_peers else [])]
     print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|")
     for name, size in cases:
         model, x = network(name), volume(size)
@@ -111,7 +111,7 @@ def times(cases: list[tuple[str, str]], repeats: int, with_peers: bool) -> None:
         turns = in_turns(repeats, *works)
         wall, cpu = (median(turn[0][clock] for turn in turns) for clock in (0, 1))
         found = [f"{wall:.2f} s", f"{cpu:.2f} s", *(f"{ratio(turns, 1, clock):.2f}" for clock in (0, 1))]
-        found += [f"{first / cpu:.2f}", *(f"{ratio(turns, work, 0):.2f}" for work in (2, 3))]
+        found += [f"{first / cpu:.2f}", *(f"{ratio(turns, work, 1):.2f}" for work in (2, 3))]
         if with_peers:
             found += [f"{ratio(turns, 4, 0):.2f}", f"{ratio(turns, 2, 0, 4):.2f}"]
         print(f"| {name}, {size} | {' | '.join(found)} |", flush=True)

@@ -1,10 +1,8 @@
 """Ways to compute the adjoint of a convolution of volumes in float32 on a CPU, in the layout of the gradient.
 
 oneDNN's own adjoint is good for many input channels only. That of few is again a convolution: with flipped weights for
-stride 1, and by phases for larger strides (every stride-th voxel of the result comes from the same few taps, so the
-phases are output channels of one ordinary convolution). A vector unit computes 16 output channels at a time, so for a
-single input channel the voxels of a small block become channels (folding), or every tap gets a row of a matrix product
-(columns).
+stride 1, and by blocks for larger strides. A vector unit computes 16 output channels at a time, so for a few input
+channels blocks are made with stride 1 too; or, for a single one, every tap gets a row of a matrix product (columns).
 """
 
 from __future__ import annotations
@@ -17,15 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .layout import channels_last, zeros
+from .layout import channels_last, empty, zeros
 from .window import Window
 
 #: Taps up to which :func:`by_columns` is used.
 MOST_COLUMNS = 27
 #: Planes of the first axis whose columns are formed at once in :func:`by_columns`; 4 and 16 measured best.
 _PLANES = 16
-#: The block of voxels that become channels in :func:`by_folding`.
-_BLOCK = (2, 2, 4)
+#: Channels that fill a vector unit.
+_ENOUGH = 16
 
 
 def by_deconvolution(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Window) -> Tensor:
@@ -39,64 +37,88 @@ def by_deconvolution(grad: Tensor, weight: Tensor, shape: Sequence[int], window:
     return found
 
 
-def by_flipping(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Window) -> Tensor:
-    """For padding up to the kernel's reach: a convolution with flipped weights, of zeros between strides.
+def by_flipping(grad: Tensor, weight: Tensor, window: Window) -> Tensor:
+    """For stride 1 and padding up to the kernel's reach: a convolution with flipped weights."""
+    flipped = _by_group(weight.flip(2, 3, 4), window.groups)
+    padding = [r - p for r, p in zip(window.reach(weight.shape[2:]), window.padding, strict=True)]
+    return _convolution(grad, flipped, padding, [1] * len(padding), window.dilation, window.groups)
 
-    With stride 1 there are none; otherwise it pays where a convolution costs next to nothing, as by groups it does.
+
+def by_blocks(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Window) -> Tensor:
+    """For few channels or large strides, without dilation: the voxels of a block become channels of their own.
+
+    With stride ``s`` and blocks of ``s m`` voxels, voxel ``s m q + r`` of the result gets ``w[r + p - s j]`` times
+    place ``m q + j`` of the gradient: channel ``r`` at place ``q`` of a convolution with stride ``m``.
     """
-    groups, axes = window.groups, tuple(range(2, weight.dim()))
-    by_group = weight.flip(axes).reshape(groups, -1, *weight.shape[1:])
-    flipped = by_group.transpose(1, 2).flatten(0, 1)
-    reach = window.reach(weight.shape[2:])
-    padding = [r - p for r, p in zip(reach, window.padding, strict=True)]
-    if any(s > 1 for s in window.stride):
-        spread = [n + 2 * p - r for n, p, r in zip(shape[2:], window.padding, reach, strict=True)]
-        wide = zeros((*grad.shape[:2], *spread), grad)
-        wide[(slice(None), slice(None), *(slice(None, None, s) for s in window.stride))] = grad
-        grad = wide
-    return _convolution(grad, flipped, padding, [1] * len(padding), window.dilation, groups)
-
-
-def by_folding(grad: Tensor, weight: Tensor, window: Window) -> Tensor:
-    """As :func:`by_flipping`, without dilation, for few channels: the voxels of a block are channels of their own.
-
-    Voxel ``f q + r`` of the result is channel ``r`` at place ``q`` of a convolution with stride ``f``, whose kernel is
-    the flipped one shifted by ``r``. The kernel becomes larger by ``f - 1``; where it was large, that costs less than
-    computing one channel at a time.
-    """
-    out, into = weight.shape[:2]
-    kernel = tuple(weight.shape[2:])
-    flipped = weight.flip(2, 3, 4).transpose(0, 1)
-    blocks = weight.new_zeros(*_BLOCK, into, out, *(k + f - 1 for k, f in zip(kernel, _BLOCK, strict=True)))
-    for shift in product(*map(range, _BLOCK)):
-        taps = tuple(slice(r, r + k) for r, k in zip(shift, kernel, strict=True))
-        blocks[shift][(slice(None), slice(None), *taps)] = flipped
-    padding = [k - 1 - p for k, p in zip(kernel, window.padding, strict=True)]
-    size = [m + 2 * p - k + 1 for m, p, k in zip(grad.shape[2:], padding, kernel, strict=True)]
-    short = [-n % f for n, f in zip(size, _BLOCK, strict=True)]
-    if any(short):
-        grad = F.pad(grad, [amount for n in reversed(short) for amount in (0, n)])
-        grad = _dense(grad)
-    folded = _convolution(grad, blocks.flatten(0, 3), padding, _BLOCK, [1] * 3)
-    return _dense(_unfolded(folded, _BLOCK)[:, :, : size[0], : size[1], : size[2]])
+    if all(k == 1 for k in weight.shape[2:]):
+        narrow = _convolution(grad, weight.transpose(0, 1), [0] * 3, [1] * 3, [1] * 3)
+        wide = zeros((*narrow.shape[:2], *(n + 2 * p for n, p in zip(shape[2:], window.padding, strict=True))), narrow)
+        wide[_every(window.stride, narrow.shape[2:])] = narrow
+        return _cut(wide, shape, window.padding)
+    block = _block(window.stride, weight.shape[1])
+    steps = [f // s for f, s in zip(block, window.stride, strict=True)]
+    count = [-(-n // f) for n, f in zip(shape[2:], block, strict=True)]
+    kernels, before = _taps(weight, window, block)
+    kernels = kernels.permute(2, 4, 6, 1, 0, 3, 5, 7).flatten(0, 3)
+    grad = _reaching(
+        grad, [m * (q - 1) + k - a for m, q, k, a in zip(steps, count, kernels.shape[2:], before, strict=True)]
+    )
+    folded = _convolution(grad, kernels, before, steps, [1] * 3)[:, :, : count[0], : count[1], : count[2]]
+    return _cut(_unfolded(_dense(folded), block), shape, (0, 0, 0))
 
 
 def by_phases(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Window) -> Tensor:
-    """For larger strides: input index ``i = s (o + q) + r - p`` for tap ``t = s q + r``, all ``r`` as channels."""
-    stride, kernel = window.stride, tuple(weight.shape[2:])
-    out, into = weight.shape[:2]
-    if all(k == 1 for k in kernel):
-        narrow = _convolution(grad, weight.transpose(0, 1), [0] * 3, [1] * 3, [1] * 3)
-        wide = zeros((*narrow.shape[:2], *(n * s for n, s in zip(narrow.shape[2:], stride, strict=True))), narrow)
-        wide[:, :, :: stride[0], :: stride[1], :: stride[2]] = narrow
-        return _cut(wide, shape, window.padding)
-    taps = [-(-k // s) for k, s in zip(kernel, stride, strict=True)]
-    missing = [t * s - k for t, s, k in zip(taps, stride, kernel, strict=True)]
-    padded = F.pad(weight, (0, missing[2], 0, missing[1], 0, missing[0]))
-    phases = padded.reshape(out, into, taps[0], stride[0], taps[1], stride[1], taps[2], stride[2])
-    phases = phases.permute(3, 5, 7, 1, 0, 2, 4, 6).reshape(prod(stride) * into, out, *taps)
-    y = _convolution(grad, phases.flip(2, 3, 4), [t - 1 for t in taps], [1] * 3, [1] * 3)
-    return _cut(_unfolded(y, stride), shape, window.padding)
+    """For large strides and groups, without dilation: voxels that lie equally between strides are one convolution."""
+    stride = window.stride
+    kernels, before = _taps(weight, window, stride)
+    count = [-(-n // s) for n, s in zip(shape[2:], stride, strict=True)]
+    sizes = (kernels.shape[3], kernels.shape[5], kernels.shape[7])
+    grad = _reaching(grad, [q - 1 + k - 2 * a for q, k, a in zip(count, sizes, before, strict=True)])
+    found = empty((grad.shape[0], shape[1], *(q * s for q, s in zip(count, stride, strict=True))), grad)
+    for shift in product(*map(range, stride)):
+        kernel = _by_group(kernels[:, :, shift[0], :, shift[1], :, shift[2], :], window.groups)
+        part = _convolution(grad, kernel, before, [1] * 3, [1] * 3, window.groups)
+        found[_every(stride, count, shift)] = part[:, :, : count[0], : count[1], : count[2]]
+    return _cut(found, shape, (0, 0, 0))
+
+
+def _block(stride: Sequence[int], channels: int) -> tuple[int, ...]:
+    """Multiples of the strides by which ``channels`` become enough."""
+    block = list(stride)
+    for axis in (2, 0, 1, 2):
+        if channels * prod(block) < _ENOUGH:
+            block[axis] *= 2
+    return tuple(block)
+
+
+def _taps(weight: Tensor, window: Window, block: Sequence[int]) -> tuple[Tensor, list[int]]:
+    """The kernel of every voxel of a block, (out, in, f, taps, f, taps, f, taps), and zeros before the gradient."""
+    found, before = F.pad(weight, (0, 1, 0, 1, 0, 1)), []  # taps that are not there are zeros
+    for axis, (k, s, p, f) in enumerate(zip(weight.shape[2:], window.stride, window.padding, block, strict=True)):
+        first, last = min(-((k - 1 - p) // s), 0), (f - 1 + p) // s
+        taps = torch.arange(f)[:, None] + p - s * torch.arange(first, last + 1)
+        taps = torch.where((taps < 0) | (taps >= k), k, taps)
+        dim = 2 + 2 * axis
+        found = found.index_select(dim, taps.flatten()).unflatten(dim, taps.shape)
+        before.append(-first)
+    return found, before
+
+
+def _reaching(grad: Tensor, needed: Sequence[int]) -> Tensor:
+    """``grad`` with zeros behind each axis up to the length that is needed."""
+    short = [max(0, need - n) for need, n in zip(needed, grad.shape[2:], strict=True)]
+    return _dense(F.pad(grad, [amount for n in reversed(short) for amount in (0, n)])) if any(short) else grad
+
+
+def _every(stride: Sequence[int], count: Sequence[int], shift: Sequence[int] = (0, 0, 0)) -> tuple[slice, ...]:
+    """``count`` voxels of each axis, ``stride`` apart."""
+    parts = zip(shift, count, stride, strict=True)
+    return (slice(None), slice(None), *(slice(r, r + (q - 1) * s + 1, s) for r, q, s in parts))
+
+
+def _by_group(weight: Tensor, groups: int) -> Tensor:
+    """Weights with the roles of input and output exchanged, group by group."""
+    return weight.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
 
 
 def by_columns(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Window) -> Tensor:

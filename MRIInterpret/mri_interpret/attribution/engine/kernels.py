@@ -105,18 +105,18 @@ def convolve_back(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Wi
 def _direct_back(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Window) -> Tensor | None:
     """The adjoint by the fastest of the ways in :mod:`adjoints`; None if none of them applies."""
     into, taps = weight.shape[1], prod(weight.shape[2:])
-    dilated = any(d > 1 for d in window.dilation)
-    flips = all(r >= p for r, p in zip(window.reach(weight.shape[2:]), window.padding, strict=True))
+    dilated, strided = any(d > 1 for d in window.dilation), any(s > 1 for s in window.stride)
+    fits = all(r >= p for r, p in zip(window.reach(weight.shape[2:]), window.padding, strict=True))
+    if window.groups > 1 and strided:
+        return adjoints.by_phases(grad, weight, shape, window) if fits and not dilated else None
     if window.groups > 1:
-        return adjoints.by_flipping(grad, weight, shape, window) if flips else None
+        return adjoints.by_flipping(grad, weight, window) if fits else None
     if into >= _WIDE and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"):
         return adjoints.by_deconvolution(grad, weight, shape, window)
-    if any(s > 1 for s in window.stride):
-        return None if dilated else adjoints.by_phases(grad, weight, shape, window)
-    if into == 1 and taps <= adjoints.MOST_COLUMNS and not dilated:
+    if into == 1 and taps <= adjoints.MOST_COLUMNS and not dilated and not strided:
         return adjoints.by_columns(grad, weight, shape, window)
-    if not flips:
+    if not fits or (dilated and strided):
         return None
-    if into <= _NARROW and taps > adjoints.MOST_COLUMNS and not dilated:
-        return adjoints.by_folding(grad, weight, window)
-    return adjoints.by_flipping(grad, weight, shape, window)
+    if strided or (into <= _NARROW and taps > adjoints.MOST_COLUMNS and not dilated):
+        return adjoints.by_blocks(grad, weight, shape, window)
+    return adjoints.by_flipping(grad, weight, window)

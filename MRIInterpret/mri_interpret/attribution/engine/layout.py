@@ -46,7 +46,12 @@ def is_channels_last(x: Tensor) -> bool:
     return x.dim() == 5 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last_3d)
 
 
+def empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A tensor of ``shape`` with any values, laid out as ``like`` is."""
+    form = torch.channels_last_3d if is_channels_last(like) else torch.contiguous_format
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=form)
+
+
 def zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Zeros of ``shape``, laid out as ``like`` is."""
-    form = torch.channels_last_3d if is_channels_last(like) else torch.contiguous_format
-    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=form).zero_()
+    return empty(shape, like).zero_()
