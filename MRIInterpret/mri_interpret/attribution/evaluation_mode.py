@@ -31,15 +31,18 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
         try:
             for module in modules:
                 # Not .eval(): a model may override it, and each flag has to come back on its own.
-                module.training = False
+                if module.training:
+                    module.training = False
             for module, _, _ in hooks:
-                module._backward_hooks, module._backward_pre_hooks = OrderedDict(), OrderedDict()
+                # Not by assignment, which in a module takes longer than a small layer does.
+                module.__dict__.update(_backward_hooks=OrderedDict(), _backward_pre_hooks=OrderedDict())
             yield
         finally:
             for module, flag in zip(modules, training, strict=True):
-                module.training = flag
+                if module.training is not flag:
+                    module.training = flag
             for module, backward, before in hooks:
-                module._backward_hooks, module._backward_pre_hooks = backward, before
+                module.__dict__.update(_backward_hooks=backward, _backward_pre_hooks=before)
             for module, parameters, registered in tables:
                 if module._parameters != parameters or any(
                     module._buffers.get(key) is not value for key, value in registered.items()

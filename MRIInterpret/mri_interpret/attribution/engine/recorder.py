@@ -129,9 +129,10 @@ class Recorder(RecordedGraph, TorchFunctionMode):
         if kwargs.get("out") is not None:
             raise self.unsupported(call, "it writes its result into a tensor that is there already (out=)")
         if base != name:
-            call.func = out_of_place(call.name, call.func)
-            if call.func is None:
+            twin = out_of_place(call.name, call.func)
+            if twin is None:
                 raise self.unsupported(call, "it works in place and has no counterpart that does not")
+            call.func = twin
         handler = HANDLERS.get(base, type(self)._unknown) if followed else None
         with torch.enable_grad():
             output = call.func(*call.args, **call.kwargs) if handler is None else self._handled(handler, call)
