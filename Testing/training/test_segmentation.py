@@ -27,7 +27,7 @@ from mri_interpret.training.segmentation.bundle import write_segmentation_bundle
 from mri_interpret.training.segmentation.classes import CLASS_OF_CODE, CLASSES, MIRRORED_CODE
 from mri_interpret.training.segmentation.evaluation import evaluate_segmentation
 from mri_interpret.training.segmentation.fit import SegmentationSettings, fit_segmentation
-from mri_interpret.training.segmentation.losses import segmentation_loss
+from mri_interpret.training.segmentation.losses import CALIBRATING, segmentation_loss
 from mri_interpret.training.segmentation.samples import (
     HeadRange,
     HeadSamples,
@@ -143,6 +143,16 @@ def test_the_loss_is_least_for_the_truth_and_knows_volumes() -> None:
     wrong, parts = segmentation_loss(smaller, shares_, weight)
     assert float(wrong) > 1
     assert parts["volumes"] == pytest.approx(np.log(110 / 60), abs=1e-3)
+    calibrating, _ = segmentation_loss(smaller, shares_, weight, CALIBRATING)
+    assert float(calibrating) == pytest.approx(parts["cross"] + CALIBRATING.volumes * parts["volumes"], rel=1e-5)
+
+
+def test_the_rate_falls_to_zero_twice() -> None:
+    settings = SegmentationSettings(1000, calibration=100)
+    assert settings.rate_at(300) == settings.rate
+    assert settings.rate_at(999) < 0.01 * settings.rate
+    assert settings.rate_at(1000) == settings.calibration_rate
+    assert settings.rate_at(1100) == 0
 
 
 @pytest.mark.slow
@@ -169,9 +179,9 @@ def test_training_lowers_the_loss_resumes_and_makes_a_bundle_that_segments(bank:
     from mri_interpret.anatomy.segmentation_bundle import load_segmentation_bundle
 
     torch.manual_seed(0)
-    settings = SegmentationSettings(4, every=2, workers=0)
+    settings = SegmentationSettings(4, every=2, workers=0, calibration=0)
     fit_segmentation(AnatomyUNet(), bank, 2, settings, tmp_path / "fit", voxels=4000)
-    longer = SegmentationSettings(10, every=2, workers=0)
+    longer = SegmentationSettings(8, every=2, workers=0, calibration=2)
     network = fit_segmentation(AnatomyUNet(), bank, 2, longer, tmp_path / "fit", voxels=4000)
     rows = (tmp_path / "fit" / "log.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["sample", "2", "4", "6", "8", "10"]

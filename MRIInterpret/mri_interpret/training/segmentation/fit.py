@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Subset
 from ...models.anatomy_unet import AnatomyUNet
 from ...progress import ProgressCallback, silent
 from ..checkpoint import load_checkpoint, save_checkpoint
-from .losses import segmentation_loss
+from .losses import CALIBRATING, LEARNING, segmentation_loss
 from .samples import HeadSamples
 
 
@@ -34,6 +34,9 @@ class SegmentationSettings:
         Decay of the moving average of the weights, which is what is kept.
     every
         Scans between checkpoints.
+    calibration
+        Scans after ``samples`` that are trained on without Dice, from a small rate down to zero; see
+        :data:`.losses.CALIBRATING`.
     """
 
     samples: int
@@ -44,9 +47,18 @@ class SegmentationSettings:
     weight_decay: float = 1e-4
     every: int = 100
     workers: int = 1
+    calibration: int = 400
+    calibration_rate: float = 4e-4
+
+    @property
+    def total(self) -> int:
+        """Scans with and without Dice."""
+        return self.samples + self.calibration
 
     def rate_at(self, sample: int) -> float:
         """Learning rate after ``sample`` scans."""
+        if sample >= self.samples:
+            return self.calibration_rate * (1 - (sample - self.samples) / max(1, self.calibration))
         return self.rate * min(1.0, (sample + 1) / 200, max(0.0, 1 - sample / self.samples) / self.decay)
 
 
@@ -97,9 +109,9 @@ def fit_segmentation(
         optimiser.load_state_dict(state["optimiser"])
         seen, spent = state["seen"], state["spent"]
     begun = time.perf_counter() - spent
-    data = HeadSamples(bank, heads, settings.samples, settings.seed, voxels=voxels)
+    data = HeadSamples(bank, heads, settings.total, settings.seed, voxels=voxels)
     loader = DataLoader(
-        Subset(data, range(min(seen, settings.samples), settings.samples)),
+        Subset(data, range(min(seen, settings.total), settings.total)),
         batch_size=None,
         num_workers=settings.workers,
         worker_init_fn=_one_thread if settings.workers else None,
@@ -115,7 +127,8 @@ def fit_segmentation(
             chosen = features.permute(0, 2, 3, 4, 1).reshape(-1, features.shape[1])[sample["index"]]
         # The last layer on the chosen voxels only: a softmax over 33 classes everywhere would cost as much as the rest.
         logits = functional.linear(chosen.float(), network.head.weight.flatten(1), network.head.bias)
-        loss, parts = segmentation_loss(logits, sample["counts"].float() / 4, sample["weight"])
+        weights = LEARNING if seen < settings.samples else CALIBRATING
+        loss, parts = segmentation_loss(logits, sample["counts"].float() / 4, sample["weight"], weights)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -127,8 +140,8 @@ def fit_segmentation(
                 mine.lerp_(theirs, 1 - decay)
         for name, value in parts.items():
             sums[name] = sums.get(name, 0.0) + value
-        progress(f"Training, scan {seen} of {settings.samples}", seen / settings.samples)
-        if seen % settings.every == 0 or seen == settings.samples:
+        progress(f"Training, scan {seen} of {settings.total}", seen / settings.total)
+        if seen % settings.every == 0 or seen == settings.total:
             spent = time.perf_counter() - begun
             steps = settings.every if seen % settings.every == 0 else seen % settings.every
             _log(log, {"sample": seen, "seconds": round(spent, 1), "rate": settings.rate_at(seen)}

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from .classes import DEEP
 
-_DICE, _VOLUME = 1.0, 0.1
 _LEAST = 4.0  # voxels: a structure with less in the scan says nothing about Dice
 _SOFT = 10.0  # voxels added to both volumes before their ratio is taken
 
 
-def segmentation_loss(logits: Tensor, shares: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
+class PartWeights(NamedTuple):
+    """Weights of Dice and volumes beside cross-entropy."""
+
+    dice: float = 1.0
+    volumes: float = 0.1
+
+
+LEARNING = PartWeights()
+#: Dice pays for every voxel that is more likely than half the Dice itself, and so makes uncertain structures too large.
+#: The last part of a training goes without it, until probabilities add up to volumes again.
+CALIBRATING = PartWeights(dice=0.0, volumes=0.3)
+
+
+def segmentation_loss(
+    logits: Tensor, shares: Tensor, weight: Tensor, parts_weights: PartWeights = LEARNING
+) -> tuple[Tensor, dict[str, float]]:
     """The loss of one scan.
 
     Parameters
@@ -24,6 +40,8 @@ def segmentation_loss(logits: Tensor, shares: Tensor, weight: Tensor) -> tuple[T
     weight
         (V,): the inverse of how often each voxel was expected to be looked at; makes sums over the sample sums over
         the volume.
+    parts_weights
+        Of Dice and volumes.
 
     Returns
     -------
@@ -45,5 +63,5 @@ def segmentation_loss(logits: Tensor, shares: Tensor, weight: Tensor) -> tuple[T
     deep = there & torch.from_numpy(DEEP).to(there.device)
     ratio = torch.log((volume + _SOFT) / (true_volume + _SOFT))[deep].abs()
     volumes = ratio.mean() if len(ratio) else cross.new_zeros(())
-    loss = cross + _DICE * (1 - dice) + _VOLUME * volumes
+    loss = cross + parts_weights.dice * (1 - dice) + parts_weights.volumes * volumes
     return loss, {"cross": cross.item(), "dice": dice.item(), "volumes": volumes.item()}
