@@ -16,7 +16,7 @@ from ..drawing.montage import Backdrop
 from ..drawing.slices import Floats
 from ..thresholds import SMALLEST_REGION_ML
 
-_LARGE = (2, 41, 7, 46)  # white matter: outlined only
+_LARGE = (2, 41, 7, 46, 24)  # white matter, and the fluid around the brain: outlined only
 _SOURCES = {"network": "Segmented by the network {}.", "user": "Your own segmentation, {}."}
 
 
@@ -28,6 +28,8 @@ class VolumesContent:
     ----------
     sentence
         Where the structures come from, and the volumes that readers look for first.
+    of_probabilities
+        Whether volumes are the network's, and not counts of voxels.
     measured
         Whether Dice and volume errors are known.
     structures, parcels
@@ -35,6 +37,7 @@ class VolumesContent:
     """
 
     sentence: str
+    of_probabilities: bool
     measured: bool
     structures: list[PairedVolume]
     parcels: list[PairedVolume]
@@ -48,6 +51,7 @@ class VolumesContent:
         rows = paired_volumes(segmentation.structures)
         return cls(
             f"{_SOURCES[segmentation.source].format(segmentation.made_by)} {volumes_sentence(segmentation)}",
+            segmentation.source == "network",
             any(np.isfinite(row.dice) for row in rows),
             [row for row in rows if not row.is_parcel],
             [row for row in rows if row.is_parcel],
