@@ -58,8 +58,10 @@ def test_the_folder_is_bids_derivatives(explained: Plan) -> None:
         for stem in ("gradcam_relevance", "summary_relevance", "spread_relevance", "consensus_dseg"):
             expected |= {f"anat/sub-01_space-{space}_desc-{stem}{end}" for end in (".nii.gz", ".json")}
     expected |= {"anat/sub-01_space-MNI152NLin2009aSym_desc-preproc_T1w.nii.gz"}
-    for stem in ("brain_mask", "atlas_dseg", "template_T1w"):
+    for stem in ("brain_mask", "template_T1w"):
         expected |= {f"anat/sub-01_space-orig_desc-{stem}.nii.gz"}
+    expected |= {f"anat/sub-01_space-orig_desc-aparcaseg_dseg{end}" for end in (".nii.gz", ".json", ".tsv")}
+    expected |= {"sub-01_volumes.tsv"}
     assert found == expected
     image = nib.load(folder / "anat" / "sub-01_space-MNI152NLin2009aSym_desc-gradcam_relevance.nii.gz")
     assert image.shape == (96, 112, 96)
