@@ -84,7 +84,10 @@ def written(folder: Path, subject: str, rows: list[tuple[str, int, float, float]
     table = table.assign(method="lrp", sum=1.0, mean=1.0, positive_share=0.1, share=0.1, asymmetry=0.0)
     both = pd.concat([table.assign(space="native"), table.assign(space="template", gain=1.0)])
     path = write_tsv(both, folder / f"{subject}.tsv")
-    record = {"files": {"regions": {"path": path.name}}, "prediction": {"predicted": "AD"}}
+    record = {
+        "files": {"regions": {"path": path.name}},
+        "prediction": {"predicted": "AD", "probabilities": {"AD": 1.0}},
+    }
     return SubjectResult(Subject(subject, Path()), folder, record)
 
 

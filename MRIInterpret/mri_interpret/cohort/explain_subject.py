@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..anatomy.atlas import Atlas, load_atlas
+from ..anatomy.freesurfer import is_parcel
 from ..anatomy.segmentation import Segmentation
 from ..errors import Cancelled, UserError
 from ..explanation.options import DEFAULTS
@@ -122,8 +123,9 @@ def _explain_and_write(job: SubjectJob) -> None:
 
 
 def _unsure(anatomy: Segmentation | None) -> list[str]:
-    """Structures that are large enough for a statement, but whose boundaries the segmentation is unsure about."""
-    return [one.name for one in anatomy.structures if not (one.sure or one.too_small)] if anatomy is not None else []
+    """Structures, without parcels of the cortex, that are large enough for a statement but unsure."""
+    found = anatomy.structures if anatomy is not None else ()
+    return [one.name for one in found if not (one.sure or one.too_small or is_parcel(one.label))]
 
 
 def _release_memory() -> None:

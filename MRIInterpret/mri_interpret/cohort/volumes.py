@@ -41,7 +41,7 @@ def volume_wide(results: Sequence[SubjectResult]) -> pd.DataFrame:
         if "volumes" not in result.record["files"]:
             continue
         record = json.loads(result.file("provenance").read_text(encoding="utf-8"))
-        who = {"subject": result.subject.name, "group": result.subject.group or None, "predicted": result.predicted}
+        who = {"subject": result.subject.name, "group": result.subject.group or None, "predicted": result.answer}
         table = _volumes_of(result)
         measured = dict(zip(table["structure"], table["ml"], strict=True))
         rows.append(who | {INTRACRANIAL: float(record["anatomy"]["intracranial_ml"])} | measured)
