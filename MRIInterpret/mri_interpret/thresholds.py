@@ -60,8 +60,9 @@ STANDING_OUT_GAIN = 3.0
 # Anatomy. A region below this volume is marked, not ranked: at 1 mm it has 300 voxels, most of them at its edge, and a
 # map that was brought from a grid of 2 mm has 37 values in it. By convention.
 SMALLEST_REGION_ML = 0.3
-# A structure is unsure from this mean entropy on (over its maximum, 0 to 1).
-UNSURE_ENTROPY = 0.2
+# A structure is unsure from this mean entropy on (over its maximum, 0 to 1), where the network's metadata has no number
+# of its own for it (Testing/benchmarks/segmentation_uncertainty.py finds and writes those). By convention.
+UNSURE_ENTROPY = 0.3
 # Lowest overlap (Dice) of the segmented brain with the brain mask that raises no warning. By convention: a mask and a
 # brain of which a quarter is missing overlap by 0.86.
 SEGMENTED_BRAIN_OVERLAP = 0.85

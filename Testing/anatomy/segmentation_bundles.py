@@ -42,6 +42,7 @@ def write_intensity_bundle(
         },
         "intensity": {"low": 0.0, "high": 100.0},
         "held_out": {"Brain-Stem": {"dice": 0.9, "volume_error": 0.05}},
+        "unsure_entropy": {"CSF": 0.125},
     }  # fmt: skip
     own = {key: value for key, value in (own | (changes or {})).items() if value is not None}
     layers = [{"layer": "Conv3d", "in_channels": 1, "out_channels": count, "kernel_size": 1}]
@@ -68,7 +69,7 @@ def label_bundle(labels: Volume, grid: Grid = LEFT_AND_RIGHT, confidence: float 
     logits = torch.stack([torch.from_numpy((known == label) * np.float32(confidence)) for label in values])[None]
     held_out = {"Left-Hippocampus": HeldOut(0.8, 0.1)}
     return SegmentationBundle(
-        Path("."), "known", "1", "banner", values, grid, (0.5, 99.5), held_out, "0" * 64, Constant(logits)
+        Path("."), "known", "1", "banner", values, grid, (0.5, 99.5), held_out, {}, "0" * 64, Constant(logits)
     )
 
 

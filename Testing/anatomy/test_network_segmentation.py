@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mri_interpret.anatomy import freesurfer
 from mri_interpret.anatomy.atlas import load_default_atlas
 from mri_interpret.anatomy.measured_structures import normalised_entropy
 from mri_interpret.anatomy.network_segmentation import class_probabilities, mirrored_classes, network_input
@@ -97,6 +98,15 @@ def test_a_network_that_knows_nothing_is_unsure_of_everything(known: tuple[Segme
     assert not any(one.sure for one in found.structures)
     assert found.warnings[0].startswith("The segmentation is unsure of Left cerebral white matter, ")
     assert "more structures" in found.warnings[0]
+
+
+def test_the_network_says_what_counts_as_unsure(known: tuple[Segmentation, Volume]) -> None:
+    bundle = label_bundle(load_default_atlas().volume, confidence=0.1)
+    allowed = {freesurfer.name_of(label): 1.0 for label in bundle.labels if label}
+    found = segment(known[1], _to_template(), bundle=dataclasses.replace(bundle, unsure_entropy=allowed))
+    assert found.structure("Left-Hippocampus").sure
+    assert found.structure("Left-Hippocampus").entropy > 0.99
+    assert not found.structure("ctx-lh-entorhinal").sure  # nothing is said of it
 
 
 def test_a_brain_elsewhere_than_its_mask_is_warned_of(known: tuple[Segmentation, Volume]) -> None:

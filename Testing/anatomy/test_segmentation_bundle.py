@@ -22,6 +22,7 @@ def test_a_bundle_is_read(tmp_path: Path) -> None:
     assert bundle.grid.same_as(GRID)
     assert bundle.percentiles == (0.0, 100.0)
     assert bundle.held_out["Brain-Stem"].dice == 0.9
+    assert bundle.unsure_entropy == {"CSF": 0.125}
     assert len(bundle.hash) == 64
     assert not any(parameter.requires_grad for parameter in bundle.network.parameters())
     assert load_segmentation_bundle(bundle) is bundle
@@ -50,6 +51,8 @@ def test_labels_instead_of_names(tmp_path: Path) -> None:
         ({"intensity": {"low": 99, "high": 1}}, "0 <= low < high <= 100"),
         ({"intensity": {"low": "0"}}, "0 <= low < high <= 100"),
         ({"intensity": [1, 99]}, "0 <= low < high <= 100"),
+        ({"unsure_entropy": {"CSF": 0}}, "a number above 0, up to 1"),
+        ({"unsure_entropy": 0.2}, "a number above 0, up to 1"),
         ({"held_out": {"Brain-Stem": 0.9}}, "'mri_interpret.held_out' must give"),
         ({"held_out": {"Brain-Stem": {"dice": float("nan"), "volume_error": 0}}}, "not finite"),
     ],
@@ -80,3 +83,5 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path: Path) -> None:
         load_segmentation_bundle(tmp_path)
     with pytest.raises(UserError, match=r"Models/no_such_network"):
         load_segmentation_bundle("no_such_network")
+    with pytest.raises(UserError, match="is no folder of a segmentation network"):
+        load_segmentation_bundle(tmp_path / "nowhere")

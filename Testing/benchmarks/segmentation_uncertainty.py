@@ -1,29 +1,31 @@
 """Does the segmentation say where it is unsure? Scans that are good, and scans that nobody should segment.
 
-    python -m Testing.benchmarks.segmentation_uncertainty LABEL_MAPS [--bundle FOLDER] [--out FILE.md]
+    python -m Testing.benchmarks.segmentation_uncertainty LABEL_MAPS [--bundle FOLDER] [--out FILE.md] [--write]
 
 Simulated scans of held-out anatomies, as they are and made bad in five ways. For every structure of every scan: the
-mean entropy, and whether the structure was found (Dice with the truth from 0.6 on). The threshold is the one that tells
-found from missed structures best (Youden's index) on the first half of the anatomies; the table is of the other half.
+mean entropy, and whether the structure was found (Dice with the truth from 0.6 on). A structure is unsure from a
+multiple of its median entropy in good scans on; the multiple is the one that tells found from missed structures best
+(Youden's index) on the first half of the anatomies, and the table is of the other half. ``--write`` puts each
+structure's threshold into the bundle's metadata.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from mri_interpret.anatomy.segmentation import DEFAULT_BUNDLE, segment
-from mri_interpret.anatomy.segmentation_bundle import load_segmentation_bundle
+from mri_interpret.anatomy.segmentation import DEFAULT_BUNDLE, Structure, segment
+from mri_interpret.anatomy.segmentation_bundle import SegmentationBundle, load_segmentation_bundle
 from mri_interpret.images.volume import Grid, Volume, resample
-from mri_interpret.simulation.anatomy import choose_label_maps, read_anatomy
+from mri_interpret.simulation.anatomy import brain_envelope, choose_label_maps, read_anatomy
 from mri_interpret.simulation.atrophy import fractions_of
 from mri_interpret.simulation.groups import GROUPS, draw_subject
 from mri_interpret.simulation.head_scan import head_scan
 from mri_interpret.simulation.simulate import SimulatedScan, simulated_scan
 from mri_interpret.simulation.structures import NAMES, code_of_label, member
-from mri_interpret.thresholds import UNSURE_ENTROPY
 from scipy import ndimage
 
 from Testing.benchmarks.segmentation import HELD_OUT, SAME
@@ -72,57 +74,68 @@ _CEREBRUM = (
 )  # fmt: skip
 
 
-def rows_of(name: str, condition: str, scan: Volume, codes: np.ndarray, to_template: np.ndarray, bundle) -> list[dict]:
-    found = segment(scan, to_template, bundle=bundle)
-    rows = []
-    for structure in found.structures:
-        side, _, plain = structure.name.partition("-")
-        own_codes = [
-            code
-            for code, other in enumerate(NAMES)
-            if other == structure.name or f"{side}-{SAME.get(other.partition('-')[2], '')}" == structure.name
-        ]
-        if not own_codes or plain.endswith(("Cortex", "White-Matter")) or structure.name == "CSF":
-            continue
-        truth, own = np.isin(codes, own_codes), found.labels.array == structure.label
-        both = np.count_nonzero(truth) + np.count_nonzero(own)
-        rows.append(
-            {
-                "anatomy": name,
-                "condition": condition,
-                "structure": structure.name,
-                "entropy": 1.0 if np.isnan(structure.entropy) else structure.entropy,
-                "dice": 2 * np.count_nonzero(truth & own) / both if both else 1.0,
-                "nothing there": not truth.any() and not own.any(),
-            }
-        )
-    return rows
+def rows_of(name: str, condition: str, scan: Volume, codes: np.ndarray, bundle: SegmentationBundle) -> list[dict]:
+    """A row for each structure, with its Dice where the simulator knows the structure."""
+    mask = Volume(brain_envelope(codes, scan.grid.spacing).astype(np.uint8), scan.affine)
+    found = segment(scan, np.eye(4), brain_mask=mask, bundle=bundle)
+    return [
+        {
+            "anatomy": name,
+            "condition": condition,
+            "structure": structure.name,
+            "entropy": 1.0 if np.isnan(structure.entropy) else structure.entropy,
+            "dice": dice_with_truth(structure, found.labels.array, codes),
+        }
+        for structure in found.structures
+    ]
 
 
-def best_threshold(frame: pd.DataFrame) -> float:
-    """The entropy that tells found from missed structures best."""
-    values = np.unique(frame["entropy"].round(3))
-    missed = frame["dice"] < FOUND
-    index = [((frame["entropy"] >= v) & missed).sum() / max(missed.sum(), 1)
-             - ((frame["entropy"] >= v) & ~missed).sum() / max((~missed).sum(), 1) for v in values]  # fmt: skip
-    return float(values[int(np.argmax(index))])
+def dice_with_truth(structure: Structure, labels: np.ndarray, codes: np.ndarray) -> float:
+    """NaN for structures that are not judged: parcels, cortex, white matter, fluid; or that are not there, rightly."""
+    side, _, _ = structure.name.partition("-")
+    own_codes = [
+        code
+        for code, other in enumerate(NAMES)
+        if other == structure.name or f"{side}-{SAME.get(other.partition('-')[2], '')}" == structure.name
+    ]
+    if not own_codes or structure.name.endswith(("Cortex", "White-Matter", "CSF")):
+        return np.nan
+    truth, own = np.isin(codes, own_codes), labels == structure.label
+    both = np.count_nonzero(truth) + np.count_nonzero(own)
+    return 2 * np.count_nonzero(truth & own) / both if both else np.nan
 
 
-def table(frame: pd.DataFrame, threshold: float) -> str:
+def best_multiple(frame: pd.DataFrame) -> float:
+    """The multiple of the typical entropy that tells found from missed structures best."""
+    judged = frame.dropna(subset="dice")
+    missed = judged["dice"] < FOUND
+    values = np.arange(1.02, 3.0, 0.02)
+    index = [(judged["ratio"] >= value)[missed].mean() - (judged["ratio"] >= value)[~missed].mean() for value in values]
+    return float(values[int(np.nanargmax(index))])
+
+
+def table(frame: pd.DataFrame, multiple: float) -> str:
     lines = [
-        "| scan | median entropy | Dice | structures missed | of these called unsure | of those found called unsure |",
+        "| scan | entropy over the typical one | Dice | structures missed | of these unsure | of those found unsure |",
         "|---|---|---|---|---|---|",
     ]
     for condition in CONDITIONS:
-        own = frame[frame["condition"] == condition]
-        missed = own[own["dice"] < FOUND]
-        good = own[own["dice"] >= FOUND]
-        called = [f"{(part['entropy'] >= threshold).mean():.0%}" if len(part) else "-" for part in (missed, good)]
+        own = frame[frame["condition"] == condition].dropna(subset="dice")
+        missed, good = own[own["dice"] < FOUND], own[own["dice"] >= FOUND]
+        called = [f"{(part['ratio'] >= multiple).mean():.0%}" if len(part) else "-" for part in (missed, good)]
         lines.append(
-            f"| {condition} | {own['entropy'].median():.3f} | {own['dice'].mean():.2f} | {len(missed) / len(own):.0%} "
+            f"| {condition} | {own['ratio'].median():.2f} | {own['dice'].mean():.2f} | {len(missed) / len(own):.0%} "
             f"| {called[0]} | {called[1]} |"
         )
     return "\n".join(lines)
+
+
+def write_thresholds(bundle: SegmentationBundle, typical: pd.Series, multiple: float) -> None:
+    path = bundle.path / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    thresholds = {str(name): round(min(1.0, value * multiple), 4) for name, value in typical.items() if value > 0}
+    metadata["mri_interpret"]["unsure_entropy"] = thresholds
+    path.write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -132,6 +145,7 @@ def main() -> None:
     parser.add_argument("--subjects", nargs="+", default=HELD_OUT)
     parser.add_argument("--rows", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--write", action="store_true", help="put the thresholds into the bundle's metadata")
     options = parser.parse_args()
     bundle = load_segmentation_bundle(options.bundle)
     rows: list[dict] = []
@@ -144,21 +158,29 @@ def main() -> None:
         )
         for condition in CONDITIONS:
             scan, codes = scan_of(made, condition, rng)
-            rows += rows_of(anatomy.name, condition, scan, codes, np.eye(4), bundle)
-            print(anatomy.name, condition, f"{np.mean([r['dice'] for r in rows[-20:]]):.2f}", flush=True)
+            found = rows_of(anatomy.name, condition, scan, codes, bundle)
+            rows += found
+            print(anatomy.name, condition, f"{np.nanmean([row['dice'] for row in found]):.2f}", flush=True)
     frame = pd.DataFrame(rows)
+    # Both sides of a structure share what is typical of it.
+    frame["plain"] = frame["structure"].str.replace(r"^(Left|Right|ctx-[lr]h)-", "", regex=True)
+    typical = frame[frame["condition"] == CONDITIONS[0]].groupby("plain")["entropy"].median()
+    frame["ratio"] = frame["entropy"] / frame["plain"].map(typical)
     if options.rows:
         frame.to_csv(options.rows, index=False)
     names = list(dict.fromkeys(frame["anatomy"]))
     first = frame["anatomy"].isin(names[: len(names) // 2])
-    chosen = best_threshold(frame[first])
+    multiple = best_multiple(frame[first])
     text = (
-        f"Best threshold on {', '.join(names[: len(names) // 2])}: {chosen:.3f}; in use: {UNSURE_ENTROPY:g}.\n\n"
-        f"On {', '.join(names[len(names) // 2 :])}, with the one in use:\n\n{table(frame[~first], UNSURE_ENTROPY)}\n"
+        f"Best multiple on {', '.join(names[: len(names) // 2])}: {multiple:.2f} times the typical entropy.\n\n"
+        f"On {', '.join(names[len(names) // 2 :])}:\n\n{table(frame[~first], multiple)}\n"
     )
     print(text)
     if options.out:
         options.out.write_text("# Where the segmentation is unsure\n\n" + text, encoding="utf-8")
+    if options.write:
+        by_name = frame.drop_duplicates("structure").set_index("structure")["plain"].map(typical)
+        write_thresholds(bundle, by_name, multiple)
 
 
 if __name__ == "__main__":

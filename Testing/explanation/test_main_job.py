@@ -60,7 +60,8 @@ def test_every_file_is_there_and_nothing_else(record: dict[str, object], folder:
         for kind in ("maps", "template")
         for name in (*DEFAULT_METHODS, "summary", "consensus", "spread")
     }
-    others = {f"scan/{name}.nii.gz" for name in ("scan", "mask", "atlas", "template")} | {"template/input.nii.gz"}
+    others = {f"scan/{name}.nii.gz" for name in ("scan", "mask", "template")} | {"template/input.nii.gz"}
+    others |= {"anatomy.nii.gz", "volumes.csv"}
     others |= {"prediction.json", "provenance.json", "explanation.json", "regions.csv", "agreement.csv", "trust.csv"}
     assert found == maps | others | {"scene.mrb", "report.html"}
 

@@ -90,7 +90,7 @@ def _structure(
         ml=ml,
         share=ml / intracranial if intracranial > 0 else 0.0,
         entropy=float("nan") if entropy is None else entropy,
-        sure=entropy is not None and entropy < UNSURE_ENTROPY,
+        sure=entropy is not None and entropy < bundle.unsure_entropy.get(name, UNSURE_ENTROPY),
         dice=known.dice if known else None,
         volume_error=known.volume_error if known else None,
     )

@@ -41,8 +41,9 @@ class Structure:
         divided by the logarithm of the number of classes, so 0 (sure) to 1 (knows nothing). NaN if no network was
         asked, or if the structure has no voxel.
     sure
-        Whether the entropy stays below :data:`~mri_interpret.thresholds.UNSURE_ENTROPY`. True for a segmentation of
-        the user's, which is taken as it is.
+        Whether the entropy stays below what the network's metadata calls unsure for this structure
+        (:data:`~mri_interpret.thresholds.UNSURE_ENTROPY` where it says nothing). True for a segmentation of the user's,
+        which is taken as it is.
     dice, volume_error
         Of the network on anatomies that were kept from its training: mean Dice with the truth, and mean of
         ``|volume - truth| / truth``. None if that was not measured.
@@ -125,8 +126,7 @@ def segment(
     to_template
         4 x 4, RAS mm of the scan to RAS mm of the template (MNI152).
     brain_mask
-        On the scan's grid. Structures are looked for inside the skull; the mask only decides where the scan has
-        nothing but brain. None if it is not known.
+        On the scan's grid. What lies farther than 6 mm from it is not shown to the network. None if it is not known.
     bundle
         The folder of a segmentation bundle, the name of one that ships, or a loaded one.
     device

@@ -6,7 +6,8 @@
 - ``classes``: FreeSurfer's names in the order of the logits, "Background" first; or ``labels``: their values, 0 first;
 - ``grid``: shape, spacing and origin in the template's RAS mm, as for classifiers;
 - ``intensity``: the percentiles of the voxels above 0 in the grid that become 0 and 1;
-- ``held_out``: structure to {"dice", "volume_error"}, measured on anatomies that were kept from training.
+- ``held_out``: structure to {"dice", "volume_error"}, measured on anatomies that were kept from training;
+- ``unsure_entropy``: structure to the mean entropy (0 to 1) from which on it counts as unsure.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class SegmentationBundle:
         Where the network's voxels lie, in the template's RAS mm.
     percentiles
         Of the voxels above 0 in the grid: they become 0 and 1.
+    unsure_entropy
+        Structure to the mean entropy from which on it is unsure: small structures are all border, so each has its own.
     hash
         SHA-256 of the weights file.
     network
@@ -64,6 +67,7 @@ class SegmentationBundle:
     grid: Grid
     percentiles: tuple[float, float]
     held_out: dict[str, HeldOut]
+    unsure_entropy: dict[str, float]
     hash: str
     network: nn.Module
 
@@ -85,6 +89,8 @@ def load_segmentation_bundle(bundle: str | Path | SegmentationBundle) -> Segment
         return bundle
     path = Path(bundle).expanduser()
     if not path.is_dir():
+        if path.name != str(bundle):
+            raise UserError(f"{path} is no folder of a segmentation network: give the folder of a bundle.")
         path = resource("Models", str(bundle))
     for name in FILES:
         check_inside(path, path / name)
@@ -113,6 +119,7 @@ def load_segmentation_bundle(bundle: str | Path | SegmentationBundle) -> Segment
         grid=grid,
         percentiles=_percentiles(own, file),
         held_out=_held_out(own, file),
+        unsure_entropy=_unsure_entropy(own, file),
         hash=file_hash(weights),
         network=network,
     )
@@ -159,6 +166,14 @@ def _held_out(own: dict[str, Any], file: Path) -> dict[str, HeldOut]:
     if not all(math.isfinite(one.dice) and math.isfinite(one.volume_error) for one in found.values()):
         raise UserError(f"{file}: 'mri_interpret.held_out' holds a number that is not finite.")
     return found
+
+
+def _unsure_entropy(own: dict[str, Any], file: Path) -> dict[str, float]:
+    given = own.get("unsure_entropy", {})
+    numbers = given.values() if isinstance(given, dict) else [None]
+    if not all(isinstance(one, int | float) and 0 < one <= 1 for one in numbers):
+        raise UserError(f"{file}: 'mri_interpret.unsure_entropy' must give a number above 0, up to 1, for a structure.")
+    return {str(name): float(one) for name, one in given.items()}
 
 
 def _check_shapes(target: str, arguments: dict[str, Any], grid: Grid, classes: int, config: Path) -> None:

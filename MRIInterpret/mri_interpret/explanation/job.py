@@ -29,7 +29,7 @@ from .explanation import Explanation
 from .facts import MethodMap, ModelInfo, Prediction, Registration, SummaryDetails
 from .options import DEFAULTS, check_regions, check_trust, choose_device
 from .provenance import make_provenance
-from .scan_anatomy import anatomy_of, bundle_ships, read_segmentation
+from .scan_anatomy import anatomy_of, read_segmentation
 from .scan_attribution import attribute, checks_of, contrast_of, map_array
 from .scan_grid import maps_on_scan, others_on_scan, region_table
 
@@ -157,10 +157,8 @@ def explain(
     )
     grid = prepared.grid
     labels = resample(chosen_atlas.volume, grid, order=0)
-    anatomy = None
-    if given_segmentation is not None or bundle_ships():
-        with step(report, "Segmenting the brain"):
-            anatomy = anatomy_of(prepared, given_segmentation, place, store, report)
+    with step(report, "Segmenting the brain"):
+        anatomy = anatomy_of(prepared, given_segmentation, place, store, report)
     with step(report, "Explaining"):
         prediction, explained, attributions = attribute(
             bundle, prepared, labels, methods, target, contrast, place, report
@@ -187,8 +185,8 @@ def explain(
     maps = maps_on_scan(prepared, attributions, template_maps, grid, report)
     on_scan = others_on_scan(prepared, summary, chosen_atlas, report)
     with step(report, "Region statistics"):
-        own = anatomy is not None and regions == "brain" and atlas is None
-        on_brain = as_regions(anatomy) if own and anatomy else replace(chosen_atlas, volume=on_scan["atlas"])
+        own = regions == "brain" and atlas is None
+        on_brain = as_regions(anatomy) if own else replace(chosen_atlas, volume=on_scan["atlas"])
         table = region_table(prepared, grid, chosen_atlas, labels, maps, summary, on_scan["summary"], on_brain)
         maps = {
             name: replace(one, outside_brain=share_outside_brain(table, name, "native")) for name, one in maps.items()
@@ -291,12 +289,12 @@ def _warnings(
     summary: Summary,
     maps: dict[str, MethodMap],
     failing: dict[str, str],
-    anatomy: Segmentation | None,
+    anatomy: Segmentation,
 ) -> tuple[str, ...]:
     sentences = [*prepared.scan.notes, *notices]
     sentences += [] if prepared.verdict == "good" else [prepared.sentence]
     sentences += prepared.input_warnings
-    sentences += anatomy.warnings if anatomy is not None else ()
+    sentences += anatomy.warnings
     sentences += [
         f"{maps[name].title} is excluded from the summary score: {why}." for name, why in summary.excluded.items()
     ]

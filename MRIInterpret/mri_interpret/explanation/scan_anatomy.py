@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from ..images.volume import Volume
 from ..preprocessing.cache import PreprocessingCache, content_hash
 from ..preprocessing.pipeline import PreprocessedScan
 from ..progress import ProgressCallback
-from ..resources import resource
 
 _METHOD = 1  # raise when the same network gives other labels or volumes for the same scan
 
@@ -101,11 +99,3 @@ def _from_arrays(stored: dict[str, np.ndarray], scan: Volume) -> Segmentation:
         warnings=tuple(str(sentence) for sentence in stored["warnings"]),
         made_by=str(stored["made_by"]),
     )
-
-
-def bundle_ships() -> bool:
-    """Whether the segmentation network is among the files that ship."""
-    try:
-        return Path(resource("Models", DEFAULT_BUNDLE)).is_dir()
-    except UserError:
-        return False
