@@ -31,7 +31,7 @@ def warned(tmp_path_factory: pytest.TempPathFactory) -> Explanation:
     phantom = make_explanation(signs=(1, 1, -1))  # in template space: nothing to register
     return mi.explain(
         phantom.scan, mask=phantom.mask, space="mni", model=load_bundle(folder), target="AD", trust="off",
-        methods=["gradient"], device="cpu", cache=PreprocessingCache(enabled=False),
+        methods=["gradient"], device="cpu", segmentation=phantom.anatomy, cache=PreprocessingCache(enabled=False),
     )  # fmt: skip
 
 

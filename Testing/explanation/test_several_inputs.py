@@ -54,8 +54,9 @@ def flair(phantom: Explanation) -> Volume:
 def explained(phantom: Explanation, bundle: Path, inputs: dict[str, Any] | None, **options: Any) -> Explanation:
     options = {"mask": phantom.mask, "space": "mni", "trust": "off", "methods": ["gradient"], "device": "cpu"} | options
     return mi.explain(
-        phantom.scan, model=bundle, target="AD", inputs=inputs, cache=PreprocessingCache(enabled=False), **options
-    )
+        phantom.scan, model=bundle, target="AD", inputs=inputs, segmentation=phantom.anatomy,
+        cache=PreprocessingCache(enabled=False), **options,
+    )  # fmt: skip
 
 
 def finer(volume: Volume) -> Volume:
