@@ -63,7 +63,8 @@ def anatomy_of(
         return given if given.intracranial_ml >= outline_ml else with_intracranial(given, outline_ml)
     bundle = load_segmentation_bundle(DEFAULT_BUNDLE)
     affine = np.round(prepared.to_template, 6).tolist()
-    key = cache.key("anatomy", _METHOD, prepared.scan_hash, content_hash(mask), affine, bundle.hash)
+    known = [bundle.name, bundle.version, bundle.hash, bundle.held_out, bundle.unsure_entropy]
+    key = cache.key("anatomy", _METHOD, prepared.scan_hash, content_hash(mask), affine, known)
     stored = cache.load(key)
     if stored is not None and stored["labels"].shape == prepared.scan.shape:
         return _from_arrays(stored, prepared.scan)
