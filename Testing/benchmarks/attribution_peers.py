@@ -1,6 +1,6 @@
 """The peers, set up as well as they can be, for the attribution benchmarks. Run with an environment that has them:
 
-python -m venv peers && peers/bin/pip install torch torchvision captum zennit monai
+python -m venv peers && peers/bin/pip install torch torchvision captum zennit monai autolrp
 """
 
 from __future__ import annotations
