@@ -77,10 +77,11 @@ def test_the_choices_are_kept_in_the_scene(widget, tmp_path):
 def test_the_panels_choices_become_the_cohorts(widget):
     parameters = widget._parameterNode
     parameters.scanKind, parameters.target, parameters.device = "mni", "predicted", "cpu"
+    parameters.regions = "atlas"
     options = choices.cohort_options(parameters, ["lrp"])
     assert options == {
         "model": "small", "methods": ["lrp"], "target": "", "device": "cpu", "mask": "auto", "space": "mni",
-        "trust": "fast",
+        "regions": "atlas", "trust": "fast",
     }  # fmt: skip
 
 
