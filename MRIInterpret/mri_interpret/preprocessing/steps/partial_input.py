@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from ...images.smoothing import FWHM_PER_SIGMA, smooth_inside
 from ...images.volume import Affine, Array, Grid, Volume, resample
+from ...progress import ProgressCallback, silent
 
 Floats = NDArray[np.float32]
 Inside = NDArray[np.bool_]
@@ -26,10 +27,13 @@ class ScanInTemplate:
         Brain mask on the scan's grid, shape (I, J, K), above 0 inside.
     to_template
         ``to_template(kind)``: 4 x 4, RAS mm of the scan to RAS mm of the template; kind is "affine" or "rigid".
+    progress
+        Told by steps that take long, and may raise to cancel.
     """
 
     brain: Volume
     to_template: Callable[[str], Affine]
+    progress: ProgressCallback = silent
 
 
 @dataclass(frozen=True)

@@ -8,42 +8,38 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..bias import fit_bias_field
 from .partial_input import PartialInput, ScanInTemplate
 from .step import Step, StepError, choice
 
 
 @dataclass(frozen=True)
 class BiasCorrection(Step):
-    """N4 bias correction (Tustison 2010) by SimpleITK, fitted in the brain on a grid shrunk by ``shrink``."""
+    """N4 bias correction (Tustison 2010) by SimpleITK, fitted in the brain on a grid shrunk by ``shrink`` voxels.
+
+    With ``shrink`` 0 the grid has voxels of about 6 mm: the field is as smooth, and it takes 2 s and not 40.
+    """
 
     name: ClassVar[str] = "bias_correction"
     method: str = "n4"
-    shrink: int = 2
+    shrink: int = 0
     iterations: tuple[int, ...] = (50, 50, 30)
 
     def __post_init__(self) -> None:
         choice(self, "method", self.method, ("n4",))
-        if self.shrink < 1 or not self.iterations or min(self.iterations) < 1:
-            raise StepError(self, "'shrink' and 'iterations' must be positive")
+        if self.shrink < 0 or not self.iterations or min(self.iterations) < 1:
+            raise StepError(self, "'iterations' must be positive and 'shrink' not negative")
 
     def apply(self, current: PartialInput, scan: ScanInTemplate) -> PartialInput:
-        import SimpleITK as sitk
-
         if current.scaled:
             raise StepError(self, "it must come before the intensity step, because N4 works on positive intensities")
         if not current.inside.any():
             raise StepError(self, "the image holds no brain")
-        lowest = float(current.image.min())
-        image = sitk.GetImageFromArray(np.ascontiguousarray((current.image - min(lowest, 0.0)).T))
-        mask = sitk.GetImageFromArray(np.ascontiguousarray(current.inside.T.astype(np.uint8)))
-        for made in (image, mask):
-            made.SetSpacing(current.grid.spacing.tolist())
-        factors = [max(1, min(self.shrink, size // 8)) for size in current.image.shape]
-        filter_ = sitk.N4BiasFieldCorrectionImageFilter()
-        filter_.SetMaximumNumberOfIterations(list(self.iterations))
-        filter_.Execute(sitk.Shrink(image, factors), sitk.Shrink(mask, factors))
-        field = sitk.GetArrayFromImage(filter_.GetLogBiasFieldAsImage(image)).T
-        return current.with_image(current.image / np.exp(field))
+        field = fit_bias_field(
+            current.image, current.inside, current.grid.spacing, shrink=self.shrink, iterations=self.iterations,
+            progress=scan.progress,
+        )  # fmt: skip
+        return current.with_image(field.corrected(current.image))
 
 
 @dataclass(frozen=True)
