@@ -9,15 +9,20 @@ from __future__ import annotations
 # outside it, an error.
 BRAIN_ML = (500.0, 2600.0)
 
-# Registration to the template. Colin27, whose mask was cut tightly or generously, reaches 0.84 and 0.92. Below either:
-# "poor", and every output warns.
-GOOD_CORRELATION = 0.70
+# Alignment with the template (Testing/benchmarks/alignment_verdict.md). How far from here, in mm over the brain, the
+# template is matched best: scans in place reach at most 1, the same turned by 10 degrees, shifted by 10 mm or scaled by
+# 15 % at least 12. Above: "poor", and every output warns.
+GOOD_OFFSET_MM = 4.0
+# Below either: "poor". These see what the offset cannot, a registration that ended in a wrong pose.
+GOOD_CORRELATION = 0.55
 GOOD_OVERLAP = 0.85
 # Below either, or stretched beyond the factor, no statement about regions would hold: an error. A cube of noise reaches
 # a correlation of 0.40.
 POSSIBLE_CORRELATION = 0.50
 POSSIBLE_OVERLAP = 0.60
 POSSIBLE_STRETCH = 1.8
+# Lowest share of the template's brain within the scan's field of view; a vertex cut by 2 cm leaves 0.95. By convention.
+POSSIBLE_COVERED = 0.85
 # A scan counts as being in template space already from both of these on: affine registration of single brains rarely
 # reaches them, a scan that was normalised before does.
 ALREADY_REGISTERED_CORRELATION = 0.90

@@ -12,7 +12,7 @@ from mri_interpret.images.volume import Grid, Volume
 from mri_interpret.preprocessing import cache as cache_module
 from mri_interpret.preprocessing.cache import PreprocessingCache, content_hash
 from mri_interpret.preprocessing.pipeline import preprocess
-from mri_interpret.preprocessing.registration import register_affine, registration_verdict
+from mri_interpret.preprocessing.registration import register_affine
 from mri_interpret.preprocessing.steps.chain import read_steps
 from mri_interpret.preprocessing.template import load_template
 from mri_interpret.user_folders import CACHE_VARIABLE, user_cache_folder
@@ -124,20 +124,6 @@ def test_cancelling_stops_at_the_next_report() -> None:
     with pytest.raises(Cancelled):
         preprocess(scan, MODEL, mask=mask, progress=stop_in_registration)
     assert sum(step.startswith("Registering") for step in seen) <= 4
-
-
-def test_registrations_are_judged() -> None:
-    assert registration_verdict("scan", np.eye(4), 0.9, 0.95)[0] == "good"
-    assert registration_verdict("scan", np.eye(4), 0.5, 0.95)[0] == "poor"
-    assert registration_verdict("scan", np.eye(4), 0.9, 0.75)[0] == "poor"
-    for affine, correlation, overlap in (
-        (np.eye(4), 0.1, 0.95),
-        (np.eye(4), 0.9, 0.3),
-        (np.diag([2.5, 1, 1, 1]), 0.9, 0.95),
-        (np.diag([0.3, 1, 1, 1]), 0.9, 0.95),
-    ):
-        with pytest.raises(UserError, match="could not be brought into template space"):
-            registration_verdict("scan", affine, correlation, overlap)
 
 
 def test_a_scan_that_lies_off_the_template_is_an_error_not_a_map() -> None:

@@ -165,6 +165,7 @@ class Explanation:
                 "scan_to_template_ras": registration.to_template,
                 "correlation": registration.correlation,
                 "overlap": registration.overlap,
+                "offset_mm": registration.offset_mm,
                 "verdict": registration.verdict,
             },
             "model": {

@@ -88,6 +88,7 @@ class Registration:
     overlap: float  # Dice of the scan's brain mask with the template's, 0..1
     verdict: str  # "good" or "poor"
     sentence: str  # what a reader should know about it
+    offset_mm: float = math.nan  # how far from here, over the brain, the template would be matched best; 0..32
 
 
 @dataclass(frozen=True)

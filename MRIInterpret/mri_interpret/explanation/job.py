@@ -38,6 +38,7 @@ TYPICAL_SECONDS = {
     "Loading the model": 2.0,
     "Reading the scan": 0.3,
     "Finding the brain": 4.0,
+    "Correcting the bias field": 1.5,
     "Registering: similarity": 1.5,
     "Registering: affine": 2.5,
     "Resampling to the model's grid": 1.0,
@@ -248,6 +249,7 @@ def _registration(prepared: PreprocessedScan) -> Registration:
         prepared.overlap,
         prepared.verdict,
         prepared.sentence,
+        prepared.offset_mm,
     )
 
 

@@ -19,6 +19,10 @@ from ..thresholds import BRAIN_ML
 _CLOSING_MM = 4.0  # sulci up to twice as wide, emptied by skull-stripping, count as brain again
 
 
+class NoBrain(UserError):
+    """No brain was found, or what was found is none."""
+
+
 @dataclass(frozen=True)
 class BrainMask:
     """A brain mask and how it came about."""
@@ -55,7 +59,20 @@ def find_brain_mask(scan: Volume, mask: str | Path | Volume = "auto", device: st
         return BrainMask(_checked(scan, _foreground(scan)), "as stripped")
     if str(mask) != "auto":
         return BrainMask(_given(scan, read_volume(mask)), "given")
-    return BrainMask(_checked(scan, _deepbet(scan, device)), "deepbet")
+    return checked_mask(scan, _deepbet(scan, device), "deepbet")
+
+
+def checked_mask(scan: Volume, inside: NDArray[np.bool_], method: str) -> BrainMask:
+    """A mask on the scan's grid, shape (I, J, K), as a brain mask.
+
+    Raises
+    ------
+    NoBrain
+        If its volume is none that a brain has.
+    UserError
+        If the scan is constant in it.
+    """
+    return BrainMask(_checked(scan, inside), method)
 
 
 def _given(scan: Volume, mask: Volume) -> Volume:
@@ -76,7 +93,7 @@ def _grid(volume: Volume) -> str:
 def _checked(scan: Volume, inside: NDArray[np.bool_]) -> Volume:
     millilitres = float(inside.sum()) * scan.grid.voxel_volume / 1000.0
     if not BRAIN_ML[0] <= millilitres <= BRAIN_ML[1]:
-        raise UserError(
+        raise NoBrain(
             f"The brain mask of {scan.name} holds {millilitres:.0f} ml, which no whole adult brain does "
             f"({BRAIN_ML[0]:.0f} to {BRAIN_ML[1]:.0f} ml): check that this is a whole-brain T1-weighted scan, "
             "or give a brain mask.",
@@ -101,7 +118,7 @@ def _deepbet(scan: Volume, device: str) -> NDArray[np.bool_]:
             warnings.simplefilter("ignore")
             found = on_device_or_cpu(lambda chosen: BrainExtraction(no_gpu=chosen == "cpu").run(image)[1], device)
     except (AssertionError, ValueError, RuntimeError, IndexError) as error:
-        raise UserError(
+        raise NoBrain(
             f"No brain was found in {scan.name}: check that it is a T1-weighted head scan, or give a brain mask.",
             option="mask",
         ) from error

@@ -17,7 +17,7 @@ from ..images.volume import Array, Volume
 from ..user_folders import user_cache_folder
 
 MAX_ENTRIES = 500
-_FORMAT = "2"  # raise when masks or transforms come out otherwise for the same input
+_FORMAT = "3"  # raise when masks or transforms come out otherwise for the same input
 
 
 def content_hash(volume: Volume) -> str:

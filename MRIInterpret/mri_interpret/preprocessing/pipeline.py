@@ -12,19 +12,20 @@ from numpy.typing import NDArray
 from ..errors import UserError
 from ..images.volume import Affine, Grid, Volume
 from ..progress import ProgressCallback, silent, step
-from ..thresholds import ALREADY_REGISTERED_CORRELATION, ALREADY_REGISTERED_OVERLAP, STRIPPED_SHARE
-from .brain_mask import BrainMask, find_brain_mask
+from ..thresholds import INPUT_BRAIN_KEPT, STRIPPED_SHARE
+from .alignment import REGISTRATION_SEED, Aligner, Alignment
+from .brain_mask import BrainMask
 from .cache import PreprocessingCache, content_hash
 from .input_check import InputStatistics, as_the_file_lies, compare_with_training, plausible
 from .other_inputs import check_names, check_places
-from .registration import register_affine, registration_quality, registration_verdict
 from .steps.chain import NetworkInput, StepChain, brain_kept, default_steps
 from .steps.monai_chain import MonaiChain
 from .steps.partial_input import ScanInTemplate
-from .template import TEMPLATE_NAME, load_template
+from .template import load_template
+
+__all__ = ["REGISTRATION_SEED", "SPACES", "PreprocessedScan", "check_space", "preprocess"]
 
 SPACES = ("auto", "native", "mni")
-REGISTRATION_SEED = 7
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class PreprocessedScan:
     registration: str  # "affine" or "none"
     correlation: float
     overlap: float
+    offset_mm: float  # how far from here the template is matched best, see Match
     verdict: str
     sentence: str
     image: Volume  # the channel that is explained, on the network's grid
@@ -103,13 +105,12 @@ def preprocess(
     hits: list[str] = []
     with step(progress, "Reading the scan"):
         scan_hash = content_hash(scan)
-    with step(progress, "Finding the brain"):
-        brain = _mask(scan, scan_hash, mask, device, cache, hits)
+    aligner = Aligner(scan, scan_hash, device, cache, progress, hits)
+    found = aligner.align(mask, space)
+    brain, to_template = found.brain, found.to_template
     check_places(others or {}, brain.volume)
-    to_template, method, correlation, overlap = _transform(scan, scan_hash, brain, space, cache, hits, progress)
-    verdict, sentence = registration_verdict(scan.name or "The scan", to_template, correlation, overlap)
     with step(progress, "Resampling to the model's grid"):
-        about = ScanInTemplate(brain.volume, _Transforms(scan, scan_hash, brain, to_template, method, cache, progress))
+        about = ScanInTemplate(brain.volume, _Transforms(aligner, found), progress)
         if chain.wants_head and _is_stripped(scan, brain.volume):
             raise UserError(
                 f"The model was trained on whole heads, and {scan.name or 'the scan'} is skull-stripped: give the scan "
@@ -118,9 +119,12 @@ def preprocess(
         made = _carried_out(chain, scan, about, others)
         image, model_mask = _seen_from_the_template(made, chain, to_template)
         warnings = _input_warnings(made, chain, brain.volume, to_template, statistics)
+        if found.match.covered < INPUT_BRAIN_KEPT:
+            warnings.insert(0, f"The scan holds only {found.match.covered:.0%} of the brain: the rest is cut off.")
     return PreprocessedScan(
-        scan, scan_hash, brain, to_template, method, correlation, overlap, verdict, sentence, image, model_mask,
-        tuple(hits), made.channels, tuple(warnings),
+        scan, scan_hash, brain, to_template, found.method, found.match.correlation, found.match.overlap,
+        found.match.offset_mm, found.verdict, found.sentence, image, model_mask, tuple(hits), made.channels,
+        tuple(warnings),
     )  # fmt: skip
 
 
@@ -130,75 +134,17 @@ def check_space(space: str) -> None:
         raise UserError(f"The space '{space}' is not known: give one of {', '.join(SPACES)}.", option="space")
 
 
-def _mask(
-    scan: Volume, scan_hash: str, mask: str | Path | Volume, device: str, cache: PreprocessingCache, hits: list[str]
-) -> BrainMask:
-    if isinstance(mask, Volume) or str(mask) not in ("auto", "none"):
-        return find_brain_mask(scan, mask, device)  # reading a given mask is as quick as reading the cache
-    key = cache.key("mask", scan_hash, str(mask))
-    stored = cache.load(key)
-    if stored is not None and stored["mask"].shape == scan.shape:
-        hits.append("mask")
-        return BrainMask(scan.with_array(stored["mask"], f"{scan.name} brain mask"), str(stored["method"]))
-    brain = find_brain_mask(scan, mask, device)
-    cache.store(key, mask=brain.volume.array, method=np.array(brain.method))
-    return brain
-
-
-def _transform(
-    scan: Volume,
-    scan_hash: str,
-    brain: BrainMask,
-    space: str,
-    cache: PreprocessingCache,
-    hits: list[str],
-    progress: ProgressCallback,
-) -> tuple[Affine, str, float, float]:
-    """The transform to the template, how it was found, and its correlation and overlap."""
-    template, template_mask = load_template(2)
-    identity = np.eye(4)
-    as_it_lies = registration_quality(scan, brain.volume, identity, template, template_mask)
-    matches = as_it_lies[0] >= ALREADY_REGISTERED_CORRELATION and as_it_lies[1] >= ALREADY_REGISTERED_OVERLAP
-    if space == "mni" or (space == "auto" and matches):
-        return identity, "none", *as_it_lies
-    key = cache.key("affine", scan_hash, content_hash(brain.volume), TEMPLATE_NAME, REGISTRATION_SEED)
-    stored = cache.load(key)
-    if stored is not None:
-        hits.append("registration")
-        correlation, overlap = stored["quality"]
-        return np.asarray(stored["affine"], dtype=np.float64), "affine", float(correlation), float(overlap)
-    fixed, fixed_mask = load_template(1)
-    affine = register_affine(scan, brain.volume, fixed, fixed_mask, seed=REGISTRATION_SEED, progress=progress)
-    quality = registration_quality(scan, brain.volume, affine, template, template_mask)
-    cache.store(key, affine=affine, quality=np.array(quality))
-    return affine, "affine", *quality
-
-
 @dataclass(frozen=True)
 class _Transforms:
     """Transforms to the template by kind; a rigid one is looked for when a step asks for it."""
 
-    scan: Volume
-    scan_hash: str
-    brain: BrainMask
-    affine: Affine
-    method: str
-    cache: PreprocessingCache
-    progress: ProgressCallback
+    aligner: Aligner
+    found: Alignment
 
     def __call__(self, kind: str) -> Affine:
-        if kind == "affine" or self.method == "none":
-            return self.affine
-        key = self.cache.key("rigid", self.scan_hash, content_hash(self.brain.volume), TEMPLATE_NAME, REGISTRATION_SEED)
-        stored = self.cache.load(key)
-        if stored is not None:
-            return np.asarray(stored["affine"], dtype=np.float64)
-        fixed, fixed_mask = load_template(1)
-        found = register_affine(
-            self.scan, self.brain.volume, fixed, fixed_mask, rigid=True, seed=REGISTRATION_SEED, progress=self.progress
-        )
-        self.cache.store(key, affine=found)
-        return found
+        if kind == "affine" or self.found.method == "none":
+            return self.found.to_template
+        return self.aligner.rigid(self.found)
 
 
 def _carried_out(

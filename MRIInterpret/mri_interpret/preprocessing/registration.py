@@ -1,4 +1,4 @@
-"""Affine registration of a brain to the template (SimpleITK), and a judgement of how well it went."""
+"""Affine registration of a brain to the template (SimpleITK)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,19 @@ from scipy import ndimage
 from ..errors import UserError
 from ..images.itk import LPS_TO_RAS
 from ..images.volume import Affine, Grid, Volume, resample
-from ..metrics.similarity import correlation as pearson
-from ..metrics.similarity import dice
 from ..progress import ProgressCallback, silent
-from ..thresholds import (
-    GOOD_CORRELATION,
-    GOOD_OVERLAP,
-    POSSIBLE_CORRELATION,
-    POSSIBLE_OVERLAP,
-    POSSIBLE_STRETCH,
-)
 
 if TYPE_CHECKING:
     import SimpleITK
 
 _WORK_UNITS = 1  # with more, the metric's sums are formed in varying order and two runs differ in the seventh digit
 _METRIC_MARGIN = 2  # voxels of the 2 mm template that the affine stage sees around the brain
+
+_CUT_MM2 = 600.0  # of the brain mask on a face of the field of view; a tight box around a brain touches it in less
+
+
+class Misaligned(UserError):
+    """No alignment was found, or one that cannot be right."""
 
 
 def register_affine(
@@ -36,6 +33,7 @@ def register_affine(
     fixed_mask: Volume,
     *,
     rigid: bool = False,
+    start: Affine | None = None,
     seed: int = 7,
     progress: ProgressCallback = silent,
 ) -> Affine:
@@ -54,6 +52,9 @@ def register_affine(
         Template brain and its mask.
     rigid
         Turn and shift only, for networks that want the head's own size.
+    start
+        4 x 4, RAS mm of ``moving`` to RAS mm of ``fixed``: about how the head is turned. Identity if left out; heads
+        turned by up to about 40 degrees are found from there.
 
     Returns
     -------
@@ -70,9 +71,15 @@ def register_affine(
         raise UserError(
             "SimpleITK, which registers the scan, is missing: install it (pip install SimpleITK)."
         ) from error
+    if start is not None:
+        placed = (Volume(one.array, start @ one.affine, one.name) for one in (moving, moving_mask))
+        found = register_affine(*placed, fixed, fixed_mask, rigid=rigid, seed=seed, progress=progress)
+        return np.asarray(found @ start)
     # Axis-aligned 2 mm copies: what ITK calls a direction must be a rotation, and a scan's affine need not be one.
     fixed_image = _itk_brain(fixed, fixed_mask)
     moving_image = _itk_brain(moving, moving_mask)
+    # Where the field of view cuts the brain, what lies beyond is not known: it must not count as empty space.
+    seen = _field_of_view(moving, moving_image) if _is_cut(moving_mask) else None
     centre_fixed = _centre_lps(fixed_mask)
     centre_moving = _centre_lps(moving_mask)
 
@@ -82,22 +89,30 @@ def register_affine(
     scale = (_volume_mm3(moving_mask) / _volume_mm3(fixed_mask)) ** (1 / 3)
     similarity.SetScale(float(np.clip(scale, 0.7, 1.4)))
     _optimise(
-        fixed_image, moving_image, similarity, (4, 2), (4.0, 2.0), None, seed, progress, "Registering: similarity"
+        fixed_image,
+        moving_image,
+        similarity,
+        (4, 2),
+        (4.0, 2.0),
+        (None, seen),
+        seed,
+        progress,
+        "Registering: similarity",
     )
 
-    region = _metric_region(fixed_image, fixed_mask)
+    regions = (_metric_region(fixed_image, fixed_mask), seen)
     if rigid:
         turned = sitk.VersorRigid3DTransform()
         turned.SetCenter(similarity.GetCenter())
         turned.SetRotation(similarity.GetVersor())
         turned.SetTranslation(similarity.GetTranslation())
-        _optimise(fixed_image, moving_image, turned, (2, 1), (2.0, 0.0), region, seed, progress, "Registering: rigid")
+        _optimise(fixed_image, moving_image, turned, (2, 1), (2.0, 0.0), regions, seed, progress, "Registering: rigid")
         return _as_matrix(turned)
     affine = sitk.AffineTransform(3)
     affine.SetCenter(similarity.GetCenter())
     affine.SetMatrix(similarity.GetMatrix())
     affine.SetTranslation(similarity.GetTranslation())
-    _optimise(fixed_image, moving_image, affine, (2, 1), (2.0, 0.0), region, seed, progress, "Registering: affine")
+    _optimise(fixed_image, moving_image, affine, (2, 1), (2.0, 0.0), regions, seed, progress, "Registering: affine")
 
     return _as_matrix(affine)
 
@@ -119,12 +134,12 @@ def _optimise(
     transform: SimpleITK.Transform,
     shrink: tuple[int, ...],
     smooth_mm: tuple[float, ...],
-    region: SimpleITK.Image | None,
+    regions: tuple[SimpleITK.Image | None, SimpleITK.Image | None],
     seed: int,
     progress: ProgressCallback,
     name: str,
 ) -> None:
-    """Optimise ``transform`` in place over the resolution levels."""
+    """Optimise ``transform`` in place over the resolution levels; what lies outside the regions does not count."""
     import SimpleITK as sitk
 
     method = sitk.ImageRegistrationMethod()
@@ -132,8 +147,10 @@ def _optimise(
     method.SetMetricAsMattesMutualInformation(numberOfHistogramBins=40)
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentagePerLevel([1.0 if factor >= 4 else 0.35 for factor in shrink], seed)
-    if region is not None:
-        method.SetMetricFixedMask(region)
+    if regions[0] is not None:
+        method.SetMetricFixedMask(regions[0])
+    if regions[1] is not None:
+        method.SetMetricMovingMask(regions[1])
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=1.0, minStep=1e-3, numberOfIterations=80, gradientMagnitudeTolerance=1e-6
@@ -159,7 +176,7 @@ def _optimise(
     try:
         method.Execute(fixed, moving)
     except RuntimeError as error:
-        raise UserError(
+        raise Misaligned(
             "The scan could not be registered to the template: check its orientation and its brain mask, "
             "or say that it lies in template space already.",
             option="space",
@@ -201,12 +218,33 @@ def _to_itk(array: NDArray[np.float32] | NDArray[np.uint8], grid: Grid) -> Simpl
     return image
 
 
+def _grid_of(image: SimpleITK.Image) -> Grid:
+    affine = np.diag([*image.GetSpacing(), 1.0])
+    affine[:, 3] = LPS_TO_RAS @ np.append(image.GetOrigin(), 1.0)
+    i, j, k = image.GetSize()
+    return Grid((i, j, k), affine)
+
+
+def _field_of_view(scan: Volume, moving: SimpleITK.Image) -> SimpleITK.Image:
+    """Where the scan has voxels, on the grid of the moving image."""
+    grid = _grid_of(moving)
+    return _to_itk(resample(scan.with_array(np.ones(scan.shape, np.uint8)), grid, order=0).array, grid)
+
+
+def _is_cut(mask: Volume) -> bool:
+    """Whether the brain goes on beyond a face of the field of view."""
+    inside, spacing = np.asarray(mask.array) > 0, mask.grid.spacing
+    areas = [
+        np.count_nonzero(np.take(inside, side, axis)) * float(np.delete(spacing, axis).prod())
+        for axis in range(3)
+        for side in (0, -1)
+    ]
+    return max(areas) > _CUT_MM2
+
+
 def _metric_region(fixed: SimpleITK.Image, mask: Volume) -> SimpleITK.Image:
     """The template's brain with a margin, on the grid of the fixed image."""
-    affine = np.diag([*fixed.GetSpacing(), 1.0])
-    affine[:, 3] = LPS_TO_RAS @ np.append(fixed.GetOrigin(), 1.0)
-    i, j, k = fixed.GetSize()
-    grid = Grid((i, j, k), affine)
+    grid = _grid_of(fixed)
     inside = resample(mask.with_array(np.asarray(mask.array, dtype=np.float32)), grid).array > 0.5
     return _to_itk(ndimage.binary_dilation(inside, iterations=_METRIC_MARGIN).astype(np.uint8), grid)
 
@@ -218,62 +256,3 @@ def _centre_lps(mask: Volume) -> np.ndarray:
 
 def _volume_mm3(mask: Volume) -> float:
     return float(np.count_nonzero(mask.array)) * mask.grid.voxel_volume
-
-
-def registration_quality(
-    scan: Volume, mask: Volume, to_template: Affine, template: Volume, template_mask: Volume
-) -> tuple[float, float]:
-    """How well a registered scan matches the template.
-
-    Returns
-    -------
-    correlation
-        Normalised cross-correlation (Pearson) of the masked intensities inside the template's mask, -1 to 1. Both
-        are smoothed by 2 mm first: the template is an average of 152 brains, a single one has sulci that it has not.
-    overlap
-        Dice coefficient of the two brain masks on the template's grid, 0 to 1.
-    """
-    back = np.linalg.inv(to_template)
-    inside = np.asarray(mask.array) > 0
-    on_template = resample(scan.with_array(np.where(inside, scan.array, 0)), template.grid, back).array
-    brain = resample(mask.with_array(inside.astype(np.float32)), template.grid, back).array > 0.5
-    reference = np.asarray(template_mask.array) > 0
-    overlap = float(np.nan_to_num(dice(brain, reference)))
-    sigma = (2.0 / template.grid.spacing).tolist()
-    ours = ndimage.gaussian_filter(on_template, sigma)[reference]
-    theirs = ndimage.gaussian_filter(template.array, sigma)[reference]
-    return float(np.nan_to_num(pearson(ours, theirs))), overlap
-
-
-def registration_verdict(name: str, to_template: Affine, correlation: float, overlap: float) -> tuple[str, str]:
-    """Verdict and sentence for a registration.
-
-    Returns
-    -------
-    verdict, sentence
-        "good" or "poor", and what a reader should know.
-
-    Raises
-    ------
-    UserError
-        If it cannot be right: hardly any match, or a brain stretched beyond anatomy.
-    """
-    stretch = np.linalg.svd(to_template[:3, :3], compute_uv=False)
-    numbers = f"correlation {correlation:.2f}, mask overlap {overlap:.2f}"
-    impossible = (
-        correlation < POSSIBLE_CORRELATION
-        or overlap < POSSIBLE_OVERLAP
-        or stretch.max() > POSSIBLE_STRETCH
-        or stretch.min() < 1 / POSSIBLE_STRETCH
-    )
-    if impossible:
-        raise UserError(
-            f"{name} could not be brought into template space ({numbers}, stretch {stretch.min():.2f} to "
-            f"{stretch.max():.2f}): check that it is a whole-brain T1-weighted scan with a correct orientation."
-        )
-    if correlation < GOOD_CORRELATION or overlap < GOOD_OVERLAP:
-        return "poor", (
-            f"The registration to the template is poor ({numbers}; good is from {GOOD_CORRELATION:.2f} and "
-            f"{GOOD_OVERLAP:.2f} up): look at the template outline before you read maps or regions."
-        )
-    return "good", f"The registration to the template is good ({numbers})."

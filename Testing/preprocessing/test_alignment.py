@@ -1,0 +1,123 @@
+"""Heads that lie askew, cut heads, and what is refused; real scans where they are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mri_interpret.errors import UserError
+from mri_interpret.images.reading import read_volume
+from mri_interpret.images.volume import Affine, Grid, Volume, resample
+from mri_interpret.metrics.similarity import dice
+from mri_interpret.preprocessing.alignment import Aligner, Alignment
+from mri_interpret.preprocessing.cache import PreprocessingCache, content_hash
+from mri_interpret.progress import silent
+from mri_interpret.resources import resource
+
+from Testing.preprocessing.heads import rotation, scanned
+
+REAL = Path(__file__).parents[2].parent / "shared" / "data" / "real-scans"
+CENTRE = np.array([0.0, -18.0, 8.0])
+POSES = {
+    "pitched by 40 degrees": (40, 0, 0),
+    "pitched back by 40 degrees": (-40, 0, 0),
+    "turned by 30 degrees": (0, 0, 30),
+    "on its right side": (0, 90, 0),
+    "on its left side": (0, -90, 0),
+    "upside down": (180, 0, 0),
+}
+
+
+def _align(scan: Volume, mask: str | Volume = "auto", cache: PreprocessingCache | None = None) -> Alignment:
+    cache = cache or PreprocessingCache(enabled=False)
+    return Aligner(scan, content_hash(scan), "cpu", cache, silent, []).align(mask, "auto")
+
+
+def _distance_mm(first: Affine, second: Affine) -> float:
+    """Root mean square over a brain's size, mm."""
+    points = CENTRE[:, None] + np.array([[55, 0, 0], [-55, 0, 0], [0, 70, 0], [0, -70, 0], [0, 0, 55], [0, 0, -55]]).T
+    moved = first @ np.linalg.inv(second)
+    return float(np.sqrt(((moved[:3, :3] @ points + moved[:3, 3:] - points) ** 2).sum(0).mean()))
+
+
+def _turned(scan: Volume, angles: tuple[int, int, int]) -> tuple[Volume, Affine]:
+    """The head turned about its middle in a scanner with straight axes, and how it was moved (RAS mm to RAS mm)."""
+    corners = np.array(np.meshgrid(*[(0, size - 1) for size in scan.shape])).reshape(3, -1)
+    world = scan.affine[:3, :3] @ corners + scan.affine[:3, 3:]
+    middle = world.mean(1)
+    move = rotation(*angles)
+    move[:3, 3] = middle - move[:3, :3] @ middle
+    there = move[:3, :3] @ world + move[:3, 3:]
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = there.min(1)
+    i, j, k = (int(np.ceil(size / 2)) for size in np.ptp(there, axis=1))
+    return resample(scan, Grid((i, j, k), affine), np.linalg.inv(move)), move
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pose", POSES)
+def test_a_head_that_lies_askew_is_aligned_as_upright_and_its_brain_is_found(pose: str) -> None:
+    scan = read_volume(resource("SampleData", "colin27_T1.nii.gz"))
+    upright = _align(scan)
+    turned, move = _turned(scan, POSES[pose])
+    found = _align(turned)
+    assert found.verdict == "good"
+    assert _distance_mm(found.to_template @ move, upright.to_template) < 3
+    whole = upright.brain.volume.with_array(upright.brain.volume.array.astype(np.float32))
+    brain = resample(whole, turned.grid, np.linalg.inv(move)).array > 0.5
+    assert dice(found.brain.volume.array, brain) > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real scans for development are not here")
+@pytest.mark.parametrize("number", range(5))
+def test_real_scans_are_well_aligned(number: int) -> None:
+    found = _align(read_volume(sorted(REAL.glob("*_T1w.nii.gz"))[number]))
+    assert found.verdict == "good"
+    assert found.match.offset_mm < 2
+
+
+@pytest.mark.slow
+def test_a_stripped_brain_on_its_side_is_aligned_with_the_mask_that_was_given() -> None:
+    scan, mask, placement = scanned("RAS", rotation(0, 90, 0))
+    found = _align(scan, mask)
+    assert found.verdict == "good"
+    assert found.brain.method == "given"
+    assert _distance_mm(found.to_template @ placement, np.eye(4)) < 3
+
+
+@pytest.mark.slow
+def test_the_second_time_the_pose_comes_from_the_cache(tmp_path: Path) -> None:
+    scan, mask, _ = scanned("RAS", rotation(0, 0, 180))
+    first = _align(scan, mask, PreprocessingCache(tmp_path))
+    second = _align(scan, mask, PreprocessingCache(tmp_path))
+    assert np.array_equal(first.to_template, second.to_template)
+    assert first.match == second.match
+    assert first.sentence == second.sentence
+
+
+@pytest.mark.slow
+def test_a_vertex_cut_off_is_aligned_as_the_whole_and_half_a_brain_is_refused() -> None:
+    scan, mask, _ = scanned("RAS")
+    moved = np.eye(4)
+    moved[:3, 3] = [4, -6, 9]
+    scan, mask = Volume(scan.array, moved @ scan.affine, "scan"), Volume(mask.array, moved @ mask.affine, "mask")
+    top = np.flatnonzero(mask.array.any((0, 1))).max()
+    kept = slice(0, int(top - 20 / scan.grid.spacing[2]))
+    cut = _align(
+        Volume(scan.array[..., kept], scan.affine, "cut"), Volume(mask.array[..., kept], scan.affine, "cut mask")
+    )
+    assert _distance_mm(cut.to_template, np.linalg.inv(moved)) < 4
+    assert 0.85 < cut.match.covered < 0.99
+    middle = scan.shape[0] // 2
+    with pytest.raises(UserError, match=r"holds only|could not be brought"):
+        _align(Volume(scan.array[:middle], scan.affine, "half"), Volume(mask.array[:middle], scan.affine, "half mask"))
+
+
+def test_a_cube_of_noise_is_refused_in_one_sentence() -> None:
+    noise = np.random.default_rng(3).normal(100, 10, (60, 60, 60)).astype(np.float32)
+    cube = Volume(noise, np.diag([3.0, 3.0, 3.0, 1.0]), "noise")
+    ball = (((np.indices(cube.shape) - 29.5) ** 2).sum(0) < 22**2).astype(np.uint8)
+    with pytest.raises(UserError, match="could not be brought into template space"):
+        _align(cube, Volume(ball, cube.affine, "ball"))
