@@ -12,7 +12,7 @@ BRAIN_ML = (500.0, 2600.0)
 # Alignment with the template (Testing/benchmarks/alignment_verdict.md). How far from here, in mm over the brain, the
 # template is matched best: scans in place reach at most 1, the same turned by 10 degrees, shifted by 10 mm or scaled by
 # 15 % at least 12. Above: "poor", and every output warns.
-GOOD_OFFSET_MM = 4.0
+GOOD_OFFSET_MM = 3.0
 # Below either: "poor". These see what the offset cannot, a registration that ended in a wrong pose.
 GOOD_CORRELATION = 0.55
 GOOD_OVERLAP = 0.85

@@ -100,7 +100,7 @@ def fit_bias_field(
     # Means over blocks rather than single voxels: noise would blunt the peaks of the histogram that N4 sharpens.
     coarse, weight = _blocks(np.where(brain, values, 0), factors), _blocks(brain, factors)
     fitted = weight > 0.5
-    if not fitted.any() or not float(np.ptp(coarse[fitted])) > 0:
+    if not fitted.any() or not float(np.ptp(values[brain])) > 0:
         raise UserError("The bias field cannot be fitted: the image is constant in the brain.")
     coarse = np.where(fitted, coarse / np.maximum(weight, 1e-6), 0.0).astype(np.float32)
     mask = sitk.GetImageFromArray(np.ascontiguousarray(fitted.T.astype(np.uint8)))

@@ -39,7 +39,8 @@ class Match:
         Dice coefficient of the two brain masks on the template's grid, 0 to 1.
     offset_mm
         How far from here the template is matched best: root mean square displacement over the brain, mm, summed in
-        squares over turns and shifts about three axes and a change of size; each at most 12.
+        squares over turns and shifts about three axes and a change of size. A length up to about 4, where the match is
+        a parabola; beyond it only says "far", and each of the seven is cut off at 12.
     covered
         Share of the template's brain that lies within the scan's field of view, 0 to 1.
     """

@@ -59,9 +59,8 @@ def registration_verdict(name: str, to_template: Affine, match: Match) -> tuple[
         )
     if match.offset_mm > GOOD_OFFSET_MM:
         return "poor", (
-            f"The alignment with the template is poor: turned, shifted or scaled by about {match.offset_mm:.0f} mm the "
-            f"scan would match better (good is up to {GOOD_OFFSET_MM:.0f} mm; {numbers}): look at the template outline "
-            "before you read maps or regions."
+            f"The alignment with the template is poor: turned, shifted or scaled by more than {GOOD_OFFSET_MM:.0f} mm "
+            f"the scan would match better ({numbers}): look at the template outline before you read maps or regions."
         )
     if match.correlation < GOOD_CORRELATION or match.overlap < GOOD_OVERLAP:
         return "poor", (
