@@ -3,8 +3,8 @@
 Simulated heads over the label maps (two each, the second with a strong bias field) and real scans go through mask, bias
 correction and registration. Each is judged in place, and again as if the registration had been wrong: turned by 10
 degrees about each axis, shifted by 10 mm along each axis, scaled by 15 %, mirrored left to right, all in either
-direction and in template space, so that nothing can repair it. The threshold is set half way between the two on every
-second anatomy; the others and the real scans are reported.
+direction and in template space, so that nothing can repair it. The threshold is the geometric mean of the highest
+offset in place and the lowest misaligned on every second anatomy; the others and the real scans are reported.
 
     python -m Testing.benchmarks.alignment_verdict LABEL_MAPS [--scans SCAN ...] [--keep FOLDER]
 
@@ -30,7 +30,7 @@ from mri_interpret.preprocessing.verdict import registration_verdict
 from mri_interpret.progress import silent
 from mri_interpret.resources import resource
 from mri_interpret.simulation.acquisition import smooth_gain
-from mri_interpret.simulation.anatomy import list_label_maps, read_anatomy
+from mri_interpret.simulation.anatomy import Anatomy, list_label_maps, read_anatomy
 from mri_interpret.simulation.head_scan import head_scan, scanner_affine
 
 CENTRE = np.array([0.0, -18.0, 8.0])
@@ -68,14 +68,13 @@ def moves() -> dict[str, list[Affine]]:
     return found
 
 
-def simulated(path: Path, seed: int, strong_bias: bool) -> Volume:
+def simulated(anatomy: Anatomy, seed: int, strong_bias: bool) -> Volume:
     """A head over a label map, in a scanner."""
-    anatomy = read_anatomy(path)
     values, _ = head_scan(anatomy.labels, seed, whole_head=True)
     if strong_bias:
         gain = smooth_gain(values.shape, torch.Generator().manual_seed(seed), STRONG_BIAS, 0.03).numpy()
         values = np.clip(values * gain, 0, 32767).astype(np.int16)
-    return Volume(values, scanner_affine(anatomy.scale, seed), f"{path.name.split('.')[0]}, seed {seed}")
+    return Volume(values, scanner_affine(anatomy.scale, seed), f"{anatomy.name}, seed {seed}")
 
 
 def scans(label_maps: Path, real: list[Path]) -> Iterator[tuple[str, Volume]]:
@@ -83,10 +82,11 @@ def scans(label_maps: Path, real: list[Path]) -> Iterator[tuple[str, Volume]]:
     yield "real", mi.as_volume(Path(resource("SampleData", "colin27_T1.nii.gz")))
     for path in real:
         yield "real", mi.as_volume(path)
-    for strong in (False, True):
-        for number, path in enumerate(list_label_maps(label_maps)):
+    for number, path in enumerate(list_label_maps(label_maps)):
+        anatomy = read_anatomy(path)
+        for strong in (False, True):
             group = "simulated, for the threshold" if number % 2 == 0 else "simulated, others"
-            yield group, simulated(path, 100 + 2 * number + strong, strong)
+            yield group, simulated(anatomy, 100 + 2 * number + strong, strong)
 
 
 def verdict_of(affine: Affine, match: Match) -> str:
@@ -120,7 +120,7 @@ def main() -> None:
 
 
 def table(rows: list[tuple[str, str, Match, str]]) -> str:
-    """Markdown: per group and kind, verdicts and the measures' ranges; then the threshold half way."""
+    """Markdown: per group and kind, verdicts and the measures' ranges; then what the threshold lies between."""
     lines = [
         "| scans | alignment | n | good | offset, mm | correlation | mask overlap |",
         "|---|---|---|---|---|---|---|",
@@ -140,7 +140,10 @@ def table(rows: list[tuple[str, str, Match, str]]) -> str:
     if fitted:
         right = max(row[2].offset_mm for row in fitted if row[1] == "in place")
         wrong = min(row[2].offset_mm for row in fitted if row[1] not in ("in place", "mirrored left to right"))
-        lines.append(f"\nHighest offset in place {right:.2f} mm, lowest misaligned {wrong:.2f} mm (for the threshold).")
+        lines.append(
+            f"\nHighest offset in place {right:.2f} mm, lowest misaligned {wrong:.2f} mm, geometric "
+            f"mean {np.sqrt(right * wrong):.2f} mm (simulated, for the threshold)."
+        )
     return "\n".join(lines)
 
 

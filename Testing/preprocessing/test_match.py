@@ -74,6 +74,19 @@ def test_in_place_everything_matches_and_half_a_field_of_view_is_seen() -> None:
     assert half.covered == pytest.approx(0.5, abs=0.03)
 
 
+def test_a_mask_that_goes_on_into_the_neck_overlaps_less() -> None:
+    scan, mask, _ = scanned("RAS")
+    longer = np.pad(mask.array, [(0, 0), (0, 0), (60, 0)])
+    longer[40:80, 40:80, :50] = 1
+    low = mask.affine.copy()
+    low[2, 3] -= 60 * 2
+    whole = Volume(np.pad(scan.array, [(0, 0), (0, 0), (60, 0)]), low, "scan")
+    with_neck = measure_match(whole, Volume(longer, low, "mask"), np.eye(4), offset=False)
+    both = longer.sum() + (mask.array > 0).sum()
+    assert with_neck.overlap == pytest.approx(2 * (mask.array > 0).sum() / both, abs=0.02)
+    assert with_neck.overlap < 0.9
+
+
 def test_alignments_are_judged() -> None:
     right = Match(0.7, 0.95, 0.5, 1.0)
     assert registration_verdict("scan", np.eye(4), right)[0] == "good"

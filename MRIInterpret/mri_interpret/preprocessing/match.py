@@ -13,7 +13,6 @@ from scipy import ndimage
 
 from ..images.volume import Affine, Grid, Volume, resample
 from ..metrics.similarity import correlation as pearson
-from ..metrics.similarity import dice
 from .template import load_template
 
 #: Root mean square displacement over the brain by which the scan is turned, shifted or scaled to see whether it then
@@ -36,7 +35,7 @@ class Match:
         Pearson's, of the masked intensities inside the template's mask, -1 to 1. Both are smoothed by 2 mm first: the
         template is an average of 152 brains, a single one has sulci that it has not.
     overlap
-        Dice coefficient of the two brain masks on the template's grid, 0 to 1.
+        Dice coefficient of the two brain masks, 0 to 1; what of the scan's lies beyond the template's grid counts too.
     offset_mm
         How far from here the template is matched best: root mean square displacement over the brain, mm, summed in
         squares over turns and shifts about three axes and a change of size. A length up to about 4, where the match is
@@ -80,15 +79,22 @@ def measure_match(scan: Volume, mask: Volume, to_template: Affine, *, offset: bo
     brain = resample(mask.with_array(inside.astype(np.float32)), grid, back).array > 0.5
     inner = tuple(slice(_MARGIN, -_MARGIN) for _ in range(3))
     reference = np.asarray(template_mask.array) > 0
+    total = np.count_nonzero(reference)
     sigma = (2.0 / template.grid.spacing).tolist()
     smooth = ndimage.gaussian_filter(ours, sigma)
     theirs = ndimage.gaussian_filter(template.array, sigma)[reference]
     return Match(
         correlation=float(np.nan_to_num(pearson(smooth[inner][reference], theirs))),
-        overlap=float(np.nan_to_num(dice(brain[inner], reference))),
+        overlap=2 * float(np.count_nonzero(brain[inner] & reference)) / (_voxels(mask, to_template, template) + total),
         offset_mm=_offset_mm(ours, affine) if offset else math.nan,
         covered=_covered(scan, to_template),
     )
+
+
+def _voxels(mask: Volume, to_template: Affine, template: Volume) -> float:
+    """The mask's volume in template space, in voxels of the template."""
+    scale = abs(float(np.linalg.det(to_template[:3, :3])))
+    return np.count_nonzero(mask.array) * mask.grid.voxel_volume * scale / template.grid.voxel_volume
 
 
 def _offset_mm(image: NDArray[np.float32], affine: Affine) -> float:
