@@ -67,38 +67,46 @@ def measure_match(scan: Volume, mask: Volume, to_template: Affine, *, offset: bo
         False leaves the offset out (NaN), which takes half of the time.
     """
     template, template_mask = load_template(2)
-    low = template.affine[:3, 3] - _MARGIN * template.grid.spacing
-    affine = template.affine.copy()
-    affine[:3, 3] = low
-    i, j, k = (size + 2 * _MARGIN for size in template.shape)
-    grid, back = Grid((i, j, k), affine), np.linalg.inv(to_template)
-    inside = np.asarray(mask.array) > 0
-    bottom, top = np.percentile(scan.array[inside], [0.5, 99.5])
-    scaled = np.clip((scan.array - bottom) / max(float(top - bottom), 1e-12), 0, 1)
-    ours = resample(scan.with_array(np.where(inside, scaled, 0).astype(np.float32)), grid, back).array
-    brain = resample(mask.with_array(inside.astype(np.float32)), grid, back).array > 0.5
+    ours = brain_on_template(scan, mask, to_template)
+    inside = mask.with_array((np.asarray(mask.array) > 0).astype(np.float32))
+    brain = resample(inside, template.grid, np.linalg.inv(to_template)).array > 0.5
     inner = tuple(slice(_MARGIN, -_MARGIN) for _ in range(3))
     reference = np.asarray(template_mask.array) > 0
     total = np.count_nonzero(reference)
     sigma = (2.0 / template.grid.spacing).tolist()
-    smooth = ndimage.gaussian_filter(ours, sigma)
+    smooth = ndimage.gaussian_filter(ours.array, sigma)[inner][reference]
     theirs = ndimage.gaussian_filter(template.array, sigma)[reference]
     return Match(
-        correlation=float(np.nan_to_num(pearson(smooth[inner][reference], theirs))),
-        overlap=2 * float(np.count_nonzero(brain[inner] & reference)) / (_voxels(mask, to_template, template) + total),
-        offset_mm=_offset_mm(ours, affine) if offset else math.nan,
+        correlation=float(np.nan_to_num(pearson(smooth, theirs))),
+        overlap=2 * float(np.count_nonzero(brain & reference)) / (_voxels(mask, to_template, template) + total),
+        offset_mm=offset_mm(ours) if offset else math.nan,
         covered=_covered(scan, to_template),
     )
+
+
+def brain_on_template(scan: Volume, mask: Volume, to_template: Affine) -> Volume:
+    """The masked brain, scaled to 0..1, on the template's 2 mm grid with a margin around; see :func:`measure_match`."""
+    template, _ = load_template(2)
+    affine = template.affine.copy()
+    affine[:3, 3] -= _MARGIN * template.grid.spacing
+    i, j, k = (size + 2 * _MARGIN for size in template.shape)
+    inside = np.asarray(mask.array) > 0
+    bottom, top = np.percentile(scan.array[inside], [0.5, 99.5])
+    scaled = np.clip((scan.array - bottom) / max(float(top - bottom), 1e-12), 0, 1)
+    brain = scan.with_array(np.where(inside, scaled, 0).astype(np.float32))
+    return resample(brain, Grid((i, j, k), affine), np.linalg.inv(to_template))
+
+
+def offset_mm(brain: Volume) -> float:
+    """``Match.offset_mm`` of a brain in template space, as :func:`brain_on_template` gives it."""
+    smooth = ndimage.gaussian_filter(brain.array, _SMOOTH_MM / brain.grid.spacing)
+    return float(np.linalg.norm(offsets_mm(smooth, brain.affine)))
 
 
 def _voxels(mask: Volume, to_template: Affine, template: Volume) -> float:
     """The mask's volume in template space, in voxels of the template."""
     scale = abs(float(np.linalg.det(to_template[:3, :3])))
     return np.count_nonzero(mask.array) * mask.grid.voxel_volume * scale / template.grid.voxel_volume
-
-
-def _offset_mm(image: NDArray[np.float32], affine: Affine) -> float:
-    return float(np.linalg.norm(offsets_mm(ndimage.gaussian_filter(image, _SMOOTH_MM / 2), affine)))
 
 
 def offsets_mm(image: NDArray[np.float32], affine: Affine) -> NDArray[np.float64]:
