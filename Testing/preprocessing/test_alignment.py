@@ -115,6 +115,7 @@ def test_a_vertex_cut_off_is_aligned_as_the_whole_and_half_a_brain_is_refused() 
         _align(Volume(scan.array[:middle], scan.affine, "half"), Volume(mask.array[:middle], scan.affine, "half mask"))
 
 
+@pytest.mark.slow
 def test_a_cube_of_noise_is_refused_in_one_sentence() -> None:
     noise = np.random.default_rng(3).normal(100, 10, (60, 60, 60)).astype(np.float32)
     cube = Volume(noise, np.diag([3.0, 3.0, 3.0, 1.0]), "noise")

@@ -48,7 +48,7 @@ class BiasField:
 def fit_bias_field(
     image: Array,
     inside: Array,
-    spacing: Sequence[float] | NDArray[np.float64],
+    spacing: Sequence[float] | NDArray[np.floating[Any]],
     *,
     shrink: int = 0,
     iterations: Sequence[int] = ITERATIONS,

@@ -72,8 +72,8 @@ def register_affine(
             "SimpleITK, which registers the scan, is missing: install it (pip install SimpleITK)."
         ) from error
     if start is not None:
-        placed = (Volume(one.array, start @ one.affine, one.name) for one in (moving, moving_mask))
-        found = register_affine(*placed, fixed, fixed_mask, rigid=rigid, seed=seed, progress=progress)
+        placed, mask = (Volume(one.array, start @ one.affine, one.name) for one in (moving, moving_mask))
+        found = register_affine(placed, mask, fixed, fixed_mask, rigid=rigid, seed=seed, progress=progress)
         return np.asarray(found @ start)
     # Axis-aligned 2 mm copies: what ITK calls a direction must be a rotation, and a scan's affine need not be one.
     fixed_image = _itk_brain(fixed, fixed_mask)
@@ -239,7 +239,7 @@ def _is_cut(mask: Volume) -> bool:
         for axis in range(3)
         for side in (0, -1)
     ]
-    return max(areas) > _CUT_MM2
+    return bool(max(areas) > _CUT_MM2)
 
 
 def _metric_region(fixed: SimpleITK.Image, mask: Volume) -> SimpleITK.Image:
