@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from mri_interpret.command_line import app as cli
 from mri_interpret.command_line import segment as module
-from mri_interpret.explanation import scan_anatomy
 from mri_interpret.resources import resource
 
 SAMPLE = resource("SampleData", "colin27_T1.nii.gz")
@@ -29,7 +28,6 @@ def call(*arguments: str | Path) -> int:
 def found(small_explanation: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the network would find, with a warning."""
     anatomy = replace(small_explanation.anatomy, warnings=("The segmentation is unsure of the left amygdala.",))
-    monkeypatch.setattr(scan_anatomy, "bundle_ships", lambda: True)
     monkeypatch.setattr(module, "_segment", lambda *_arguments: anatomy)
     return anatomy
 
@@ -62,17 +60,7 @@ def test_the_machine_readable_result_is_all_that_is_printed(
     assert Path(record["files"]["volumes"]).is_file()
 
 
-def test_without_the_network_it_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(scan_anatomy, "bundle_ships", lambda: False)
-    assert call("segment", SAMPLE, "-o", tmp_path / "out") == 2
-    assert "network is missing" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(not scan_anatomy.bundle_ships(), reason="the segmentation network is not among the files")
 def test_the_sample_is_segmented(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("segment", SAMPLE, "-o", tmp_path, "--json") == 0
     ml = json.loads(capsys.readouterr().out)["ml"]

@@ -234,7 +234,7 @@ def test_no_process_of_a_cohort_outlives_slicer(tmp_path):
         "from mri_interpret.worker.child import _end_with_parent; "
         f"p = subprocess.Popen([sys.executable, '-c', {grandchild!r}]); "
         "Path(sys.argv[1], 'pid').write_text(str(p.pid)); "
-        "threading.Thread(target=_end_with_parent, args=(Path(sys.argv[1]),), daemon=True).start(); time.sleep(60)"
+        "threading.Thread(target=_end_with_parent, args=((Path(sys.argv[1]),),), daemon=True).start(); time.sleep(60)"
     )
     slicer = subprocess.Popen(
         [

@@ -13,7 +13,6 @@ from ..errors import UserError
 from ..explanation.explanation import ModelInfo
 from ..explanation.job import model_info
 from ..explanation.options import DEFAULTS, check_regions, check_trust, choose_device
-from ..explanation.scan_anatomy import bundle_ships
 from ..images.volume import Grid
 from ..models.bundle import ModelBundle
 from ..models.outputs import OutputMeaning
@@ -193,8 +192,8 @@ def check_one_input(bundle: ModelBundle) -> None:
 
 
 def _segmentation_hash() -> str:
-    """Of the network that segments every scan; "" where it does not ship."""
-    return input_hash(resource("Models", DEFAULT_BUNDLE)) if bundle_ships() else ""
+    """Of the network that segments every scan."""
+    return input_hash(resource("Models", DEFAULT_BUNDLE))
 
 
 def _group_grid(bundle: ModelBundle) -> Grid:

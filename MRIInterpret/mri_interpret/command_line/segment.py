@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..atomic import replacing
-from ..errors import UserError
 from ..explanation.options import choose_device
 from ..json_text import to_json
 from ..progress import ProgressCallback
@@ -28,12 +27,9 @@ def segment_command(
     scan: Path, output: Path | None, *, mask: str, space: str, device: str, cache: bool, as_json: bool
 ) -> None:
     """Write anatomy.nii.gz and volumes.csv into ``output``, or into the folder that `explain` would use."""
-    from ..explanation import scan_anatomy
     from ..images.conversion import as_scan
 
     volume, place = as_scan(scan), choose_device(device)
-    if not scan_anatomy.bundle_ships():
-        raise UserError("The segmentation network is missing from this installation: install MRIInterpret again.")
     folder = output or Path("mri-interpret-out") / scan_name(scan)
     check_writable(folder)
     with shown_progress(_STEPS, quiet=as_json) as progress:
