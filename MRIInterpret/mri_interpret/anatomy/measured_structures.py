@@ -10,6 +10,7 @@ from ..thresholds import SEGMENTED_BRAIN_OVERLAP, UNSURE_ENTROPY
 from . import freesurfer
 from .segmentation import Structure
 from .segmentation_bundle import SegmentationBundle
+from .structure_volumes import structure_volumes
 
 _CORTEX = ((freesurfer.LEFT_CORTEX, 1000), (freesurfer.RIGHT_CORTEX, 2000))
 _LISTED = 6
@@ -20,8 +21,8 @@ def measured_structures(
 ) -> tuple[tuple[Structure, ...], float]:
     """Every structure by ascending label, and the intracranial volume in ml.
 
-    A volume is the sum of the structure's probabilities, so that a voxel which is half one thing and half another
-    counts half for each; a parcel's is its share of its side's cortex.
+    A volume is what :func:`.structure_volumes.structure_volumes` adds up; a parcel's is its share of its side's cortex.
+    The intracranial volume is everything that is no background.
 
     Parameters
     ----------
@@ -33,9 +34,9 @@ def measured_structures(
         4 x 4, RAS mm of the scan to RAS mm of the template.
     """
     voxel_ml = bundle.grid.voxel_volume / abs(float(np.linalg.det(to_template[:3, :3]))) / 1000
-    sums = probabilities.reshape(len(probabilities), -1).sum(1, dtype=np.float64) * voxel_ml
+    sums = structure_volumes(probabilities) * voxel_ml
     ml = {label: float(volume) for label, volume in zip(bundle.labels, sums, strict=True) if label}
-    intracranial = sum(ml.values())
+    intracranial = float(probabilities[1:].sum(dtype=np.float64)) * voxel_ml
     entropy = normalised_entropy(probabilities)
     winner = np.array(bundle.labels)[probabilities.argmax(0)]
     unsure = _means(winner, entropy)

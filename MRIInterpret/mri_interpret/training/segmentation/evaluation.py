@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...anatomy.structure_volumes import structure_volumes
 from ...metrics.similarity import correlation
 from ...models.anatomy_unet import AnatomyUNet
 from ...progress import ProgressCallback, silent
@@ -29,7 +30,8 @@ class SegmentationScores:
     dice
         Of the likeliest class with the class that fills most of each voxel.
     volume, true_volume
-        Sum of probabilities and of shares, in voxels of the network's grid.
+        As the product measures it (:func:`...anatomy.structure_volumes.structure_volumes`), and the sum of shares, in
+        voxels of the network's grid.
     """
 
     dice: NDArray[np.float64]
@@ -95,4 +97,4 @@ def _scores(probabilities: Tensor, truth: Tensor) -> tuple[NDArray[np.float64], 
     sizes = torch.bincount(found, minlength=classes) + torch.bincount(right, minlength=classes)
     true_volume = truth.sum((1, 2, 3)).double()
     dice = torch.where(true_volume > _LEAST, 2 * both / sizes.clamp(min=1), float("nan"))
-    return dice.numpy(), probabilities.sum((1, 2, 3)).double().numpy(), true_volume.numpy()
+    return dice.numpy(), structure_volumes(probabilities.numpy()), true_volume.numpy()
