@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import autolrp
 from mri_interpret.attribution import Explainer
 from mri_interpret.attribution.methods.lrp import LRP
 from torch import Tensor
@@ -19,6 +18,8 @@ from Testing.benchmarks.attribution_networks import TARGET, network, volume
 
 def by_autolrp(model: Any, x: Tensor, **rules: str) -> Tensor:
     """autoLRP's relevance of the input, with its own table of rules except for ``rules``."""
+    import autolrp  # only where the peers are installed
+
     leaf = autolrp.tensor(x)
     model(leaf)[0, TARGET].lrp(config=autolrp.LRPConfig(rule={**autolrp.BASE, **rules}))
     return leaf.relevance

@@ -245,6 +245,7 @@ def test_what_the_form_asks_of_qt_is_there(widget, program, models):
             pick(form.ui.addKindComboBox, kind)
         pick(form.ui.addOutputComboBox, "regression")
         fill(form, program)
+        form.ui.addUnitLineEdit.text = "years"
         widget.logic.startAddModel(form.content().request(), print, form.on_finished, command=stuck(models))
         widget.panel.update()
         form.ui.addCancelButton.click()

@@ -99,15 +99,26 @@ class Aligner:
         return self._searched(first, None if automatic else brain, refusal)
 
     def corrected(self, brain: Volume) -> Volume:
-        """The scan without its bias field, which is fitted in the brain."""
-        key = self.cache.key("bias field", self.scan_hash, content_hash(brain))
+        """The scan without its bias field, which is fitted in the brain.
+
+        The fit is done on axes R, A, S: its blocks begin at one end, and storage must not decide at which.
+        """
+        import nibabel
+
+        stored_as = nibabel.io_orientation(self.scan.affine)
+        back = nibabel.orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), stored_as)
+        image = nibabel.apply_orientation(np.asarray(self.scan.array), stored_as)
+        key = self.cache.key("bias field, R A S", self.scan_hash, content_hash(brain))
         stored = self.cache.load(key)
         if stored is not None:
             field = BiasField(stored["coarse"], stored["factors"], stored["start"])
         else:
-            field = fit_bias_field(self.scan.array, brain.array, self.scan.grid.spacing, progress=self.progress)
+            inside = nibabel.apply_orientation(np.asarray(brain.array), stored_as)
+            spacing = np.empty(3)
+            spacing[stored_as[:, 0].astype(int)] = self.scan.grid.spacing
+            field = fit_bias_field(image, inside, spacing, progress=self.progress)
             self.cache.store(key, coarse=field.coarse, factors=field.factors, start=field.start)
-        return self.scan.with_array(field.corrected(self.scan.array))
+        return self.scan.with_array(np.ascontiguousarray(nibabel.apply_orientation(field.corrected(image), back)))
 
     def rigid(self, found: Alignment) -> Affine:
         """A transform that turns and shifts only, from the affine one's turn."""

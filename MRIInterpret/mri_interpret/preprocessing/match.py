@@ -78,7 +78,7 @@ def measure_match(scan: Volume, mask: Volume, to_template: Affine, *, offset: bo
     theirs = ndimage.gaussian_filter(template.array, sigma)[reference]
     return Match(
         correlation=float(np.nan_to_num(pearson(smooth, theirs))),
-        overlap=2 * float(np.count_nonzero(brain & reference)) / (_voxels(mask, to_template, template) + total),
+        overlap=float(2 * np.count_nonzero(brain & reference) / (_voxels(mask, to_template, template) + total)),
         offset_mm=offset_mm(ours) if offset else math.nan,
         covered=_covered(scan, to_template),
     )
