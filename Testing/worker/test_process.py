@@ -149,7 +149,7 @@ def test_no_orphan_is_left_when_slicer_goes_away(end, tmp_path):
     guard = (
         "import sys, threading, time; from pathlib import Path; "
         "from mri_interpret.worker.child import _end_with_parent; "
-        "threading.Thread(target=_end_with_parent, args=(Path(sys.argv[1]),), daemon=True).start(); time.sleep(60)"
+        "threading.Thread(target=_end_with_parent, args=((Path(sys.argv[1]),),), daemon=True).start(); time.sleep(60)"
     )
     parent = subprocess.Popen(
         [
