@@ -75,8 +75,8 @@ def reference(scan: Volume, bundle: ModelBundle) -> Explanation:
 
 @pytest.mark.parametrize(
     ("order", "flips"),
-    [((0, 1, 2), (0,)), ((0, 1, 2), (0, 1)), ((2, 0, 1), (1,)), ((1, 2, 0), (0, 2))],
-    ids=["LAS", "LPS", "sagittal slices", "coronal slices"],
+    [((0, 1, 2), (0, 1)), ((2, 0, 1), (1,)), ((1, 2, 0), (0, 2))],
+    ids=["LPS", "sagittal slices", "coronal slices"],
 )
 def test_storage_does_not_matter(
     scan: Volume, bundle: ModelBundle, reference: Explanation, order: tuple[int, int, int], flips: tuple[int, ...]

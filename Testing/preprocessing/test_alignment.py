@@ -24,8 +24,6 @@ POSES = {
     "pitched back by 40 degrees": (-40, 0, 0),
     "turned by 30 degrees": (0, 0, 30),
     "on its right side": (0, 90, 0),
-    "on its left side": (0, -90, 0),
-    "upside down": (180, 0, 0),
 }
 
 
