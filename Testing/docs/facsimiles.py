@@ -22,6 +22,13 @@ def write_clinicadl(folder: str | Path) -> None:
     write_maps(Path(folder), architecture="Stride_Conv5_FC3")
 
 
+def write_clinicadl_2(folder: str | Path) -> None:
+    """A MAPS folder of ClinicaDL 2."""
+    from Testing.models.test_clinicadl_2 import write_maps_2
+
+    write_maps_2(Path(folder))
+
+
 def write_keras(path: str | Path, shape: tuple[int, int, int] = (24, 28, 24)) -> None:
     """A Keras network for two classes, as ``model.save`` writes it to HDF5."""
     import h5py

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 _TORCH = (
     "Conv3d", "Linear", "BatchNorm3d", "BatchNorm1d", "InstanceNorm3d", "MaxPool3d", "AvgPool3d", "AdaptiveAvgPool3d",
-    "AdaptiveMaxPool3d", "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus", "Softmax",
-    "Flatten", "Dropout", "Dropout3d", "ConstantPad3d", "Identity",
+    "AdaptiveMaxPool3d", "GroupNorm", "LayerNorm", "ReLU", "LeakyReLU", "PReLU", "ReLU6", "ELU", "SELU", "CELU",
+    "GELU", "SiLU", "Mish", "Sigmoid", "Tanh", "Softplus", "Softmax", "Flatten", "Dropout", "Dropout3d",
+    "ConstantPad3d", "Identity",
 )  # fmt: skip
 
 

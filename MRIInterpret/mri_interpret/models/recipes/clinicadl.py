@@ -1,4 +1,4 @@
-"""A ClinicaDL output folder (MAPS, versions 1.x): its plain 3D networks, with its own record of the preprocessing."""
+"""A ClinicaDL output folder (MAPS): its 3D networks, with its own record of the preprocessing."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...errors import UserError
+from .clinicadl_2 import read_clinicadl_2
+from .clinicadl_2_transforms import CROPPED, UNCROPPED, t1_linear
 from .recipe import Imported, Recipe, read_state
 
 # Channels are 8, 16, 32, 64, 128 in all of them; what differs is the way down and the width of the dense layers.
 _DENSE = {"Conv5_FC3": (1300, 50), "Conv4_FC3": (50, 40), "Stride_Conv5_FC3": (1300, 50)}
 _CHANNELS = (8, 16, 32, 64, 128)
-# Clinica's t1-linear pipeline: ICBM 2009c at 1 mm, and the box that it crops to.
-_CROPPED = {"shape": [169, 208, 179], "origin": [-84.0, -119.0, -78.0]}
-_UNCROPPED = {"shape": [193, 229, 193], "origin": [-96.0, -132.0, -78.0]}
 
 
 class ClinicaDL(Recipe):
-    """One split of a trained network; classification or regression on whole images after t1-linear."""
+    """One split of a trained network; classification or regression on whole images after t1-linear.
+
+    Versions 1.x write maps.json; version 2 writes model.json, which :mod:`.clinicadl_2` reads.
+    """
 
     name = "clinicadl"
     title = "A network trained with ClinicaDL (its output folder, MAPS)"
-    source = "the MAPS folder that `clinicadl train` wrote, with maps.json"
+    source = "the MAPS folder that ClinicaDL wrote, with maps.json (1.x) or model.json (2)"
     reference = "Thibeau-Sutre et al. 2022, ClinicaDL, Comput Methods Programs Biomed 220"
-    options: ClassVar[dict[str, str]] = {"split": "0", "selection": "best-loss", "unit": ""}
+    options: ClassVar[dict[str, str]] = {"split": "0", "selection": "best-loss", "unit": "", "classes": ""}
 
     def read(self, source: Path, options: Mapping[str, str]) -> Imported:
         chosen = self.checked(options)
+        if (source / "model.json").is_file() and not (source / "maps.json").is_file():
+            return read_clinicadl_2(source, chosen)
+        if chosen["classes"]:
+            raise UserError(f"{source}: maps.json names the classes, so the option 'classes' has no meaning.")
         record = _record(source)
         architecture = str(record.get("architecture", record.get("model")))
         if architecture not in _DENSE:
@@ -69,7 +75,9 @@ def _record(source: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UserError(f"{source} holds no maps.json: give the folder that `clinicadl train` wrote.") from error
+        raise UserError(
+            f"{source} holds neither maps.json nor model.json: give the folder that ClinicaDL wrote."
+        ) from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as JSON ({error}).") from error
     if not isinstance(record, dict):
@@ -161,13 +169,10 @@ def _preprocessing(source: Path, record: dict[str, Any], shape: list[int]) -> li
     name = about.get("preprocessing", record.get("preprocessing"))
     if name != "t1-linear":
         raise UserError(f"{source}: scans preprocessed by {name!r} cannot be made here; t1-linear can.")
-    grid = next((grid for grid in (_CROPPED, _UNCROPPED) if grid["shape"] == shape), None)
+    grid = next((grid for grid in (CROPPED, UNCROPPED) if grid["shape"] == shape), None)
     if grid is None:
         raise UserError(f"{source}: an input of {' x '.join(map(str, shape))} voxels is not t1-linear's whole image.")
-    steps: list[dict[str, Any]] = [
-        {"step": "bias_correction", "method": "n4"},
-        {"step": "registration", **grid, "spacing": [1.0, 1.0, 1.0]},
-    ]
+    steps = t1_linear(grid)
     normalised = record.get("normalize", record.get("minmaxnormalization", True))
     if normalised:
         steps.append({"step": "intensity", "method": "minmax", "over": "volume"})

@@ -127,21 +127,25 @@ class Zoom(Step):
 class Fit(Step):
     """Cropped or padded along each axis to ``shape``, without interpolation.
 
-    ``centre`` says what stays in the middle: "image", "foreground" (what is not 0) or "brain".
+    ``centre`` says what stays in the middle: "image", "foreground" (what is not 0) or "brain". ``shift`` moves the
+    middle by whole voxels: where sizes are odd and even, pipelines differ in what they call the middle.
     """
 
     name: ClassVar[str] = "fit"
     shape: tuple[int, int, int] = (96, 96, 96)
     centre: str = "image"
+    shift: tuple[int, int, int] = (0, 0, 0)
 
     def __post_init__(self) -> None:
         positive(self, "shape", self.shape)
         choice(self, "centre", self.centre, ("image", "foreground", "brain"))
+        if len(self.shift) != 3:
+            raise StepError(self, "'shift' must hold three whole numbers of voxels")
 
     def apply(self, current: PartialInput, scan: ScanInTemplate) -> PartialInput:
         box = _box(self, current, self.centre)
         middle = np.array([(edge.start + edge.stop) // 2 for edge in box])
-        start = middle - np.array(self.shape) // 2
+        start = middle - np.array(self.shape) // 2 + np.array(self.shift)
         return _cut(current, start, np.array(self.shape))
 
 
