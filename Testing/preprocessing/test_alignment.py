@@ -53,12 +53,22 @@ def _turned(scan: Volume, angles: tuple[int, int, int]) -> tuple[Volume, Affine]
     return resample(scan, Grid((i, j, k), affine), np.linalg.inv(move)), move
 
 
+@pytest.fixture(scope="module")
+def sample() -> Volume:
+    return read_volume(resource("SampleData", "colin27_T1.nii.gz"))
+
+
+@pytest.fixture(scope="module")
+def upright(sample: Volume) -> Alignment:
+    return _align(sample)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("pose", POSES)
-def test_a_head_that_lies_askew_is_aligned_as_upright_and_its_brain_is_found(pose: str) -> None:
-    scan = read_volume(resource("SampleData", "colin27_T1.nii.gz"))
-    upright = _align(scan)
-    turned, move = _turned(scan, POSES[pose])
+def test_a_head_that_lies_askew_is_aligned_as_upright_and_its_brain_is_found(
+    pose: str, sample: Volume, upright: Alignment
+) -> None:
+    turned, move = _turned(sample, POSES[pose])
     found = _align(turned)
     assert found.verdict == "good"
     assert _distance_mm(found.to_template @ move, upright.to_template) < 3
