@@ -46,6 +46,7 @@ _PUBLIC = {
     ),
     "LRP": "attribution.methods.lrp",
     **dict.fromkeys(("Occlusion", "RegionOcclusion"), "attribution.methods.perturbation"),
+    "VolumeGradient": "attribution.methods.volume_gradient",
     **dict.fromkeys(
         (
             "Rule", "Epsilon", "Zero", "ZPlus", "AlphaBeta", "Gamma",

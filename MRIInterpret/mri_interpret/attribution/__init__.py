@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .methods.gradient import Gradient, GradientTimesInput, GuidedBackpropagation, IntegratedGradients, SmoothGrad
     from .methods.lrp import LRP
     from .methods.perturbation import Occlusion, RegionOcclusion
+    from .methods.volume_gradient import VolumeGradient
     from .rules import AlphaBeta, Epsilon, Flat, FlatForeground, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
 
 # What is imported on first use: name -> module of this package.
@@ -42,6 +43,7 @@ _LAZY = {
     ),
     "LRP": "methods.lrp",
     **dict.fromkeys(("Occlusion", "RegionOcclusion"), "methods.perturbation"),
+    "VolumeGradient": "methods.volume_gradient",
     **dict.fromkeys(("Composite", "composite_named", "composites"), "composites"),
     **dict.fromkeys(
         (
@@ -87,6 +89,7 @@ __all__ = [
     "Rule",
     "SmoothGrad",
     "UnsupportedOperation",
+    "VolumeGradient",
     "WSquare",
     "ZBox",
     "ZPlus",

@@ -28,6 +28,8 @@ def attribute(
     device: str | device | None = None,
     brain_mask: Tensor | ArrayLike | None = None,
     regions: Tensor | ArrayLike | None = None,
+    spacing: Sequence[float] | None = None,
+    fluid: Tensor | ArrayLike | None = None,
     progress: ProgressCallback = silent,
 ) -> Attributions:
     """Explain what any classifier or regression network says about an input.
@@ -56,6 +58,12 @@ def attribute(
         (I, J, K), true inside the brain: methods that fill or perturb voxels leave the outside alone.
     regions
         (I, J, K), integer labels of atlas regions, 0 outside; ``region_occlusion`` needs them.
+    spacing
+        Voxel size in mm along the input's spatial axes, for methods that measure lengths (``volume_gradient``,
+        ``volume_counterfactual``); without it they count a voxel as a cube of 1 mm, and a notice says so.
+    fluid
+        (I, J, K), share of each voxel that is fluid of this brain (ventricles, CSF), 0 to 1: volume methods let fluid
+        give what tissue takes.
     progress
         Called between passes; may raise :class:`~mri_interpret.Cancelled`, which leaves no trace in the model.
 
@@ -82,4 +90,5 @@ def attribute(
     from .explainer import Explainer
     from .input_checks import as_tensor
 
-    return Explainer(model, output=output).explain(as_tensor(x), target, methods, progress, device, brain_mask, regions)
+    explainer = Explainer(model, output=output)
+    return explainer.explain(as_tensor(x), target, methods, progress, device, brain_mask, regions, spacing, fluid)

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..gpu_memory import first_that_fits
 from ..progress import ProgressCallback, silent
+from .about_input import NO_SPACING, AboutInput, read_about
 from .device import on_device, peak_memory
 from .engine.pooled_convolution import SMALL_SLABS, SlabPolicy
 from .engine.torch_modes import plain_tensor
 from .evaluation_mode import evaluation_mode
-from .input_checks import as_tensor, check_input, check_layers, check_on_grid, check_precision
+from .input_checks import check_input, check_layers, check_precision
 from .method import Method
 from .recorded_pass import RecordedPass
 from .recording import PassSettings, record_pass
@@ -87,6 +88,8 @@ class Explainer:
         device: str | torch.device | None = None,
         brain_mask: Tensor | ArrayLike | None = None,
         regions: Tensor | ArrayLike | None = None,
+        spacing: Sequence[float] | None = None,
+        fluid: Tensor | ArrayLike | None = None,
     ) -> Attributions:
         """Explain one input, or a batch of them.
 
@@ -109,6 +112,10 @@ class Explainer:
             (I, J, K), true inside the brain; methods that fill or perturb voxels leave the outside alone.
         regions
             (I, J, K), integer labels of atlas regions, 0 outside; needed by ``region_occlusion``.
+        spacing
+            Voxel size in mm along the spatial axes, for methods that measure lengths.
+        fluid
+            (I, J, K), share of each voxel that is fluid of this brain, 0 to 1, for volume methods.
 
         Returns
         -------
@@ -127,14 +134,13 @@ class Explainer:
         check_target(target)
         check_precision(self.model)
         check_input(self.model, x)
-        mask: Tensor | None = as_tensor(brain_mask)
-        labels: Tensor | None = as_tensor(regions)
-        check_on_grid(mask, x, "voxels of the brain mask")
-        check_on_grid(labels, x, "region labels", whole=True)
+        about = read_about(brain_mask, regions, fluid, spacing, x)
+        for method in wanted.values():
+            method.check(x)
         check_layers(self.model, (layer for method in wanted.values() for layer in method.layers))
 
         def explained(where: str | torch.device | None, slabs: SlabPolicy) -> Attributions:
-            return self._explain(x, target, wanted, progress, where, mask, labels, slabs)
+            return self._explain(x, target, wanted, progress, where, about, slabs)
 
         ways = (
             ("", lambda: explained(device, self._slabs)),
@@ -142,6 +148,8 @@ class Explainer:
             ("on the CPU", lambda: explained("cpu", self._slabs)),
         )
         results, way = first_that_fits(ways, progress)
+        if spacing is None and any(method.needs_lengths for method in wanted.values()):
+            results.notices = (*results.notices, NO_SPACING)
         if way:
             notice = f"The GPU's memory did not suffice for this model: the maps were computed {way}."
             results.notices = (*results.notices, notice)
@@ -154,17 +162,14 @@ class Explainer:
         wanted: dict[str, Method],
         progress: ProgressCallback,
         device: str | torch.device | None,
-        brain_mask: Tensor | None,
-        regions: Tensor | None,
+        about: AboutInput,
         slabs: SlabPolicy,
     ) -> Attributions:
         with torch.inference_mode(False), on_device(self.model, device) as place, evaluation_mode(self.model):
             prepared = _input_on(x, place)
             started = time.perf_counter()
             progress("Forward pass", 0.0)
-            mask = None if brain_mask is None else plain_tensor(torch.as_tensor(brain_mask)).to(place).bool()
-            labels = None if regions is None else plain_tensor(torch.as_tensor(regions)).to(place).long()
-            settings = replace(self._settings, slabs=slabs, mask=mask, regions=labels, progress=progress)
+            settings = replace(self._settings, slabs=slabs, about=about.on(place), progress=progress)
             recorded = record_pass(self.model, prepared, target, settings.for_methods(list(wanted.values())))
             progress("Forward pass", 1.0)
             results = Attributions(

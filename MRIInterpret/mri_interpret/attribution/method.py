@@ -45,7 +45,7 @@ class Method(ABC):
 
     Class attributes are the facts of :class:`MethodInfo`; :meth:`compute` makes the map. A ``strict`` method needs a
     rule of its own for every operation of the network (LRP, guided backpropagation), and refuses a network that has
-    another one.
+    another one. One that ``measures_lengths`` wants to know the voxel size.
     """
 
     name: ClassVar[str] = ""
@@ -57,6 +57,7 @@ class Method(ABC):
     conserving: ClassVar[bool] = False
     class_discriminative: ClassVar[bool] = True
     strict: ClassVar[bool] = False
+    measures_lengths: ClassVar[bool] = False
 
     @abstractmethod
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
@@ -72,6 +73,11 @@ class Method(ABC):
         map, details
             The map, shape (N, *spatial) on the input's grid, and what there is to say about it (JSON-like).
         """
+
+    def check(self, x: Tensor) -> None:
+        """Refuse with a UserError, before the network runs, an input (N, C, *spatial) that cannot be explained so."""
+        for component in self.components():
+            component.check(x)
 
     def title_of(self, details: Mapping[str, Any]) -> str:
         """The title of a map with these details: the method's, and what had to be done otherwise than it says."""
@@ -90,6 +96,11 @@ class Method(ABC):
     def needs_rules(self) -> bool:
         """Whether this method or one of its components is strict."""
         return self.strict or any(component.needs_rules for component in self.components())
+
+    @property
+    def needs_lengths(self) -> bool:
+        """Whether this method or one of its components measures lengths."""
+        return self.measures_lengths or any(component.needs_lengths for component in self.components())
 
     @property
     def map_units(self) -> str:

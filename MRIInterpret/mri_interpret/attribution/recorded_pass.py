@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
+from .about_input import AboutInput
 from .composites import Composite
 from .engine.geometry import Geometry, covering, to_input_grid
 from .engine.operation import Backward, Mode
@@ -67,10 +68,8 @@ class RecordedPass:
         Outputs of the modules that were asked for, by dotted name.
     last_spatial, last_spatial_name
         The last feature map with spatial axes, and the module that made it.
-    mask
-        True inside the brain, on the input's spatial grid.
-    regions
-        Integer labels on the input's spatial grid, for methods that work by region.
+    about
+        What is known of the input besides its values: brain mask, regions, voxel size; on its device.
     progress
         Told between passes; may raise :class:`~mri_interpret.errors.Cancelled`.
     """
@@ -89,10 +88,19 @@ class RecordedPass:
     outputs: dict[str, Tensor]
     last_spatial: Tensor | None = None
     last_spatial_name: str = ""
-    regions: Tensor | None = None
-    mask: Tensor | None = None
+    about: AboutInput = field(default_factory=AboutInput)
     progress: ProgressCallback = silent
     _cache: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def mask(self) -> Tensor | None:
+        """True inside the brain, on the input's spatial grid."""
+        return self.about.mask
+
+    @property
+    def regions(self) -> Tensor | None:
+        """Integer labels on the input's spatial grid, for methods that work by region."""
+        return self.about.regions
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import Cancelled, UserError
 from ..progress import ProgressCallback, silent
+from .about_input import AboutInput
 from .engine.forward_pass import record_forward
 from .engine.gradient_check import GradientCheck
 from .engine.operation import Backward
@@ -42,8 +43,8 @@ class PassSettings:
         Which output is explained, once it is known.
     slabs
         Which poolings are computed slab by slab.
-    mask, regions
-        On the input's spatial grid and on its device.
+    about
+        What is known of the input; on its device.
     progress
         Told between passes.
     """
@@ -55,8 +56,7 @@ class PassSettings:
     undo_activation: bool = True
     choice: OutputChoice | None = None
     slabs: SlabPolicy = field(default_factory=SlabPolicy)
-    mask: Tensor | None = None
-    regions: Tensor | None = None
+    about: AboutInput = field(default_factory=AboutInput)
     progress: ProgressCallback = silent
 
     def for_methods(self, methods: Sequence[Method]) -> PassSettings:
@@ -133,8 +133,7 @@ def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSetti
         outputs=recorder.outputs,
         last_spatial=recorder.last_spatial,
         last_spatial_name=recorder.last_spatial_layer,
-        regions=settings.regions,
-        mask=settings.mask,
+        about=settings.about,
         progress=settings.progress,
     )
 

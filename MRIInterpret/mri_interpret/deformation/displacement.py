@@ -1,7 +1,8 @@
 """What a displacement field does: warp an image, follow another field, be inverted; and its Jacobian.
 
-A field ``u`` has shape (3, i, j, k), is in mm along R, A, S, and lies on a grid that covers the same box as the
-volumes it deforms, at any resolution. It maps backwards: what is seen at x came from x + u(x).
+A field ``u`` has shape (3, i, j, k), is in mm along the axes of the volumes that it deforms, and lies on a grid that
+covers the same box as they do, at any resolution. It maps backwards: what is seen at x came from x + u(x). The box is
+given in mm along the axes; left out, it is the simulator's, along R, A, S.
 """
 
 from __future__ import annotations
@@ -12,40 +13,43 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BOX_MM = (192.0, 224.0, 192.0)
+Box = tuple[float, float, float]
+
+BOX_MM: Box = (192.0, 224.0, 192.0)
 COARSE = (48, 56, 48)  # 4 mm
 
 
-@lru_cache(maxsize=8)
-def _identity(shape: tuple[int, int, int]) -> Tensor:
+@lru_cache(maxsize=6)
+def _identity(shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Normalised positions of voxel centres, (1, i, j, k, 3), last axis in torch's order (k, j, i)."""
-    axes = [(torch.arange(n, dtype=torch.float32) * 2 + 1) / n - 1 for n in shape]
+    axes = [(torch.arange(n, dtype=dtype) * 2 + 1) / n - 1 for n in shape]
     i, j, k = torch.meshgrid(*axes, indexing="ij")
-    return torch.stack((k, j, i), -1)[None]
+    return torch.stack((k, j, i), -1)[None].to(device)
 
 
-def positions(u: Tensor) -> Tensor:
+def positions(u: Tensor, box: Box = BOX_MM) -> Tensor:
     """Where each voxel looks, in torch's normalised coordinates: (1, i, j, k, 3)."""
     shape = (u.shape[1], u.shape[2], u.shape[3])
-    scale = torch.tensor([2 / BOX_MM[2], 2 / BOX_MM[1], 2 / BOX_MM[0]])
-    return _identity(shape) + u.flip(0).permute(1, 2, 3, 0)[None] * scale
+    scale = torch.tensor([2 / box[2], 2 / box[1], 2 / box[0]], dtype=u.dtype, device=u.device)
+    return _identity(shape, u.dtype, u.device) + u.flip(0).permute(1, 2, 3, 0)[None] * scale
 
 
-def warp(volumes: Tensor, u: Tensor, mode: str = "bilinear") -> Tensor:
+def warp(volumes: Tensor, u: Tensor, mode: str = "bilinear", box: Box = BOX_MM) -> Tensor:
     """Sample ``volumes`` (C, I, J, K) at x + u(x): (C, i, j, k) on the grid of ``u``; edge values continue outside."""
-    return functional.grid_sample(volumes[None], positions(u), mode=mode, padding_mode="border", align_corners=False)[0]
+    where = positions(u, box)
+    return functional.grid_sample(volumes[None], where, mode=mode, padding_mode="border", align_corners=False)[0]
 
 
-def compose(first: Tensor, then: Tensor) -> Tensor:
+def compose(first: Tensor, then: Tensor, box: Box = BOX_MM) -> Tensor:
     """The field of deforming by ``first`` and the result by ``then``: then(x) + first(x + then(x))."""
-    return then + warp(first, then)
+    return then + warp(first, then, box=box)
 
 
-def inverse(u: Tensor, iterations: int = 3) -> Tensor:
+def inverse(u: Tensor, iterations: int = 3, box: Box = BOX_MM) -> Tensor:
     """The field that undoes ``u``, by fixed-point iteration; exact for gentle fields (Chen 2008)."""
     back = -u
     for _ in range(iterations):
-        back = -warp(u, back)
+        back = -warp(u, back, box=box)
     return back
 
 
@@ -54,9 +58,9 @@ def resized(u: Tensor, shape: tuple[int, int, int]) -> Tensor:
     return functional.interpolate(u[None], size=shape, mode="trilinear", align_corners=False)[0]
 
 
-def log_jacobian(u: Tensor) -> Tensor:
+def log_jacobian(u: Tensor, box: Box = BOX_MM) -> Tensor:
     """Log of the determinant of x -> x + u(x), (i, j, k), by central differences; folded voxels give NaN."""
-    spacing = [BOX_MM[axis] / u.shape[axis + 1] for axis in range(3)]
+    spacing = [box[axis] / u.shape[axis + 1] for axis in range(3)]
     rows = []
     for component in range(3):
         gradient = torch.gradient(u[component], spacing=spacing, dim=(0, 1, 2))
