@@ -13,13 +13,21 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from mri_interpret.cohort.charts import all_charts
 from mri_interpret.cohort.correlations import MEASURED_SHARE
+from mri_interpret.cohort.group import _record as group_record
+from mri_interpret.cohort.group import _tables as group_tables
+from mri_interpret.cohort.group import _write_tables as write_tables
 from mri_interpret.cohort.group import write_group
 from mri_interpret.cohort.group_maps import template_brain
-from mri_interpret.cohort.method_group_maps import make_group_maps
+from mri_interpret.cohort.method_group_maps import MethodGroupMaps, make_group_maps
+from mri_interpret.cohort.page import cohort_page
 from mri_interpret.cohort.planning import Plan
 from mri_interpret.cohort.subjects import Outcome
+from mri_interpret.drawing.canvas import Picture
 from mri_interpret.errors import Cancelled, UserError
+from mri_interpret.models.outputs import OutputMeaning
+from sklearn.metrics import roc_auc_score
 
 from Testing.cohort.full_disk import files_no_longer_than
 from Testing.cohort.written_cohort import GROUPS, METHODS, STRENGTH, WRONG, map_of
@@ -247,3 +255,35 @@ def test_words_of_the_command_line() -> None:
             pairs(text, "--groups")
     with pytest.raises(UserError, match="--memory"):
         gibibytes(0)
+
+
+# ---------------------------------------------------------------------- a model of labels
+
+
+def test_tables_and_page_of_labels(finished: Plan, tmp_path: Path) -> None:
+    """The same subjects, as if their network told labels of which the table knows two; their maps change nothing."""
+    labels = OutputMeaning("labels", finished.cohort.classes)
+    people = [
+        replace(one, subject=replace(one.subject, labels={"AD": place > 4, "CN": place % 3 == 0}))
+        for place, one in enumerate(finished.subject_results())
+    ]
+    results = group_tables(replace(finished, model=replace(finished.model, output=labels)), people, ())
+    write_tables(results, tmp_path)
+    table = pd.read_csv(tmp_path / "predictions.csv")
+    assert table["true_AD"].tolist() == [int(place > 4) for place in range(11)]
+    assert "true_MCI" not in table
+    measures = pd.read_csv(tmp_path / "performance.csv").set_index("measure")
+    area = roc_auc_score(table["true_AD"], table["p_AD"])
+    assert measures.loc["AUC AD", "value"] == pytest.approx(area)
+    assert measures.loc["accuracy CN", "value"] == pytest.approx(((table["p_CN"] >= 0.5) == table["true_CN"]).mean())
+    assert not (tmp_path / "confusion.csv").exists()
+    assert set(pd.read_csv(tmp_path / "roc.csv")["class"]) == {"CN", "AD"}
+    assert group_record(results)["label_areas"]["AD"] == pytest.approx(area)
+    results.pictures.update(all_charts(results))
+    for name in results.methods:
+        results.maps[name] = MethodGroupMaps({}, {}, {}, {"groups": Picture(b"", "image/svg+xml", "no picture")})
+    page = re.sub(r"base64,[^\"]+|<style>.*?</style>|<[^>]+>", " ", cohort_page(results))
+    assert re.search(rf"AD\s+6 of 11\s+{area:.2f} \(", page)
+    assert "Each label, by its probability" in page
+    for words in ("Correct", "classified correctly", "all others"):
+        assert words not in page, words

@@ -100,11 +100,6 @@ def test_a_model_of_classes_has_no_true_numbers(scan: Path) -> None:
         cohort_of(scan, "group,age", ["CN,71"], OutputMeaning("logits", ("CN", "AD")), truth="age")
 
 
-def test_labels_are_said_not_to_exclude_one_another(scan: Path) -> None:
-    cohort = cohort_of(scan, "age", ["71", "64"], OutputMeaning("labels", ("atrophy", "lesions")))
-    assert any("do not exclude one another" in note for note in cohort.notes)
-
-
 def test_sets_of_subjects_without_predicted_classes() -> None:
     assert memberships(["b", "", "a", "b"], [], ("b", "a")) == {"all": [0, 1, 2, 3], "true-b": [0, 3], "true-a": [2]}
     assert memberships(["", ""], [], ()) == {"all": [0, 1]}

@@ -123,7 +123,7 @@ def test_t1w_images_are_found_in_a_bids_root(tmp_path: Path) -> None:
     first, second = cohort(tmp_path).subjects  # the root stands for its participants.tsv
     assert first.scan == plain.resolve()
     assert (second.scan, second.name, second.folder) == (visit.resolve(), "sub-B2_ses-02", Path("sub-B2/ses-02"))
-    assert [path.name for path in bids.find_t1w(tmp_path, "B2")] == [
+    assert [path.name for path in bids.find_images(tmp_path, "T1w", "B2")] == [
         "sub-B2_ses-01_T1w.nii.gz",
         "sub-B2_ses-02_T1w.nii.gz",
     ]

@@ -10,6 +10,7 @@ import mri_interpret as mi
 import nibabel as nib
 import numpy as np
 import pytest
+from mri_interpret.cohort.explain_subject import explain_subject
 from mri_interpret.cohort.planning import Options, make_plan
 from mri_interpret.command_line import app as cli
 from mri_interpret.errors import UserError
@@ -118,17 +119,36 @@ def test_a_network_of_one_input_takes_no_other(phantom: Explanation, flair: Volu
         explained(phantom, mi.explain.__kwdefaults__["model"], {"flair": flair})
 
 
-def test_a_cohort_refuses_a_network_of_several_inputs(bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "participants.tsv").write_text("participant_id\tpath\nS1\tt1.nii.gz\n")
-    with pytest.raises(UserError, match="wants the further input 'flair', and a cohort's table gives one scan"):
-        make_plan(tmp_path / "participants.tsv", tmp_path / "out", Options(model=str(bundle)))
-
-
 def written(volume: Volume, path: Path) -> Path:
     image = nib.Nifti1Image(np.asarray(volume.array, np.float32), volume.affine)
     image.header["sform_code"] = 1
     nib.save(image, path)
     return path
+
+
+def test_a_cohorts_table_names_them(phantom: Explanation, bundle: Path, flair: Volume, tmp_path: Path) -> None:
+    """The subject's result is that of the scan alone with its file, and is made again when that file changes."""
+    for name, image in (("t1", phantom.scan), ("flair", flair), ("mask", phantom.mask)):
+        written(image, tmp_path / f"{name}.nii.gz")
+    written(phantom.anatomy.labels, tmp_path / "labels.nii.gz")  # type: ignore[union-attr]
+    table = tmp_path / "participants.tsv"
+    table.write_text(
+        "participant_id\tpath\tFLAIR\tmask\tsegmentation\nS1\tt1.nii.gz\tflair.nii.gz\tmask.nii.gz\tlabels.nii.gz\n"
+    )
+    options = Options(
+        model=str(bundle), methods=("gradient",), target="AD", space="mni", native=False, pages=False, trust="off",
+        cache=False,
+    )  # fmt: skip
+    plan = make_plan(table, tmp_path / "out", options)
+    assert plan.cohort.covariates == ()
+    assert explain_subject(plan.jobs[0]).reason == ""
+    (result,) = plan.subject_results()
+    expected = explained(phantom, bundle, {"flair": flair})
+    assert result.record["prediction"]["logits"] == pytest.approx(expected.prediction.logits, abs=1e-3)
+    assert result.record["inputs"] == {"flair": str((tmp_path / "flair.nii.gz").resolve())}
+    assert not make_plan(table, tmp_path / "out", options).jobs
+    written(flair.with_array(flair.array + 1), tmp_path / "flair.nii.gz")
+    assert len(make_plan(table, tmp_path / "out", options).jobs) == 1
 
 
 def command(*arguments: Any) -> int:

@@ -1,4 +1,4 @@
-"""BIDS naming: labels, T1-weighted images in a BIDS root, and the names of derivatives.
+"""BIDS naming: labels, images in a BIDS root, and the names of derivatives.
 
 Brain Imaging Data Structure 1.10, https://bids-specification.readthedocs.io: entities, common derivatives.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 TEMPLATE_SPACE = "MNI152NLin2009aSym"  # the standard's name of the template that nilearn ships
 NATIVE_SPACE = "orig"  # the scan's own space
-_T1W = re.compile(r"^sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*_T1w\.nii(\.gz)?$")
+_IMAGE = re.compile(r"^sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*_(?P<suffix>[A-Za-z0-9]+)\.nii(\.gz)?$")
 
 
 def label(text: str) -> str:
@@ -28,20 +28,28 @@ def session_label(text: str) -> str:
     return label(re.sub(r"^ses-", "", text.strip()))
 
 
-def find_t1w(root: Path, subject: str, session: str = "") -> list[Path]:
-    """A subject's T1-weighted images in a BIDS root, sorted; those of all sessions if none is named.
+def find_images(root: Path, suffix: str, subject: str, session: str = "") -> list[Path]:
+    """A subject's images of a kind in a BIDS root, sorted; those of all sessions if none is named.
 
     Parameters
     ----------
     root
         The folder that holds the sub-* folders.
+    suffix
+        The kind as BIDS names end, such as "T1w", "FLAIR", "pet"; case and a w at the end do not matter.
     subject, session
         Labels without their prefixes.
     """
     base = root / f"sub-{subject}"
     folders = [base / f"ses-{session}"] if session else [base, *sorted(base.glob("ses-*"))]
-    found = [path for folder in folders for path in (folder / "anat").glob(f"sub-{subject}_*T1w.nii*")]
-    return sorted(path for path in found if _T1W.match(path.name))
+    found = [path for folder in folders for path in folder.glob(f"*/sub-{subject}_*.nii*")]
+    wanted = _kind(suffix)
+    named = [(path, _IMAGE.match(path.name)) for path in found]
+    return sorted(path for path, match in named if match and _kind(match["suffix"]) == wanted)
+
+
+def _kind(suffix: str) -> str:
+    return suffix.lower().removesuffix("w")
 
 
 def derivative(

@@ -9,6 +9,7 @@ from ..drawing.canvas import ACCENT, INK, MUTED, Picture, as_svg, new_figure
 from ..drawing.value_matrix import draw_value_matrix
 from ..thresholds import STANDING_OUT_GAIN
 from .group_results import GroupResults
+from .label_performance import LabelPerformance
 from .performance import Performance
 from .quantity_performance import QuantityPerformance
 from .scatter_chart import COLOURS, scatter_chart
@@ -20,6 +21,9 @@ def all_charts(results: GroupResults) -> dict[str, Picture]:
     performance = results.performance
     if isinstance(performance, QuantityPerformance):
         found["scatter"] = scatter_chart(performance, results.plan.cohort.classes)
+    elif isinstance(performance, LabelPerformance):
+        if performance.curves:
+            found["roc"] = roc_chart(performance)
     elif performance is not None:
         found["confusion"] = confusion_chart(performance)
         if performance.curves:
@@ -53,8 +57,8 @@ def confusion_chart(found: Performance) -> Picture:
     return Picture(data, "image/svg+xml", f"Confusion matrix: {right} of {found.n} subjects classified correctly.")
 
 
-def roc_chart(found: Performance) -> Picture:
-    """One curve per class against all others."""
+def roc_chart(found: Performance | LabelPerformance) -> Picture:
+    """One curve per class against all others, or per label."""
     with new_figure(4.4, 4.1) as figure:
         axes = figure.add_axes((0.13, 0.12, 0.83, 0.84))
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
@@ -71,9 +75,10 @@ def roc_chart(found: Performance) -> Picture:
         axes.legend(loc="lower right", frameon=False, fontsize=8)
         data = as_svg(figure)
     listed = ", ".join(f"{curve.name} {curve.area.value:.2f}" for curve in found.curves)
+    each = "Each label" if isinstance(found, LabelPerformance) else "Each class against all others"
     return Picture(
         data, "image/svg+xml", f"ROC curves; areas: {listed}.",
-        "Each class against all others, by its probability; 95 % intervals by bootstrap over subjects, 2,000 draws. "
+        f"{each}, by its probability; 95 % intervals by bootstrap over subjects, 2,000 draws. "
         "An area of 1 has an interval of width zero: resampling cannot show the uncertainty of few subjects then.",
     )  # fmt: skip
 

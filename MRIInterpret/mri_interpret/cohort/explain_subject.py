@@ -83,6 +83,7 @@ def _explain_and_write(job: SubjectJob) -> None:
     explanation = explain(
         subject.scan,
         model=bundle,
+        inputs=subject.inputs,
         methods=settings.methods,
         target=settings.target,
         device=job.device,
@@ -100,6 +101,7 @@ def _explain_and_write(job: SubjectJob) -> None:
         files = write_derivatives(explanation, aside, subject.name, native=settings.native, page=settings.pages)
         content = {
             "scan": str(subject.scan),
+            **({"inputs": {name: str(path) for name, path in subject.inputs.items()}} if subject.inputs else {}),
             "scan_sha256": job.scan_hash,
             "model_sha256": job.model_hash,
             "prediction": {

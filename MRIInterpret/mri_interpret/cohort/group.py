@@ -19,9 +19,10 @@ from .correlations import MEASURED_SHARE, covariate_correlations
 from .derivatives import write_tsv
 from .folders import completing
 from .group_results import GroupResults
+from .label_performance import LabelPerformance, add_true_labels, label_performance_table, measure_labels
 from .method_group_maps import make_group_maps
 from .page import cohort_page
-from .performance import Performance, confusion_table, measure, performance_table, predictions_table
+from .performance import Performance, RocCurve, confusion_table, measure, performance_table, predictions_table
 from .planning import Plan
 from .quantity_performance import (
     QuantityPerformance,
@@ -100,7 +101,7 @@ def write_group(
 
 
 def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Outcome]) -> GroupResults:
-    performance: Performance | QuantityPerformance | None
+    performance: Performance | QuantityPerformance | LabelPerformance | None
     if plan.model.output.is_quantity:
         predictions = quantity_table(subjects, plan.model.output)
         performance = measure_quantity(predictions, plan.model.output, plan.cohort.truth)
@@ -109,6 +110,10 @@ def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Ou
         predictions = predictions_table(subjects, plan.cohort.classes)
         performance = measure(predictions, plan.cohort.classes)
         others = pd.DataFrame()
+        if plan.model.output.has_labels:
+            # A group names one label, and others may hold too: the labels' own columns are the truth.
+            predictions = add_true_labels(predictions, subjects, plan.cohort.classes)
+            performance = measure_labels(predictions, plan.cohort.classes)
     space = statistics_space(plan)
     long, unranked = _ranked(subjects, space)
     if long["region"].nunique() < _FEWEST_REGIONS:  # segmentations that have next to nothing in common
@@ -184,24 +189,14 @@ def _write_tables(results: GroupResults, folder: Path) -> None:
         frames |= {"volumes": results.volumes, "group_volumes": results.group_volumes}
     if isinstance(results.performance, QuantityPerformance):
         frames["performance"] = quantity_performance_table(results.performance)
+    elif isinstance(results.performance, LabelPerformance):
+        frames["performance"] = label_performance_table(results.performance)
+        frames["roc"] = _roc_table(results.performance.curves)
     elif results.performance is not None:
         frames["confusion"] = confusion_table(results.performance)
         frames["performance"] = performance_table(results.performance)
         frames["calibration"] = results.performance.calibration
-        frames["roc"] = pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "class": curve.name,
-                        "false_positive_rate": curve.false_positive_rate,
-                        "true_positive_rate": curve.true_positive_rate,
-                    }
-                )
-                for curve in results.performance.curves
-            ]
-            or [pd.DataFrame(columns=["class", "false_positive_rate", "true_positive_rate"])],
-            ignore_index=True,
-        )
+        frames["roc"] = _roc_table(results.performance.curves)
     if not results.value_correlations.empty:
         frames["value_correlations"] = results.value_correlations
     folder.mkdir(parents=True, exist_ok=True)
@@ -211,13 +206,25 @@ def _write_tables(results: GroupResults, folder: Path) -> None:
     write_tsv(results.predictions, folder / "predictions.tsv")
 
 
+def _roc_table(curves: Sequence[RocCurve]) -> pd.DataFrame:
+    columns = ["class", "false_positive_rate", "true_positive_rate"]
+    tables = [
+        pd.DataFrame(dict(zip(columns, (one.name, one.false_positive_rate, one.true_positive_rate), strict=True)))
+        for one in curves
+    ]
+    return pd.concat(tables or [pd.DataFrame(columns=columns)], ignore_index=True)
+
+
 def _performance_record(results: GroupResults) -> dict[str, Any]:
     found, output = results.performance, results.plan.model.output
     if isinstance(found, QuantityPerformance):
         return {"quantity": output.classes[0], "mean_absolute_error": output.amount(found.mean_absolute_error.value)}
     if output.is_quantity:
         return {"quantity": output.classes[0], "mean_absolute_error": None}
-    return {"balanced_accuracy": None if found is None else found.balanced_accuracy.value}
+    if output.has_labels:
+        labels = found.labels if isinstance(found, LabelPerformance) else ()
+        return {"label_areas": {one.name: one.curve.area.value for one in labels if one.curve is not None}}
+    return {"balanced_accuracy": found.balanced_accuracy.value if isinstance(found, Performance) else None}
 
 
 def _all_pictures(results: GroupResults) -> dict[str, Picture]:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..drawing.canvas import Picture
+from .label_performance import LabelPerformance
 from .method_group_maps import MethodGroupMaps
 from .performance import Performance
 from .planning import Plan
@@ -25,7 +26,9 @@ class GroupResults:
     subjects: Sequence[SubjectResult]  # in the table's order
     failures: Sequence[Outcome]
     predictions: pd.DataFrame  # see performance.predictions_table, quantity_performance.quantity_table
-    performance: Performance | QuantityPerformance | None  # None if the table tells nothing of the truth
+    performance: (
+        Performance | QuantityPerformance | LabelPerformance | None
+    )  # None if the table tells nothing of the truth
     regions: pd.DataFrame  # see regions.long_table
     region_means: pd.DataFrame  # see regions.group_means
     region_selection: pd.DataFrame  # see regions.selection

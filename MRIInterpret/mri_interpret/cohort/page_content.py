@@ -58,6 +58,7 @@ def page_content(results: GroupResults) -> dict[str, Any]:
         "probability_columns": [] if output.is_quantity else [(f"p({name})", True) for name in classes],
         "performance": results.performance,
         "areas": _areas(results),
+        "has_labels": output.has_labels,
         "group_maps": _group_maps(results),
         "excluded": [_title(results, name) for name in results.excluded],
         "top_regions": _top_regions(results),
@@ -102,6 +103,7 @@ class SubjectRow:
     seconds: float
     true: float = np.nan  # of a quantity
     error: float = np.nan
+    labels: str = ""  # those that the table says hold, of a model of labels
 
 
 def _subjects(results: GroupResults) -> list[SubjectRow]:
@@ -120,9 +122,16 @@ def _subjects(results: GroupResults) -> list[SubjectRow]:
             seconds=row["seconds"],
             true=row.get("true", np.nan),
             error=row.get("error", np.nan),
+            labels=_labels(one),
         )
         for one, row in zip(results.subjects, results.predictions.to_dict("records"), strict=True)
     ]
+
+
+def _labels(one: SubjectResult) -> str:
+    """Names of the labels that hold; "none" if the table says so of all it tells of, "" if it tells of none."""
+    found = one.subject.labels
+    return ", ".join(name for name, holds in found.items() if holds) or ("none" if found else "")
 
 
 def _page_of(one: SubjectResult, output: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[dict[str, str], ...]  # column to text; missing values are ""
     lines: tuple[int, ...]  # the line of the file that each row stands on, for messages
-    # "subject", "session", "group", "scan", "mask", "segmentation", "truth" -> column, where there is one
+    # "subject", "session", "group", "scan", "mask", "segmentation", "truth", and the names of a model's further inputs
+    # -> column, where there is one
     roles: dict[str, str]
     decimal_comma: bool
 
@@ -64,7 +65,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).lower()
 
 
-def read_table(path: Path, columns: dict[str, str] | None = None) -> Table:
+def read_table(path: Path, columns: dict[str, str] | None = None, inputs: Sequence[str] = ()) -> Table:
     """Read a table.
 
     Parameters
@@ -73,6 +74,8 @@ def read_table(path: Path, columns: dict[str, str] | None = None) -> Table:
         CSV (comma, semicolon) or TSV, UTF-8, with a header; or a BIDS root that holds participants.tsv.
     columns
         Role to column, where the usual names do not tell.
+    inputs
+        Names of the further inputs that the model takes: roles too, whose usual column has their name.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def read_table(path: Path, columns: dict[str, str] | None = None) -> Table:
         tuple(header),
         tuple(rows),
         tuple(number for number, _ in lines[1:]),
-        _roles(header, columns or {}, path),
+        _roles(header, columns or {}, path, {**{name: (name.lower(),) for name in inputs}, **_KNOWN}),
         delimiter == ";",
     )
 
@@ -137,18 +140,18 @@ def _text(cell: str) -> str:
     return "" if value.lower() in MISSING else value
 
 
-def _roles(header: list[str], named: dict[str, str], path: Path) -> dict[str, str]:
+def _roles(header: list[str], named: dict[str, str], path: Path, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
     roles = {}
     by_lower = {name.lower(): name for name in header if name}
-    for role, usual in _KNOWN.items():
+    for role, usual in known.items():
         if role in named:
             if named[role] not in header:
                 raise UserError(f"The table {path} has no column '{named[role]}'. It has: {', '.join(header)}.")
             roles[role] = named[role]
         else:
-            known = [by_lower[name] for name in usual if name in by_lower]
-            if known:
-                roles[role] = known[0]
+            there = [by_lower[name] for name in usual if name in by_lower]
+            if there:
+                roles[role] = there[0]
     if "subject" not in roles:
         raise UserError(
             f"The table {path} has no column that names the subjects: call it participant_id. "

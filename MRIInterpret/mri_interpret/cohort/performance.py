@@ -117,7 +117,7 @@ def measure(table: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> Perfo
         classes=tuple(classes),
         n=len(labels),
         counts=confusion(labels, predicted, len(classes)),
-        accuracy=_accuracy(right),
+        accuracy=share_estimate(right),
         balanced_accuracy=_balanced([right[labels == group] for group in np.unique(labels)], seed),
         curves=tuple(curves),
         pairs=_pairs(probabilities, labels, classes, seed),
@@ -127,7 +127,8 @@ def measure(table: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> Perfo
     )
 
 
-def _accuracy(right: NDArray[np.bool_]) -> Estimate:
+def share_estimate(right: NDArray[np.bool_]) -> Estimate:
+    """The share of true entries with Wilson's interval."""
     interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
     return Estimate(float(right.mean()), float(interval.low), float(interval.high), len(right))
 

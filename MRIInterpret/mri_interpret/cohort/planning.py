@@ -125,13 +125,14 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     if options.atlas:
         load_atlas(*options.atlas)  # an error is reported once, not for every subject
     bundle = find_model(options.model)
-    check_one_input(bundle)
+    further = tuple(name for name in bundle.metadata.preprocessing.channels if name not in OF_THE_SCAN)
     meaning = bundle.metadata.output
     target = options.target or (VALUE if meaning.is_quantity else "-".join(_contrast(meaning.classes)))
     read_target(target, meaning)
     cohort = read_cohort(
-        read_table(Path(table).expanduser(), dict(options.columns)),
+        read_table(Path(table).expanduser(), dict(options.columns), further),
         meaning,
+        inputs=further,
         bids_root=options.bids_root,
         group_map=_checked_groups(options.groups, meaning),
     )
@@ -179,16 +180,6 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         output, options, settings, cohort, model_info(bundle), _group_grid(bundle), contrast, keys, threaded,
         tuple(complete), capacity, tuple(notes), bundle.metadata.grid is None,
     )  # fmt: skip
-
-
-def check_one_input(bundle: ModelBundle) -> None:
-    """Refuse a model that takes further images: a table gives one scan for each subject."""
-    further = [name for name in bundle.metadata.preprocessing.channels if name not in OF_THE_SCAN]
-    if further:
-        raise UserError(
-            f"The model {bundle.metadata.name} wants the further input '{further[0]}', and a cohort's table gives one "
-            "scan for each subject: explain its subjects one by one."
-        )
 
 
 def _segmentation_hash() -> str:

@@ -58,7 +58,9 @@ def input_hash(path: Path) -> str:
 
 
 def subject_key(scan_hash: str, subject: Subject, settings: Settings, model: Sequence[str]) -> str:
-    """Hash of the scan, its mask, the model, the settings and the methods' defaults: equal keys mean equal results.
+    """Hash of all that a result depends on: equal keys mean equal results.
+
+    These are the scan, its mask, the further inputs, the model, the settings and the methods' defaults.
 
     Parameters
     ----------
@@ -80,6 +82,8 @@ def subject_key(scan_hash: str, subject: Subject, settings: Settings, model: Seq
         "parameters": {name: info.parameters for name, info in available_methods().items() if name in settings.methods},
         "files": [input_hash(Path(path)) for path in files],
     }
+    if subject.inputs:
+        parts["inputs"] = {name: input_hash(path) for name, path in subject.inputs.items()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

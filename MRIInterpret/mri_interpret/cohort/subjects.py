@@ -22,6 +22,8 @@ class Subject:
     segmentation: Path | None = None  # the table's own segmentation of this scan
     covariates: dict[str, float | str] = field(default_factory=dict)  # without missing values
     truth: float | None = None  # of the quantity that the model returns, if the table has it
+    labels: dict[str, bool] = field(default_factory=dict)  # of a model of labels: those that the table tells of
+    inputs: dict[str, Path] = field(default_factory=dict)  # the model's further inputs, by channel
 
     @property
     def name(self) -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from ..images.paths import existing_path
 from ..images.reading import check_header
 from ..models.outputs import OutputMeaning
 from . import bids
+from .label_truth import label_columns, notes_on_labels, read_labels
 from .participants_table import Table
 from .subjects import UNKNOWN, Subject
+from .table_files import input_of, optional_file, scan_of
 
 _SESSIONS = (
     "Some subjects have several sessions, which are treated as independent scans: confidence intervals are too narrow "
@@ -46,6 +47,7 @@ def read_cohort(
     table: Table,
     output: OutputMeaning,
     *,
+    inputs: Sequence[str] = (),
     bids_root: Path | None = None,
     group_map: Mapping[str, str] | None = None,
 ) -> Cohort:
@@ -57,9 +59,12 @@ def read_cohort(
         As read.
     output
         What the model returns. A group must be one of its classes; of a quantity, groups may be called anything, and
-        the role "truth", or the column that has the quantity's name, holds the true values.
+        the role "truth", or the column that has the quantity's name, holds the true values. Of labels, columns with
+        their names say for which subjects they hold.
+    inputs
+        Names of the further inputs that the model takes beside the scan.
     bids_root
-        Where T1w images are looked for if the table has no column of paths; by default, the table's own folder.
+        Where images are looked for if the table has no column of paths; by default, the table's own folder.
     group_map
         From the table's name of a group to the model's class.
 
@@ -71,6 +76,7 @@ def read_cohort(
     problems: list[str] = []
     subjects: list[Subject] = []
     truth = _truth_column(table, output)
+    labels = label_columns(table, output)
     classes = None if output.is_quantity else output.classes
     root = bids_root or table.path.parent
     seen: dict[str, int] = {}
@@ -83,23 +89,29 @@ def read_cohort(
             continue
         where += f" (sub-{identity})"
         group = _group(table.value(row, "group"), classes, group_map or {}, where, problems)
-        scan = _scan(table, row, root, identity, session, where, problems)
-        mask = _optional(table, row, "mask", where, problems)
-        segmentation = _optional(table, row, "segmentation", where, problems)
+        scan = scan_of(table, row, root, identity, session, where, problems)
+        mask = optional_file(table, row, "mask", where, problems)
+        segmentation = optional_file(table, row, "segmentation", where, problems)
+        further = {name: input_of(table, row, name, root, identity, session, where, problems) for name in inputs}
         covariates = {name: table.number(row[name]) for name in table.covariates if row[name]}
         true = _truth(covariates, truth, where, problems)
-        subject = Subject(identity, scan or Path(), group, session, mask, segmentation, covariates, true)
+        subject = Subject(
+            identity, scan or Path(), group, session, mask, segmentation, covariates, true,
+            read_labels(row, labels, where, problems), {name: path for name, path in further.items() if path},
+        )  # fmt: skip
         if subject.name in seen:
             problems.append(
                 f"{where}: {subject.name} is on line {seen[subject.name]} already: give each row its own "
                 "participant_id, or name the sessions in a column session_id."
             )
         seen.setdefault(subject.name, line)
-        if scan is not None:
+        for path in (scan, *subject.inputs.values()):
             try:
-                check_header(scan)
+                if path is not None:
+                    check_header(path)
             except UserError as error:
                 problems.append(f"{where}: {error}")
+        if scan is not None:
             subjects.append(subject)
     groups = tuple(dict.fromkeys(subject.group for subject in subjects if subject.group))
     problems += _names_in_files(groups) if classes is None else []
@@ -111,7 +123,7 @@ def read_cohort(
     else:
         notes = _notes(subjects, classes)
     if output.has_labels:
-        notes.append("The model's labels do not exclude one another: each subject counts by its likeliest label.")
+        notes += notes_on_labels(subjects, output, labels)
     return Cohort(table.path, tuple(subjects), classes, table.covariates, tuple(notes), truth)
 
 
@@ -166,42 +178,6 @@ def _group(
             "correct it, leave it empty, or say which class it means in the option 'groups'."
         )
     return found or UNKNOWN
-
-
-def _scan(
-    table: Table, row: Mapping[str, str], root: Path, identity: str, session: str, where: str, problems: list[str]
-) -> Path | None:
-    text = table.value(row, "scan")
-    if text:
-        return _existing(table, text, where, problems)
-    found = bids.find_t1w(root, identity, session)
-    if len(found) == 1:
-        return found[0].resolve()
-    if not found:
-        folder = root / f"sub-{identity}" / (f"ses-{session}" if session else "")
-        problems.append(
-            f"{where}: no T1w image lies in {folder}: name it in a column 'path', or the BIDS root "
-            "in the option 'bids-root'."
-        )
-    else:
-        names = ", ".join(path.name for path in found)
-        problems.append(f"{where}: there are {len(found)} T1w images ({names}): name one in a column 'path'.")
-    return None
-
-
-def _optional(table: Table, row: Mapping[str, str], role: str, where: str, problems: list[str]) -> Path | None:
-    text = table.value(row, role)
-    return _existing(table, text, where, problems) if text else None
-
-
-def _existing(table: Table, text: str, where: str, problems: list[str]) -> Path | None:
-    """A path of the table; relative ones belong to the table's folder, wherever the command is run."""
-    try:
-        path = Path(text).expanduser() if text.startswith("~/") else Path(text)
-        return existing_path(path if path.is_absolute() else table.path.parent.absolute() / path).resolve()
-    except UserError as error:
-        problems.append(f"{where}: {error}")
-        return None
 
 
 def _notes(subjects: Sequence[Subject], classes: Sequence[str]) -> list[str]:

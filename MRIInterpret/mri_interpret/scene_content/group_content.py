@@ -127,6 +127,8 @@ def _words(name: str, found: dict[str, Any]) -> str:
 def _note(record: dict[str, Any]) -> str:
     if "quantity" in record:
         measured = ("Mean absolute error", record["mean_absolute_error"])
+    elif "label_areas" in record:
+        measured = ("AUC", ", ".join(f"{name} {area:.2f}" for name, area in record["label_areas"].items()))
     else:
         accuracy = record["balanced_accuracy"]
         measured = ("Balanced accuracy", None if accuracy is None else f"{accuracy:.2f}")
