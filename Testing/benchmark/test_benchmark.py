@@ -21,6 +21,7 @@ from mri_interpret.benchmark.run import run_benchmark
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject, atlas_on_model_grid
 from mri_interpret.benchmark.stored_maps import maps_path, mean_maps, save_maps, training_agreement
 from mri_interpret.benchmark.subject_cache import SubjectStream
+from mri_interpret.benchmark.volume_truth import CORRELATION
 from mri_interpret.command_line.benchmark import chosen_anatomies, write_results
 from mri_interpret.drawing.method_comparison import mean_map_picture
 from mri_interpret.errors import Cancelled, UserError
@@ -37,7 +38,7 @@ from Testing.fixtures_explanation import write_age_bundle
 
 pytestmark = pytest.mark.slow
 
-METHODS = ("gradient", "gradient_x_input", "grad_cam")
+METHODS = ("gradient", "gradient_x_input", "volume_gradient", "grad_cam")
 TINY = BenchmarkDesign(
     subjects=3, seed=5, faithfulness=1, random_network=1, randomisation=1, stability=1, slow_methods=1, pictured=1
 )
@@ -115,6 +116,7 @@ def test_what_is_measured(
     )
     assert {"faithfulness", "icc"} <= set(ill[ill["method"] == "summary"]["measure"])
     assert "times chance" in set(ill[ill["method"] == "smoothgrad"]["measure"])
+    assert set(ill[ill["measure"] == CORRELATION]["method"]) == {"volume_gradient"}
     given = stream[2]
     maps, _ = tiny.under_test.explain(tiny.under_test.network, given.image, given.mask, tiny.under_test.methods)
     values = maps["gradient"]
@@ -172,6 +174,7 @@ def test_files_and_picture(result: tuple[Path, pd.DataFrame, int], tmp_path: Pat
     assert {path.stem for path in (tmp_path / "tables").iterdir()} >= {"localisation", "checks", "biology"}
     page = (tmp_path / "tables.md").read_text(encoding="utf-8")
     assert "Gradient x input" in page
+    assert "## Volumes" in page
     lone = {name: maps[name] for name in ("scan", "mask", "effect", "gradient")}
     assert mean_map_picture(lone, MODEL_GRID, titles()) != mean_map_picture(maps, MODEL_GRID, titles())
 

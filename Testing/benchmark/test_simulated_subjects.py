@@ -14,6 +14,7 @@ from mri_interpret.benchmark.simulated_subjects import (
     strong_effect,
 )
 from mri_interpret.benchmark.subject_cache import SubjectStream, load_subject, save_subject
+from mri_interpret.benchmark.volume_truth import asked_change
 from mri_interpret.simulation.anatomy import MODEL_GRID
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
@@ -91,6 +92,20 @@ def test_a_kept_subject_is_the_simulated_one(subjects: dict[str, SimulatedSubjec
         for name in ("mask", "effect", "truth", "hippocampus"):
             assert np.array_equal(getattr(found, name), getattr(given, name)), name
         assert np.array_equal(found.image.numpy(), given.image.numpy())
+        assert found.undoing == given.undoing
+        assert list(found.shares) == list(given.shares)
+        assert all(np.array_equal(found.shares[name], given.shares[name]) for name in given.shares)
+
+
+def test_what_undoes_the_disease_is_its_own_change_of_volume(subjects: dict[str, SimulatedSubject]) -> None:
+    """Two ways to it: counted in the labels with and without the disease, and summed up over the deformation, whose
+    differences over 8 mm see a fourth less of a structure's change."""
+    assert set(subjects["CN"].undoing.values()) == {0.0}
+    given = subjects["AD"]
+    for name in ("hippocampus", "amygdala"):
+        along = asked_change(100 * np.expm1(-given.effect), given.shares[name])
+        assert given.undoing[name] > 0.03
+        assert 0.5 < along / given.undoing[name] < 1.2, name
 
 
 def test_a_stream_simulates_what_its_folder_lacks(subjects: dict[str, SimulatedSubject], tmp_path: Path) -> None:

@@ -149,4 +149,5 @@ def on_grid(given: SimulatedSubject, bundle: ModelBundle) -> SimulatedSubject:
         effect=effect,
         truth=strong_effect(effect, mask),
         hippocampus=moved(given.hippocampus, 0) > 0.5,
+        shares={name: moved(share) for name, share in given.shares.items()},
     )

@@ -13,10 +13,11 @@ from ..checks.randomisation import upper_half_similarity
 from ..progress import ProgressCallback, silent
 from .aggregations import BY_FAITHFULNESS, weighted
 from .design import DISEASE, ExtraMeasurements
-from .map_measurements import gain, hippocampal_rows, localisation_rows
+from .map_measurements import Rows, gain, hippocampal_rows, localisation_rows
 from .network_measurements import as_explained_image, faithfulness_rows, joined_maps, stability_rows
-from .network_under_test import NetworkUnderTest
+from .network_under_test import NetworkUnderTest, map_of
 from .simulated_subjects import SimulatedSubject
+from .volume_truth import FLUID, REACHED, volume_rows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,18 +64,23 @@ def measure_subject(
     image = given.image.to(under_test.device) if under_test.device else given.image
     name = f"Measuring {given.name}"
     progress(name, 0.0)
-    maps, resolution = under_test.explain(network, image, given.mask, under_test.methods)
-    if extra.slow_methods:
-        slow, _ = under_test.explain(network, image, given.mask, under_test.slow)
-        maps |= slow
-    progress(name, 0.3)
+    fluid = given.shares.get(FLUID)
+    maps, resolution = under_test.explain(network, image, given.mask, under_test.methods, fluid)
     ill = given.group == DISEASE
+    rows: Rows = []
+    if extra.slow_methods:
+        slow = under_test.attributions(network, image, given.mask, under_test.slow, fluid)
+        maps |= {key: map_of(one) for key, one in slow.items()}
+        rows += [(key, REACHED, float(one.details[REACHED][0])) for key, one in slow.items() if REACHED in one.details]
+    progress(name, 0.3)
     joined = joined_maps(under_test, maps, given.mask, resolution, every_way=ill)
-    rows = localisation_rows(under_test, given, maps, joined) if ill else []
+    if ill:
+        rows += localisation_rows(under_test, given, maps, joined)
+        rows += [row for key, values in maps.items() for row in volume_rows(given, key, values)]
     rows += hippocampal_rows(given, maps, joined)
     progress(name, 0.5)
     if untrained is not None and extra.random_network:
-        random_maps, _ = under_test.explain(untrained, image, given.mask, under_test.methods)
+        random_maps, _ = under_test.explain(untrained, image, given.mask, under_test.methods, fluid)
         for key, values in random_maps.items():
             rows.append((key, RESIDUE + "times chance", gain(np.abs(values), given.mask, given.truth)))
     progress(name, 0.6)

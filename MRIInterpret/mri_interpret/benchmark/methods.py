@@ -27,6 +27,7 @@ FAST = (
     "lrp_grad_cam_pp",
     "gradient",
     "gradient_x_input",
+    "volume_gradient",
     "hires_cam",
     "guided_grad_cam",
 )

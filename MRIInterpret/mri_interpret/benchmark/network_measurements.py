@@ -13,6 +13,7 @@ from ..checks.explained_image import ExplainedImage, Maps
 from ..checks.faithfulness_checks import check_correlation
 from ..checks.imputation import template_imputation
 from ..checks.stability import default_perturbations, interior
+from ..checks.volume_maps import volume_maps
 from ..metrics.agreement import intraclass_correlation
 from ..metrics.similarity import region_profile
 from ..summary import summarise
@@ -20,6 +21,7 @@ from .aggregations import aggregate
 from .map_measurements import Rows
 from .network_under_test import NetworkUnderTest
 from .simulated_subjects import SimulatedSubject
+from .volume_truth import FLUID
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +58,7 @@ def as_explained_image(
 
     def again(other: nn.Module, x: torch.Tensor, target: Sequence[float], names: Sequence[str]) -> Maps:
         wanted = {name: under_test.methods[name] for name in names}
-        return replace(under_test, target=target).explain(other, x, given.mask, wanted)[0]
+        return replace(under_test, target=target).explain(other, x, given.mask, wanted, given.shares.get(FLUID))[0]
 
     return ExplainedImage(
         network,
@@ -79,7 +81,8 @@ def faithfulness_rows(
     maps: Maps,
     seed: int,
 ) -> Rows:
-    unsigned = [key for key in maps if key not in under_test.methods and key not in under_test.slow]
+    joined = [key for key in maps if key not in under_test.methods and key not in under_test.slow]
+    unsigned = [*joined, *volume_maps(maps)]
     effect = np.where(given.mask, np.abs(given.effect), 0).astype(np.float32)
     explained = as_explained_image(under_test, given, network, image, {**maps, "effect": effect})
     verdicts = check_correlation(replace(explained, unsigned=(*unsigned, "effect")), seed)
@@ -97,12 +100,12 @@ def stability_rows(
     """ICC of region profiles under perturbations that carry no information; of aggregated maps too."""
     import torch
 
-    scan = given.image[0, 0].numpy()
+    scan, fluid = given.image[0, 0].numpy(), given.shares.get(FLUID)
     core = interior(given.mask)
     profiles = {key: [region_profile(values, under_test.labels, core)] for key, values in maps.items()}
     for perturbation in default_perturbations(seed):
         changed = torch.as_tensor(np.ascontiguousarray(perturbation.apply(scan)))[None, None].to(image)
-        found, resolution = under_test.explain(network, changed, given.mask, under_test.methods)
+        found, resolution = under_test.explain(network, changed, given.mask, under_test.methods, fluid)
         found |= joined_maps(under_test, found, given.mask, resolution)
         for key, measured in profiles.items():
             measured.append(region_profile(perturbation.undo(found[key]), under_test.labels, core))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ..attribution import Method
+    from ..attribution import Attribution, Method
 
 
 @dataclass
@@ -62,15 +62,47 @@ class NetworkUnderTest:
         return tuple(label for labels in self.structures.values() for label in labels)
 
     def explain(
-        self, network: nn.Module, image: torch.Tensor, mask: NDArray[np.bool_], methods: Mapping[str, Method]
+        self,
+        network: nn.Module,
+        image: torch.Tensor,
+        mask: NDArray[np.bool_],
+        methods: Mapping[str, Method],
+        fluid: NDArray[np.floating] | None = None,
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
         """Maps by key, and the resolution in mm of coarse ones (0 for others)."""
+        found = self.attributions(network, image, mask, methods, fluid)
+        maps = {key: map_of(one) for key, one in found.items()}
+        return maps, {key: resolution_mm(one.details, self.grid.spacing) for key, one in found.items()}
+
+    def attributions(
+        self,
+        network: nn.Module,
+        image: torch.Tensor,
+        mask: NDArray[np.bool_],
+        methods: Mapping[str, Method],
+        fluid: NDArray[np.floating] | None = None,
+    ) -> dict[str, Attribution]:
+        """What the methods found, by key.
+
+        Parameters
+        ----------
+        network
+            This one, or another one of the same kind.
+        image
+            (1, C, I, J, K).
+        mask
+            Brain, (I, J, K).
+        methods
+            Configured methods by key.
+        fluid
+            Share of each voxel that is fluid, (I, J, K), for volume methods.
+        """
         import torch
 
         from ..attribution import Explainer
 
         if not methods:
-            return {}, {}
+            return {}
         # The explainer's own keys depend on which other methods are asked for; the order does not.
         unique = {method: None for method in methods.values()}
         found = Explainer(network).explain(
@@ -80,15 +112,17 @@ class NetworkUnderTest:
             device=self.device,
             brain_mask=torch.as_tensor(mask),
             regions=torch.as_tensor(self.labels),
+            spacing=[float(size) for size in self.grid.spacing],
+            fluid=None if fluid is None else torch.as_tensor(fluid),
         )
         by_method = dict(zip(unique, found.values(), strict=True))
-        maps, resolution = {}, {}
-        for key, method in methods.items():
-            one = by_method[method]
-            array = one.map.detach().cpu().numpy().astype(np.float32)
-            maps[key] = array.reshape(array.shape[-3:])
-            resolution[key] = resolution_mm(one.details, self.grid.spacing)
-        return maps, resolution
+        return {key: by_method[method] for key, method in methods.items()}
+
+
+def map_of(found: Attribution) -> NDArray[np.float32]:
+    """The map of one image, (I, J, K)."""
+    array = found.map.detach().cpu().numpy().astype(np.float32)
+    return array.reshape(array.shape[-3:])
 
 
 def random_copy(under_test: NetworkUnderTest, image: torch.Tensor, seed: int) -> nn.Module:

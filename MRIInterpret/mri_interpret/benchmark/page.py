@@ -11,11 +11,13 @@ from ..thresholds import RANDOMISATION_SIMILARITY
 from .aggregations import AGGREGATIONS, BY_FAITHFULNESS
 from .simulated_subjects import AFFECTED, GROUPS
 from .tables import biology_table, correctly_classified, interval_table, ranking, volume_alone
+from .volume_truth import CORRELATION, REACHED, STRUCTURES
 
 LOCALISATION = ("times chance", "rank", "auprc", "pointing", "recall")
 PARTS = ("times chance", "times chance, positive part", "times chance, negative part", "random network, times chance")
 CHECKS = ("faithfulness", "randomised", "icc")
 TARGET = (*(f"top ten: {name}" for name in AFFECTED), "all structures", "all structures, both sides")
+VOLUMES = (CORRELATION, REACHED, *(f"{name}: error" for name in STRUCTURES))
 BIOLOGY = ("hippocampal relevance", "hippocampal density, positive part", "hippocampal density")
 WAYS = (*(way.name for way in AGGREGATIONS), BY_FAITHFULNESS)
 
@@ -108,6 +110,7 @@ def result_page(rows: pd.DataFrame, titles: Mapping[str, str], trainings: pd.Dat
         "## Affected structures among the ten densest regions\n\nShare of the same subjects; one side suffices but for "
         "the last column.",
         markdown(local, TARGET, titles, single),
+        *_volumes(local, titles),
         "## Checks\n\nAll AD subjects that were checked. A method passes the randomisation check below "
         f"{RANDOMISATION_SIMILARITY}.",
         markdown(tables["checks"], CHECKS, titles, single),
@@ -124,6 +127,18 @@ def result_page(rows: pd.DataFrame, titles: Mapping[str, str], trainings: pd.Dat
     )
     parts.append(_biology_lines(tables["biology"], titles))
     return "\n\n".join(parts) + "\n"
+
+
+def _volumes(local: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
+    if not local["measure"].isin(VOLUMES).any():
+        return []
+    return [
+        "## Volumes\n\nThe same subjects. Correlation with the log-volume change that the disease made (of the "
+        "counterfactual: that undoes it), over the brain's voxels; share of counterfactuals that reach what they were "
+        "to reach; and by how much the change of log-volume that they ask of a structure differs from the one that "
+        "would undo the disease.",
+        markdown(local, VOLUMES, titles),
+    ]
 
 
 def _trainings(trainings: pd.DataFrame | None, titles: Mapping[str, str]) -> list[str]:

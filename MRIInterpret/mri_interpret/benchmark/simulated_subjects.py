@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Grid, resample
+from .volume_truth import change_to_healthy, structure_shares
 
 if TYPE_CHECKING:
     import torch
@@ -49,6 +50,10 @@ class SimulatedSubject:
         (I, J, K) bool: this brain's own hippocampi.
     fraction
         Hippocampal share of the intracranial volume, per mille.
+    shares
+        By name of :data:`.volume_truth.STRUCTURES`, and "fluid": (I, J, K), share of each voxel of this brain, 0 to 1.
+    undoing
+        By structure: log of the volume without the disease over the volume with it; 0 for CN.
     """
 
     name: str
@@ -60,6 +65,8 @@ class SimulatedSubject:
     truth: NDArray[np.bool_]
     hippocampus: NDArray[np.bool_]
     fraction: float
+    shares: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    undoing: dict[str, float] = field(default_factory=dict)
 
 
 def simulated_subjects(
@@ -101,20 +108,19 @@ def simulate_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: i
     from ..simulation.anatomy import MODEL_GRID
     from ..simulation.bank import pack
     from ..simulation.groups import draw_subject
-    from ..simulation.structures import member
     from ..simulation.subject import simulate_brain
 
     rng = np.random.default_rng([seed, index])
     drawn = draw_subject(rng, group)
     brain_seed = int(rng.integers(2**31))
-    brain = simulate_brain(anatomy, fractions, drawn, brain_seed)
+    brain = simulate_brain(anatomy, fractions, drawn, brain_seed, with_healthy=True)
     ranges = AcquisitionRange(shift_mm=0.0, angle_deg=0.0, scale=0.0, flip=0.0)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     scan = acquire(pack(brain, anatomy.name, brain_seed), generator, ranges)
     mask = scan.mask.numpy()
     effect = resized(brain.effect[None], MODEL_GRID.shape)[0].numpy()
-    i, j, k = MODEL_GRID.shape
-    share = member("Hippocampus")[brain.labels].reshape(i, 2, j, 2, k, 2).mean(axis=(1, 3, 5))
+    shares = structure_shares(brain.labels)
+    healthy = brain.labels if brain.healthy_labels is None else brain.healthy_labels
     return SimulatedSubject(
         name=f"{group} {index}",
         group=group,
@@ -123,8 +129,10 @@ def simulate_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: i
         mask=mask,
         effect=effect,
         truth=strong_effect(effect, mask),
-        hippocampus=share >= 0.5,
+        hippocampus=shares["hippocampus"] >= 0.5,
         fraction=brain.fraction,
+        shares=shares,
+        undoing=change_to_healthy(brain.labels, healthy),
     )
 
 

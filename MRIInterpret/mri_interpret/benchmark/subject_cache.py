@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ..simulation.atrophy import Fractions
 
 
+_FINE = 8  # voxels at 1 mm in each voxel of the model grid: shares are eighths
+
+
 class SubjectStream:
     """Subjects by number, from a folder where it has them, else simulated (and kept there).
 
@@ -91,11 +94,15 @@ def save_subject(subject: SimulatedSubject, path: Path) -> None:
             hippocampus=np.packbits(subject.hippocampus),
             facts=np.array([subject.name, subject.group, subject.anatomy]),
             fraction=np.array(subject.fraction),
+            shares=np.stack([np.round(share * _FINE).astype(np.uint8) for share in subject.shares.values()]),
+            share_names=np.array(list(subject.shares)),
+            undoing_names=np.array(list(subject.undoing)),
+            undoing=np.array(list(subject.undoing.values())),
         )
 
 
 def load_subject(path: Path) -> SimulatedSubject | None:
-    """Read one subject; None if it is not there or the file is damaged (it is then made again)."""
+    """Read one subject; None if it is not there, of an older kind or damaged (it is then made again)."""
     import torch
 
     try:
@@ -117,6 +124,14 @@ def load_subject(path: Path) -> SimulatedSubject | None:
                 truth=strong_effect(effect, mask),
                 hippocampus=np.unpackbits(stored["hippocampus"], count=count).reshape(shape).astype(bool),
                 fraction=float(stored["fraction"]),
+                shares={
+                    str(key): share.astype(np.float32) / _FINE
+                    for key, share in zip(stored["share_names"], stored["shares"], strict=True)
+                },
+                undoing={
+                    str(key): float(value)
+                    for key, value in zip(stored["undoing_names"], stored["undoing"], strict=True)
+                },
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

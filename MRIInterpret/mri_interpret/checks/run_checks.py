@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from ..images.volume import Array, Grid
 from ..progress import ProgressCallback, silent
 from .conservation import check_conservation
-from .explained_image import Explain, ExplainedImage, Maps
+from .explained_image import UNSIGNED, Explain, ExplainedImage, Maps
 from .faithfulness_checks import check_correlation, check_curves
 from .imputation import template_imputation
 from .localisation import check_localisation
 from .outside_brain import check_outside_brain
+from .random_logit import CHECK as OTHER_CLASS
 from .random_logit import check_random_logit
 from .randomisation import CHECK as RANDOMISATION
 from .randomisation import check_randomisation
 from .stability import check_stability
 from .verdict import Verdict
+from .volume_maps import check_plausibility, once, volume_maps, without_costly, without_counterfactuals
 
 if TYPE_CHECKING:
     import torch
@@ -45,20 +47,28 @@ class Check:
         "fast": always run. "full": only on request, because it takes many passes through the network.
     run
         From an explained image, a seed and progress to verdicts.
+    run_fast
+        What runs instead at the level "fast".
     """
 
     name: str
     level: str
     run: Callable[[ExplainedImage, int, ProgressCallback], list[Verdict]]
+    run_fast: Callable[[ExplainedImage, int, ProgressCallback], list[Verdict]] | None = None
 
 
 CHECKS: tuple[Check, ...] = (
     Check("conservation", "fast", lambda explained, seed, progress: check_conservation(explained)),
     Check("outside the brain", "fast", lambda explained, seed, progress: check_outside_brain(explained)),
     Check("localisation", "fast", lambda explained, seed, progress: check_localisation(explained)),
-    Check("randomisation", "fast", lambda explained, seed, progress: check_randomisation(explained, seed, progress)),
+    Check("plausibility", "fast", lambda explained, seed, progress: check_plausibility(explained)),
+    Check(RANDOMISATION, "fast", check_randomisation, without_costly(RANDOMISATION, check_randomisation)),
     Check("faithfulness", "fast", lambda explained, seed, progress: check_correlation(explained, seed, progress)),
-    Check("other class", "full", lambda explained, seed, progress: check_random_logit(explained, progress)),
+    Check(
+        OTHER_CLASS,
+        "full",
+        without_counterfactuals(OTHER_CLASS, lambda explained, seed, progress: check_random_logit(explained, progress)),
+    ),
     Check("deletion, insertion", "full", lambda explained, seed, progress: check_curves(explained, seed, progress)),
     Check("stability", "full", lambda explained, seed, progress: check_stability(explained, seed, progress)),
 )
@@ -83,6 +93,7 @@ def run_checks(
     seed: int = 0,
     progress: ProgressCallback = silent,
     output: OutputChoice | None = None,
+    fluid: Array | None = None,
 ) -> list[Verdict]:
     """Check the maps of one image.
 
@@ -119,6 +130,8 @@ def run_checks(
         Called after each step; may raise :class:`~mri_interpret.errors.Cancelled`.
     output
         Which of the model's outputs was explained, from the attributions.
+    fluid
+        Share of each voxel that is fluid, (I, J, K), as the explainer got it.
 
     Returns
     -------
@@ -143,7 +156,8 @@ def run_checks(
             mask=mask,
             labels=labels,
             spacing=spacing,
-            explain=explain_function(again, mask, labels, device, explainer.undoes_activation),
+            explain=explain_function(again, mask, labels, device, explainer.undoes_activation, spacing, fluid),
+            unsigned=(*UNSIGNED, *volume_maps(maps)),
             details=details or {},
             truth=truth,
             affected=affected,
@@ -165,8 +179,10 @@ def check_explained(
     verdicts, explained = _without_broken_maps(explained)
     with evaluation_mode(explained.network):
         for check in CHECKS:
-            if level == "full" or check.level == "fast":
+            if level == "full":
                 verdicts += check.run(explained, seed, progress)
+            elif check.level == "fast":
+                verdicts += (check.run_fast or check.run)(explained, seed, progress)
     place = {name: index for index, name in enumerate(names)}
     return sorted(verdicts, key=lambda verdict: place[verdict.method])
 
@@ -190,11 +206,13 @@ def explain_function(
     labels: Array,
     device: str | None = None,
     undo_activation: bool = True,
+    spacing: Sequence[float] | None = None,
+    fluid: Array | None = None,
 ) -> Explain:
     """The function that computes maps for another network or image, with the methods as they were configured."""
     from ..attribution.registry import resolve_methods
 
-    configured = resolve_methods(list(methods)) if methods else {}
+    configured = {key: once(method) for key, method in resolve_methods(list(methods)).items()} if methods else {}
 
     def explain(network: Any, image: torch.Tensor, target: Sequence[float], names: Sequence[str]) -> Maps:
         import torch
@@ -211,6 +229,8 @@ def explain_function(
             device=device,
             brain_mask=torch.as_tensor(np.asarray(mask) > 0),
             regions=torch.as_tensor(np.asarray(labels).astype(np.int64)),
+            spacing=spacing,
+            fluid=None if fluid is None else torch.as_tensor(np.asarray(fluid, dtype=np.float32)),
         )
         arrays = (_array(one.map) for one in found.values())
         return dict(zip(names, arrays, strict=True))

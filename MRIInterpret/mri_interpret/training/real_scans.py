@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -60,17 +61,26 @@ def assess_scan(network: nn.Module, scan: PreprocessedScan, temperature: float) 
 
 def with_atrophy(image: Volume, mask: Volume, severity: float) -> Tensor:
     """An image on the model's grid with the template's disease pattern put in by deformation, normalised again."""
-    whole = torch.from_numpy(np.ascontiguousarray(image.array, dtype=np.float32))
-    inside = torch.from_numpy(np.asarray(mask.array) > 0)
     if severity <= 0:
-        return whole
+        return torch.from_numpy(np.ascontiguousarray(image.array, dtype=np.float32))
+    return deformed(image, mask, atrophy_field(severity))[0]
+
+
+@lru_cache(maxsize=len(SEVERITIES))
+def atrophy_field(severity: float) -> Tensor:
+    """The displacement (3, i, j, k) in mm, backwards, that gives the template the disease's pattern at a severity."""
     fractions = fractions_of(template_anatomy())
     rest = torch.zeros(3, *COARSE)
     target = hippocampal_volume(fractions, rest) * (1 - severity * (1 - _HIPPOCAMPUS_LEFT))
-    reached = drive(fractions, rest, target, {region: severity * change for region, change in DISEASE.items()})
-    u = resized(reached.u, MODEL_GRID.shape)
-    deformed, moved = warp(torch.stack((whole, inside.float())), u)
-    return normalise(deformed, moved > 0.5)
+    return drive(fractions, rest, target, {region: severity * change for region, change in DISEASE.items()}).u
+
+
+def deformed(image: Volume, mask: Volume, u: Tensor) -> tuple[Tensor, Tensor]:
+    """An image on the model's grid after a deformation, normalised again, and its brain mask: both (I, J, K)."""
+    whole = torch.from_numpy(np.ascontiguousarray(image.array, dtype=np.float32))
+    inside = torch.from_numpy(np.asarray(mask.array) > 0)
+    seen, moved = warp(torch.stack((whole, inside.float())), resized(u, MODEL_GRID.shape))
+    return normalise(seen, moved > 0.5), moved > 0.5
 
 
 def real_scan_table(results: list[RealScan]) -> str:

@@ -1,0 +1,140 @@
+"""The study of the volume methods: what its tables make of known rows, its placebo, and the choice of a summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mri_interpret.benchmark.simulated_subjects import SimulatedSubject
+from mri_interpret.benchmark.stored_maps import maps_path, save_maps
+from mri_interpret.benchmark.volume_truth import REACHED
+from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
+from mri_interpret.images.volume import Grid
+from mri_interpret.models.plain_cnn import PlainCNN3d
+
+from Testing.benchmarks.summary_weights import choose, reported, well_localised
+from Testing.benchmarks.volume_methods import FIRST, same_classes, tasks
+from Testing.benchmarks.volume_tables import agreement, goals_table, page
+
+SHAPE = (12, 12, 12)
+SUBJECTS = 12
+
+
+def rows() -> pd.DataFrame:
+    """Twelve subjects, the halves in turn, by two networks; subject 0 is not called AD by the first one."""
+    found = []
+    for index in range(SUBJECTS):
+        half = ("choose", "report")[index % 2]
+        made = 0.2 + 0.02 * index
+        for network, extra in (("a", 0.05), ("b", -0.05)):
+            asked = made + extra + (0.1 if half == "report" else 0.0)
+            values = {
+                ("gradient", "times chance"): 8.0,
+                (GRADIENT, "times chance"): 12.0 if half == "report" else 6.0,
+                (COUNTERFACTUAL, "times chance"): 5.0,
+                (COUNTERFACTUAL, REACHED): float(index != 1),
+                (COUNTERFACTUAL, "hippocampus: asked"): asked,
+                (COUNTERFACTUAL, "hippocampus: would undo"): made,
+                (COUNTERFACTUAL, "hippocampus: error"): abs(asked - made),
+                (COUNTERFACTUAL, "random network: times chance"): 1.0,
+                (COUNTERFACTUAL, "steps"): 9.0,
+                (COUNTERFACTUAL, "icc"): 0.9,
+            }
+            for (method, measure), value in values.items():
+                found.append(
+                    (network, half, f"AD {index}", "02", not (index == 0 and network == "a"), method, measure, value)
+                )
+    columns = ["network", "half", "subject", "anatomy", "called_ill", "method", "measure", "value"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def test_goals_are_met_or_not_by_the_reporting_half() -> None:
+    lines = {line.split("|")[1].strip(): line for line in goals_table(rows()).splitlines()[2:]}
+    gains = lines["volume gradient, times chance"]
+    assert "6.00 [6.00, 6.00], n 6" in gains
+    assert "12.00 [12.00, 12.00], n 6" in gains
+    assert gains.endswith("| yes |")
+    # One of six subjects of the reporting half does not arrive.
+    assert "0.83" in lines["counterfactuals that reach the boundary"]
+    assert lines["counterfactuals that reach the boundary"].endswith("| **no** |")
+    assert lines["hippocampus: mean absolute error"].endswith("| yes |"), "the networks' errors are averaged: 0.10"
+    assert lines["volume gradient, ICC of the region profile"].endswith("| not measured |")
+
+
+def test_networks_of_one_subject_are_averaged_before_the_correlation() -> None:
+    found = agreement(rows(), "hippocampus")
+    assert found.n == SUBJECTS
+    reporting = agreement(rows()[rows()["half"] == "report"], "hippocampus")
+    assert reporting.value == pytest.approx(1), "0.05 more by one network and less by the other cancel"
+
+
+def test_the_page_leaves_out_who_is_not_called_ill() -> None:
+    everyone = rows()
+    text = page(everyone[everyone["called_ill"]])
+    assert f"{GRADIENT} 12 subjects (23 explanations)" in page(everyone)
+    assert page(everyone) == text
+    assert "random network" in text
+
+
+def test_every_subject_gets_a_network_before_any_gets_a_second() -> None:
+    order = [task for task in tasks(7, 3) if task.kind == "maps" and task.methods == FIRST]
+    assert {task.subject for task in order[:7]} == set(range(7))
+    assert len(set(order)) == 21
+    assert len({task.path(Path(), "n") for task in tasks(7, 1)}) == len(list(tasks(7, 1)))
+
+
+def test_same_classes_differ_by_noise_alone() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = PlainCNN3d(channels=(4, 64), strides=(4, 2)).eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    changed: Any = same_classes(network, [-1.0, 0.0, 1.0], seed=1)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    healthy, middle, ill = changed.classifier.weight.detach()
+    size = float(before["classifier.weight"][2].square().mean().sqrt())
+    for row in (healthy, ill):
+        assert float((row - before["classifier.weight"][2]).std()) == pytest.approx(0.1 * size, rel=0.4)
+    assert not torch.equal(healthy, ill)
+    assert torch.equal(middle, before["classifier.weight"][1])
+    assert torch.equal(changed.classifier.bias[0], changed.classifier.bias[2])
+    assert all(
+        torch.equal(changed.blocks.state_dict()[name], value) for name, value in network.blocks.state_dict().items()
+    )
+
+
+def test_the_best_method_gets_the_smallest_weight_that_suffices_and_the_other_half_is_told(tmp_path: Path) -> None:
+    """Two subjects; "sharp" lies in the truth, "flat" everywhere, "edges" bars what an edge detector finds as well."""
+    truth = np.zeros(SHAPE, bool)
+    truth[5:7, 5:7, 5:7] = True
+    mask = np.ones(SHAPE, bool)
+    effect = np.where(truth, 1.0, 0.0).astype(np.float32)
+    maps = {"sharp": effect + 0.001, "flat": np.ones(SHAPE, np.float32), "good": effect + 0.05}
+    table = []
+    for index, half in ((0, "choose"), (1, "report")):
+        given = SimulatedSubject(
+            *(f"AD {index}", "AD", "none", torch.ones(1, 1, *SHAPE), mask, effect, truth),
+            hippocampus=truth,
+            fraction=3.0,
+        )
+        save_maps(maps_path(tmp_path, "n", index), given, maps)
+        for key, values in {**maps, "edges": np.ones(SHAPE)}.items():
+            gain = float(values[truth].mean() / values.mean())
+            table.append(("n", half, f"AD {index}", "AD", True, key, "times chance", gain))
+    columns = ["network", "half", "subject", "group", "called_ill", "method", "measure", "value"]
+    frame = pd.DataFrame(table, columns=columns)
+    keys = well_localised(frame)
+    assert keys == ["sharp", "good"]
+    grid = Grid(SHAPE, np.diag([2.0, 2.0, 2.0, 1.0]))
+    choice = choose(tmp_path, frame, keys, grid)
+    # Of one subject, the interval has no width: no weighted mean reaches the best alone at 8 mm.
+    assert (choice.best, choice.weight) == ("sharp", None)
+    bundle: Any = SimpleNamespace(metadata=SimpleNamespace(grid=grid, summary_weights={}))
+    lines = reported(tmp_path, frame, keys, type(choice)("sharp", 1, []), ["sharp"], bundle)
+    assert lines[0] == "Reporting half, 1 subjects:"
+    assert any(line.startswith("sharp alone") for line in lines)
+    assert any(line.startswith("the choice (sharp 1, the others 1)") for line in lines)

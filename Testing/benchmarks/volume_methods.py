@@ -1,0 +1,238 @@
+"""The study of the volume methods: is what they say about volumes what the simulated disease did?
+
+    python -m Testing.benchmarks.volume_methods SEED1 SEED2 SEED3 --label-maps DIR -o DIR [--seconds 3000]
+
+AD subjects over the held-out anatomies, whose brain without the disease is known, in the order that gives every subject
+one network before any gets a second. Every explanation's rows are kept at once: the same call goes on after a stop, and
+`python -m Testing.benchmarks.volume_tables DIR` makes the tables of what is there. Placebos, which nothing sensible can
+be said about: a network with random parameters, and two classes that do not differ (:func:`same_classes`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from mri_interpret.atomic import replacing
+from mri_interpret.attribution.registry import create_method
+from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, benchmarked_model, on_grid
+from mri_interpret.benchmark.map_measurements import gain
+from mri_interpret.benchmark.network_measurements import as_explained_image
+from mri_interpret.benchmark.network_under_test import NetworkUnderTest, map_of, random_copy
+from mri_interpret.benchmark.simulated_subjects import SimulatedSubject
+from mri_interpret.benchmark.subject_cache import SubjectStream
+from mri_interpret.benchmark.volume_truth import FLUID, REACHED, volume_rows
+from mri_interpret.checks.explained_image import explained_values
+from mri_interpret.checks.randomisation import upper_half_similarity
+from mri_interpret.checks.stability import interior, noise, shift
+from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
+from mri_interpret.command_line.benchmark import chosen_anatomies
+from mri_interpret.metrics.agreement import intraclass_correlation
+from mri_interpret.metrics.similarity import region_profile
+from mri_interpret.models.bundle import load_bundle
+from mri_interpret.progress import silent
+from torch import nn
+
+from Testing.benchmarks.ground_truth import HELD_OUT
+
+if TYPE_CHECKING:
+    from mri_interpret.attribution import Method
+
+SEED = 20261125
+FIRST = ("gradient", GRADIENT)
+# Every so many subjects the counterfactual gets these costly measurements too, by one network.
+EVERY = {"placebos": 3, "stability": 3, "randomised": 12}
+HEAD_NOISE = 0.1  # of the root mean square of the class's weights
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to measure: of which methods, on which subject, by which network."""
+
+    kind: str  # "maps", "placebos", "stability" or "randomised"
+    methods: tuple[str, ...]
+    subject: int
+    network: int
+
+    def path(self, folder: Path, network: str) -> Path:
+        return folder / "rows" / f"{self.kind} {'+'.join(self.methods)} {network} {self.subject:05d}.csv"
+
+
+def tasks(subjects: int, networks: int) -> Iterator[Task]:
+    """Everything to measure, what the tables need most first: the first-order maps, then the counterfactuals."""
+    for turn in range(networks):
+        for subject in range(subjects):
+            network = (subject + turn) % networks
+            yield Task("maps", FIRST, subject, network)
+            if turn == 0 and subject % EVERY["placebos"] == 0:
+                yield Task("placebos", FIRST, subject, network)
+                yield Task("stability", FIRST, subject, network)
+            if turn == 0 and subject % EVERY["randomised"] == 0:
+                yield Task("randomised", FIRST, subject, network)
+        for subject in range(subjects):
+            network = (subject + turn) % networks
+            yield Task("maps", (COUNTERFACTUAL,), subject, network)
+            for kind, every in EVERY.items():
+                if turn == 0 and subject % every == 0:
+                    yield Task(kind, (COUNTERFACTUAL,), subject, network)
+
+
+def same_classes(network: nn.Module, target: list[float], seed: int) -> nn.Module:
+    """A copy whose explained classes do not differ: each has the weights of the first one, with noise of its own.
+
+    The last linear layer's rows of all classes that the target weighs become the row of the class with the highest
+    weight, plus independent normal noise of a tenth of that row's root mean square; biases alike. The features below
+    are those that were trained, so this asks whether the maps show them or the contrast.
+    """
+    changed = copy.deepcopy(network)
+    last = [module for module in changed.modules() if isinstance(module, nn.Linear)][-1]
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        model_row = last.weight[int(np.argmax(target))].clone()
+        for row, weight in enumerate(target):
+            if weight:
+                size = HEAD_NOISE * model_row.square().mean().sqrt()
+                last.weight[row] = model_row + size * torch.randn(model_row.shape, generator=generator)
+                last.bias[row] = last.bias[int(np.argmax(target))].clone()
+    return changed
+
+
+def methods_of(names: tuple[str, ...], **settings: Any) -> dict[str, Method]:
+    """The counterfactual without further starts, which cost as much again each, and with the settings given."""
+    search = {"starts": 0, **settings}
+    return {name: create_method(name, **(search if name == COUNTERFACTUAL else {})) for name in names}
+
+
+def measure(task: Task, one: BenchmarkedModel, given: SimulatedSubject, first: torch.Tensor) -> pd.DataFrame:
+    """The rows of one task: method, measure, value and what is needed to group them."""
+    seed = zlib.crc32(f"{SEED} {task.subject}".encode())
+    under_test = replace(one.under_test, methods=methods_of(task.methods), slow={})
+    target = list(under_test.target)
+    if task.kind == "maps":
+        rows = map_rows(under_test, under_test.network, given, "")
+    elif task.kind == "placebos":
+        rows = map_rows(under_test, random_copy(under_test, first, SEED), given, "random network: ")
+        rows += map_rows(under_test, same_classes(under_test.network, target, SEED), given, "same classes: ")
+    elif task.kind == "stability":
+        rows = stability_rows(under_test, given, seed)
+    else:
+        maps, _ = under_test.explain(
+            under_test.network, given.image, given.mask, under_test.methods, given.shares.get(FLUID)
+        )
+        explained = as_explained_image(under_test, given, under_test.network, given.image, maps)
+        found = upper_half_similarity(explained, seed)
+        rows = [(name, "randomised", one_method.spearman) for name, one_method in found.items()]
+    frame = pd.DataFrame(rows, columns=["method", "measure", "value"])
+    contrast = float(explained_values(under_test.network, given.image, target)[0])
+    facts = {
+        "network": one.name,
+        "half": ("choose", "report")[task.subject % 2],
+        "subject": given.name,
+        "anatomy": given.anatomy,
+        "called_ill": contrast > 0,
+        "contrast": contrast,
+    }
+    return frame.assign(**facts)[[*facts, "method", "measure", "value"]]
+
+
+def map_rows(
+    under_test: NetworkUnderTest, network: nn.Module, given: SimulatedSubject, prefix: str
+) -> list[tuple[str, str, float]]:
+    """Place, sign and size of what each method says; and of the counterfactual, whether it arrived."""
+    started = time.process_time()
+    found = under_test.attributions(network, given.image, given.mask, under_test.methods, given.shares.get(FLUID))
+    rows = [(name, prefix + "CPU seconds, together", time.process_time() - started) for name in found]
+    for name, attribution in found.items():
+        values = map_of(attribution)
+        rows.append((name, prefix + "times chance", gain(np.abs(values), given.mask, given.truth)))
+        rows += [(name, prefix + measure, value) for _, measure, value in volume_rows(given, name, values)]
+        details = attribution.details
+        for key in (REACHED, "plausible", "size"):
+            if key in details:
+                rows.append((name, prefix + key, float(details[key][0])))
+        if "path" in details:
+            rows.append((name, prefix + "steps", float(len(details["path"][0]) - 1)))
+    return rows
+
+
+def stability_rows(under_test: NetworkUnderTest, given: SimulatedSubject, seed: int) -> list[tuple[str, str, float]]:
+    """ICC of the region profile over the scan, the scan with noise, and the scan moved by half a voxel."""
+    scan, core = given.image[0, 0].numpy(), interior(given.mask)
+    changes = (None, noise(seed), shift())
+    profiles: dict[str, list[np.ndarray]] = {name: [] for name in under_test.methods}
+    for change in changes:
+        image = scan if change is None else np.ascontiguousarray(change.apply(scan))
+        found, _ = under_test.explain(
+            under_test.network,
+            torch.as_tensor(image)[None, None],
+            given.mask,
+            under_test.methods,
+            given.shares.get(FLUID),
+        )
+        for name, values in found.items():
+            back = values if change is None else change.undo(values)
+            profiles[name].append(region_profile(back, under_test.labels, core))
+    rows = []
+    for name, found in profiles.items():
+        rows.append((name, "icc", intraclass_correlation(np.stack(found))))
+        for change, profile in zip(changes[1:], found[1:], strict=True):
+            label = "" if change is None else change.name
+            rows.append((name, f"icc: {label}", intraclass_correlation(np.stack([found[0], profile]))))
+    return rows
+
+
+def run(
+    models: list[BenchmarkedModel],
+    stream: SubjectStream,
+    subjects: int,
+    folder: Path,
+    seconds: float | None = None,
+    kinds: tuple[str, ...] | None = None,
+) -> None:
+    """Measure what is missing in ``folder``; begin nothing after so many seconds. ``kinds`` leaves out all others."""
+    ending = time.monotonic() + (seconds if seconds is not None else float("inf"))
+    first: torch.Tensor | None = None
+    for task in tasks(subjects, len(models)):
+        one = models[task.network]
+        path = task.path(folder, one.name)
+        if path.exists() or (kinds is not None and task.kind not in kinds):
+            continue
+        if time.monotonic() > ending:
+            print("out of time", flush=True)
+            return
+        first = stream[0].image if first is None else first
+        frame = measure(task, one, on_grid(stream[task.subject], one.bundle), first)
+        with replacing(path) as aside:
+            frame.to_csv(aside, index=False, float_format="%.6g")
+        print(path.stem, round(time.process_time()), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundles", nargs="+", type=Path)
+    parser.add_argument("--label-maps", type=Path, required=True)
+    parser.add_argument("--subjects", type=int, default=72)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument(
+        "--cache", type=Path, help="where simulated subjects are kept; in the output folder if left out"
+    )
+    parser.add_argument("--seconds", type=float, help="begin nothing after so long")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    models = [benchmarked_model(load_bundle(path), methods=["gradient"]) for path in options.bundles]
+    anatomies = chosen_anatomies(options.label_maps, HELD_OUT, silent)
+    stream = SubjectStream(anatomies, SEED, options.cache or options.output / "subjects", groups=("AD",))
+    run(models, stream, options.subjects, options.output, options.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The tables of the study of the volume methods, from what is measured so far.
+
+    python -m Testing.benchmarks.volume_tables DIR -o Testing/benchmarks/volume_methods
+
+DIR is the folder of ``volume_methods.py``. Writes tables.md, tables.csv and rows.csv.gz. The subject is the unit:
+several networks that explain one subject are averaged first; intervals are 95 % percentile bootstrap over subjects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mri_interpret.atomic import replacing, write_text
+from mri_interpret.benchmark.tables import interval_table
+from mri_interpret.benchmark.volume_truth import CORRELATION, REACHED, STRUCTURES
+from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
+from mri_interpret.metrics.bootstrap import Estimate, bootstrap, mean_estimate
+from mri_interpret.metrics.similarity import correlation
+
+HALVES = {"choose": "choosing half (02, 13)", "report": "reporting half (08, 17)"}
+METHODS = ("gradient", GRADIENT, COUNTERFACTUAL)
+CHANCE = "times chance"
+PLACEBOS = ("", "random network: ", "same classes: ")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    rows = pd.concat([pd.read_csv(path) for path in sorted((options.results / "rows").glob("*.csv"))])
+    write_text(options.output / "tables.md", page(rows))
+    parts = [interval_table(part).assign(half=half) for half, part in called_ill(rows).groupby("half")]
+    with replacing(options.output / "tables.csv") as aside:
+        pd.concat(parts).to_csv(aside, index=False, float_format="%.4g")
+    with replacing(options.output / "rows.csv.gz") as aside:
+        rows.to_csv(aside, index=False, float_format="%.5g", compression="gzip")
+
+
+def called_ill(rows: pd.DataFrame) -> pd.DataFrame:
+    """Only explanations by networks to which the subject is nearer to AD than to CN: the others hold no disease."""
+    return rows[rows["called_ill"]]
+
+
+def page(rows: pd.DataFrame) -> str:
+    """All tables as Markdown."""
+    right = called_ill(rows)
+    explained = right[right["measure"] == CHANCE]
+    counts = ", ".join(
+        f"{method} {part['subject'].nunique()} subjects ({len(part)} explanations)"
+        for method, part in explained.groupby("method", sort=False)
+    )
+    parts = [
+        f"AD subjects over {rows['anatomy'].nunique()} held-out anatomies, {rows['network'].nunique()} networks. "
+        "Explained: the AD logit less the CN logit, where it is above 0. "
+        f"Measured: {counts}. Mean [95 % bootstrap interval over subjects], n subjects where not all.",
+        "## What was asked for\n\n" + goals_table(right),
+        "## Where, and in which direction\n\nRelevance mass of absolute values where the brain changed by at least "
+        "40 % of its strongest change, over chance; correlation of the map with the true log-volume change over the "
+        "brain's voxels.\n\n" + measures_table(right, [CHANCE, CORRELATION]),
+        "## How much, by structure\n\nChange of log-volume that the counterfactual asks for, and the one that would "
+        "undo the disease (counted in the labels of the same brain with and without it).\n\n" + structures_table(right),
+        "## Placebos\n\nThe same subjects explained by a network with random parameters, and with two classes that do "
+        "not differ.\n\n" + placebo_table(right),
+        "## Checks\n\n" + measures_table(right, ["icc", "icc: noise", "icc: shift by 0.5 voxel", "randomised"]),
+        "## What it took\n\n" + measures_table(right, ["steps", "plausible", "size", "CPU seconds, together"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def by_subject(rows: pd.DataFrame, method: str, measure: str) -> pd.Series:
+    """One number per subject: the mean over its networks."""
+    own = rows[(rows["method"] == method) & (rows["measure"] == measure)]
+    return own.groupby("subject")["value"].mean().dropna()
+
+
+def goals_table(rows: pd.DataFrame) -> str:
+    """The goals beside what was reached, the halves apart; a goal is met by the reporting half's value."""
+    ratio = "volume gradient less gradient of intensities, times chance"
+    goals: list[tuple[str, float, bool, Callable[[pd.DataFrame], Estimate]]] = [
+        ("volume gradient, times chance", 10, True, lambda part: mean_estimate(by_subject(part, GRADIENT, CHANCE))),
+        (ratio, 0, True, _difference),
+        ("counterfactuals that reach the boundary", 0.95, True, _mean(COUNTERFACTUAL, REACHED)),
+        ("hippocampus: correlation with what the disease made", 0.7, True, lambda part: agreement(part, "hippocampus")),
+        ("hippocampus: mean absolute error", 0.12, False, _mean(COUNTERFACTUAL, "hippocampus: error")),
+        ("volume gradient, ICC of the region profile", 0.85, True, _mean(GRADIENT, "icc")),
+        ("counterfactual, ICC of the region profile", 0.85, True, _mean(COUNTERFACTUAL, "icc")),
+    ]
+    lines = [f"| | goal | {' | '.join(HALVES.values())} | met |", "|---|---|---|---|---|"]
+    for name, goal, at_least, measured in goals:
+        found = {half: measured(rows[rows["half"] == half]) for half in HALVES}
+        value = found["report"].value
+        if math.isnan(value):
+            verdict = "not measured"
+        else:
+            verdict = "yes" if (value >= goal if at_least else value <= goal) else "**no**"
+        cells = " | ".join(cell(one) for one in found.values())
+        lines.append(f"| {name} | {'>=' if at_least else '<='} {goal:g} | {cells} | {verdict} |")
+    return "\n".join(lines)
+
+
+def _mean(method: str, measure: str) -> Callable[[pd.DataFrame], Estimate]:
+    return lambda part: mean_estimate(by_subject(part, method, measure))
+
+
+def _difference(part: pd.DataFrame) -> Estimate:
+    both = by_subject(part, GRADIENT, CHANCE) - by_subject(part, "gradient", CHANCE)
+    return mean_estimate(both.dropna())
+
+
+def agreement(part: pd.DataFrame, structure: str) -> Estimate:
+    """Correlation over subjects of what is asked of a structure with what would undo the disease."""
+    asked = by_subject(part, COUNTERFACTUAL, f"{structure}: asked")
+    made = by_subject(part, COUNTERFACTUAL, f"{structure}: would undo").reindex(asked.index)
+    a, b = asked.to_numpy(), made.to_numpy()
+    if len(a) < 3:
+        return Estimate(math.nan, math.nan, math.nan, len(a))
+
+    def statistic(chosen: np.ndarray) -> float:
+        value = correlation(a[chosen], b[chosen])
+        return 0.0 if math.isnan(value) else value  # a resample of one subject
+
+    return bootstrap(statistic, np.zeros(len(a)))
+
+
+def measures_table(rows: pd.DataFrame, measures: list[str]) -> str:
+    """Methods as rows, measures by half as columns."""
+    shown = [name for name in measures if (rows["measure"] == name).any()]
+    heads = [f"{name}, {half}" for name in shown for half in HALVES.values()]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for method in METHODS:
+        if not (rows["method"] == method).any():
+            continue
+        cells = [
+            cell(mean_estimate(by_subject(rows[rows["half"] == half], method, name)))
+            for name in shown
+            for half in HALVES
+        ]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def structures_table(rows: pd.DataFrame) -> str:
+    """The counterfactual's structures as rows, for each half."""
+    heads = ("half", "asked", "would undo", "absolute error", "correlation over subjects")
+    lines = [f"| structure | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name in STRUCTURES:
+        for half, title in HALVES.items():
+            part = rows[rows["half"] == half]
+            means = [
+                cell(mean_estimate(by_subject(part, COUNTERFACTUAL, f"{name}: {what}")))
+                for what in ("asked", "would undo", "error")
+            ]
+            lines.append(f"| {name} | {title} | {' | '.join(means)} | {cell(agreement(part, name))} |")
+    return "\n".join(lines)
+
+
+def placebo_table(rows: pd.DataFrame) -> str:
+    """What remains of each method without knowledge; both halves together, beside the trained network's own."""
+    measured = rows[rows["measure"].str.startswith(PLACEBOS[1])]
+    same = rows[rows["subject"].isin(set(measured["subject"]))]
+    measures = (CHANCE, CORRELATION, REACHED, "size", "hippocampus: asked")
+    lines = [f"| | explained | {' | '.join(measures)} |", "|---" * (len(measures) + 2) + "|"]
+    for method in METHODS:
+        for prefix in PLACEBOS:
+            title = prefix.removesuffix(": ") or "the trained network"
+            cells = [cell(mean_estimate(by_subject(same, method, prefix + name))) for name in measures]
+            if any(cells):
+                lines.append(f"| {method} | {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cell(found: Estimate) -> str:
+    """A mean with its interval and number of subjects; empty if there is none."""
+    if found.n == 0 or math.isnan(found.value):
+        return ""
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}], n {found.n}"
+
+
+if __name__ == "__main__":
+    main()
