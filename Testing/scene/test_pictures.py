@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mri_interpret.scene import views
+from mri_interpret.scene import map_display, views
 from mri_interpret.scene.pictures import save_png, slice_picture, view_picture
 
 SIZE = (240, 240)
@@ -33,6 +33,7 @@ def test_the_overlay_of_the_right_hippocampus_is_on_the_left_of_an_axial_slice(b
 
 def test_low_values_are_transparent(built):
     headless, nodes = built
+    map_display.set_threshold(nodes, "lrp", 2.4e-3 * 0.15)
     views.show_over_scan(headless.scene, nodes.scan, nodes.maps["lrp"])
     views.jump_to(headless.scene, (0.0, -20.0, 12.0))  # far from the relevance
     shown = slice_picture(headless, "Red", SIZE)

@@ -50,9 +50,12 @@ def start(
     return WorkerProcess(prepare, command or [python_executable(), "-m", "mri_interpret.worker.cohort_worker"])
 
 
-def finish(scene: Any, worker: WorkerProcess, done: messages.Done) -> Generator[float, None, GroupNodes]:
+def finish(
+    scene: Any, worker: WorkerProcess, done: messages.Done, show_3d: bool = True
+) -> Generator[float, None, GroupNodes]:
     """Put the group results into the scene, in steps; then the worker's files are deleted."""
-    from ..scene.group import arrange_group, group_steps
+    from ..scene.group import arrange_group_steps, group_steps
+    from ..scene.result_nodes import remove_result
     from ..scene_content.content_files import read_content
 
     try:
@@ -60,7 +63,12 @@ def finish(scene: Any, worker: WorkerProcess, done: messages.Done) -> Generator[
         yield 0.01
         nodes: GroupNodes = yield from group_steps(content, scene)
         del content  # Windows does not delete files that are mapped into memory
-        arrange_group(scene, nodes)
+        try:
+            for _ in arrange_group_steps(scene, nodes, show_3d):
+                yield 0.99
+        except BaseException:
+            remove_result(scene, nodes.run)
+            raise
     finally:
         worker.clean_up()
     return nodes

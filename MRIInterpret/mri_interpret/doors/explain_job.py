@@ -17,6 +17,7 @@ from .result import MRIInterpretResult
 
 if TYPE_CHECKING:
     from ..explanation.explanation import Explanation
+    from ..scene.result_nodes import ResultNodes
 
 
 def explain(
@@ -105,18 +106,25 @@ def start(
 
 
 def finish(
-    scene: Any, worker: WorkerProcess, done: messages.Done, scan_node: Any, replace: str = ""
+    scene: Any,
+    worker: WorkerProcess,
+    done: messages.Done,
+    scan_node: Any,
+    replace: str = "",
+    show_3d: bool = True,
 ) -> Generator[float, None, MRIInterpretResult]:
     """Put a worker's explanation into the scene, in steps; it takes the place of the result that ``replace`` names.
 
-    The worker's files are deleted when the result is no longer used.
+    The worker's files are deleted when the result is no longer used, or when they are let go of before.
     """
     from functools import partial
 
     from ..explanation.saving import load
 
     folder = Path(done.folder)
-    result: MRIInterpretResult = yield from show_steps(scene, folder, partial(load, folder), scan_node, replace)
+    result: MRIInterpretResult = yield from show_steps(
+        scene, folder, partial(load, folder), scan_node, replace, show_3d
+    )
     weakref.finalize(result, worker.clean_up)
     return result
 
@@ -127,6 +135,7 @@ def show_steps(
     read: Callable[[], Explanation],
     scan_node: Any = None,
     replace: str = "",
+    show_3d: bool = True,
 ) -> Generator[float, None, MRIInterpretResult]:
     """Put the scene content that a worker wrote into the scene, in steps.
 
@@ -142,32 +151,58 @@ def show_steps(
         The scan, if it is in the scene already.
     replace
         Name of the result whose place the new one takes.
+    show_3d
+        Whether it is shown in the 3D views, too.
 
     Yields
     ------
     float
         How much is done, 0 to 1. Closing the generator leaves the scene as it was.
     """
-    from ..scene.build import arrange, build_steps
-    from ..scene.result_nodes import remove_steps
+    from ..scene.build import arrange_steps, build_steps
+    from ..scene.rendering import paused_steps
+    from ..scene.result_nodes import remove_result, remove_steps
     from ..scene_content.content_files import read_content
 
     content = read_content(folder)
     yield 0.01
     nodes = yield from build_steps(content, scene, scan_node=scan_node)
-    arrange(scene, nodes, content)
-    removal = remove_steps(scene, replace)
+    try:
+        for _ in arrange_steps(scene, nodes, content, show_3d):
+            yield 0.97
+    except BaseException:
+        remove_result(scene, nodes.run)
+        raise
+    removal = paused_steps(remove_steps(scene, replace))
     try:
         for _ in removal:
             yield 0.99
     finally:  # once begun, it is not left half done
         for _ in removal:
             pass
-    return MRIInterpretResult(nodes, read)
+    return MRIInterpretResult(_renamed(scene, nodes, content.run), read)
+
+
+def _renamed(scene: Any, nodes: ResultNodes, wanted: str) -> ResultNodes:
+    """The result under the name that it would have, had what it replaced never been there."""
+    from ..scene.nodes import runs
+    from ..scene.result_nodes import rename_result
+    from ..scene_content.content import unique_name
+
+    name = unique_name(wanted, [run for run in runs(scene, unfinished=True) if run != nodes.run])
+    if name == nodes.run:
+        return nodes
+    rename_result(scene, nodes.run, name)
+    return replaced(nodes, run=name)
 
 
 def show(
-    scene: Any, explanation: Explanation, scan_node: Any = None, replace: str = "", progress: ProgressCallback = silent
+    scene: Any,
+    explanation: Explanation,
+    scan_node: Any = None,
+    replace: str = "",
+    progress: ProgressCallback = silent,
+    show_3d: bool = True,
 ) -> MRIInterpretResult:
     """Add an explanation to the scene; ``replace`` names a result whose place it takes.
 
@@ -175,13 +210,18 @@ def show(
     ----------
     scan_node
         The scan, if it is in the scene already; else it is added.
+    show_3d
+        Whether it is shown in the 3D views, too.
     """
     from ..scene.build import build_scene
     from ..scene.result_nodes import remove_result
 
-    nodes = build_scene(explanation, scene, scan_node=scan_node, progress=progress)
+    nodes = build_scene(explanation, scene, scan_node=scan_node, show_3d=show_3d, progress=progress)
     if replace:
+        from ..scene_content.content import run_name
+
         remove_result(scene, replace)
+        nodes = _renamed(scene, nodes, run_name(explanation))
     return MRIInterpretResult(nodes, explanation)
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+import slicer
+
 from ..errors import UserError
 from ..explanation.explanation import Explanation
 from ..progress import ProgressCallback, silent
-from ..scene_content.content import STEP, SUMMARY, SceneContent, content_of, unique_name
+from ..scene_content.content import SPREAD, STEP, SUMMARY, SceneContent, content_of, unique_name
+from ..scene_content.display_range import label_format
 from ..scene_content.vtk_images import finished
-from . import hierarchy, views
+from . import hierarchy, map_display, views
 from .atlas import add_atlas
-from .colours import CONSENSUS, SEQUENTIAL, SIGNED, add_colour_table
+from .colours import CONSENSUS, add_colour_table
 from .nodes import ROLE, NodeMaker, batch, runs
-from .result_nodes import ANSWER, VERDICT, VERDICT_TEXT, ResultNodes, hide_others
+from .rendering import paused, paused_steps, run_paused
+from .result_nodes import ANSWER, VERDICT, VERDICT_TEXT, ResultNodes
 from .tables import add_bar_chart, add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_consensus, add_legend, add_map, add_scan
@@ -26,6 +30,7 @@ def build_scene(
     *,
     scan_node: Any | None = None,
     arrange_views: bool = True,
+    show_3d: bool = True,
     progress: ProgressCallback = silent,
 ) -> ResultNodes:
     """Add an explanation to a scene; if that fails, the scene is left as it was.
@@ -39,7 +44,10 @@ def build_scene(
     scan_node
         The scan, if it is in the scene already. It is not modified; all results go under its parent transform.
     arrange_views
-        Whether the slice views show the summary over the scan, at its peak, and the camera looks at the head.
+        Whether the summary is shown: over the scan in the slice views, at its peak, and in 3D, with the camera aimed at
+        the head. Else the result is in the scene, but no view shows it.
+    show_3d
+        Whether it is shown in 3D, too.
     progress
         Told about each step; may raise to cancel.
 
@@ -50,11 +58,12 @@ def build_scene(
     progress(STEP, 0.0)
     content = content_of(explanation)
     progress(STEP, 0.3)
-    with batch(scene):
-        steps = build_steps(content, scene, scan_node=scan_node)
-        nodes: ResultNodes = finished(steps, lambda fraction: progress(STEP, 0.3 + 0.69 * fraction))
-    if arrange_views:
-        arrange(scene, nodes, content)
+    with paused():
+        with batch(scene):
+            steps = build_steps(content, scene, scan_node=scan_node)
+            nodes: ResultNodes = finished(steps, lambda fraction: progress(STEP, 0.3 + 0.69 * fraction))
+        if arrange_views:
+            run_paused(arrange_steps(scene, nodes, content, show_3d))
     progress(STEP, 1.0)
     return nodes
 
@@ -82,7 +91,8 @@ def build_steps(
         If nodes that it needs were removed from the scene between two steps.
     """
     make = NodeMaker(scene, unique_name(content.run, runs(scene, unfinished=True)), content.banner, building=True)
-    nodes: ResultNodes = yield from all_or_nothing(make, _add_nodes(content, make, scan_node), scan_node)
+    steps = all_or_nothing(make, _add_nodes(content, make, scan_node), scan_node)
+    nodes: ResultNodes = yield from paused_steps(steps)
     return nodes
 
 
@@ -122,14 +132,27 @@ def all_or_nothing(
     return result
 
 
-def arrange(scene: Any, nodes: ResultNodes, content: SceneContent) -> None:
-    """Show the summary over the scan in the slice views, at its peak, and aim the camera at the head."""
-    hide_others(scene, nodes.run)
-    views.show_over_scan(scene, nodes.scan, nodes.summary)
-    views.fit_slices(scene, nodes.scan)
-    views.jump_to(scene, views.world_of(nodes.summary, content.map(SUMMARY).peak))
-    views.aim_camera(scene, nodes.scan)
-    views.select_active(scene, nodes.scan, nodes.tables["regions"], nodes.answer_chart)
+def arrange_steps(
+    scene: Any, nodes: ResultNodes, content: SceneContent, show_3d: bool = True
+) -> Generator[None, None, None]:
+    """Show the summary over the scan in the slice views, at its peak, aim the camera at the head, and last show it in 3D.
+
+    In steps, after each of which a view may draw.
+    """
+    with paused():
+        map_display.show(scene, nodes, SUMMARY, show_3d=False)
+    yield
+    peak = views.world_of(nodes.summary, content.map(SUMMARY).peak)
+    for node in views.nodes_of(scene, "vtkMRMLSliceNode"):
+        with paused(), slicer.util.NodeModify(node):
+            views.fit_slices(scene, nodes.scan, [node])
+            views.jump_to(scene, peak, [node])
+        yield
+    with paused():
+        views.aim_camera(scene, nodes.scan)
+        views.select_active(scene, nodes.scan, nodes.tables["regions"], nodes.answer_chart)
+    yield
+    map_display.show_in_3d(nodes, SUMMARY, show_3d)
 
 
 def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) -> Generator[float | None, None, Any]:
@@ -142,29 +165,25 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
     if scan is None:
         scan = yield from add_scan(make, content.scan, content.scan_name, content.window)
     yield 0.05
-    colours = {}
-    for name in (SIGNED, SEQUENTIAL, CONSENSUS):
-        colours[name] = add_colour_table(make, name)
-        yield None
     transform = scan.GetTransformNodeID()
     shown: dict[str, Any] = {}
     for count, one in enumerate(content.maps):
-        node = yield from add_map(make, one, colours[SIGNED if one.signed else SEQUENTIAL], content.mask)
+        node = yield from add_map(make, one, content.mask)
         node.SetAndObserveTransformNodeID(transform)
         if one.verdict:
             node.SetAttribute(VERDICT, one.verdict)
         if one.verdict_text:
             node.SetAttribute(VERDICT_TEXT, one.verdict_text)
-        add_legend(make, node, one.legend, one.method)
+        add_legend(make, node, one.legend, one.method, label_format(one.limits))
         shown[one.key] = node
         yield 0.1 + 0.5 * (count + 1) / len(content.maps)
     assert content.consensus is not None
     assert content.atlas is not None
-    summary = shown.pop(SUMMARY)
+    summary, spread = shown.pop(SUMMARY), shown.pop(SPREAD, None)
     rendering = add_volume_rendering(make, summary, content.map(SUMMARY).limits, signed=False)
-    rendering.SetVisibility(True)
     yield 0.62
-    consensus = yield from add_consensus(make, content.consensus, "Consensus", colours[CONSENSUS])
+    colours = add_colour_table(make, CONSENSUS)
+    consensus = yield from add_consensus(make, content.consensus, "Consensus", colours)
     add_legend(make, consensus, "Most relevant for")
     yield 0.66
     surface = add_surface(make, content.brain_surface(), "Brain surface")
@@ -186,5 +205,5 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
         make.scene, make.run, [(node, node.GetAttribute(ROLE)) for node in make.made]
     )
     return ResultNodes(
-        make.run, scan, summary, consensus, atlas, surface, rendering, note, folder, shown, tables, plots
+        make.run, scan, summary, consensus, atlas, surface, rendering, note, folder, shown, tables, plots, spread
     )  # fmt: skip

@@ -15,7 +15,6 @@ _SHOWN = (  # classes that users look for in the data tree
     "vtkMRMLPlotChartNode",
     "vtkMRMLPlotSeriesNode",
     "vtkMRMLTextNode",
-    "vtkMRMLColorTableNode",
 )
 _INNER = {  # role -> name of a folder inside the result's folder
     "map": "Maps",
@@ -26,7 +25,6 @@ _INNER = {  # role -> name of a folder inside the result's folder
     "agreement": "Tables and charts",
     "trust": "Tables and charts",
     "volumes": "Tables and charts",
-    "colours": "Colours",
 }
 
 
@@ -76,14 +74,6 @@ def _place(tree: Any, folder: int, inner: dict[str, int], role: str) -> int:
     return inner[title]
 
 
-def add_later(scene: Any, name: str, node: Any, role: str) -> None:
-    """Move a node that was made later into its result's folder."""
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    folder = folder_named(scene, name)
-    if folder is not None:
-        _move(tree, node, _place(tree, folder, {}, role))
-
-
 def _move(tree: Any, node: Any, parent: int) -> None:
     item = tree.GetItemByDataNode(node)  # in Slicer's window, nodes get items by themselves
     if item == tree.GetInvalidItemID():
@@ -96,6 +86,11 @@ def remove_folder(scene: Any, folder: int) -> None:
     """Remove a folder and its inner folders; the data nodes in it stay."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     tree.RemoveItem(folder, False, True)
+
+
+def rename_folder(scene: Any, folder: int, name: str) -> None:
+    """Give a folder another name."""
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene).SetItemName(folder, name)
 
 
 def folder_named(scene: Any, name: str) -> int | None:

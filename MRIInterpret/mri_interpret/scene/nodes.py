@@ -10,6 +10,7 @@ ROLE = "MRIInterpret.Role"  # of a node in its result: "summary", "map", "consen
 RUN = "MRIInterpret.Run"  # name of the result that a node belongs to
 METHOD = "MRIInterpret.Method"  # the registry's name of the method, on nodes of one map
 BRAIN_VOXELS = "MRIInterpret.BrainVoxels"  # on a map: how many voxels the brain has
+COLOUR_LIMIT = "MRIInterpret.ColourLimit"  # on a map: where its colours end, whatever the window shows
 UNFINISHED = "MRIInterpret.Unfinished"  # on the first node of a result that is still being put into the scene
 
 
@@ -36,19 +37,29 @@ class NodeMaker:
         self.made: list[Any] = []
 
     def add(self, class_name: str, name: str, role: str, method: str = "") -> Any:
-        """Add a node of ``class_name``, marked."""
-        return self.adopt(self.scene.AddNewNodeByClass(class_name, self.scene.GenerateUniqueName(name)), role, method)
+        """Add a node of ``class_name``, marked. Its name may occur in other results: folders tell them apart."""
+        return self.adopt(self.scene.AddNode(self.create(class_name, name, role, method)), role, method)
+
+    def create(self, class_name: str, name: str, role: str, method: str = "") -> Any:
+        """A marked node that is not in the scene yet: what is set until :meth:`adopt` tells nobody."""
+        node = self.scene.CreateNodeByClass(class_name)
+        node.SetName(name)
+        return self._mark(node, role, method)
 
     def adopt(self, node: Any, role: str, method: str = "") -> Any:
         """Mark a node, made by others, as part of this result."""
+        self._mark(node, role, method)
+        if self._building and not self.made:
+            node.SetAttribute(UNFINISHED, "1")
+        self.made.append(node)
+        return node
+
+    def _mark(self, node: Any, role: str, method: str) -> Any:
         node.SetAttribute(RUN, self.run)
         node.SetAttribute(ROLE, role)
         if method:
             node.SetAttribute(METHOD, method)
         node.SetDescription(self.description)
-        if self._building and not self.made:
-            node.SetAttribute(UNFINISHED, "1")
-        self.made.append(node)
         return node
 
     def finish(self) -> None:
@@ -80,23 +91,36 @@ def remove_with_dependents(scene: Any, node: Any) -> None:
 
 
 def release(node: Any) -> None:
-    """Drop a segmentation's label volume before the node is destroyed; other nodes are left alone.
+    """Drop the voxels of a volume or segmentation before the node is destroyed; other nodes are left alone.
 
     When a segmentation is destroyed, Slicer separates the segments that share a volume one by one, which takes seconds
-    with the hundred regions of an atlas.
+    with the hundred regions of an atlas; and each volume that goes while a view shows it is looked through again.
     """
     if node.IsA("vtkMRMLSegmentationNode"):
         segmentation = node.GetSegmentation()
         for index in range(segmentation.GetNumberOfSegments()):
             segmentation.GetNthSegment(index).RemoveAllRepresentations()
+    elif node.IsA("vtkMRMLVolumeNode"):
+        node.SetAndObserveImageData(None)
 
 
 def release_all(scene: Any) -> None:
-    """Do so for the atlas of every result; called when a scene is about to be closed."""
-    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
-        node = scene.GetNthNodeByClass(index, "vtkMRMLSegmentationNode")
-        if node.GetAttribute(RUN):
-            release(node)
+    """Do so for the nodes of every result, with nobody told; called when a scene is about to be closed."""
+    with batch(scene):
+        for kind in ("vtkMRMLSegmentationNode", "vtkMRMLVolumeNode"):
+            for index in range(scene.GetNumberOfNodesByClass(kind)):
+                node = scene.GetNthNodeByClass(index, kind)
+                if node.GetAttribute(RUN):
+                    silenced = node.GetDisableModifiedEvent()
+                    node.DisableModifiedEventOn()
+                    release(node)
+                    node.SetDisableModifiedEvent(silenced)
+
+
+def rename_run(scene: Any, run: str, name: str) -> None:
+    """Give a result another name, which no other result has."""
+    for node in nodes_of_run(scene, run):
+        node.SetAttribute(RUN, name)
 
 
 def nodes_of_run(scene: Any, run: str) -> list[Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import hierarchy
-from .nodes import METHOD, ROLE, RUN, batch, nodes_of_run, remove_with_dependents, runs
+from .nodes import METHOD, ROLE, RUN, batch, nodes_of_run, remove_with_dependents, rename_run, runs
+from .rendering import run_paused
 
 VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none was run; one sentence per line
@@ -35,6 +36,13 @@ class ResultNodes:
     maps: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, Any] = field(default_factory=dict)  # by role, see TABLES
     charts: dict[str, Any] = field(default_factory=dict)  # by role, see CHARTS
+    spread: Any = None  # of the methods' ranks; scenes of earlier versions have none
+
+    @property
+    def volumes(self) -> dict[str, Any]:
+        """What can be laid over the scan, by key: the summary score, each method's map, consensus and spread."""
+        spread = {"spread": self.spread} if self.spread is not None else {}
+        return {"summary": self.summary, **self.maps, "consensus": self.consensus, **spread}
 
     @property
     def answer_chart(self) -> Any:
@@ -72,6 +80,7 @@ def find_result(scene: Any, run: str) -> ResultNodes | None:
         maps=maps,
         tables={role: by_role[role] for role in TABLES if role in by_role},
         charts={role: by_role[f"{role}-chart"] for role in CHARTS if f"{role}-chart" in by_role},
+        spread=by_role.get("spread"),
     )
 
 
@@ -90,11 +99,10 @@ def hide_others(scene: Any, run: str) -> None:
 def remove_result(scene: Any, run: str) -> None:
     """Remove a result from the scene, with its folder in the data tree."""
     with batch(scene):
-        for _ in remove_steps(scene, run):
-            pass
+        run_paused(remove_steps(scene, run))
 
 
-def remove_steps(scene: Any, run: str) -> Iterator[None]:
+def remove_steps(scene: Any, run: str) -> Generator[None, None, None]:
     """The same, one node in each step."""
     nodes = nodes_of_run(scene, run)
     if not nodes:
@@ -105,3 +113,11 @@ def remove_steps(scene: Any, run: str) -> Iterator[None]:
         yield
     if folder is not None:
         hierarchy.remove_folder(scene, folder)
+
+
+def rename_result(scene: Any, run: str, name: str) -> None:
+    """Give a result, and its folder in the data tree, the name of one that was removed."""
+    folder = hierarchy.folder_named(scene, run)
+    if folder is not None:
+        hierarchy.rename_folder(scene, folder, name)
+    rename_run(scene, run, name)

@@ -102,13 +102,30 @@ def nodes_of(scene: Any, class_name: str) -> list[Any]:
 
 
 def show_over_scan(scene: Any, scan: Any, foreground: Any, opacity: float = 0.75) -> None:
-    """Scan behind, map in front, in every slice view, all linked."""
+    """Scan behind, map in front, with its colour bar, in every slice view, all linked.
+
+    The colour bars' manager follows a view's layers only when the view says that a layer was changed, by flags that
+    Slicer's own selectors set.
+    """
     for composite in nodes_of(scene, "vtkMRMLSliceCompositeNode"):
         with slicer.util.NodeModify(composite):
+            composite.SetInteractionFlags(composite.BackgroundVolumeFlag | composite.ForegroundVolumeFlag)
             composite.SetBackgroundVolumeID(scan.GetID() if scan is not None else None)
             composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
             composite.SetForegroundOpacity(opacity)
             composite.SetLinkedControl(1)
+            composite.Modified()
+        composite.SetInteractionFlags(0)
+
+
+def layers(scene: Any) -> set[str]:
+    """IDs of the volumes that the slice views show, behind or in front."""
+    shown = [
+        node_id
+        for composite in nodes_of(scene, "vtkMRMLSliceCompositeNode")
+        for node_id in (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID())
+    ]
+    return {node_id for node_id in shown if node_id}
 
 
 def fit_slices(scene: Any, scan: Any, slice_nodes: Sequence[Any] | None = None) -> None:
@@ -121,14 +138,15 @@ def fit_slices(scene: Any, scan: Any, slice_nodes: Sequence[Any] | None = None) 
         if axes is None or not width or not height:
             continue
         pixel = 1.02 * max((high - low)[axes[0]] / width, (high - low)[axes[1]] / height)
-        node.SetFieldOfView(pixel * width, pixel * height, node.GetFieldOfView()[2])
-        node.JumpSliceByCentering(*centre)
-        node.UpdateMatrices()
+        with slicer.util.NodeModify(node):  # else it is resliced at each change
+            node.SetFieldOfView(pixel * width, pixel * height, node.GetFieldOfView()[2])
+            node.JumpSliceByCentering(*centre)
+            node.UpdateMatrices()
 
 
-def jump_to(scene: Any, point: Sequence[float] | Point) -> None:
-    """Move every slice view through a world point (RAS mm), without panning."""
-    for node in nodes_of(scene, "vtkMRMLSliceNode"):
+def jump_to(scene: Any, point: Sequence[float] | Point, slice_nodes: Sequence[Any] | None = None) -> None:
+    """Move every slice view (or each of ``slice_nodes``) through a world point (RAS mm), without panning."""
+    for node in nodes_of(scene, "vtkMRMLSliceNode") if slice_nodes is None else slice_nodes:
         node.JumpSliceByOffsetting(float(point[0]), float(point[1]), float(point[2]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import slicer
 from vtkmodules.vtkCommonDataModel import vtkPiecewiseFunction
 from vtkmodules.vtkRenderingCore import vtkColorTransferFunction
 
@@ -12,17 +13,22 @@ from ..scene_content.display_range import DisplayRange
 from .colours import SEQUENTIAL, SIGNED
 from .nodes import NodeMaker
 
+_FAINT, _DENSE = 0.03, 0.7  # opacity at the threshold and at the end of the colours, per 3 mm
 METHOD = "vtkMRMLGPURayCastVolumeRenderingDisplayNode"
 
 
 def transfer_functions(limits: DisplayRange, signed: bool, table: str = "") -> tuple[Any, Any]:
-    """Scalar opacity and colours for a map: clear below the hidden magnitudes, then denser, never quite opaque.
+    """Scalar opacity and colours of a map: clear below the hidden magnitudes, as in the slices, then ever denser.
 
     ``table`` is a shipped colour table, if not the usual one.
     """
     opacity, colours = vtkPiecewiseFunction(), vtkColorTransferFunction()
-    start = limits.hidden_below + 0.15 * (limits.upper - limits.hidden_below)
-    steps = ((0.0, 0.0), (start, 0.0), (0.5 * (start + limits.upper), 0.25), (limits.upper, 0.7))
+    start = max(limits.hidden_below, limits.upper / 255)  # as in the slices
+    steps = [(0.0, 0.0), (0.95 * start, 0.0), (start, _FAINT)]  # a steeper step would need a finer table than GPUs have
+    if start < limits.upper:
+        steps += [(0.5 * (start + limits.upper), 0.25), (limits.upper, _DENSE)]
+    else:
+        steps += [(1.05 * start, _DENSE)]
     for sign in (-1, 1) if signed else (1,):
         for value, amount in steps:
             opacity.AddPoint(sign * value, amount)
@@ -45,26 +51,41 @@ def add_volume_rendering(
         Its volume property node is named "MRIInterpret relevance" and is the preset made for relevance.
     """
     opacity, colours = transfer_functions(limits, signed, table)
-    properties = make.add("vtkMRMLVolumePropertyNode", f"{node.GetName()} relevance in 3D", "volume-property", method)
+    properties = make.create(
+        "vtkMRMLVolumePropertyNode", f"{node.GetName()} relevance in 3D", "volume-property", method
+    )
     properties.SetScalarOpacity(opacity)
     properties.SetColor(colours)
     properties.GetVolumeProperty().SetInterpolationTypeToLinear()
     properties.GetVolumeProperty().ShadeOff()
     properties.GetVolumeProperty().SetScalarOpacityUnitDistance(3.0)
-    display = make.add(METHOD, f"{node.GetName()} volume rendering", "volume-rendering", method)
-    display.SetAndObserveVolumePropertyNodeID(properties.GetID())
+    make.adopt(make.scene.AddNode(properties), "volume-property", method)
+    display = make.create(METHOD, f"{node.GetName()} volume rendering", "volume-rendering", method)
+    display.SetVisibility(False)  # before it enters the scene: a view would draw a frame of it
     display.SetFollowVolumeDisplayNode(0)
-    display.SetVisibility(False)
+    make.adopt(make.scene.AddNode(display), "volume-rendering", method)
+    display.SetAndObserveVolumePropertyNodeID(properties.GetID())
     node.AddAndObserveDisplayNodeID(display.GetID())
     return display
 
 
+def set_rendering(display: Any, limits: DisplayRange, signed: bool, table: str) -> None:
+    """Give a volume-rendering display the threshold and colours that the map has in the slices."""
+    opacity, colours = transfer_functions(limits, signed, table)
+    properties = display.GetVolumePropertyNode()
+    with slicer.util.NodeModify(properties):
+        properties.SetScalarOpacity(opacity)
+        properties.SetColor(colours)
+
+
 def add_surface(make: NodeMaker, mesh: Any, name: str) -> Any:
-    """The brain as a translucent model node, in 3D only."""
+    """The brain as a translucent model node, in 3D only; hidden until it is shown with a map."""
     node = make.add("vtkMRMLModelNode", name, "surface")
+    display = make.create("vtkMRMLModelDisplayNode", f"{name} display", "surface-display")
+    display.SetVisibility(False)
+    make.adopt(make.scene.AddNode(display), "surface-display")
+    node.SetAndObserveDisplayNodeID(display.GetID())
     node.SetAndObservePolyData(mesh)
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
     display.SetColor(0.86, 0.86, 0.90)
     display.SetOpacity(0.15)
     display.SetAmbient(0.35)

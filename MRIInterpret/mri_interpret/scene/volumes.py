@@ -10,8 +10,10 @@ import slicer
 
 from ..images.volume import Volume
 from ..scene_content.content import MapContent
+from .colours import SEQUENTIAL, SIGNED, add_colour_table
 from .geometry import fill_steps
-from .nodes import BRAIN_VOXELS, NodeMaker
+from .nodes import BRAIN_VOXELS, COLOUR_LIMIT, NodeMaker
+from .threshold import set_threshold
 
 Steps = Generator[None, None, Any]
 
@@ -29,8 +31,8 @@ def add_scan(make: NodeMaker, scan: Volume, name: str, window: tuple[float, floa
     return node
 
 
-def add_map(make: NodeMaker, one: MapContent, colours: Any, mask: Volume | None = None) -> Steps:
-    """A map in raw units as a scalar volume; values near zero are transparent. In steps.
+def add_map(make: NodeMaker, one: MapContent, mask: Volume | None = None) -> Steps:
+    """A map in raw units as a scalar volume with colours of its own; what is below its threshold is clear. In steps.
 
     Parameters
     ----------
@@ -38,41 +40,28 @@ def add_map(make: NodeMaker, one: MapContent, colours: Any, mask: Volume | None 
         Where the node is added.
     one
         The map.
-    colours
-        The colour table node: diverging if the map is signed, else sequential.
     mask
         The brain on the map's grid: outside it, a map that shows the brain only is 0.
     """
-    node = make.add("vtkMRMLScalarVolumeNode", one.title, one.role, one.method)
-    # A default display node would compute a histogram for a window that is set here anyway; on large scans it is slow.
-    display = make.adopt(make.scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode"), f"{one.role}-display")
-    display.SetAndObserveColorNodeID(colours.GetID())
-    display.SetAutoWindowLevel(0)
-    display.SetWindowLevelMinMax(one.limits.lower, one.limits.upper)
-    display.SetInterpolate(1)
-    node.SetAndObserveDisplayNodeID(display.GetID())
+    node = make.create("vtkMRMLScalarVolumeNode", one.title, one.role, one.method)
     inside = mask.array if one.brain_only and mask is not None else None
     yield from fill_steps(node, one.volume, inside)
     if inside is not None:
         node.SetAttribute(BRAIN_VOXELS, str(np.count_nonzero(inside > 0)))
-    set_threshold(node, one.limits.hidden_below, one.signed)
+    node.SetAttribute(COLOUR_LIMIT, repr(one.limits.upper))
+    table = SIGNED if one.signed else SEQUENTIAL
+    colours = add_colour_table(make, table, f"{one.title} colours", one.key)
+    # A default display node would compute a histogram for a window that is set here anyway; on large scans it is slow.
+    display = make.create("vtkMRMLScalarVolumeDisplayNode", f"{one.title} display", f"{one.role}-display", one.method)
+    display.SetAutoWindowLevel(0)
+    display.SetWindowLevelMinMax(one.limits.lower, one.limits.upper)
+    display.SetInterpolate(1)
+    make.adopt(make.scene.AddNode(display), f"{one.role}-display", one.method)
+    display.SetAndObserveColorNodeID(colours.GetID())
+    make.adopt(make.scene.AddNode(node), one.role, one.method)
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    set_threshold(node, one.limits.hidden_below)
     return node
-
-
-def set_threshold(node: Any, threshold: float, signed: bool) -> None:
-    """Hide magnitudes below ``threshold`` (in the map's units) in the slice views.
-
-    A display node's threshold shows one interval, which suits unsigned maps. Signed maps are transparent in the middle:
-    the colour table does that, see :func:`map_display.set_threshold`.
-    """
-    display = node.GetDisplayNode()
-    display.SetAutoThreshold(0)
-    if signed:
-        display.SetApplyThreshold(0)
-        return
-    largest = float(node.GetImageData().GetPointData().GetScalars().GetRange(0)[1])
-    display.SetThreshold(threshold, max(largest, threshold))
-    display.SetApplyThreshold(1)
 
 
 def add_consensus(make: NodeMaker, volume: Volume, name: str, colours: Any) -> Steps:
@@ -84,22 +73,36 @@ def add_consensus(make: NodeMaker, volume: Volume, name: str, colours: Any) -> S
     return node
 
 
-def add_legend(make: NodeMaker, node: Any, title: str, method: str = "") -> Any:
-    """A colour bar for a volume, shown wherever the volume is shown. ``title`` names the unit."""
+def add_legend(make: NodeMaker, node: Any, title: str, method: str = "", labels: str = "") -> Any:
+    """A colour bar for a volume, shown wherever the volume is shown.
+
+    Parameters
+    ----------
+    make
+        Where the node is added.
+    node
+        The volume.
+    title
+        Short lines: what is shown, and its unit.
+    method
+        The map's method.
+    labels
+        The printf format of the numbers; left out for labels, which have names.
+    """
     display = node.GetDisplayNode()
     legend = make.adopt(slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(display), "legend", method)
-    legend.SetTitleText(title)
-    labels = node.IsA("vtkMRMLLabelMapVolumeNode")
-    if not labels:
-        legend.SetNumberOfLabels(5)
-        legend.SetLabelFormat("%8.2g")  # padded: the text is scaled so that the labels fill the width
-    legend.SetOrientation(legend.Vertical)
-    legend.SetSize(0.15, 0.36)
-    legend.SetPosition(0.98 if not labels else 0.02, 0.76)  # the title grows upwards from there
-    for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
-        text.SetFontSize(12)
-        text.SetFontFamilyToArial()
-        text.SetShadow(1)
-        text.SetBold(0)
-        text.SetItalic(0)
+    with slicer.util.NodeModify(legend):
+        legend.SetTitleText(title)
+        if labels:
+            legend.SetNumberOfLabels(5)
+            legend.SetLabelFormat(labels)
+        legend.SetOrientation(legend.Vertical)
+        legend.SetSize(0.15 if labels else 0.4, 0.3)  # names need more room than numbers
+        legend.SetPosition(0.99 if labels else 0.01, 0.84)  # the title grows upwards from there, beside the head
+        for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+            text.SetFontSize(12)
+            text.SetFontFamilyToArial()
+            text.SetShadow(1)
+            text.SetBold(0)
+            text.SetItalic(0)
     return legend

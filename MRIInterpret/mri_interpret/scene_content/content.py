@@ -7,7 +7,7 @@ Slicer nor VTK; where it is read, it does not need pandas either, whose import a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +15,13 @@ import numpy as np
 from ..explanation.answer_words import answer_words
 from ..explanation.explanation import Explanation, Region
 from ..images.volume import Volume
-from .display_range import DisplayRange, display_range, summary_range
+from .display_range import DisplayRange, display_range, summary_range, top_value
 from .note import WORTH_SAYING, note_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUMMARY = "summary"
+SUMMARY, SPREAD = "summary", "spread"
 _TOP_REGIONS = 8  # bars of the chart
 THIS_SCAN = "this scan"  # the bar of the answer among those of a quantity's scale
 STEP = "Building the scene"  # the name under which progress is reported
@@ -112,18 +112,23 @@ def content_of(explanation: Explanation) -> SceneContent:
         )
         for method, one in explanation.maps.items()
     ]  # fmt: skip
+    maps.append(
+        map_content(
+            explanation.spread, SPREAD, SPREAD, "Spread of the methods",
+            "Spread\n(of ranks, 0 to 0.5)\nresearch use only", signed=False, mask=explanation.mask,
+        )
+    )  # fmt: skip
     labels = explanation.atlas_in_scan
     narrow = np.int16 if labels.array.max() <= np.iinfo(np.int16).max else np.int32
     counts = np.bincount(np.asarray(labels.array).ravel(order="K").astype(np.intp, copy=False))
     tables, charts = _tables(explanation)
-    name = (explanation.scan.name or "scan").removesuffix(".gz").removesuffix(".nii")
     return SceneContent(
-        run=f"MRIInterpret: {name}, {explanation.target.name}",
+        run=run_name(explanation),
         banner=explanation.model.banner,
         note=note_text(explanation),
         answer=_answer(explanation),
         scan=explanation.scan,
-        scan_name=name,
+        scan_name=_scan_name(explanation),
         window=brain_window(explanation.scan, explanation.mask),
         maps=tuple(maps),
         tables=tables,
@@ -134,6 +139,15 @@ def content_of(explanation: Explanation) -> SceneContent:
         atlas_name=explanation.atlas_name,
         regions=tuple(r for r in explanation.regions if r.label < len(counts) and counts[r.label]),
     )
+
+
+def run_name(explanation: Explanation) -> str:
+    """The result's name in a scene, where no other has it."""
+    return f"MRIInterpret: {_scan_name(explanation)}, {explanation.target.name}"
+
+
+def _scan_name(explanation: Explanation) -> str:
+    return (explanation.scan.name or "scan").removesuffix(".gz").removesuffix(".nii")
 
 
 def map_content(
@@ -156,6 +170,8 @@ def map_content(
     """
     values = volume.array if mask is None else np.where(np.asarray(mask.array) > 0, volume.array, 0)
     limits = summary_range(values) if role == SUMMARY else display_range(values, signed)
+    inside = values if mask is None else values[np.asarray(mask.array) > 0]
+    limits = replace(limits, hidden_below=top_value(inside[inside != 0] if mask is None else inside))
     low, high = int(values.argmin()), int(values.argmax())
     least, most = float(values.flat[low]), float(values.flat[high])
     i, j, k = (int(n) for n in np.unravel_index(high if most >= -least else low, values.shape))

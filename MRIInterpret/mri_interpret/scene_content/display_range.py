@@ -9,6 +9,8 @@ import numpy as np
 from ..images.volume import Array
 
 HIDDEN = 0.15  # magnitudes within this share of the range around zero are transparent
+_LABEL_LENGTH = 12  # of a colour bar's numbers, with the blanks before them
+SHOWN_TOP_PERCENT = 10.0  # of the brain's voxels, where nothing else was chosen
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,29 @@ def summary_range(values: Array) -> DisplayRange:
     upper = float(inside.max()) if inside.size else 1.0
     lower = min(float(np.quantile(inside, 0.8)) if inside.size else 0.5, 0.95 * upper)
     return DisplayRange(lower, upper, lower)
+
+
+def top_value(values: Array, percent: float = SHOWN_TOP_PERCENT) -> float:
+    """The magnitude that the top ``percent`` of the voxels reach; 0 if fewer of them are not 0.
+
+    Parameters
+    ----------
+    values
+        A map's values in the brain, any shape.
+    percent
+        Share of the voxels, 0 to 100.
+    """
+    return float(np.quantile(np.abs(values), 1 - percent / 100)) if values.size else 0.0
+
+
+def label_format(limits: DisplayRange) -> str:
+    """The printf format of a colour bar's numbers: plain, with the same count of decimals each, three digits in all.
+
+    Numbers below 0.0001 would be zeros mostly: they are written with an exponent. All are padded to one length, because
+    Slicer scales a colour bar's text until its numbers fill their place: short ones would make a huge title.
+    """
+    largest = max(abs(limits.lower), abs(limits.upper))
+    if not 1e-4 <= largest < 1e6:
+        return f"%{_LABEL_LENGTH}.1e"
+    decimals = max(0, 2 - int(np.floor(np.log10(largest))))
+    return f"%{_LABEL_LENGTH}.{decimals}f"
