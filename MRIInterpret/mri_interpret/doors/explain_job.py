@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace as replaced
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ def explain(
     input_nodes: Mapping[str, Any] | None = None,
     segmentation_node: Any = None,
     replace: str = "",
+    show_3d: bool = True,
     progress: ProgressCallback = silent,
     **options: Any,
 ) -> MRIInterpretResult:
@@ -47,6 +48,8 @@ def explain(
         The same of the brain's structures, the user's own segmentation; None to let the network segment the scan.
     replace
         Name of a result to take out of the scene once the new one is there.
+    show_3d
+        Whether the result is shown in the 3D views, too.
     progress
         Told about each step; may raise Cancelled, which leaves the scene as it was.
     options
@@ -66,7 +69,7 @@ def explain(
     inputs = inputs_of(input_nodes or {}, scan_node)
     request = _request({}, brain is not None, own is not None, names, **options)
     explanation = carry_out(request, scan, brain, progress, inputs, segmentation=own)
-    return show(scene, explanation, scan_node, replace, progress)
+    return show(scene, explanation, scan_node, replace, progress, show_3d)
 
 
 def start(
@@ -117,14 +120,8 @@ def finish(
 
     The worker's files are deleted when the result is no longer used, or when they are let go of before.
     """
-    from functools import partial
-
-    from ..explanation.saving import load
-
     folder = Path(done.folder)
-    result: MRIInterpretResult = yield from show_steps(
-        scene, folder, partial(load, folder), scan_node, replace, show_3d
-    )
+    result: MRIInterpretResult = yield from show_steps(scene, folder, folder, scan_node, replace, show_3d)
     weakref.finalize(result, worker.clean_up)
     return result
 
@@ -132,7 +129,7 @@ def finish(
 def show_steps(
     scene: Any,
     folder: Path,
-    read: Callable[[], Explanation],
+    saved: Path,
     scan_node: Any = None,
     replace: str = "",
     show_3d: bool = True,
@@ -145,8 +142,8 @@ def show_steps(
         vtkMRMLScene.
     folder
         Where the content lies, see :mod:`scene_content.content_files`.
-    read
-        Reads the explanation when it is asked for.
+    saved
+        Folder where the explanation is saved, to be read when it is asked for.
     scan_node
         The scan, if it is in the scene already.
     replace
@@ -180,7 +177,7 @@ def show_steps(
     finally:  # once begun, it is not left half done
         for _ in removal:
             pass
-    return MRIInterpretResult(_renamed(scene, nodes, content.run), read)
+    return MRIInterpretResult(_renamed(scene, nodes, content.run), saved)
 
 
 def _renamed(scene: Any, nodes: ResultNodes, wanted: str) -> ResultNodes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +55,13 @@ def start(folder: str | Path, *, command: Sequence[str] | None = None) -> Worker
 
 
 def finish(
-    scene: Any, worker: WorkerProcess, done: messages.Done, folder: str | Path
+    scene: Any, worker: WorkerProcess, done: messages.Done, folder: str | Path, show_3d: bool = True
 ) -> Generator[float, None, MRIInterpretResult]:
     """Put what the worker read into the scene, in steps. A report is made from the saved folder, when it is wanted."""
-    from ..explanation.saving import load
-
     try:
-        read = partial(load, _saved_folder(folder))
-        result: MRIInterpretResult = yield from show_steps(scene, Path(done.folder), read)
+        result: MRIInterpretResult = yield from show_steps(
+            scene, Path(done.folder), _saved_folder(folder), show_3d=show_3d
+        )
     finally:
         worker.clean_up()
     return result

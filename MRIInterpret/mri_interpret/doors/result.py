@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,28 +22,46 @@ class MRIInterpretResult:
     nodes
         Its MRML nodes: ``scan``, ``summary``, ``consensus``, ``maps`` (by method), ``atlas``, ``tables``, ...
     explanation
-        The numbers, or a function that reads them when they are asked for. None for a result that came with a saved
-        scene, of which only the nodes are known.
+        The numbers, or the folder where they are saved, to be read when they are asked for. None for a result that came
+        with a saved scene, of which only the nodes are known.
     """
 
-    def __init__(self, nodes: ResultNodes, explanation: Explanation | Callable[[], Explanation] | None = None) -> None:
+    def __init__(self, nodes: ResultNodes, explanation: Explanation | Path | None = None) -> None:
         self.nodes = nodes
-        self._explanation = explanation
+        self.source = explanation
+        self._read: Explanation | None = None
 
     def __repr__(self) -> str:
         return f"MRIInterpretResult({self.run!r})"
 
     @property
     def complete(self) -> bool:
-        """Whether the numbers are known too, so that a report can be saved."""
-        return self._explanation is not None
+        """Whether a report can be saved: its page is in the scene, or the numbers are known."""
+        return self.source is not None or bool(self.page)
+
+    @property
+    def page(self) -> str:
+        """The report page that is kept in the scene; empty before it is drawn."""
+        from .report_job import page_in_scene
+
+        return page_in_scene(self.nodes.note.GetScene(), self.run)
 
     @property
     def explanation(self) -> Explanation | None:
-        """The numbers: prediction, target, maps as arrays, verdicts, warnings, provenance."""
-        if callable(self._explanation):
-            self._explanation = self._explanation()
-        return self._explanation
+        """The numbers: prediction, target, maps as arrays, verdicts, warnings, provenance.
+
+        A worker's result has them until its report page is drawn; then its files, hundreds of megabytes, are deleted,
+        and this is None: nodes, tables and page stay.
+        """
+        if isinstance(self.source, Path) and self._read is None:
+            from ..explanation.saving import load
+
+            self._read = load(self.source)
+        return self._read if isinstance(self.source, Path) else self.source
+
+    def let_go(self) -> None:
+        """The numbers' files are about to be deleted."""
+        self.source = self._read = None
 
     @property
     def run(self) -> str:
@@ -106,12 +123,18 @@ class MRIInterpretResult:
         Raises
         ------
         UserError
-            For a result that came with a saved scene: its report cannot be drawn from the nodes alone.
+            For a result that came with a scene that was saved before its report was drawn: it cannot be drawn from the
+            nodes alone.
         """
-        if self.explanation is None:
-            raise UserError("This result came with a saved scene: run Explain again to save its report.")
         from ..atomic import write_text
-        from ..report.page import report_page
 
-        write_text(path, report_page(self.explanation))
+        page = self.page
+        if not page and self.explanation is None:
+            raise UserError("This result came with a saved scene without its report: run Explain again to save it.")
+        if not page:
+            from ..report.page import report_page
+
+            assert self.explanation is not None
+            page = report_page(self.explanation)
+        write_text(path, page)
         return Path(path)

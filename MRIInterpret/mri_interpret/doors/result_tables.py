@@ -18,6 +18,10 @@ from ..thresholds import SMALLEST_REGION_ML
 SUMMARY = "summary"
 NO_RESULT = "No result yet."
 _NOT_CHECKED = "Not checked: trust checks were off."
+_ABOUT = {
+    "consensus": "Where at least half, two thirds, or all of the methods are at their most relevant.",
+    "spread": "How much the methods' ranks differ, voxel by voxel: their standard deviation.",
+}
 _REGION_COLUMNS = (
     ("gain", "Gain"),
     ("share", "Share"),
@@ -108,10 +112,15 @@ def _scale(table: Any, answer: str) -> tuple[Bar, ...]:
 
 
 def map_entries(nodes: ResultNodes) -> list[MapEntry]:
-    """The summary and the map of every method."""
+    """The summary, the map of every method, the methods' consensus and spread."""
     return [
-        MapEntry(key, node.GetName(), node.GetAttribute(VERDICT) or "", node.GetAttribute(VERDICT_TEXT) or _NOT_CHECKED)
-        for key, node in ((SUMMARY, nodes.summary), *nodes.maps.items())
+        MapEntry(
+            key,
+            node.GetName(),
+            node.GetAttribute(VERDICT) or "",
+            node.GetAttribute(VERDICT_TEXT) or _ABOUT.get(key, _NOT_CHECKED),
+        )
+        for key, node in nodes.volumes.items()
     ]
 
 

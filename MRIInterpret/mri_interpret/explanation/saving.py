@@ -1,8 +1,9 @@
-"""Open a saved explanation again. Writing is :meth:`Explanation.save`."""
+"""Open a saved explanation again, and save one in steps. Writing is :meth:`Explanation.save`."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
@@ -91,6 +92,26 @@ def load(folder: str | Path) -> Explanation:
         raise UserError(
             f"The explanation in {reader.folder} cannot be read ({type(error).__name__}: {error}): explain again."
         ) from error
+
+
+def save_mapped_steps(explanation: Explanation, folder: Path) -> Iterator[None]:
+    """Save an explanation for another process, uncompressed, in steps of some milliseconds, but for the last one.
+
+    Parameters
+    ----------
+    explanation
+        What to save.
+    folder
+        Is made.
+    """
+    from ..images.array_files import ArrayFiles
+    from .saved_folder import MappedFiles
+
+    folder.mkdir()
+    written = ArrayFiles(folder)
+    for number, entry in enumerate(explanation._volumes().values()):
+        yield from written.record_steps(entry.volume, f"volume_{number}")
+    explanation.save(folder, storage=MappedFiles(written))
 
 
 def _with_output(model: dict[str, Any]) -> dict[str, Any]:

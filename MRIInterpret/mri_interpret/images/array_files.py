@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,17 @@ class ArrayFiles:
 
     def record(self, volume: Volume, name: str) -> dict[str, Any]:
         """Save a volume, if its array was not saved before; returns what :func:`read_array_file` needs."""
+        for _ in self.record_steps(volume, name):
+            pass
+        key = id(volume.array)
+        return {**self._known[key][1], "affine": np.asarray(volume.affine, float).tolist(), "name": volume.name}
+
+    def record_steps(self, volume: Volume, name: str) -> Iterator[None]:
+        """Save a volume, if its array was not saved before, in steps; :meth:`record` then knows it."""
         key = id(volume.array)
         if key not in self._known:
-            self._known[key] = (volume, write_array_file(volume, self._folder, name))
-        return {**self._known[key][1], "affine": np.asarray(volume.affine, float).tolist(), "name": volume.name}
+            record = yield from write_array_file_steps(volume, self._folder, name)
+            self._known[key] = (volume, record)
 
 
 def map_array(path: Path) -> Array:

@@ -66,6 +66,11 @@ class CohortSection:
         ui.cohortProgressBar.visible = running
         self._show_results()
 
+    def forget(self) -> None:
+        """The scene was closed; a cohort that is running goes on."""
+        if not self.context.logic.cohortRunning:
+            self.ui.cohortLabel.text = ""
+
     def _show_results(self) -> None:
         newest = result_tables.newest_cohort(slicer.mrmlScene)
         self.ui.confusionTable.setVisible(newest is not None)
@@ -101,7 +106,14 @@ class CohortSection:
         try:
             for name in _REQUIREMENTS:
                 environment.ensure(self.context.requirements.with_name(name))
-            self.context.logic.startCohort(participants, output, self.on_progress, self.on_finished, **options)
+            self.context.logic.startCohort(
+                participants,
+                output,
+                self.on_progress,
+                self.on_finished,
+                show3D=self.context.parameters.show3D,
+                **options,
+            )
         except UserError as error:
             self.on_finished(None, str(error))
         except Exception as error:

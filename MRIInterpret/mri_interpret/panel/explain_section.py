@@ -126,7 +126,11 @@ class ExplainSection:
 
     def on_open_requested(self, folder: str) -> None:
         """Open a saved result: its progress is shown here and can be cancelled, as that of a new one."""
-        self._start(lambda: self.context.logic.startOpenResult(folder, self.on_progress, self.on_finished))
+        self._start(
+            lambda: self.context.logic.startOpenResult(
+                folder, self.on_progress, self.on_finished, show3D=self.context.parameters.show3D
+            )
+        )
 
     def _start(self, job: Callable[[], None]) -> None:
         """Install what is missing, if the user agrees, and start the worker."""
@@ -152,6 +156,7 @@ class ExplainSection:
             self.on_progress,
             self.on_finished,
             replace=parameters.resultRun if parameters.replaceResult else "",
+            show3D=parameters.show3D,
             maskNode=self.context.mask_node,
             segmentationNode=own,
             inputNodes=self.context.input_nodes,

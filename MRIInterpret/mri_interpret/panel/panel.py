@@ -40,10 +40,13 @@ class Panel:
         self.context.parameters = parameters
         self.result.forget()  # another scene may have a result of the same name
         self.update()
+        if parameters is not None:
+            self.result.enter()
 
     def forget(self) -> None:
-        """The scene was closed."""
+        """The scene was closed: what the status lines say is of the past."""
         self.explain.forget()
+        self.cohort.forget()
 
     def close(self) -> None:
         """The module is reloaded or Slicer ends."""

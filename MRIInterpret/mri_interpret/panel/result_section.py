@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,10 @@ from slicer.i18n import tr as _
 
 from ..atomic import write_text
 from ..doors import result_tables
+from ..doors.reports import NO_REPORT
 from . import result_widgets
 from .context import PanelContext
-from .widgets import chosen, enable, fill_combo, number, quiet
+from .widgets import chosen, enable, fill_combo, quiet
 
 if TYPE_CHECKING:
     from ..doors.result import MRIInterpretResult
@@ -26,7 +28,8 @@ class ResultSection:
         self.context = context
         self.ui = context.ui
         self._drawn: tuple[str, str] | None = ("", "")  # the result and map that the lists and tables show
-        self._magnitudes: Any = None
+        self._magnitudes: Any = None  # of the map that is drawn; None for labels
+        self._saving = ""  # why the report cannot be saved now
         context.result_arrived.connect(self.on_result_arrived)
         ui = self.ui
         ui.resultComboBox.connect("currentIndexChanged(int)", self.on_result)
@@ -59,7 +62,7 @@ class ResultSection:
         """The map that is shown."""
         result = self.result
         wanted = str(self.context.parameters.shownMap)
-        return wanted if result is not None and wanted in result.nodes.maps else "summary"
+        return wanted if result is not None and wanted in result.nodes.volumes else "summary"
 
     def forget(self) -> None:
         """The lists and tables may be of another scene: fill them anew."""
@@ -74,13 +77,14 @@ class ResultSection:
         shown = (self.ui.mapList, self.ui.opacitySlider, self.ui.topSlider, self.ui.thresholdLineEdit)
         for widget in (*shown, self.ui.coloursComboBox, self.ui.show3DCheckBox, self.ui.resultComboBox):
             widget.enabled = not missing
+        if result is not None:
+            from ..scene import map_display
+
+            for widget in (self.ui.topSlider, self.ui.thresholdLineEdit, self.ui.coloursComboBox):
+                widget.enabled = map_display.has_threshold(result.nodes, self.key)
         enable(self.ui.openResultButton, _(self.context.busy), _("Open the folder of a saved result."))
         enable(self.ui.jumpButton, missing, _("Move the slices to the voxel with the largest magnitude."))
-        unsaved = missing or (
-            _("This result came with a saved scene: run Explain again to save its report.")
-            if result and not result.complete
-            else ""
-        )
+        unsaved = missing or ("" if result and result.complete else _(NO_REPORT)) or self._saving
         enable(self.ui.saveReportButton, unsaved, _("Save everything as one HTML page."))
         unmeasured = missing or (
             "" if result and "volumes" in result.nodes.tables else _("This brain was not segmented: run Explain again.")
@@ -102,35 +106,61 @@ class ResultSection:
 
         nodes, key = result.nodes, self.key
         result_widgets.show(self.ui, nodes, key)
-        self._magnitudes = map_display.Magnitudes(map_display.node_of(nodes, key))
+        self._magnitudes = None
+        if map_display.has_threshold(nodes, key):
+            self._magnitudes = map_display.Magnitudes(map_display.node_of(nodes, key))
         colours = [(_(title), name) for title, name in map_display.colour_choices(nodes, key)]
         fill_combo(self.ui.coloursComboBox, colours, map_display.colours_of(nodes, key))
-        with quiet(self.ui.topSlider):
-            self.ui.topSlider.value = self.context.parameters.topPercent
         self._show_threshold()
 
-    def show(self) -> None:
-        """Show the chosen map in the views: slices, threshold, 3D."""
+    @property
+    def _value(self) -> float | None:
+        """The threshold that was chosen, as a value or as a share; None for labels, which have none."""
+        if self._magnitudes is None:
+            return None
+        parameters = self.context.parameters
+        return float(parameters.typedThreshold or self._magnitudes.value_of_top(parameters.topPercent))
+
+    def show(self, over_slices: bool = True) -> None:
+        """Show the chosen map in the views: slices, colour bar, threshold, 3D; panel and nodes say the same then."""
         result = self.result
         if result is None:
             return
         from ..scene import map_display
-        from ..scene.result_nodes import hide_others
 
         self.update()
-        hide_others(slicer.mrmlScene, result.run)
-        map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, self.context.parameters.opacity)
-        self._apply_top()
-        map_display.show_in_3d(result.nodes, self.key, self.context.parameters.show3D)
+        parameters = self.context.parameters
+        map_display.show(
+            slicer.mrmlScene,
+            result.nodes,
+            self.key,
+            value=self._value,
+            opacity=parameters.opacity,
+            show_3d=parameters.show3D,
+            over_slices=over_slices,
+        )
+        self._show_threshold()
+
+    def enter(self) -> None:
+        """The panel comes into view, or a scene was opened: views that show something else are left alone."""
+        result = self.result
+        if result is not None:
+            from ..scene import map_display
+
+            self.show(over_slices=map_display.is_over_slices(slicer.mrmlScene, result.nodes))
 
     def on_result_arrived(self, result: MRIInterpretResult) -> None:
         """Choose a new result and show it."""
         if self.context.parameters:
+            self.context.parameters.typedThreshold = 0.0
             self.context.parameters.resultRun = result.run
             self.show()
+        else:  # another module is open: shown when this one is entered
+            self.context.logic.getParameterNode().resultRun = result.run
 
     def on_result(self, _index: int) -> None:
         if self.context.parameters:
+            self.context.parameters.typedThreshold = 0.0
             self.context.parameters.resultRun = chosen(self.ui.resultComboBox)
             self.show()
 
@@ -145,6 +175,7 @@ class ResultSection:
     def on_map(self, row: int) -> None:
         item = self.ui.mapList.item(row)
         if item is not None and self.context.parameters:
+            self.context.parameters.typedThreshold = 0.0  # of another map: it would mean another share
             self.context.parameters.shownMap = item.data(qt.Qt.UserRole)
             self.show()
 
@@ -157,43 +188,56 @@ class ResultSection:
 
     def on_top(self, value: float) -> None:
         if self.result is not None:
+            self.context.parameters.typedThreshold = 0.0
             self.context.parameters.topPercent = value
-            self._apply_top()
-
-    def _apply_top(self) -> None:
-        self._threshold(self._magnitudes.value_of_top(self.context.parameters.topPercent))
-        self._show_threshold()
+            self._apply_threshold()
 
     def on_threshold(self) -> None:
-        if self.result is None:
+        """A value was typed, or the field was left as it is; what is no number changes nothing."""
+        text = self.ui.thresholdLineEdit.text
+        if self._magnitudes is None or text == self._threshold_text():
             return
         try:
-            value = abs(float(self.ui.thresholdLineEdit.text))
+            value = abs(float(text.replace(",", ".")))
         except ValueError:
+            value = math.inf
+        if not math.isfinite(value):
             self._show_threshold()
+            slicer.util.showStatusMessage(_("{text} is no number: the threshold stays.").format(text=text), 5000)
             return
-        with quiet(self.ui.topSlider):
-            self.context.parameters.topPercent = min(max(self._magnitudes.top_of_value(value), 0.1), 100.0)
-            self.ui.topSlider.value = self.context.parameters.topPercent
-        self._threshold(value)
+        parameters = self.context.parameters
+        parameters.typedThreshold = value
+        parameters.topPercent = min(max(self._magnitudes.top_of_value(value), 0.1), 100.0)
+        self._apply_threshold()
 
-    def _threshold(self, value: float) -> None:
+    def _apply_threshold(self) -> None:
         from ..scene import map_display
 
-        map_display.set_threshold(self.result.nodes, self.key, value)  # type: ignore[union-attr]
+        if self._value is not None:
+            map_display.set_threshold(self.result.nodes, self.key, self._value)  # type: ignore[union-attr]
+        self._show_threshold()
+
+    def _threshold_text(self) -> str:
+        """The threshold that is in force: what the display nodes say."""
+        from ..scene import map_display
+
+        result = self.result
+        if result is None or self._magnitudes is None:
+            return ""
+        return f"{map_display.shown_from(result.nodes, self.key):.4g}"
 
     def _show_threshold(self) -> None:
-        with quiet(self.ui.thresholdLineEdit):
-            value = self._magnitudes.value_of_top(self.context.parameters.topPercent)
-            self.ui.thresholdLineEdit.text = f"{number(value):g}"
+        with quiet(self.ui.thresholdLineEdit, self.ui.topSlider):
+            self.ui.thresholdLineEdit.text = self._threshold_text()
+            self.ui.topSlider.value = self.context.parameters.topPercent
 
     def on_colours(self, _index: int) -> None:
         result = self.result
-        if result is not None:
+        if result is not None and self._magnitudes is not None:
             from ..scene import map_display
 
             map_display.set_colours(result.nodes, self.key, chosen(self.ui.coloursComboBox))
-            self._apply_top()
+            self._show_threshold()
 
     def on_show_3d(self, wanted: bool) -> None:
         result = self.result
@@ -264,10 +308,19 @@ class ResultSection:
                 slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)
 
     def on_save_report(self, _checked: bool = False) -> None:
+        """Ask where to; a worker process draws what is not drawn yet, and the window lives on."""
         path = qt.QFileDialog.getSaveFileName(
             slicer.util.mainWindow(), _("Save report"), "report.html", "HTML (*.html)"
         )
         if path:
-            with slicer.util.tryWithErrorDisplay(_("The report could not be saved."), waitCursor=True):
-                self.result.save_report(path)  # type: ignore[union-attr]
-                slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)
+            self._saving = _("The report is being drawn, and saved then.")
+            self.context.logic.saveReport(self.result, path, self.on_report_saved)
+            self.context.changed.emit()
+
+    def on_report_saved(self, path: Path | None, sentence: str) -> None:
+        """Say where it is, or why it is not."""
+        self._saving = ""
+        text = sentence if path is None else _("Saved {path}").format(path=path)
+        self.ui.statusLabel.text = text
+        slicer.util.showStatusMessage(text, 5000)
+        self.context.changed.emit()

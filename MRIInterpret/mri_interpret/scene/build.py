@@ -135,7 +135,7 @@ def all_or_nothing(
 def arrange_steps(
     scene: Any, nodes: ResultNodes, content: SceneContent, show_3d: bool = True
 ) -> Generator[None, None, None]:
-    """Show the summary over the scan in the slice views, at its peak, aim the camera at the head, and last show it in 3D.
+    """Show the summary over the scan in the slice views, at its peak; aim the camera at the head; last, show it in 3D.
 
     In steps, after each of which a view may draw.
     """

@@ -7,6 +7,7 @@ image actor does that. All else (colours, overlays, legends, outlines, models, v
 from __future__ import annotations
 
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -100,8 +101,8 @@ def _show_legends(composite: Any) -> None:
     composite.SetInteracting(0)
 
 
-def slice_picture(headless: HeadlessScene, name: str = "Red", size: tuple[int, int] = (400, 400)) -> Picture:
-    """What a slice view shows.
+class SliceView:
+    """A slice view that stays open, as those of Slicer's window: it follows what happens to its nodes.
 
     Parameters
     ----------
@@ -112,43 +113,77 @@ def slice_picture(headless: HeadlessScene, name: str = "Red", size: tuple[int, i
     size
         Width and height in pixels.
     """
-    view = _View(headless, size, slicer.vtkMRMLSliceViewDisplayableManagerFactory, _SLICE_MANAGERS)
-    view.renderer.GetActiveCamera().ParallelProjectionOn()
-    overlay = vtkRenderer()
-    overlay.GetActiveCamera().ParallelProjectionOn()
-    overlay.SetLayer(1)
-    view.window.SetNumberOfLayers(2)
-    view.window.AddRenderer(overlay)
-    logic = slicer.vtkMRMLSliceLogic()
-    logic.SetMRMLApplicationLogic(headless.application_logic)
-    headless.application_logic.GetSliceLogics().AddItem(logic)
-    try:
-        logic.SetMRMLScene(headless.scene)
-        node = next(n for n in nodes_of(headless.scene, "vtkMRMLSliceNode") if n.GetLayoutName() == name)
-        logic.SetSliceNode(node)
-        centre = [node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
-        node.SetDimensions(size[0], size[1], 1)
-        background = headless.scene.GetNodeByID(logic.GetSliceCompositeNode().GetBackgroundVolumeID() or "")
+
+    def __init__(self, headless: HeadlessScene, name: str = "Red", size: tuple[int, int] = (400, 400)) -> None:
+        self._headless = headless
+        self._view = _View(headless, size, slicer.vtkMRMLSliceViewDisplayableManagerFactory, _SLICE_MANAGERS)
+        self._view.renderer.GetActiveCamera().ParallelProjectionOn()
+        overlay = vtkRenderer()
+        overlay.GetActiveCamera().ParallelProjectionOn()
+        overlay.SetLayer(1)
+        self._view.window.SetNumberOfLayers(2)
+        self._view.window.AddRenderer(overlay)
+        self._actor: Any = None
+        self.logic = slicer.vtkMRMLSliceLogic()
+        self.logic.SetMRMLApplicationLogic(headless.application_logic)
+        headless.application_logic.GetSliceLogics().AddItem(self.logic)
+        self.logic.SetMRMLScene(headless.scene)
+        self.node = next(n for n in nodes_of(headless.scene, "vtkMRMLSliceNode") if n.GetLayoutName() == name)
+        self.logic.SetSliceNode(self.node)
+        self.node.SetDimensions(size[0], size[1], 1)
+        self._view.group.SetMRMLDisplayableNode(self.node)
+
+    @property
+    def composite(self) -> Any:
+        """The node that says which volumes are shown."""
+        return self.logic.GetSliceCompositeNode()
+
+    def picture(self) -> Picture:
+        """What it shows now."""
+        self.logic.UpdatePipeline()
+        if self._actor is not None:
+            self._view.renderer.RemoveViewProp(self._actor)
+            self._actor = None
+        if self.logic.GetImageDataConnection() is not None:
+            mapper = vtkImageMapper()
+            mapper.SetColorWindow(255)
+            mapper.SetColorLevel(127.5)
+            mapper.SetInputConnection(self.logic.GetImageDataConnection())
+            self._actor = vtkActor2D()
+            self._actor.SetMapper(mapper)
+            self._actor.GetProperty().SetDisplayLocationToBackground()
+            self._view.renderer.AddViewProp(self._actor)
+        return self._view.picture()
+
+    def close(self) -> None:
+        """Free the view; its nodes stay."""
+        self._view.close()
+        self._headless.application_logic.GetSliceLogics().RemoveItem(self.logic)
+        self.logic.SetMRMLScene(None)
+
+    def __enter__(self) -> SliceView:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def slice_picture(headless: HeadlessScene, name: str = "Red", size: tuple[int, int] = (400, 400)) -> Picture:
+    """What a slice view shows, the whole of the volume behind in it.
+
+    Parameters
+    ----------
+    headless, name, size
+        As of :class:`SliceView`.
+    """
+    with SliceView(headless, name, size) as view:
+        background = headless.scene.GetNodeByID(view.composite.GetBackgroundVolumeID() or "")
         if background is not None:
-            fit_slices(headless.scene, background, [node])
-            node.JumpSliceByOffsetting(*centre)
-        view.group.SetMRMLDisplayableNode(node)
-        logic.UpdatePipeline()
-        _show_legends(logic.GetSliceCompositeNode())
-        mapper = vtkImageMapper()
-        mapper.SetColorWindow(255)
-        mapper.SetColorLevel(127.5)
-        if logic.GetImageDataConnection() is not None:
-            mapper.SetInputConnection(logic.GetImageDataConnection())
-            actor = vtkActor2D()
-            actor.SetMapper(mapper)
-            actor.GetProperty().SetDisplayLocationToBackground()
-            view.renderer.AddViewProp(actor)
+            centre = [view.node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+            fit_slices(headless.scene, background, [view.node])
+            view.node.JumpSliceByOffsetting(*centre)
+        _show_legends(view.composite)
         return view.picture()
-    finally:
-        view.close()
-        headless.application_logic.GetSliceLogics().RemoveItem(logic)
-        logic.SetMRMLScene(None)
 
 
 def view_picture(headless: HeadlessScene, size: tuple[int, int] = (400, 400)) -> Picture:
@@ -184,4 +219,4 @@ def save_png(picture: Picture, path: str | Path) -> None:
         image.imsave(str(aside), picture, format="png")
 
 
-__all__ = ["four_up", "save_png", "slice_picture", "view_picture"]
+__all__ = ["SliceView", "four_up", "save_png", "slice_picture", "view_picture"]

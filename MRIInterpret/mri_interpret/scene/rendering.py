@@ -16,7 +16,7 @@ Returned = TypeVar("Returned")
 def paused() -> Iterator[None]:
     """Let the views of Slicer's window draw once, at the end, and not at each change. Without a window, nothing waits.
 
-    A 3D view draws at once whatever is asked of it more than a moment after the last request, which takes a second where
+    A 3D view draws at once what is asked of it more than a moment after the request before, which takes a second where
     there is no graphics card: many small changes would draw as many frames.
     """
     if not hasattr(getattr(slicer, "app", None), "pauseRender"):

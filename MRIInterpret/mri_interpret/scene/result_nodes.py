@@ -13,6 +13,7 @@ from .rendering import run_paused
 VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none was run; one sentence per line
 
+REPORT = "report"  # role of the text that is the result's report page
 ANSWER = "MRIInterpret.Answer"  # on the note: what the model said, in words
 
 TABLES = ("regions", "agreement", "probabilities", "quantity", "top-regions", "trust", "volumes")

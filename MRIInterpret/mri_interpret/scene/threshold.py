@@ -30,7 +30,7 @@ def colour_limits(node: Any) -> DisplayRange:
 
 
 def shown_from(node: Any) -> float:
-    """The threshold as the display nodes have it: the least magnitude that is seen in the slices, in the map's units."""
+    """The threshold as the display nodes have it: the least magnitude that slices show, in the map's units."""
     display = node.GetDisplayNode()
     if not is_signed(node):
         return float(display.GetLowerThreshold()) if display.GetApplyThreshold() else 0.0

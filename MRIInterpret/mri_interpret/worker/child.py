@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import UserError
-from .messages import Failed, Heartbeat, Message, encode
+from .messages import Failed, Heartbeat, Message, Notice, encode
 from .process_tree import kill_own_process_tree
 
 Send = Callable[[Message], None]
@@ -47,6 +47,7 @@ def run_worker(folder: Path, work: Callable[[Path, Send], None], also_deleted: S
     send = _sender(_claim_standard_output())
     threading.Thread(target=_end_with_parent, args=((folder, *also_deleted),), daemon=True).start()
     threading.Thread(target=_heartbeat, args=(send,), daemon=True).start()
+    _take_normal_priority(send)
     try:
         work(folder, send)
     except UserError as error:
@@ -59,6 +60,20 @@ def run_worker(folder: Path, work: Callable[[Path, Send], None], also_deleted: S
     else:
         return 0
     return 1
+
+
+def _take_normal_priority(send: Send) -> None:
+    """Slicer lowers its main thread's priority on Linux, and children inherit that: a run would wait for everything.
+
+    Taking it back may be forbidden (RLIMIT_NICE); then the user is told why the run takes long on a busy computer.
+    """
+    if sys.platform == "win32" or os.getpriority(os.PRIO_PROCESS, 0) <= 0:
+        return
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    except OSError:
+        nice = os.getpriority(os.PRIO_PROCESS, 0)
+        send(Notice(f"The work runs at Slicer's low priority (nice {nice}): it is slow while the computer is busy."))
 
 
 def _is_memory(error: BaseException) -> bool:

@@ -156,8 +156,9 @@ class WorkerProcess:
 
     def _finish(self, news: list[Message]) -> list[Message]:
         self._over = True
-        self._end_process()
-        if isinstance(news[-1], Failed):
+        failed = isinstance(news[-1], Failed)
+        self._end_process(wait=failed)
+        if failed:
             self.clean_up()
         return news
 
@@ -183,10 +184,10 @@ class WorkerProcess:
         self._end_process()
         self.clean_up()
 
-    def _end_process(self) -> None:
+    def _end_process(self, wait: bool = True) -> None:
         if self._process is None:
             return
-        kill_process_tree(self._process)
+        kill_process_tree(self._process, wait)
         for stream in (self._process.stdin, self._output):
             if stream is not None:
                 with contextlib.suppress(OSError, ValueError):
@@ -194,6 +195,8 @@ class WorkerProcess:
 
     def clean_up(self) -> None:
         """Delete the job's folder with all that is in it, and what else the worker may have left."""
+        if self._process is not None:
+            self._process.poll()  # it was killed when it was done: now its entry in the table of processes goes, too
         for folder in (self.folder, *self.also_deleted):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -28,6 +28,18 @@ class _Application:
     def __init__(self, application: QtWidgets.QApplication) -> None:
         self._application = application
         self.startup: list[Any] = []
+        self.paused = 0
+        self.resumed: list[Any] = []  # called when the views may draw again
+
+    def pauseRender(self) -> None:
+        self.paused += 1
+
+    def resumeRender(self) -> None:
+        self.paused -= 1
+        assert self.paused >= 0, "rendering was resumed more often than it was paused"
+        if not self.paused:
+            for function in list(self.resumed):
+                function()
 
     def connect(self, signature: str, function: Any) -> None:
         name, _ = signal_and_count(signature)
