@@ -90,7 +90,7 @@ def test_console_worker_and_file_give_the_same(host, logic, in_worker, coarse, t
     overall = [message.overall for message in progress if isinstance(message, Progress)]
     assert overall == sorted(overall)
     assert {m.step for m in progress if isinstance(m, Progress)} >= {"Finding the brain", "Explaining"}
-    # Once the result is no longer used, its files are deleted.
+    # Once the result is no longer used, or its report is drawn, its files are deleted.
     folder = logic._job.worker.folder
     assert folder.is_dir()
     logic.forgetResults()
@@ -241,7 +241,7 @@ def test_clicking_explain_runs_to_the_result_without_blocking_the_window(host, w
     assert any(step.startswith("Putting the result into the scene") for step in steps)
     assert widget.ui.regionTable.rowCount > 50
     assert widget.ui.explainButton.enabled
-    assert widget.ui.mapList.count == 3
+    assert widget.ui.mapList.count == 5  # the summary, two methods, consensus and spread
     assert max(gaps) < 0.1, f"the window stood still for {max(gaps):.3f} s"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,10 @@ class Reports:
             clean_up()
             report_job.put_into_scene(scene, result.run, page)
 
-        self._draw(result, kept)
+        try:
+            self._draw(result, kept)
+        except OSError:  # no process can be started: the result is there all the same
+            logging.exception("MRIInterpret: the report of %s is not drawn now", result.run)
 
     def save(self, result: MRIInterpretResult, path: str | Path, on_saved: OnSaved) -> None:
         """Write a result's page to a file, at once or as soon as it is drawn.
@@ -78,13 +82,16 @@ class Reports:
         elif result.source is None:
             on_saved(None, NO_REPORT)
         else:
-            self._draw(result, lambda page: None, (Path(path), on_saved))
+            try:
+                self._draw(result, lambda page: None, (Path(path), on_saved))
+            except OSError as error:
+                on_saved(None, f"The report could not be drawn ({error}).")
 
     def _draw(self, result: MRIInterpretResult, drawn: Callable[[str], None], *waiting: tuple[Path, OnSaved]) -> None:
         assert result.source is not None
         run = result.run
-        drawing = self._drawings[run] = _Drawing(waiting=list(waiting))
         worker = report_job.start(result.source)
+        drawing = self._drawings[run] = _Drawing(waiting=list(waiting))
 
         def finished(page: str | None, sentence: str) -> None:
             if self._drawings.get(run) is drawing:
