@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from mri_interpret.anatomy.atlas import Atlas, load_default_atlas
+from mri_interpret.anatomy.atlas import load_default_atlas
 from mri_interpret.anatomy.region_statistics import RegionStatistics
+from mri_interpret.anatomy.structures_as_regions import as_regions
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.explanation.job import explain
 from mri_interpret.images.volume import Affine, Grid, Volume, resample
@@ -160,8 +161,8 @@ def with_known_maps(explanation: Explanation) -> Explanation:
     values = np.where(mask, values, 0).astype(np.float32)
     lrp = explanation.maps["lrp"]
     summary = explanation.summary.with_array(np.abs(values) / np.abs(values).max())
-    atlas = Atlas(explanation.atlas_name, explanation.atlas_in_scan, explanation.regions)
-    statistics = RegionStatistics(explanation.atlas_in_scan, mask, atlas, "native")
+    assert explanation.anatomy is not None
+    statistics = RegionStatistics(explanation.atlas_in_scan, mask, as_regions(explanation.anatomy), "native")
     known = statistics.table({"lrp": values, "summary": summary.array})
     table = explanation.region_table
     others = table[~(table["method"].isin(["lrp", "summary"]) & (table["space"] == "native"))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from mri_interpret.anatomy.atlas import Atlas, Region, load_default_atlas, mirrored_name
@@ -76,6 +78,17 @@ def test_each_column_against_a_plain_computation(atlas: Atlas, mask: np.ndarray)
         assert table.loc[f"{side}-Hippocampus", "asymmetry"] == pytest.approx((left - right) / (left + right))
     assert np.isnan(table.loc["Brain-Stem", "asymmetry"])
     assert table.loc["Left-Nothing", "volume_mm3"] == 0
+    assert table.loc["Left-Hippocampus", "voxels"] == groups["Left-Hippocampus"].sum()
+
+
+def test_a_structure_has_the_volume_that_was_measured(atlas: Atlas, mask: np.ndarray) -> None:
+    """Not the count of its voxels inside the mask, which would be a second number for one structure."""
+    measured = replace(atlas, measured_mm3={17: 4321.5})
+    table = RegionStatistics(atlas.volume, mask, measured, "native").table({"m": np.ones(SHAPE)}).set_index("region")
+    assert table.loc["Left-Hippocampus", "volume_mm3"] == 4321.5
+    counted = np.count_nonzero((atlas.volume.array == 53) & (mask > 0))
+    assert table.loc["Right-Hippocampus", "volume_mm3"] == pytest.approx(15.0 * counted)
+    assert table.loc["Right-Hippocampus", "voxels"] == counted
 
 
 def test_what_lies_outside_the_brain_changes_nothing_inside(atlas: Atlas, mask: np.ndarray) -> None:

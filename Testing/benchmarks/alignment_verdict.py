@@ -1,39 +1,50 @@
 """Does the verdict tell an alignment that is right from one that is wrong?
 
-Simulated heads over the label maps (two each, the second with a strong bias field) and real scans go through mask, bias
-correction and registration. Each is judged in place, and again as if the registration had been wrong: turned by 10
-degrees about each axis, shifted by 10 mm along each axis, scaled by 15 %, mirrored left to right, all in either
-direction and in template space, so that nothing can repair it. The threshold is the geometric mean of the highest
-offset in place and the lowest misaligned on every second anatomy; the others and the real scans are reported.
+Real scans and simulated heads over label maps go through mask, bias correction and registration. Each is judged in
+place,
+and again as if the registration had been wrong: turned by 10 degrees about each axis, shifted by 10 mm along each axis,
+scaled by 15 % (the directions by turns), mirrored left to right; all in template space, so that nothing can repair it.
+One mask, one bias field and one registration serve all verdicts on a scan. Every head of an anatomy is another brain
+(the segmentation's wide anatomies) with another contrast, every second under a strong bias field, every third at 2 mm,
+every fifth without its head. The threshold is the geometric mean of the highest offset in place and the lowest
+misaligned on the ``--choose`` anatomies; the others and the real scans are reported.
 
-    python -m Testing.benchmarks.alignment_verdict LABEL_MAPS [--scans SCAN ...] [--heads 30] [--keep FOLDER]
+    python -m Testing.benchmarks.alignment_verdict LABEL_MAPS [--scans SCAN ...] [--rows FILE.csv] [--out FILE.md]
 
-``--keep`` keeps masks and transforms, so that a run that was interrupted goes on.
+A run that was interrupted goes on with what ``--rows`` holds.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import mri_interpret as mi
 import numpy as np
+import pandas as pd
 import torch
 from mri_interpret.images.volume import Affine, Volume
-from mri_interpret.preprocessing.alignment import Aligner, Alignment
+from mri_interpret.preprocessing.alignment import Aligner
 from mri_interpret.preprocessing.cache import PreprocessingCache, content_hash
-from mri_interpret.preprocessing.match import brain_on_template, offset_mm
+from mri_interpret.preprocessing.match import Match, measure_match
+from mri_interpret.preprocessing.registration import Misaligned
+from mri_interpret.preprocessing.verdict import registration_verdict
 from mri_interpret.progress import silent
 from mri_interpret.resources import resource
 from mri_interpret.simulation.acquisition import smooth_gain
-from mri_interpret.simulation.anatomy import Anatomy, list_label_maps, read_anatomy
+from mri_interpret.simulation.anatomy import FINE_GRID, Anatomy, is_called, list_label_maps, read_anatomy
+from mri_interpret.simulation.atrophy import Fractions, fractions_of
 from mri_interpret.simulation.head_scan import head_scan, scanner_affine
+from mri_interpret.simulation.wide_anatomies import FINE_BOX, wide_labels
 from mri_interpret.thresholds import GOOD_OFFSET_MM
 
 CENTRE = np.array([0.0, -18.0, 8.0])
 STRONG_BIAS = 0.6  # amplitude of the field's logarithm
+IN_PLACE, MIRRORED = "in place", "mirrored left to right"
+REAL, CHOOSING, REPORTED = "real", "simulated, for the threshold", "simulated, others"
+COLUMNS = ("group", "scan", "alignment", "correlation", "overlap", "offset_mm", "covered", "verdict")
 
 
 def about_centre(matrix: np.ndarray) -> Affine:
@@ -53,88 +64,155 @@ def turn(axis: int, degrees: float) -> Affine:
     return about_centre(matrix)
 
 
-def moves() -> dict[str, list[Affine]]:
-    """Kinds of misalignment, in template space."""
-    found: dict[str, list[Affine]] = {"in place": [np.eye(4)]}
+def moves(number: int) -> dict[str, Affine]:
+    """Kinds of misalignment in template space, for the scan with this number: one direction of each, by turns."""
+    found: dict[str, Affine] = {IN_PLACE: np.eye(4)}
+    sign = 1 if number % 2 == 0 else -1
     for axis, name in enumerate(("pitch", "roll", "yaw")):
-        found[f"turned by 10 degrees ({name})"] = [turn(axis, degrees) for degrees in (10, -10)]
+        found[f"turned by 10 degrees ({name})"] = turn(axis, sign * 10)
     for axis, name in enumerate(("left or right", "forward or back", "up or down")):
-        shifts = [np.eye(4), np.eye(4)]
-        shifts[0][axis, 3], shifts[1][axis, 3] = 10, -10
-        found[f"shifted by 10 mm ({name})"] = shifts
-    found["scaled by 15 %"] = [about_centre(np.eye(3) * factor) for factor in (1.15, 1 / 1.15)]
-    found["mirrored left to right"] = [np.diag([-1.0, 1, 1, 1])]
+        shift = np.eye(4)
+        shift[axis, 3] = sign * 10
+        found[f"shifted by 10 mm ({name})"] = shift
+    found["scaled by 15 %"] = about_centre(np.eye(3) * 1.15**sign)
+    found[MIRRORED] = np.diag([-1.0, 1, 1, 1])
     return found
 
 
-def simulated(anatomy: Anatomy, seed: int, strong_bias: bool) -> Volume:
+def simulated(anatomy: Anatomy, fractions: Fractions, number: int) -> Volume:
     """A head over a label map, in a scanner."""
-    values, _ = head_scan(anatomy.labels, seed, whole_head=True)
-    if strong_bias:
+    labels = np.zeros(FINE_GRID.shape, np.uint8)
+    labels[FINE_BOX] = wide_labels(anatomy, fractions, (sum(map(ord, anatomy.name)), number))
+    seed = 1000 * number + sum(map(ord, anatomy.name))
+    values, _ = head_scan(labels, seed, whole_head=number % 5 != 4)
+    if number % 2:
         gain = smooth_gain(values.shape, torch.Generator().manual_seed(seed), STRONG_BIAS, 0.03).numpy()
         values = np.clip(values * gain, 0, 32767).astype(np.int16)
-    return Volume(values, scanner_affine(anatomy.scale, seed), f"{anatomy.name}, seed {seed}")
+    scan = Volume(values, scanner_affine(anatomy.scale, seed), f"{anatomy.name}, head {number}")
+    return at_two_mm(scan) if number % 3 == 2 else scan
 
 
-def scans(label_maps: Path, real: list[Path], heads: int) -> Iterator[tuple[str, Volume]]:
-    """Group and scan; the anatomies are split in two by turns."""
-    yield "real", mi.as_volume(Path(resource("SampleData", "colin27_T1.nii.gz")))
-    for path in real:
-        yield "real", mi.as_volume(path)
-    paths = list_label_maps(label_maps)
-    for strong in (False, True):
-        for number, path in enumerate(paths):
-            if strong * len(paths) + number == heads:
-                return
-            group = "simulated, for the threshold" if number % 2 == 0 else "simulated, others"
-            yield group, simulated(read_anatomy(path), 100 + 2 * number + strong, strong)
+def at_two_mm(scan: Volume) -> Volume:
+    """Each voxel the mean of eight."""
+    i, j, k = (size // 2 for size in scan.shape)
+    means = scan.array[: 2 * i, : 2 * j, : 2 * k].reshape(i, 2, j, 2, k, 2).mean(axis=(1, 3, 5), dtype=np.float32)
+    affine = scan.affine @ np.diag([2.0, 2, 2, 1])
+    affine[:3, 3] += scan.affine[:3, :3] @ [0.5, 0.5, 0.5]
+    return Volume(means, affine, scan.name)
+
+
+def scans(label_maps: Path, real: list[Path], heads: int, choose: list[str]) -> Iterator[tuple[str, str, int, Volume]]:
+    """Group, name, number and scan; those that are simulated are made when they are asked for."""
+    for number, path in enumerate([Path(resource("SampleData", "colin27_T1.nii.gz")), *real]):
+        yield REAL, path.name.split("_T1")[0], number, mi.as_volume(path)
+    for path in list_label_maps(label_maps):
+        anatomy = read_anatomy(path)
+        fractions = fractions_of(anatomy)
+        group = CHOOSING if is_called(path, choose) else REPORTED
+        for number in range(heads):
+            scan = simulated(anatomy, fractions, number)
+            yield group, scan.name, number, scan
+
+
+def rows_of(group: str, name: str, number: int, scan: Volume) -> list[tuple]:
+    """A row per alignment, as ``COLUMNS``."""
+    aligner = Aligner(scan, content_hash(scan), "cpu", PreprocessingCache(enabled=False), silent, [])
+    try:
+        found = aligner.align("auto", "auto")
+    except Misaligned:
+        return [(group, name, IN_PLACE, *[np.nan] * 4, "refused")]
+    corrected = aligner.corrected(found.brain.volume)
+    rows = []
+    for kind, move in moves(number).items():
+        to_template = move @ found.to_template
+        match = found.match if kind == IN_PLACE else measure_match(corrected, found.brain.volume, to_template)
+        rows.append((group, name, kind, *astuple(match), verdict_of(to_template, match)))
+    return rows
+
+
+def verdict_of(to_template: Affine, match: Match) -> str:
+    """Good, poor or refused, as a user gets it."""
+    try:
+        return registration_verdict("", to_template, match)[0]
+    except Misaligned:
+        return "refused"
+
+
+def table(frame: pd.DataFrame) -> str:
+    """Markdown: per group and kind the verdicts, with Wilson's 95 % interval of the share that is right."""
+    from scipy import stats
+
+    lines = [
+        "| scans | alignment | n | good | poor | refused | right | 95 % interval | offset, mm | correlation | mask |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (group, kind), own in frame.groupby(["group", "alignment"], sort=False):
+        good, poor, refused = ((own["verdict"] == word).sum() for word in ("good", "poor", "refused"))
+        right = good if kind == IN_PLACE else len(own) - good
+        interval = stats.binomtest(int(right), len(own)).proportion_ci(method="wilson")
+        share = f"{right / len(own):.1%} | {interval.low:.1%} to {interval.high:.1%}"
+        ranges = " | ".join(
+            f"{own[column].min():.2f} to {own[column].max():.2f}" for column in ("offset_mm", "correlation", "overlap")
+        )
+        lines.append(
+            f"| {group} | {kind} | {len(own)} | {good} | {poor} | {refused} "
+            f"| {'cannot be told | -' if kind == MIRRORED else share} | {ranges} |"
+        )
+    return "\n".join(lines)
+
+
+def pooled(frame: pd.DataFrame) -> str:
+    """The same in one sentence: what was in place, and all that was turned, shifted or scaled."""
+    from scipy import stats
+
+    sentences = []
+    for name, own in (("In place", frame[frame["alignment"] == IN_PLACE]), ("Misaligned", _misaligned(frame))):
+        right = (own["verdict"] == "good") == (name == "In place")
+        interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+        sentences.append(f"{name}: {right.sum()} of {len(right)} right, {interval.low:.1%} to {interval.high:.1%}.")
+    return " ".join(sentences)
+
+
+def chosen_threshold(frame: pd.DataFrame) -> str:
+    """What the offset's threshold lies between."""
+    right = float(frame.loc[frame["alignment"] == IN_PLACE, "offset_mm"].max())
+    wrong = float(_misaligned(frame)["offset_mm"].min())
+    return (
+        f"Highest offset in place {right:.2f} mm, lowest misaligned {wrong:.2f} mm, geometric mean "
+        f"{np.sqrt(right * wrong):.2f} mm; the threshold in use is {GOOD_OFFSET_MM:g} mm."
+    )
+
+
+def _misaligned(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[~frame["alignment"].isin([IN_PLACE, MIRRORED])]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("label_maps", type=Path)
     parser.add_argument("--scans", type=Path, nargs="*", default=[])
-    parser.add_argument("--heads", type=int, default=10_000, help="simulate so many heads at most")
-    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--heads", type=int, default=10, help="heads per label map")
+    parser.add_argument("--choose", nargs="+", default=["02", "13"], help="the threshold is chosen on these")
+    parser.add_argument("--rows", type=Path, help="a CSV that is added to; scans that it holds are not done again")
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    rows: list[tuple[str, str, float]] = []
-    in_place: list[Alignment] = []
-    with tempfile.TemporaryDirectory() as folder:
-        cache = PreprocessingCache(options.keep or Path(folder))
-        for group, scan in scans(options.label_maps, options.scans, options.heads):
-            aligner = Aligner(scan, content_hash(scan), "cpu", cache, silent, [])
-            found = aligner.align("auto", "auto")
-            in_place.append(found)
-            brain = brain_on_template(aligner.corrected(found.brain.volume), found.brain.volume, found.to_template)
-            for kind, made in moves().items():
-                rows += [(group, kind, offset_mm(Volume(brain.array, move @ brain.affine))) for move in made]
-            print(scan.name, found.sentence, flush=True)
-    print(table(rows))
-    for name in ("correlation", "overlap"):
-        values = [getattr(found.match, name) for found in in_place]
-        print(f"{name} in place: {min(values):.2f} to {max(values):.2f}")
-
-
-def table(rows: list[tuple[str, str, float]]) -> str:
-    """Markdown: per group and kind, verdicts and the offsets' range; then what the threshold lies between."""
-    lines = [
-        f"| scans | alignment | n | offset at most {GOOD_OFFSET_MM:.0f} mm | offset, mm |",
-        "|---|---|---|---|---|",
-    ]
-    for group in dict.fromkeys(row[0] for row in rows):
-        for kind in dict.fromkeys(row[1] for row in rows):
-            offsets = [row[2] for row in rows if row[:2] == (group, kind)]
-            good = sum(offset <= GOOD_OFFSET_MM for offset in offsets)
-            lines.append(f"| {group} | {kind} | {len(offsets)} | {good} | {min(offsets):.2f} to {max(offsets):.2f} |")
-    fitted = [row for row in rows if row[0] == "simulated, for the threshold"]
-    if fitted:
-        right = max(row[2] for row in fitted if row[1] == "in place")
-        wrong = min(row[2] for row in fitted if row[1] not in ("in place", "mirrored left to right"))
-        lines.append(
-            f"\nHighest offset in place {right:.2f} mm, lowest misaligned {wrong:.2f} mm, geometric "
-            f"mean {np.sqrt(right * wrong):.2f} mm (simulated, for the threshold)."
+    frame = pd.read_csv(options.rows) if options.rows and options.rows.exists() else pd.DataFrame(columns=list(COLUMNS))
+    done = set(frame["scan"])
+    for group, name, number, scan in scans(options.label_maps, options.scans, options.heads, options.choose):
+        if name in done:
+            continue
+        added = pd.DataFrame(rows_of(group, name, number, scan), columns=list(COLUMNS))
+        frame = pd.concat([frame, added], ignore_index=True) if len(frame) else added
+        print(name, *added.iloc[0, 3:].tolist(), flush=True)
+        if options.rows:
+            frame.to_csv(options.rows, index=False)
+    chosen, rest = frame[frame["group"] == CHOOSING], frame[frame["group"] != CHOOSING]
+    text = f"{table(frame)}\n\nThe threshold, on {CHOOSING}: {chosen_threshold(chosen)}\n\nThe rest. {pooled(rest)}\n"
+    print(text)
+    if options.out:
+        options.out.write_text(
+            "# The verdict on an alignment: does it tell right from wrong?\n\n" + text, encoding="utf-8"
         )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from mri_interpret.anatomy.atlas import DEFAULT_ATLAS, load_default_atlas
 from mri_interpret.anatomy.segmentation import Segmentation, segmentation_of_user
 from mri_interpret.anatomy.segmentation_bundle import load_segmentation_bundle
 from mri_interpret.anatomy.structures_as_regions import BRAIN
+from mri_interpret.anatomy.volumes import volume_table
 from mri_interpret.errors import UserError
 from mri_interpret.explanation import job, scan_anatomy
 from mri_interpret.explanation.explanation import Explanation
@@ -131,7 +132,10 @@ def test_regions_are_this_brains_structures(small_explanation: Explanation) -> N
     assert small_explanation.atlas_in_scan is anatomy.labels
     table = small_explanation.region_table.query("method == 'summary' and space == 'native' and label == 17")
     voxels = np.count_nonzero((anatomy.labels.array == 17) & (small_explanation.mask.array > 0))
-    assert table["volume_mm3"].item() == pytest.approx(voxels * anatomy.labels.grid.voxel_volume)
+    assert table["voxels"].item() == voxels
+    everything = small_explanation.region_table.query("method == 'summary' and space == 'native' and label > 0")
+    volumes = volume_table(anatomy).set_index("label")["ml"]
+    assert everything["volume_mm3"].tolist() == pytest.approx((1000 * volumes.loc[everything["label"]]).tolist())
     template = small_explanation.region_table.query("method == 'summary' and space == 'template'")
     assert "Left-Thalamus-Proper" in set(template["region"])  # the atlas's name
     assert small_explanation.provenance_record()["anatomy"]["made_by"] == "aparc+aseg"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import colorsys
 import importlib.util
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +36,25 @@ class Region:
 
 @dataclass(frozen=True)
 class Atlas:
-    """Labels in template space with their names."""
+    """Labels in template space with their names.
+
+    Attributes
+    ----------
+    name
+        The atlas's.
+    volume
+        Labels, whole numbers; 0 is no region.
+    regions
+        The labels that are named.
+    measured_mm3
+        Label to volume, where volumes were measured more finely than by counting voxels: those of a brain's own
+        structures (:func:`.structures_as_regions.as_regions`).
+    """
 
     name: str
-    volume: Volume  # uint16 labels, 0 is no region
+    volume: Volume
     regions: tuple[Region, ...]
+    measured_mm3: Mapping[int, float] = field(default_factory=dict)
 
     def opposite(self) -> dict[int, int]:
         """For each left region's label, the label of its right counterpart; regions without one are left out."""

@@ -18,7 +18,7 @@ BACKGROUND = "(brain, no region)"
 OUTSIDE = "(outside the brain)"
 BACKGROUND_LABEL, OUTSIDE_LABEL = 0, -1
 COLUMNS = (
-    "method", "space", "label", "region", "volume_mm3", "sum", "mean", "positive_share", "negative_share",
+    "method", "space", "label", "region", "voxels", "volume_mm3", "sum", "mean", "positive_share", "negative_share",
     "peak", "peak_r", "peak_a", "peak_s", "share", "gain", "asymmetry",
 )  # fmt: skip
 
@@ -73,8 +73,11 @@ class RegionStatistics:
         the brain (label -1). Totals and shares are those of the brain; the last row alone tells what lies outside.
         Columns:
 
+        voxels
+            Voxels of this grid that the statistics are of.
         volume_mm3
-            Volume on this grid.
+            Volume: as it was measured where the regions are a brain's own structures (``Atlas.measured_mm3``), the same
+            number as in the table of volumes; that of the voxels otherwise. FreeSurfer's tables hold both likewise.
         sum
             Sum over the voxels times ``sum_factor``: over all rows of a map it is the map's total.
         mean
@@ -123,7 +126,11 @@ class RegionStatistics:
                 "space": self._space,
                 "label": self._labels,
                 "region": [names[label] for label in self._labels],
-                "volume_mm3": count * self._grid.voxel_volume,
+                "voxels": count,
+                "volume_mm3": [
+                    self._atlas.measured_mm3.get(int(label), float(number) * self._grid.voxel_volume)
+                    for label, number in zip(self._labels, count, strict=True)
+                ],
                 "sum": total * self._factor,
                 "mean": _ratio(total, count),
                 "positive_share": _shares(positive),

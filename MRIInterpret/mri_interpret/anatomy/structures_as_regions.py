@@ -11,7 +11,7 @@ _GREY = (0.6, 0.6, 0.6)
 
 
 def as_regions(segmentation: Segmentation) -> Atlas:
-    """The structures as regions on the scan's grid, those without a voxel included.
+    """The structures as regions on the scan's grid, those without a voxel included, with their measured volumes.
 
     The whole cortex is no region where its parcels are, since each voxel belongs to one region.
     """
@@ -26,4 +26,5 @@ def as_regions(segmentation: Segmentation) -> Atlas:
         for one in segmentation.structures
         if one.label not in divided
     )
-    return Atlas(BRAIN, segmentation.labels, regions)
+    measured = {one.label: 1000 * one.ml for one in segmentation.structures}
+    return Atlas(BRAIN, segmentation.labels, regions, measured)
