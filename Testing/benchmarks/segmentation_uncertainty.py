@@ -1,12 +1,13 @@
-"""Does the segmentation say where it is unsure? Scans that are good, and scans that nobody should segment.
+"""Does the segmentation say where it is unsure, and stay quiet where it need not? Chooses each structure's threshold.
 
-    python -m Testing.benchmarks.segmentation_uncertainty LABEL_MAPS [--bundle FOLDER] [--out FILE.md] [--write]
+    python -m Testing.benchmarks.segmentation_uncertainty LABEL_MAPS [--scans SCAN ...] [--out FILE.md] [--write]
 
-Simulated scans of held-out anatomies, as they are and made bad in five ways. For every structure of every scan: the
-mean entropy, and whether the structure was found (Dice with the truth from 0.6 on). A structure is unsure from a
-multiple of its median entropy in good scans on; the multiple is the one that tells found from missed structures best
-(Youden's index) on the first half of the anatomies, and the table is of the other half. ``--write`` puts each
-structure's threshold into the bundle's metadata.
+Simulated heads over the anatomies that were kept from training, as users have them: wide anatomies, T1-like contrasts,
+half under a strong bias field, at 1 to 3 mm or in thick slices, a little misaligned, masks tight or generous; and heads
+that nobody should segment (:mod:`.bad_heads`). A structure is unsure from a mean entropy on that one in twenty good
+heads reaches, times a margin for anatomies that were not seen: the smallest with which the thresholds of either half of
+the ``--choose`` anatomies call at most 5 % of any structure of the other half unsure. All tables are of the other
+anatomies. Nothing is chosen on bad heads or on real scans. ``--write`` puts the thresholds into the bundle's metadata.
 """
 
 from __future__ import annotations
@@ -17,125 +18,180 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from mri_interpret.anatomy.segmentation import DEFAULT_BUNDLE, Structure, segment
+from mri_interpret.anatomy import freesurfer
+from mri_interpret.anatomy.measured_structures import normalised_entropy
+from mri_interpret.anatomy.network_segmentation import class_probabilities, network_input
+from mri_interpret.anatomy.parcels import with_parcels
+from mri_interpret.anatomy.segmentation import DEFAULT_BUNDLE
 from mri_interpret.anatomy.segmentation_bundle import SegmentationBundle, load_segmentation_bundle
-from mri_interpret.images.volume import Grid, Volume, resample
-from mri_interpret.simulation.anatomy import brain_envelope, choose_label_maps, read_anatomy
+from mri_interpret.images.conversion import as_volume
+from mri_interpret.images.volume import Volume, resample
+from mri_interpret.preprocessing.cache import PreprocessingCache
+from mri_interpret.preprocessing.pipeline import preprocess
+from mri_interpret.progress import silent
+from mri_interpret.simulation.anatomy import MODEL_GRID, Anatomy, choose_label_maps, is_called, read_anatomy
 from mri_interpret.simulation.atrophy import fractions_of
-from mri_interpret.simulation.groups import GROUPS, draw_subject
-from mri_interpret.simulation.head_scan import head_scan
-from mri_interpret.simulation.simulate import SimulatedScan, simulated_scan
-from mri_interpret.simulation.structures import NAMES, code_of_label, member
-from scipy import ndimage
+from mri_interpret.simulation.structures import NAMES
+from mri_interpret.training.anatomies import cached_anatomy
 
+from Testing.benchmarks.bad_heads import BAD, bad_head
 from Testing.benchmarks.segmentation import HELD_OUT, SAME
+from Testing.benchmarks.user_heads import RESOLUTIONS, UserHead, user_head
 
-FOUND = 0.6
-CONDITIONS = ("as it is", "6 mm slices", "half of the brain", "lesion in a hemisphere", "no ventricles", "much noise")
-
-
-def scan_of(made: SimulatedScan, condition: str, rng: np.random.Generator) -> tuple[Volume, np.ndarray]:
-    """The scan, and the truth as codes; what cannot be seen has the code 0."""
-    scan, codes = made.scan, np.asarray(made.labels.array)
-    voxels = np.array(scan.array, np.float32)
-    right = np.arange(scan.shape[0])[:, None, None] >= scan.shape[0] // 2
-    if condition == "6 mm slices":
-        axis = int(rng.integers(3))
-        thick = ndimage.uniform_filter1d(voxels, 6, axis)
-        step = np.ones(3, int)
-        step[axis] = 6
-        affine = scan.affine @ np.diag([*step, 1.0])
-        shape = tuple(-(-n // int(s)) for n, s in zip(scan.shape, step, strict=True))
-        coarse = resample(scan.with_array(thick), Grid(shape, affine))  # type: ignore[arg-type]
-        back = resample(made.labels, coarse.grid, order=0)
-        return coarse, np.asarray(back.array)
-    if condition == "half of the brain":
-        return scan.with_array(np.where(right, 0, voxels)), np.where(right, 0, codes)
-    if condition == "lesion in a hemisphere":
-        inside = right & (codes > 0) & member(*_CEREBRUM)[codes]
-        core = ndimage.binary_opening(ndimage.binary_closing(inside, iterations=4), iterations=8)
-        dark = np.percentile(voxels[member("Lateral-Ventricle")[codes]], 50)
-        filled = np.where(core, dark + rng.normal(0, 0.05 * dark + 1, voxels.shape), voxels)
-        return scan.with_array(filled.astype(np.float32)), np.where(core, 0, codes)
-    if condition == "no ventricles":
-        white = code_of_label()[np.array([2, 41])]
-        fluid = member("Lateral-Ventricle", "Inf-Lat-Vent", "3rd-Ventricle", "choroid-plexus")[codes]
-        filled = np.where(fluid, np.where(right, white[1], white[0]), codes).astype(np.uint8)
-        return scan.with_array(head_scan(filled, made.seed % 1000, whole_head=True)[0]), filled
-    if condition == "much noise":
-        top = np.percentile(voxels[codes > 0], 99)
-        return scan.with_array(np.abs(voxels + rng.normal(0, 0.35 * top, voxels.shape)).astype(np.float32)), codes
-    return scan, codes
+FOUND = 0.6  # Dice from which on a structure counts as found
+ALARMS = 0.05  # of good heads, for any structure
+QUANTILE = 1 - ALARMS
+PARCELS_EVERY = 3  # heads: parcels take as long as the rest
 
 
-_CEREBRUM = (
-    "Cerebral-White-Matter", "Cerebral-Cortex", "Thalamus", "Caudate", "Putamen", "Pallidum", "Hippocampus", "Amygdala",
-    "Lateral-Ventricle", "Inf-Lat-Vent", "Accumbens-area", "VentralDC", "choroid-plexus",
-)  # fmt: skip
+def rows_of(head: UserHead, bundle: SegmentationBundle, about: dict[str, object], parcels: bool) -> list[dict]:
+    """A row for each structure: mean entropy, and Dice with the truth on the network's grid."""
+    image = network_input(head.scan, head.to_template, bundle, head.mask)
+    probabilities = class_probabilities(bundle, image, "cpu", silent)
+    entropy = normalised_entropy(probabilities)
+    winner = np.array(bundle.labels, np.int16)[probabilities.argmax(0)]
+    codes = resample(head.codes, bundle.grid, np.linalg.inv(head.to_template), order=0).array
+    rows = []
+    for label in bundle.labels[1:]:
+        own, truth = winner == label, np.isin(codes, codes_of(label))
+        both = np.count_nonzero(own) + np.count_nonzero(truth)
+        if both:
+            rows.append(
+                {"label": label, "entropy": mean(entropy, own), "dice": 2 * np.count_nonzero(own & truth) / both}
+            )
+    if parcels:
+        named = with_parcels(Volume(winner, bundle.grid.affine), np.eye(4)).array
+        found = [label for label in np.unique(named) if freesurfer.is_parcel(int(label))]
+        rows += [{"label": int(label), "entropy": mean(entropy, named == label), "dice": np.nan} for label in found]
+    return [about | row | {"plain": plain(row["label"])} for row in rows]
 
 
-def rows_of(name: str, condition: str, scan: Volume, codes: np.ndarray, bundle: SegmentationBundle) -> list[dict]:
-    """A row for each structure, with its Dice where the simulator knows the structure."""
-    mask = Volume(brain_envelope(codes, scan.grid.spacing).astype(np.uint8), scan.affine)
-    found = segment(scan, np.eye(4), brain_mask=mask, bundle=bundle)
+def mean(entropy: np.ndarray, inside: np.ndarray) -> float:
+    """Nothing found counts as knowing nothing, as the product says it."""
+    return float(entropy[inside].mean()) if inside.any() else 1.0
+
+
+def codes_of(label: int) -> list[int]:
+    """The simulator's codes of a structure."""
+    name = freesurfer.name_of(label)
+    side = name.partition("-")[0]
     return [
-        {
-            "anatomy": name,
-            "condition": condition,
-            "structure": structure.name,
-            "entropy": 1.0 if np.isnan(structure.entropy) else structure.entropy,
-            "dice": dice_with_truth(structure, found.labels.array, codes),
-        }
-        for structure in found.structures
-    ]
-
-
-def dice_with_truth(structure: Structure, labels: np.ndarray, codes: np.ndarray) -> float:
-    """NaN for structures that are not judged: parcels, cortex, white matter, fluid; or that are not there, rightly."""
-    side, _, _ = structure.name.partition("-")
-    own_codes = [
         code
         for code, other in enumerate(NAMES)
-        if other == structure.name or f"{side}-{SAME.get(other.partition('-')[2], '')}" == structure.name
+        if other == name or (f"{side}-{SAME.get(other.partition('-')[2], '')}" == name and other.startswith(side))
     ]
-    if not own_codes or structure.name.endswith(("Cortex", "White-Matter", "CSF")):
-        return np.nan
-    truth, own = np.isin(codes, own_codes), labels == structure.label
-    both = np.count_nonzero(truth) + np.count_nonzero(own)
-    return 2 * np.count_nonzero(truth & own) / both if both else np.nan
 
 
-def best_multiple(frame: pd.DataFrame) -> float:
-    """The multiple of the typical entropy that tells found from missed structures best."""
-    judged = frame.dropna(subset="dice")
-    missed = judged["dice"] < FOUND
-    values = np.arange(1.02, 3.0, 0.02)
-    index = [(judged["ratio"] >= value)[missed].mean() - (judged["ratio"] >= value)[~missed].mean() for value in values]
-    return float(values[int(np.nanargmax(index))])
+def plain(label: int) -> str:
+    """The name without a side: both sides share a threshold."""
+    name = freesurfer.name_of(label)
+    for side in ("Left-", "Right-", "ctx-lh-", "ctx-rh-"):
+        name = name.removeprefix(side)
+    return f"parcel {name}" if freesurfer.is_parcel(label) else name
 
 
-def table(frame: pd.DataFrame, multiple: float) -> str:
-    lines = [
-        "| scan | entropy over the typical one | Dice | structures missed | of these unsure | of those found unsure |",
-        "|---|---|---|---|---|---|",
-    ]
-    for condition in CONDITIONS:
-        own = frame[frame["condition"] == condition].dropna(subset="dice")
-        missed, good = own[own["dice"] < FOUND], own[own["dice"] >= FOUND]
-        called = [f"{(part['ratio'] >= multiple).mean():.0%}" if len(part) else "-" for part in (missed, good)]
+def quantiles(frame: pd.DataFrame) -> pd.Series:
+    """Of each structure, the entropy that one in twenty good heads reaches."""
+    return frame.groupby("plain")["entropy"].quantile(QUANTILE)
+
+
+def alarms(frame: pd.DataFrame, thresholds: pd.Series) -> pd.Series:
+    """Whether each row is called unsure."""
+    return frame["entropy"] >= frame["plain"].map(thresholds)
+
+
+def margin(frame: pd.DataFrame) -> float:
+    """The smallest multiple with which thresholds hold on anatomies that they were not taken from."""
+    names = list(dict.fromkeys(frame["anatomy"]))
+    for multiple in np.arange(1.0, 2.0, 0.01):
+        parts = []
+        for name in names:
+            own, others = frame[frame["anatomy"] == name], frame[frame["anatomy"] != name]
+            parts.append(own.assign(alarm=alarms(own, multiple * quantiles(others))))
+        if pd.concat(parts).groupby("plain")["alarm"].mean().max() <= ALARMS:
+            return float(multiple)
+    raise SystemExit("No margin below 2 keeps false alarms down: look at the heads.")
+
+
+def good_table(frame: pd.DataFrame) -> str:
+    """Markdown: per structure and per resolution, how often good heads are called unsure."""
+    own = frame[frame["condition"].isin(list(RESOLUTIONS)) & ~frame["plain"].str.startswith("parcel")]
+    lines = ["| structure | called unsure | Dice | n |", "|---|---|---|---|"]
+    for name, part in own.groupby("plain", sort=False):
+        lines.append(f"| {name} | {part['alarm'].mean():.1%} | {part['dice'].mean():.2f} | {len(part)} |")
+    lines += ["", "| voxels | called unsure | Dice | heads | with a structure called unsure |", "|---|---|---|---|---|"]
+    for name, part in own.groupby("condition", sort=False):
+        heads = part.groupby(["anatomy", "head"])["alarm"].any()
         lines.append(
-            f"| {condition} | {own['ratio'].median():.2f} | {own['dice'].mean():.2f} | {len(missed) / len(own):.0%} "
-            f"| {called[0]} | {called[1]} |"
+            f"| {name} | {part['alarm'].mean():.1%} | {part['dice'].mean():.2f} | {len(heads)} | {heads.mean():.0%} |"
         )
     return "\n".join(lines)
 
 
-def write_thresholds(bundle: SegmentationBundle, typical: pd.Series, multiple: float) -> None:
+def bad_table(frame: pd.DataFrame) -> str:
+    """Markdown: per condition, what is missed and what is called unsure."""
+    lines = [
+        "| head | Dice | structures missed | of these unsure | of those found unsure | heads with a warning | n |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for condition in BAD:
+        own = frame[(frame["condition"] == condition) & ~frame["plain"].str.startswith("parcel")]
+        missed, found = own[own["dice"] < FOUND], own[own["dice"] >= FOUND]
+        called = [f"{part['alarm'].mean():.0%}" if len(part) else "-" for part in (missed, found)]
+        heads = own.groupby(["anatomy", "head"])["alarm"].any()
+        lines.append(
+            f"| {condition} | {own['dice'].mean():.2f} | {len(missed) / len(own):.0%} | {called[0]} | {called[1]} "
+            f"| {heads.mean():.0%} | {len(heads)} |"
+        )
+    return "\n".join(lines)
+
+
+def real_lines(paths: list[Path], bundle: SegmentationBundle, thresholds: pd.Series, cache: Path | None) -> str:
+    """What is called unsure in real scans, through the product's own mask and alignment."""
+    lines = []
+    for path in paths:
+        prepared = preprocess(as_volume(path), MODEL_GRID, cache=PreprocessingCache(cache))
+        nothing = prepared.scan.with_array(np.zeros(prepared.scan.shape, np.uint8))
+        head = UserHead(prepared.scan, nothing, prepared.mask.volume, prepared.to_template)
+        frame = pd.DataFrame(rows_of(head, bundle, {}, parcels=False))
+        names = [freesurfer.name_of(label) for label in frame.loc[alarms(frame, thresholds), "label"]]
+        lines.append(f"- {path.name.split('_T1')[0]}: {', '.join(names) or 'nothing'}")
+    return "\n".join(lines)
+
+
+def write_thresholds(bundle: SegmentationBundle, thresholds: pd.Series) -> None:
+    """Into the bundle's metadata, for either side."""
     path = bundle.path / "configs" / "metadata.json"
     metadata = json.loads(path.read_text(encoding="utf-8"))
-    thresholds = {str(name): round(min(1.0, value * multiple), 4) for name, value in typical.items() if value > 0}
-    metadata["mri_interpret"]["unsure_entropy"] = thresholds
+    parcels = [label for label in freesurfer.LABELS if freesurfer.is_parcel(label)]
+    metadata["mri_interpret"]["unsure_entropy"] = {
+        freesurfer.name_of(label): round(min(1.0, float(thresholds[plain(label)])), 4)
+        for label in [*bundle.labels[1:], *parcels]
+        if plain(label) in thresholds
+    }
     path.write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def simulated_rows(
+    anatomies: list[tuple[Anatomy, bool]], heads: int, bad_heads: int, bundle: SegmentationBundle
+) -> pd.DataFrame:
+    """Good heads of all anatomies, and bad ones of those that nothing is chosen on."""
+    rows: list[dict] = []
+    for anatomy, choosing in anatomies:
+        fractions = fractions_of(anatomy)
+        for number in range(heads):
+            resolution = list(RESOLUTIONS)[number % len(RESOLUTIONS)]
+            about = {"anatomy": anatomy.name, "choosing": choosing, "head": number, "condition": resolution}
+            head = user_head(anatomy, fractions, number, resolution)
+            found = rows_of(head, bundle, about, parcels=number % PARCELS_EVERY == 0)
+            rows += found
+            print(anatomy.name, number, resolution, f"{np.nanmean([row['dice'] for row in found]):.2f}", flush=True)
+        for number in range(0 if choosing else bad_heads):
+            for condition in BAD:
+                about = {"anatomy": anatomy.name, "choosing": choosing, "head": number, "condition": condition}
+                rows += rows_of(bad_head(anatomy, fractions, 100 + number, condition), bundle, about, parcels=False)
+            print(anatomy.name, number, "bad heads", flush=True)
+    return pd.DataFrame(rows)
 
 
 def main() -> None:
@@ -143,44 +199,45 @@ def main() -> None:
     parser.add_argument("label_maps", type=Path)
     parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
     parser.add_argument("--subjects", nargs="+", default=HELD_OUT)
+    parser.add_argument("--choose", nargs="+", default=["02", "13"])
+    parser.add_argument("--heads", type=int, default=12, help="good heads per anatomy")
+    parser.add_argument(
+        "--bad-heads", type=int, default=3, help="per anatomy that is reported, each made bad in every way"
+    )
+    parser.add_argument("--scans", type=Path, nargs="*", default=[], help="real scans, which choose nothing")
+    parser.add_argument("--keep", type=Path, help="a folder in which registered label maps are kept")
+    parser.add_argument("--cache", type=Path, help="where masks and alignments of --scans are kept")
     parser.add_argument("--rows", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--write", action="store_true", help="put the thresholds into the bundle's metadata")
     options = parser.parse_args()
     bundle = load_segmentation_bundle(options.bundle)
-    rows: list[dict] = []
-    for number, path in enumerate(choose_label_maps(options.label_maps, options.subjects)):
-        anatomy = read_anatomy(path)
-        rng = np.random.default_rng([number, 8])
-        subject = draw_subject(rng, GROUPS[number % len(GROUPS)])
-        made = simulated_scan(
-            anatomy, fractions_of(anatomy), subject, rng, whole_head=True, healthy_twin=False, in_template=True
-        )
-        for condition in CONDITIONS:
-            scan, codes = scan_of(made, condition, rng)
-            found = rows_of(anatomy.name, condition, scan, codes, bundle)
-            rows += found
-            print(anatomy.name, condition, f"{np.nanmean([row['dice'] for row in found]):.2f}", flush=True)
-    frame = pd.DataFrame(rows)
-    # Both sides of a structure share what is typical of it.
-    frame["plain"] = frame["structure"].str.replace(r"^(Left|Right|ctx-[lr]h)-", "", regex=True)
-    typical = frame[frame["condition"] == CONDITIONS[0]].groupby("plain")["entropy"].median()
-    frame["ratio"] = frame["entropy"] / frame["plain"].map(typical)
+    anatomies = [
+        (cached_anatomy(path, options.keep) if options.keep else read_anatomy(path), is_called(path, options.choose))
+        for path in choose_label_maps(options.label_maps, options.subjects)
+    ]
+    frame = simulated_rows(anatomies, options.heads, options.bad_heads, bundle)
+    chosen = frame[frame["choosing"]]
+    multiple = margin(chosen)
+    thresholds = multiple * quantiles(chosen)
+    frame["alarm"] = alarms(frame, thresholds)
     if options.rows:
         frame.to_csv(options.rows, index=False)
-    names = list(dict.fromkeys(frame["anatomy"]))
-    first = frame["anatomy"].isin(names[: len(names) // 2])
-    multiple = best_multiple(frame[first])
+    rest = frame[~frame["choosing"]]
     text = (
-        f"Best multiple on {', '.join(names[: len(names) // 2])}: {multiple:.2f} times the typical entropy.\n\n"
-        f"On {', '.join(names[len(names) // 2 :])}:\n\n{table(frame[~first], multiple)}\n"
+        f"# Where the segmentation is unsure\n\nThresholds: the {QUANTILE:.0%} quantile of each structure's entropy in "
+        f"{chosen.groupby(['anatomy', 'head']).ngroups} good heads over {', '.join(dict.fromkeys(chosen['anatomy']))}, "
+        f"times {multiple:.2f}.\n\n## Good heads over {', '.join(dict.fromkeys(rest['anatomy']))}\n\n"
+        f"{good_table(rest)}\n\n"
+        f"## Heads that nobody should segment, over the same\n\n{bad_table(rest)}\n"
     )
+    if options.scans:
+        text += f"\n## Called unsure in real scans\n\n{real_lines(options.scans, bundle, thresholds, options.cache)}\n"
     print(text)
     if options.out:
-        options.out.write_text("# Where the segmentation is unsure\n\n" + text, encoding="utf-8")
+        options.out.write_text(text, encoding="utf-8")
     if options.write:
-        by_name = frame.drop_duplicates("structure").set_index("structure")["plain"].map(typical)
-        write_thresholds(bundle, by_name, multiple)
+        write_thresholds(bundle, thresholds)
 
 
 if __name__ == "__main__":
