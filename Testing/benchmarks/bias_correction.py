@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--brains", type=int, default=24, help="per label map")
     parser.add_argument("--choose", nargs="+", default=["02", "13"])
     parser.add_argument("--keep", type=Path, help="a folder in which registered label maps are kept")
-    parser.add_argument("--rows", type=Path)
+    parser.add_argument("--rows", type=Path, help="a CSV that is added to; subjects that it holds are not done again")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     bundle = load_bundle(resource("Models", DEFAULT_MODEL))
@@ -136,17 +136,20 @@ def main() -> None:
     assert isinstance(plain, StepChain)
     bare = tuple(step for step in plain.steps if not isinstance(step, BiasCorrection))
     chains = {WAYS[0]: StepChain(bare), WAYS[1]: StepChain((BiasCorrection(), *bare))}
-    rows: list[dict] = []
+    frame = pd.read_csv(options.rows) if options.rows and options.rows.exists() else pd.DataFrame()
+    done = set(zip(frame["anatomy"], frame["subject"], strict=True)) if len(frame) else set()
     paths = choose_label_maps(options.label_maps, HELD_OUT)
-    for number, path in enumerate(paths):
-        anatomy = cached_anatomy(path, options.keep) if options.keep else read_anatomy(path)
-        fractions = fractions_of(anatomy)
-        for index in range(options.brains):
-            rows += rows_of(number, index, anatomy, fractions, bundle, chains)
-            print(anatomy.name, index, f"{rows[-4]['P(AD)']:.2f} {rows[-3]['P(AD)']:.2f}", flush=True)
-    frame = pd.DataFrame(rows)
-    if options.rows:
-        frame.to_csv(options.rows, index=False)
+    anatomies = [cached_anatomy(path, options.keep) if options.keep else read_anatomy(path) for path in paths]
+    fractions = [fractions_of(anatomy) for anatomy in anatomies]
+    for index in range(options.brains):
+        for number, anatomy in enumerate(anatomies):
+            if (anatomy.name, index) in done:
+                continue
+            rows = rows_of(number, index, anatomy, fractions[number], bundle, chains)
+            frame = pd.concat([frame, pd.DataFrame(rows)], ignore_index=True)
+            print(anatomy.name, index, f"{rows[0]['P(AD)']:.2f} {rows[1]['P(AD)']:.2f}", flush=True)
+            if options.rows:
+                frame.to_csv(options.rows, index=False)
     choosing = frame["anatomy"].isin([path.name.split(".")[0] for path in paths if is_called(path, options.choose)])
     parts = ["# Does N4 help the bundled classifier?"]
     for title, own in (("For the choice", frame[choosing]), ("The others", frame[~choosing])):

@@ -35,6 +35,7 @@ from mri_interpret.simulation.structures import NAMES
 from scipy import ndimage
 
 HELD_OUT = ("02", "08", "13", "17")
+REAL = "Real adults"
 # MUSE's value of the right and the left structure.
 MUSE = {
     "Hippocampus": (47, 48), "Amygdala": (31, 32), "Inf-Lat-Vent": (49, 50), "Lateral-Ventricle": (51, 52),
@@ -137,6 +138,7 @@ def measure(
                 "scan": name,
                 "structure": structure.name,
                 "dice": 2 * np.count_nonzero(own & expected) / both if both else np.nan,
+                "covered": np.count_nonzero(own & expected) / np.count_nonzero(expected),
                 "ml": structure.ml,
                 "sum_ml": volumes[structure.label][0],
                 "near_ml": volumes[structure.label][1],
@@ -162,8 +164,9 @@ def table(rows: list[dict]) -> str:
     frame = pd.DataFrame(rows)
     frame["name"] = frame["structure"].str.replace(r"^(Left|Right)-", "", regex=True)
     lines = [
-        "| structure | Dice | lowest (one scan) | volume error | r of volumes | errors of sum / near / count | n |",
-        "|---|---|---|---|---|---|---|",
+        "| structure | Dice | lowest (one scan) | of the truth covered | volume error | r of volumes "
+        "| errors of sum / near / count | n |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, own in frame.groupby("name", sort=False):
         per_scan = own.groupby("scan")[["dice"]].mean()
@@ -172,10 +175,38 @@ def table(rows: list[dict]) -> str:
         r = sums["ml"].corr(sums["truth_ml"]) if len(sums) > 2 else np.nan
         ways = " / ".join(f"{errors[key]:.0%}" for key in WAYS[1:])
         lines.append(
-            f"| {name} | {per_scan['dice'].mean():.3f} | {per_scan['dice'].min():.3f} | {errors['ml']:.1%} | {r:.3f} "
-            f"| {ways} | {len(per_scan)} |"
+            f"| {name} | {per_scan['dice'].mean():.3f} | {per_scan['dice'].min():.3f} | {own['covered'].mean():.0%} "
+            f"| {errors['ml']:.1%} | {r:.3f} | {ways} | {len(per_scan)} |"
         )
     return "\n".join(lines)
+
+
+def amygdala_ceiling(rows: list[dict], label_maps: Path) -> str:
+    """What Dice an amygdala of FreeSurfer's size can reach with MUSE's, which is drawn smaller.
+
+    FreeSurfer's size is the mean of the label maps whose hippocampi are no smaller than those of any of these adults.
+    """
+    real = pd.DataFrame(rows)
+    side = real.pivot_table(index="scan", columns="structure", values="truth_ml")
+    smallest = float((side["Left-Hippocampus"] + side["Right-Hippocampus"]).min())
+    sizes, used = [], []
+    for path in choose_label_maps(label_maps, ()):
+        labels = read_volume(path)
+        count = np.bincount(np.asarray(labels.array).astype(int).ravel()) * labels.grid.voxel_volume / 1000
+        if count[17] + count[53] >= smallest:
+            sizes += [float(count[18]), float(count[54])]
+            used.append(path.name.split(".")[0])
+    larger = float(np.mean(sizes))
+    own = real[real["structure"].str.endswith("Amygdala")]
+    ceiling = 2 * own["truth_ml"] / (own["truth_ml"] + larger)
+    maps, ours = ", ".join(used), own[["truth_ml", "ml", "covered", "dice"]].mean()
+    return (
+        f"**Amygdala.** MUSE's has {ours['truth_ml']:.2f} ml (mean of {len(own)}). FreeSurfer's has {larger:.2f} ml in "
+        f"{maps}, the label maps whose hippocampi are no smaller than any of these adults' ({smallest:.1f} ml together). "
+        "An amygdala of FreeSurfer's mean size that holds all of MUSE's would have a Dice of "
+        f"{ceiling.mean():.2f} with it ({ceiling.min():.2f} to {ceiling.max():.2f}). Ours has {ours['ml']:.2f} ml, covers "
+        f"{ours['covered']:.0%} of MUSE's, and has a Dice of {ours['dice']:.2f}.\n"
+    )
 
 
 def main() -> None:
@@ -194,13 +225,15 @@ def main() -> None:
     bundle = atlas_bundle(bundle) if options.affine_atlas else bundle
     cache, answers = PreprocessingCache(options.cache), Answers()
     parts, rows = [], []
-    sets = [("Real adults", real_scans(options.real))] if options.real else []
+    sets = [(REAL, real_scans(options.real))] if options.real else []
     if options.label_maps:
         sets.append(("Simulated scans of held-out anatomies", simulated_scans(options.label_maps, options.subjects)))
     for title, scans in sets:
         own = [row for name, scan, truth in scans for row in measure(name, scan, truth, bundle, cache, answers)]
         seconds = np.median([row["seconds"] for row in own])
         parts.append(f"## {title}\n\n{table(own)}\n\nMedian {seconds:.1f} s per scan.\n")
+        if title == REAL and options.label_maps:
+            parts[-1] += "\n" + amygdala_ceiling(own, options.label_maps)
         rows += own
         print(f"\n{parts[-1]}", flush=True)
     if options.rows:

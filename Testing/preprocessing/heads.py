@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from mri_interpret.images.volume import Affine, Grid, Volume, resample
 from mri_interpret.preprocessing.template import load_template
+from scipy import ndimage
 
 
 def rotation(x: float, y: float, z: float) -> Affine:
@@ -81,3 +82,38 @@ def centre_of_mass(volume: Volume) -> np.ndarray:
     values = volume.array.astype(np.float64).ravel()
     index = np.indices(volume.shape).reshape(3, -1)
     return volume.affine[:3, :3] @ ((index * values).sum(1) / values.sum()) + volume.affine[:3, 3]
+
+
+def with_neck_and_shoulders(head: Volume, down_mm: float = 100.0, aside_mm: float = 120.0) -> Volume:
+    """The same head in a field of view that reaches further down and aside, with neck and shoulders in it.
+
+    Parameters
+    ----------
+    head
+        A whole head on straight axes R, A, S.
+    down_mm, aside_mm
+        By how much the field of view grows below, and to either side.
+    """
+    down, aside = (round(size / float(head.grid.spacing[0])) for size in (down_mm, aside_mm))
+    values = np.pad(np.asarray(head.array, np.float32), ((aside, aside), (0, 0), (down, 0)))
+    affine = head.affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ [aside, 0, down]
+    dark = 0.15 * np.percentile(head.array, 99)
+    lowest = ndimage.binary_fill_holes(head.array[:, :, 2] > dark)
+    right, anterior = ndimage.center_of_mass(lowest)
+    middle = (right + aside, anterior, down)
+    x, y, z = (
+        (axis - centre) * size
+        for axis, centre, size in zip(
+            np.ogrid[tuple(slice(0, size) for size in values.shape)], middle, head.grid.spacing, strict=True
+        )
+    )
+    neck = (x / 58) ** 2 + (y / 62) ** 2 < 1
+    shoulders = (x / 200) ** 2 + (y / 75) ** 2 + ((z + down_mm + 15) / 60) ** 2 < 1
+    body = (neck | shoulders) & (z < 6) & (values < dark)
+    skin = body & ~ndimage.binary_erosion(body, iterations=3)
+    spine = np.broadcast_to((x / 12) ** 2 + ((y + 15) / 14) ** 2 < 1, body.shape)
+    muscle = np.percentile(head.array[head.array > dark], 60)
+    grain = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=values.shape).astype(np.float32), 2)
+    tissue = muscle * (0.8 + 0.2 * grain / grain.std()) * np.select([skin, spine], [1.8, 1.4], 1.0)
+    return Volume(np.where(body, np.clip(tissue, 0, None), values).astype(np.float32), affine, "head and shoulders")

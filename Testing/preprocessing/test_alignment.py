@@ -15,7 +15,7 @@ from mri_interpret.preprocessing.cache import PreprocessingCache, content_hash
 from mri_interpret.progress import silent
 from mri_interpret.resources import resource
 
-from Testing.preprocessing.heads import rotation, scanned
+from Testing.preprocessing.heads import rotation, scanned, with_neck_and_shoulders
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "real-scans"
 CENTRE = np.array([0.0, -18.0, 8.0])
@@ -75,6 +75,33 @@ def test_a_head_that_lies_askew_is_aligned_as_upright_and_its_brain_is_found(
     whole = upright.brain.volume.with_array(upright.brain.volume.array.astype(np.float32))
     brain = resample(whole, turned.grid, np.linalg.inv(move)).array > 0.5
     assert dice(found.brain.volume.array, brain) > 0.95
+
+
+@pytest.mark.slow
+def test_neck_and_shoulders_in_the_field_of_view_change_nothing(sample: Volume, upright: Alignment) -> None:
+    head = _turned(sample, (0, 0, 0))[0]
+    whole = with_neck_and_shoulders(head)
+    assert np.count_nonzero(whole.array > 100) > 1.4 * np.count_nonzero(head.array > 100)
+    found = _align(whole)
+    assert found.verdict == "good"
+    assert _distance_mm(found.to_template, upright.to_template) < 1
+    brain = resample(upright.brain.volume, whole.grid, order=0).array
+    assert dice(found.brain.volume.array, brain) > 0.97
+
+
+@pytest.mark.slow
+def test_a_head_cut_through_the_cerebellum_is_aligned_as_the_whole(sample: Volume, upright: Alignment) -> None:
+    """By 3 cm. Without 6 cm, too little is left of the brain, and that is said as of half a brain (below)."""
+    head = _turned(sample, (0, 0, 0))[0]
+    brain = resample(upright.brain.volume, head.grid, order=0).array
+    cut = int(np.flatnonzero(brain.any((0, 1))).min() + 30 / head.grid.spacing[2])
+    affine = head.affine.copy()
+    affine[:3, 3] += affine[:3, 2] * cut
+    found = _align(Volume(np.ascontiguousarray(head.array[:, :, cut:]), affine, "cut"))
+    assert found.verdict == "good"
+    assert _distance_mm(found.to_template, upright.to_template) < 2
+    assert 0.85 < found.match.covered < 0.98
+    assert dice(found.brain.volume.array, brain[:, :, cut:]) > 0.96
 
 
 @pytest.mark.slow
