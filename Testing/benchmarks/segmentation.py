@@ -203,7 +203,7 @@ def amygdala_ceiling(rows: list[dict], label_maps: Path) -> str:
     return (
         f"**Amygdala.** MUSE's has {ours['truth_ml']:.2f} ml (mean of {len(own)}). FreeSurfer's has {larger:.2f} ml in "
         f"{maps}, the label maps whose hippocampi are no smaller than any of these adults' ({smallest:.1f} ml). "
-        f"An amygdala of FreeSurfer's mean size that holds all of MUSE's would have a Dice of {ceiling.mean():.2f} with "
+        f"An amygdala of FreeSurfer's mean size that holds all of MUSE's has a Dice of {ceiling.mean():.2f} with "
         f"it ({ceiling.min():.2f} to {ceiling.max():.2f}). Ours has {ours['ml']:.2f} ml, covers {ours['covered']:.0%} "
         f"of MUSE's, and has a Dice of {ours['dice']:.2f}.\n"
     )
