@@ -17,6 +17,7 @@ from mri_interpret.anatomy.segmentation_bundle import SegmentationBundle, load_s
 from mri_interpret.errors import Cancelled, UserError
 from mri_interpret.images.volume import Affine, Grid, Volume, resample
 from mri_interpret.progress import silent
+from scipy import ndimage
 from torch import nn
 
 from Testing.anatomy.segmentation_bundles import (
@@ -132,6 +133,20 @@ def test_intensities_reach_the_network_as_its_bundle_says(tmp_path: Path) -> Non
     twice = segment(scan.with_array((scan.array * 2).astype(np.float32)), _to_template(), bundle=bundle)
     assert np.array_equal(found.labels.array, twice.labels.array)
     assert set(np.unique(found.labels.array[distance < 15])) == {24}
+
+
+def test_the_network_is_shown_the_brain_and_a_rim_of_one_voxel(tmp_path: Path) -> None:
+    """What lies around it would be called fluid, and make the intracranial volume too large."""
+    bundle = load_segmentation_bundle(write_intensity_bundle(tmp_path))
+    world = bundle.grid.affine[:3, :3] @ np.indices(GRID.shape).reshape(3, -1) + bundle.grid.affine[:3, 3:]
+    ball = (np.linalg.norm(world, axis=0) < 50).reshape(GRID.shape)
+    scan = Volume(np.random.default_rng(0).uniform(50, 100, GRID.shape).astype(np.float32), bundle.grid.affine, "scan")
+    image = network_input(scan, np.eye(4), bundle, scan.with_array(ball.astype(np.uint8)))
+    shown = ndimage.binary_dilation(ball)
+    assert not image[~shown].any()
+    assert (image[shown] > 0).mean() > 0.99
+    wider = network_input(scan, np.eye(4), bundle, scan.with_array(ball.astype(np.uint8)), around_mm=12.0)
+    assert np.count_nonzero(wider) > 1.2 * np.count_nonzero(image)
 
 
 @pytest.mark.parametrize("value", [0, 7])

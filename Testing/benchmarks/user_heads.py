@@ -46,13 +46,15 @@ class UserHead:
     to_template: Affine
 
 
-def user_head(anatomy: Anatomy, fractions: Fractions, number: int, resolution: str) -> UserHead:
-    """One head; the same arguments give the same."""
+def user_head(
+    anatomy: Anatomy, fractions: Fractions, number: int, resolution: str, wider_mm: float = _MASK_MM
+) -> UserHead:
+    """One head; the same arguments give the same. The mask is wider than the brain by ``wider_mm`` at most."""
     rng = np.random.default_rng([sum(map(ord, anatomy.name)), number, 9])
     codes = wide_codes(anatomy, fractions, number)
     values = head_values(codes, rng, strong_bias=number % 2 == 1)
     envelope = brain_envelope(codes, FINE_GRID.spacing)
-    wide = ndimage.distance_transform_edt(~envelope) <= rng.uniform(0, _MASK_MM)
+    wide = ndimage.distance_transform_edt(~envelope) <= rng.uniform(0, wider_mm)
     scan, mask, truth = (Volume(one, FINE_GRID.affine) for one in (values, wide.astype(np.float32), codes))
     grid = grid_of(RESOLUTIONS[resolution])
     mask = resample(averaged(mask, RESOLUTIONS[resolution]), grid)

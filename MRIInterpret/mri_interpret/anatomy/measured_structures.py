@@ -36,7 +36,7 @@ def measured_structures(
     voxel_ml = bundle.grid.voxel_volume / abs(float(np.linalg.det(to_template[:3, :3]))) / 1000
     sums = structure_volumes(probabilities) * voxel_ml
     ml = {label: float(volume) for label, volume in zip(bundle.labels, sums, strict=True) if label}
-    intracranial = float(probabilities[1:].sum(dtype=np.float64)) * voxel_ml
+    intracranial = intracranial_ml(probabilities, bundle, to_template)
     entropy = normalised_entropy(probabilities)
     winner = np.array(bundle.labels)[probabilities.argmax(0)]
     unsure = _means(winner, entropy)
@@ -50,6 +50,20 @@ def measured_structures(
     }
     structures = (_structure(label, ml[label], intracranial, unsure.get(label), bundle) for label in sorted(ml))
     return tuple(structures), intracranial
+
+
+def intracranial_ml(probabilities: NDArray[np.float32], bundle: SegmentationBundle, to_template: Affine) -> float:
+    """Everything that is no background, in ml of the scan's own space.
+
+    Parameters
+    ----------
+    probabilities
+        (classes, I, J, K) on the bundle's grid, the background first.
+    to_template
+        4 x 4, RAS mm of the scan to RAS mm of the template.
+    """
+    voxel_ml = bundle.grid.voxel_volume / abs(float(np.linalg.det(to_template[:3, :3]))) / 1000
+    return float(probabilities[1:].sum(dtype=np.float64)) * voxel_ml
 
 
 def normalised_entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:

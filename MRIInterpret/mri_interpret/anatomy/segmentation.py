@@ -126,7 +126,7 @@ def segment(
     to_template
         4 x 4, RAS mm of the scan to RAS mm of the template (MNI152).
     brain_mask
-        On the scan's grid. What lies farther than 6 mm from it is not shown to the network. None if it is not known.
+        On the scan's grid. What lies farther than 2 mm from it is not shown to the network. None if it is not known.
     bundle
         The folder of a segmentation bundle, the name of one that ships, or a loaded one.
     device

@@ -19,7 +19,7 @@ from ..preprocessing.cache import PreprocessingCache, content_hash
 from ..preprocessing.pipeline import PreprocessedScan
 from ..progress import ProgressCallback
 
-_METHOD = 2  # raise when the same network gives other labels or volumes for the same scan
+_METHOD = 3  # raise when the same network gives other labels or volumes for the same scan
 
 
 def read_segmentation(segmentation: Any, scan: Volume) -> Segmentation | None:
