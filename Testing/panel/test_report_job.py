@@ -86,12 +86,12 @@ def test_after_reloading_the_module_or_reopening_the_scene_the_report_can_still_
 
     result, _folder = run()
     wait(lambda: not widget.logic.reports.drawing(result.run))
+    name, result = result.run, None
     widget.cleanup()
     again = MRIInterpret.MRIInterpretLogic()
-    assert again.result(result.run).save_report(tmp_path / "one.html").read_text(encoding="utf-8") == PAGE
+    assert again.result(name).save_report(tmp_path / "one.html").read_text(encoding="utf-8") == PAGE
     pack(slicer.mrmlScene, tmp_path / "scene.mrb")
-    name = result.run
-    del result, again
+    del again
     host.new_scene()
     host.headless.read(tmp_path / "scene.mrb")
     opened = MRIInterpret.MRIInterpretLogic().result(name)

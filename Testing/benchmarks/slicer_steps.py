@@ -1,0 +1,121 @@
+"""How long Slicer's window stands still, step by step: ``python -m Testing.benchmarks.slicer_steps``.
+
+On the stand-in for Slicer's window, with a 3D view off-screen. A result at 1 mm with six maps comes from a worker that has it ready; it is put into the scene, another map is chosen, the
+threshold is moved, the report is saved, the scene is closed. Printed are, for each step, the longest time between two
+turns of the event loop (wall clock, and processor time of the window's thread) and the frames that the 3D view drew.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from Testing.host.standin import install
+from Testing.host.standin.views_3d import View3D
+
+
+class Steps:
+    """Measures the event loop's turns."""
+
+    def __init__(self, host: Any, view: View3D) -> None:
+        self.host, self.view = host, view
+        self.rows: list[tuple[str, float, float, int, float]] = []
+
+    @contextmanager
+    def step(self, name: str, until: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """What happens within, and until the condition holds, is a step."""
+        self._settle()
+        frames = len(self.view.frames)
+        began = time.perf_counter(), time.thread_time()
+        yield
+        gaps = [(time.perf_counter() - began[0], time.thread_time() - began[1])]
+        end = time.monotonic() + 300
+        while not until():
+            assert time.monotonic() < end, name
+            began = time.perf_counter(), time.thread_time()
+            self.host.qt_application.processEvents()
+            gaps.append((time.perf_counter() - began[0], time.thread_time() - began[1]))
+            time.sleep(0.002)
+        drawn = self.view.frames[frames:]
+        wall, own = max(gaps), max(own for _, own in gaps)
+        self.rows.append((name, wall[0], own, len(drawn), sum(drawn)))
+
+    def _settle(self) -> None:
+        for _ in range(20):
+            self.host.qt_application.processEvents()
+            time.sleep(0.01)
+
+    def table(self) -> str:
+        lines = [
+            "| step | longest block (s) | of the thread (s) | frames | s of frames |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [f"| {name} | {wall:.3f} | {own:.3f} | {n} | {s:.2f} |" for name, wall, own, n, s in self.rows]
+        return "\n".join(lines)
+
+
+def main() -> None:
+    host = install()
+    import qt
+    import slicer
+
+    import MRIInterpret
+    from Testing.panel.panel_nodes import add_volume
+    from Testing.panel.test_building import READY, write
+
+    made = _large()
+    with tempfile.TemporaryDirectory() as name:
+        source = write(made, Path(name) / "result")
+        widget = MRIInterpret.MRIInterpretWidget()
+        widget.setup()
+        scan = add_volume(slicer.mrmlScene, made.scan, "phantom")
+        widget._parameterNode.inputVolume = scan
+        view = View3D(host.headless, (600, 600))
+        steps = Steps(host, view)
+        from mri_interpret.worker.messages import Done, Progress, encode
+
+        code = READY.format(
+            source=str(source), kind=encode(Done("%s")), progress=encode(Progress("Explaining", 1.0, 0.9))
+        )
+        told: list[Any] = []
+
+        def finished(*outcome: Any) -> None:
+            widget.panel.explain.on_finished(*outcome)
+            told.append(outcome)
+
+        with steps.step("a result enters the scene", lambda: bool(told)):
+            widget.logic.startExplain(scan, lambda message: None, finished, command=[sys.executable, "-c", code])
+        assert told[0][1] == "", told[0][1]
+        with steps.step("another map"):
+            widget.ui.mapList.setCurrentRow(1)
+        with steps.step("Show top"):
+            widget.ui.topSlider.value = 3.0
+        qt.QFileDialog.answer = str(Path(name) / "report.html")
+        with steps.step("Save report", lambda: Path(qt.QFileDialog.answer).exists()):
+            widget.ui.saveReportButton.click()
+        with steps.step("the scene is closed"):
+            slicer.mrmlScene.Clear(0)
+        view.close()
+        widget.cleanup()
+    print(steps.table())
+
+
+def _large() -> Any:
+    from dataclasses import replace
+
+    from Testing.fixtures_explanation import make_explanation
+
+    made = make_explanation((181, 217, 181), (1.05, 1.0, 1.05))
+    maps = dict(made.maps)
+    for name, like in (("one", "lrp"), ("two", "lrp"), ("three", "grad_cam_pp")):
+        maps[name] = replace(made.maps[like], name=name, title=name)
+    return replace(made, maps=maps)
+
+
+if __name__ == "__main__":
+    main()
