@@ -89,6 +89,19 @@ def test_maps_without_knowledge_rarely_pass() -> None:
     assert sum(passed) <= 9  # 3 expected
 
 
+def test_the_network_is_asked_once_for_all_maps_of_an_image() -> None:
+    first, _ = linear_case(maps={"a": np.random.default_rng(1).normal(size=SHAPE)})
+    asked: list[int] = []
+    first.network.register_forward_hook(lambda network, given, answer: asked.append(len(given[0])))
+    alone = check_correlation(first)
+    count = len(asked)
+    assert count > 0
+    second = replace(first, maps={"b": first.maps["a"]})
+    shared = check_correlation(second)
+    assert len(asked) == count
+    assert (shared[0].method, shared[0].value, shared[0].threshold) == ("b", alone[0].value, alone[0].threshold)
+
+
 def test_an_order_is_by_density_highest_first() -> None:
     parts = np.array([[[1, 1, 1, 2, 3, 3]]])
     relevance = np.array([[[1.0, 1.0, 1.0, 2.5, 0.5, 0.0]]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,9 @@ class ExplainedImage:
         Which of the model's outputs is explained (:attr:`Attributions.output`), if it returns more than logits.
     imputed
         What takes the place of segments that are removed, (I, J, K); the blurred brain if left out.
+    answers
+        The network's answers on this image that do not depend on a map, kept by the check that asked for them: when
+        other maps of the same image and target are checked later, they are not asked for again.
     """
 
     network: nn.Module
@@ -80,6 +83,7 @@ class ExplainedImage:
     affected: Sequence[int] = ()
     imputed: Array | None = None
     output: OutputChoice | None = None
+    answers: MutableMapping[Any, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = tuple(self.image.shape[-3:])

@@ -83,18 +83,20 @@ def check_correlation(
     """
     segments = blocks(explained.inside, block_size(explained))
     removed = random_sets(segments, sets, GROUPS, np.random.default_rng(seed))
-    values = values_without(
-        explained.network,
-        explained.image,
-        explained.target,
-        segments,
-        _imputed(explained),
-        progress=progress,
-        output=explained.output,
-    )
-    drops = explained_values(explained.network, explained.image, explained.target, explained.output)[0] - values(
-        removed
-    )
+    key = (CORRELATION, seed, sets)
+    if key not in explained.answers:
+        values = values_without(
+            explained.network,
+            explained.image,
+            explained.target,
+            segments,
+            _imputed(explained),
+            progress=progress,
+            output=explained.output,
+        )
+        whole = explained_values(explained.network, explained.image, explained.target, explained.output)[0]
+        explained.answers[key] = whole - values(removed)
+    drops = explained.answers[key]
     verdicts = []
     for method, relevance in explained.maps.items():
         changes = np.abs(drops) if method in explained.unsigned else drops

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,7 @@ def run_checks(
     progress: ProgressCallback = silent,
     output: OutputChoice | None = None,
     fluid: Array | None = None,
+    answers: MutableMapping[Any, NDArray[np.float64]] | None = None,
 ) -> list[Verdict]:
     """Check the maps of one image.
 
@@ -132,6 +133,9 @@ def run_checks(
         Which of the model's outputs was explained, from the attributions.
     fluid
         Share of each voxel that is fluid, (I, J, K), as the explainer got it.
+    answers
+        One dictionary for all calls with the same network, image and target: what does not depend on the maps is found
+        once.
 
     Returns
     -------
@@ -163,6 +167,7 @@ def run_checks(
             affected=affected,
             output=output,
             imputed=None if grid is None else template_imputation(image[0, 0].detach().cpu().numpy(), mask, grid),
+            answers={} if answers is None else answers,
         )
         return check_explained(level, explained, seed, progress)
 

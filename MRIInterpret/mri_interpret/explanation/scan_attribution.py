@@ -120,6 +120,8 @@ def checks_of(
     """The function that runs the trust checks of ``level`` on maps on the model's grid; with "off" it runs none."""
     import torch
 
+    answers: dict[Any, Any] = {}  # methods are checked first, the summary later: the network is asked once
+
     def check(maps: Mapping[str, np.ndarray]) -> list[Verdict]:
         if level == "off":
             return []
@@ -140,6 +142,7 @@ def checks_of(
                 details={name: found.details for name, found in attributions.items()},
                 device=chosen,
                 output=attributions.output,
+                answers=answers,
                 progress=lambda name, fraction: progress("Trust checks", min(0.99, fraction)),
             )
 
