@@ -20,6 +20,8 @@ from mri_interpret.models.bundle import load_bundle
 from mri_interpret.models.networks import build_network
 from mri_interpret.models.outputs import OutputMeaning
 from mri_interpret.models.targets import Contrast, read_target
+from mri_interpret.preprocessing.steps.chain import StepChain
+from mri_interpret.preprocessing.steps.values import BiasCorrection
 from mri_interpret.user_folders import MODELS_VARIABLE
 from safetensors.torch import save_file
 
@@ -58,6 +60,7 @@ AGE = {"kind": "regression", "name": "age", "unit": "years"}
         ({"mri_interpret.grid.shape": "large"}, "must be a list"),
         ({"mri_interpret.intensity.method": "histogram"}, "not 'histogram'"),
         ({"mri_interpret.intensity.low": 99.9}, "percentiles"),
+        ({"mri_interpret.bias_correction": True}, "'bias_correction' must be 'none' or 'n4', not True"),
         ({"mri_interpret.mask": "none"}, "'mask' can only be 'brain', not 'none'"),
         ({"mri_interpret.temperature": 0}, "temperature"),
         ({"mri_interpret.temperature": float("nan")}, "'temperature' must be a finite number"),
@@ -93,6 +96,20 @@ def test_metadata_that_does_not_hold(tmp_path: Path, change: dict[str, Any], wor
     with pytest.raises(UserError, match=word) as caught:
         load_bundle(write_small_bundle(tmp_path / "small", change))
     assert "metadata.json" in str(caught.value)
+
+
+def test_a_bundle_says_whether_its_network_wants_the_bias_field_taken_away(tmp_path: Path) -> None:
+    plain = load_bundle(write_small_bundle(tmp_path / "plain")).metadata.preprocessing
+    said = load_bundle(write_small_bundle(tmp_path / "none", {"mri_interpret.bias_correction": "none"}))
+    assert said.metadata.preprocessing == plain
+    wanted = load_bundle(write_small_bundle(tmp_path / "n4", {"mri_interpret.bias_correction": "n4"}))
+    chain = wanted.metadata.preprocessing
+    assert isinstance(chain, StepChain)
+    assert isinstance(plain, StepChain)
+    assert chain.steps == (BiasCorrection(), *plain.steps)
+    both = {"mri_interpret.grid": None, "mri_interpret.intensity": None, "mri_interpret.bias_correction": "n4"}
+    with pytest.raises(UserError, match="says it all"):
+        load_bundle(write_small_bundle(tmp_path / "both", {**both, "mri_interpret.preprocessing": [{"step": "mask"}]}))
 
 
 def test_fewer_classes_than_outputs(tmp_path: Path) -> None:

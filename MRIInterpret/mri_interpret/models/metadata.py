@@ -136,8 +136,10 @@ def segments(bundle: Path) -> bool:
 def _preprocessing(bundle: Path, own: dict[str, Any], path: Path, light: bool) -> StepChain | MonaiChain:
     """The entry ``preprocessing``, else MONAI's own transforms, else the brain on ``grid`` with ``intensity``."""
     if "preprocessing" in own:
-        if "grid" in own or "intensity" in own:
-            raise UserError(f"{path}: 'preprocessing' says it all: take 'grid' and 'intensity' away.")
+        if "grid" in own or "intensity" in own or "bias_correction" in own:
+            raise UserError(
+                f"{path}: 'preprocessing' says it all: take 'grid', 'intensity' and 'bias_correction' away."
+            )
         return read_steps(own["preprocessing"], str(path))
     inference = bundle / "configs" / "inference.json"
     if "grid" not in own and inference.is_file():
@@ -155,10 +157,14 @@ def _preprocessing(bundle: Path, own: dict[str, Any], path: Path, light: bool) -
             f"{path}: with 'grid' the network gets the brain alone, so 'mask' can only be 'brain', not "
             f"{own['mask']!r}: list the steps under 'preprocessing' instead."
         )
+    bias = own.get("bias_correction", "none")
+    if bias not in ("none", "n4"):
+        raise UserError(f"{path}: 'bias_correction' must be 'none' or 'n4', not {bias!r}.")
     low, high = (_number(intensity, key, path, usual) for key, usual in (("low", 0.5), ("high", 99.5)))
     if not 0 <= low < high <= 100:
         raise UserError(f"{path}: percentiles must satisfy 0 <= low < high <= 100.")
-    return default_steps(read_grid(_entry(own, "grid", dict, path), path), (low, high))
+    grid = read_grid(_entry(own, "grid", dict, path), path)
+    return default_steps(grid, (low, high), bias_correction=bias == "n4")
 
 
 def _input_shape(raw: dict[str, Any], chain: StepChain | MonaiChain, path: Path) -> tuple[int, int, int, int] | None:

@@ -219,9 +219,10 @@ def brain_kept(made: NetworkInput, brain: Volume) -> float:
     return float(made.inside.array.sum()) * made.inside.grid.voxel_volume / total if total else 0.0
 
 
-def default_steps(grid: Grid, percentiles: tuple[float, float]) -> StepChain:
+def default_steps(grid: Grid, percentiles: tuple[float, float], *, bias_correction: bool = False) -> StepChain:
     """What a bundle gets whose metadata has a grid and percentiles instead of steps: the brain in template space."""
     i, j, k = grid.shape
     spacing, origin = tuple(map(float, grid.spacing)), tuple(map(float, grid.affine[:3, 3]))
     registration = Registration((i, j, k), (spacing[0], spacing[1], spacing[2]), (origin[0], origin[1], origin[2]))
-    return StepChain((Mask(), registration, Intensity("percentile", "brain", *percentiles)))
+    steps = (Mask(), registration, Intensity("percentile", "brain", *percentiles))
+    return StepChain((BiasCorrection(), *steps) if bias_correction else steps)
