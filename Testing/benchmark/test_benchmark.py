@@ -19,7 +19,7 @@ from mri_interpret.benchmark.methods import SLOW, fast_methods, slow_methods, ti
 from mri_interpret.benchmark.network_under_test import NetworkUnderTest, random_copy
 from mri_interpret.benchmark.run import run_benchmark
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject, atlas_on_model_grid
-from mri_interpret.benchmark.stored_maps import maps_path, mean_maps, save_maps, training_agreement
+from mri_interpret.benchmark.stored_maps import maps_path, mean_maps, read_maps, save_maps, training_agreement
 from mri_interpret.benchmark.subject_cache import SubjectStream
 from mri_interpret.benchmark.volume_truth import CORRELATION
 from mri_interpret.command_line.benchmark import chosen_anatomies, write_results
@@ -34,6 +34,8 @@ from mri_interpret.progress import silent
 from mri_interpret.simulation.anatomy import MODEL_GRID
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
+from Testing.benchmarks.summary_candidates import run as run_candidates
+from Testing.benchmarks.summary_candidates import with_candidates
 from Testing.fixtures_explanation import write_age_bundle
 
 pytestmark = pytest.mark.slow
@@ -207,6 +209,26 @@ def test_other_trainings_are_compared_subject_by_subject(
     assert abs(table["unlike", "trainings: spearman"]) < 0.02
     assert training_agreement(["a"], 3, tmp_path, labels).empty
     assert training_agreement(["a", "c"], 3, tmp_path, labels).empty
+
+
+@pytest.mark.slow
+def test_candidates_of_the_summary_are_measured_once_and_kept(
+    tiny: BenchmarkedModel, stream: SubjectStream, tmp_path: Path
+) -> None:
+    one = with_candidates(tiny, {"volume_gradient": {}, "smoothgrad": {"samples": 2}})
+    assert list(one.under_test.methods) == ["gradient", "volume_gradient", "smoothgrad"], "and none that is excluded"
+    run_candidates([one], stream, 3, tmp_path)
+    rows = pd.concat([pd.read_csv(path) for path in sorted((tmp_path / "rows").glob("*.csv"))])
+    ill = rows[rows["group"] == "AD"].set_index("method")["value"]
+    given, maps = stream[2], read_maps(maps_path(tmp_path, "tiny", 2))
+    assert maps is not None
+    for key in one.under_test.methods:
+        size = np.abs(maps[key])
+        expected = size[given.truth].mean() / size[given.mask].mean()
+        assert ill[key] == pytest.approx(expected, rel=1e-2), "maps are kept in half precision"
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    run_candidates([one], stream, 3, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == before
 
 
 def test_subjects_come_on_the_grid_of_the_model(stream: SubjectStream) -> None:

@@ -18,7 +18,7 @@ from mri_interpret.images.volume import Grid
 from mri_interpret.models.plain_cnn import PlainCNN3d
 
 from Testing.benchmarks.summary_weights import choose, reported, well_localised
-from Testing.benchmarks.volume_methods import FIRST, same_classes, tasks
+from Testing.benchmarks.volume_methods import FIRST, same_classes, tasks, warped_change
 from Testing.benchmarks.volume_tables import agreement, goals_table, page
 
 SHAPE = (12, 12, 12)
@@ -79,6 +79,20 @@ def test_the_page_leaves_out_who_is_not_called_ill() -> None:
     assert f"{GRADIENT} 12 subjects (23 explanations)" in page(everyone)
     assert page(everyone) == text
     assert "random network" in text
+
+
+def test_a_structure_that_is_stretched_grows_as_much() -> None:
+    """A box of 8 voxels, in a field with a step of two voxels that stretches the first axis by a quarter around it."""
+    share = np.zeros((24, 12, 12), np.float32)
+    share[8:16, 4:8, 4:8] = 1
+    displacement = torch.zeros(3, 12, 6, 6)
+    # Cells lie at voxels 0.5, 2.5, ...; backwards, the scan is looked at 1 / 1.25 of the way from the centre.
+    voxels = 0.5 + 2 * torch.arange(12, dtype=torch.float32)
+    displacement[0] = ((voxels - 11.5) * (1 / 1.25 - 1) * 3)[:, None, None]
+    deformation: Any = SimpleNamespace(
+        displacement=displacement, step=(2.0, 2.0, 2.0), origin=(0.5, 0.5, 0.5), spacing=(3.0, 3.0, 3.0)
+    )
+    assert warped_change(share, deformation) == pytest.approx(np.log(1.25), abs=0.01)
 
 
 def test_every_subject_gets_a_network_before_any_gets_a_second() -> None:

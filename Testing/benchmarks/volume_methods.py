@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,27 +31,32 @@ from mri_interpret.benchmark.network_measurements import as_explained_image
 from mri_interpret.benchmark.network_under_test import NetworkUnderTest, map_of, random_copy
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject
 from mri_interpret.benchmark.subject_cache import SubjectStream
-from mri_interpret.benchmark.volume_truth import FLUID, REACHED, volume_rows
+from mri_interpret.benchmark.volume_truth import FLUID, REACHED, STRUCTURES, volume_rows
 from mri_interpret.checks.explained_image import explained_values
 from mri_interpret.checks.randomisation import upper_half_similarity
 from mri_interpret.checks.stability import interior, noise, shift
 from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
 from mri_interpret.command_line.benchmark import chosen_anatomies
+from mri_interpret.images.smoothing import box_around
 from mri_interpret.metrics.agreement import intraclass_correlation
 from mri_interpret.metrics.similarity import region_profile
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.progress import silent
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 from torch import nn
 
 from Testing.benchmarks.ground_truth import HELD_OUT
 
 if TYPE_CHECKING:
     from mri_interpret.attribution import Method
+    from mri_interpret.attribution.deformation_result import Deformation
 
 SEED = 20261125
 FIRST = ("gradient", GRADIENT)
-# Every so many subjects the counterfactual gets these costly measurements too, by one network.
+# Every so many subjects get these measurements too, by one network; of the counterfactual, half as many.
 EVERY = {"placebos": 3, "stability": 3, "randomised": 12}
+MARGIN = 8  # voxels around a structure that may move into its place
 HEAD_NOISE = 0.1  # of the root mean square of the class's weights
 
 
@@ -70,20 +76,13 @@ class Task:
 def tasks(subjects: int, networks: int) -> Iterator[Task]:
     """Everything to measure, what the tables need most first: the first-order maps, then the counterfactuals."""
     for turn in range(networks):
-        for subject in range(subjects):
-            network = (subject + turn) % networks
-            yield Task("maps", FIRST, subject, network)
-            if turn == 0 and subject % EVERY["placebos"] == 0:
-                yield Task("placebos", FIRST, subject, network)
-                yield Task("stability", FIRST, subject, network)
-            if turn == 0 and subject % EVERY["randomised"] == 0:
-                yield Task("randomised", FIRST, subject, network)
-        for subject in range(subjects):
-            network = (subject + turn) % networks
-            yield Task("maps", (COUNTERFACTUAL,), subject, network)
-            for kind, every in EVERY.items():
-                if turn == 0 and subject % every == 0:
-                    yield Task(kind, (COUNTERFACTUAL,), subject, network)
+        for methods, rarer in ((FIRST, 1), ((COUNTERFACTUAL,), 2)):
+            for subject in range(subjects):
+                network = (subject + turn) % networks
+                yield Task("maps", methods, subject, network)
+                for kind, every in EVERY.items():
+                    if turn == 0 and subject % (every * rarer) == 0:
+                        yield Task(kind, methods, subject, network)
 
 
 def same_classes(network: nn.Module, target: list[float], seed: int) -> nn.Module:
@@ -155,6 +154,10 @@ def map_rows(
         values = map_of(attribution)
         rows.append((name, prefix + "times chance", gain(np.abs(values), given.mask, given.truth)))
         rows += [(name, prefix + measure, value) for _, measure, value in volume_rows(given, name, values)]
+        for deformation in getattr(attribution, "deformations", ()):
+            for structure in STRUCTURES:
+                change = warped_change(given.shares[structure], deformation)
+                rows.append((name, f"{prefix}{structure}: by warping", change))
         details = attribution.details
         for key in (REACHED, "plausible", "size"):
             if key in details:
@@ -162,6 +165,30 @@ def map_rows(
         if "path" in details:
             rows.append((name, prefix + "steps", float(len(details["path"][0]) - 1)))
     return rows
+
+
+def warped_change(share: NDArray[np.float32], deformation: Deformation) -> float:
+    """Log of a structure's volume in the counterfactual over its volume in the scan, by moving the structure along.
+
+    The map's mean over the structure should say the same; it is made of differences between cells of the field.
+
+    Parameters
+    ----------
+    share
+        Share of each voxel of the scan that belongs to the structure, (I, J, K).
+    """
+    inside = box_around(share > 0, MARGIN)
+    axes = [np.arange(*part.indices(size), dtype=np.float64) for part, size in zip(inside, share.shape, strict=True)]
+    places = np.stack(np.meshgrid(*axes, indexing="ij"))
+
+    def along(values: Sequence[float]) -> NDArray[np.float64]:
+        return np.asarray(values, dtype=np.float64).reshape(3, 1, 1, 1)
+
+    cells = (places - along(deformation.origin)) / along(deformation.step)
+    u = np.stack([map_coordinates(part, cells, order=1, mode="nearest") for part in deformation.displacement.numpy()])
+    moved = map_coordinates(share, places + u / along(deformation.spacing), order=1, mode="nearest")
+    before, after = float(share.sum()), float(moved.sum())
+    return math.log(after / before) if before > 0 and after > 0 else math.nan
 
 
 def stability_rows(under_test: NetworkUnderTest, given: SimulatedSubject, seed: int) -> list[tuple[str, str, float]]:

@@ -64,7 +64,8 @@ def page(rows: pd.DataFrame) -> str:
         "40 % of its strongest change, over chance; correlation of the map with the true log-volume change over the "
         "brain's voxels.\n\n" + measures_table(right, [CHANCE, CORRELATION]),
         "## How much, by structure\n\nChange of log-volume that the counterfactual asks for, and the one that would "
-        "undo the disease (counted in the labels of the same brain with and without it).\n\n" + structures_table(right),
+        "undo the disease (counted in the labels of the same brain with and without it). Asked: the map's mean over "
+        "the structure; by warping: the structure moved along with the deformation.\n\n" + structures_table(right),
         "## Placebos\n\nThe same subjects explained by a network with random parameters, and with two classes that do "
         "not differ.\n\n" + placebo_table(right),
         "## Checks\n\n" + measures_table(right, ["icc", "icc: noise", "icc: shift by 0.5 voxel", "randomised"]),
@@ -147,14 +148,14 @@ def measures_table(rows: pd.DataFrame, measures: list[str]) -> str:
 
 def structures_table(rows: pd.DataFrame) -> str:
     """The counterfactual's structures as rows, for each half."""
-    heads = ("half", "asked", "would undo", "absolute error", "correlation over subjects")
+    heads = ("half", "asked", "asked, by warping", "would undo", "absolute error", "correlation over subjects")
     lines = [f"| structure | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name in STRUCTURES:
         for half, title in HALVES.items():
             part = rows[rows["half"] == half]
             means = [
                 cell(mean_estimate(by_subject(part, COUNTERFACTUAL, f"{name}: {what}")))
-                for what in ("asked", "would undo", "error")
+                for what in ("asked", "by warping", "would undo", "error")
             ]
             lines.append(f"| {name} | {title} | {' | '.join(means)} | {cell(agreement(part, name))} |")
     return "\n".join(lines)
