@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mri_interpret.drawing.colour_scale import colour_map, relevance_scale, summary_scale
+from mri_interpret.drawing.colour_scale import (
+    SEQUENTIAL_TABLE,
+    SIGNED_TABLE,
+    colour_map,
+    relevance_scale,
+    summary_scale,
+)
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def test_signed_colours_are_warm_above_and_cool_below_zero_and_symmetric(brain: 
     assert negative[2] > negative[0] + 0.3
     assert positive[3] == pytest.approx(negative[3])
     weights = np.array([0.2126, 0.7152, 0.0722])
-    luminance = colour_map(True)(np.linspace(0, 1, 255))[:, :3] @ weights
+    luminance = colour_map(SIGNED_TABLE)(np.linspace(0, 1, 255))[:, :3] @ weights
     assert np.abs(luminance - luminance[::-1]).max() < 0.15
     assert luminance.argmin() == pytest.approx(127, abs=6)
 
@@ -57,7 +63,7 @@ def test_unsigned_maps_show_no_negative_values(brain: np.ndarray) -> None:
     scale = relevance_scale(np.abs(_relevance(brain)), brain, signed=False, units="activation")
     assert scale.low == 0
     assert scale.rgba(np.array([-scale.limit]))[0, 3] == 0
-    lightness = colour_map(False)(np.linspace(0, 1, 64))[:, :3].sum(axis=1)
+    lightness = colour_map(SEQUENTIAL_TABLE)(np.linspace(0, 1, 64))[:, :3].sum(axis=1)
     assert np.all(np.diff(lightness) > 0)
 
 

@@ -19,6 +19,7 @@ Floats = NDArray[np.floating]
 
 PERCENTILE = 99.5  # of |map| inside the brain, so that a few extreme voxels do not leave the rest of the map dark
 SIGNED_TABLE, SEQUENTIAL_TABLE = "MRIInterpretSigned", "MRIInterpretSequential"
+CHANGE_TABLE = "MRIInterpretSignedPurpleGreen"  # changes of volume: nobody should take growth for evidence
 _OPAQUE = 0.85  # so that the anatomy stays visible under the strongest colour
 
 
@@ -38,6 +39,8 @@ class ColourScale:
         How limit and threshold were chosen, for the caption.
     bottom
         The value of the first colour of an unsigned map.
+    table
+        The colour table; by ``signed`` if empty.
     """
 
     limit: float
@@ -45,6 +48,7 @@ class ColourScale:
     signed: bool
     sentence: str
     bottom: float = 0.0
+    table: str = ""
 
     @property
     def low(self) -> float:
@@ -53,7 +57,8 @@ class ColourScale:
     def rgba(self, values: Floats) -> Floats:
         """Colours with transparency, shape (..., 4) in 0..1, of values of shape (...)."""
         values = np.nan_to_num(np.asarray(values, dtype=np.float32))
-        colours = np.asarray(colour_map(self.signed)((values - self.low) / (self.limit - self.low)), dtype=np.float32)
+        colour_of = colour_map(self.table or (SIGNED_TABLE if self.signed else SEQUENTIAL_TABLE))
+        colours = np.asarray(colour_of((values - self.low) / (self.limit - self.low)), dtype=np.float32)
         span = max(self.limit - self.threshold, 1e-12)
         # Colour fades in over the first quarter above the threshold: a hard edge would look like an anatomical border.
         ramp = (np.abs(values) - self.threshold) / (0.25 * span)
@@ -74,13 +79,17 @@ def read_colour_table(name: str) -> list[tuple[str, tuple[float, float, float, f
 
 
 @cache
-def colour_map(signed: bool) -> Colormap:
-    """The colours that Slicer shows too: blue, dark, red for signed maps (lightness symmetric about 0); inferno without
-    its black beginning for others."""
+def colour_map(name: str) -> Colormap:
+    """The colours that Slicer shows too: blue, dark, red for signed maps (lightness symmetric about 0), purple, dark,
+    green for changes of volume; inferno without its black beginning for others."""
     from matplotlib.colors import ListedColormap
 
-    name = SIGNED_TABLE if signed else SEQUENTIAL_TABLE
     return ListedColormap([colour[:3] for _, colour in read_colour_table(name)], name=name)
+
+
+def is_change_of_volume(units: str) -> bool:
+    """Whether a map holds changes of volume in per cent, by its units: they have colours of their own."""
+    return units.startswith("%")
 
 
 def relevance_scale(array: Array, mask: Array, signed: bool, units: str) -> ColourScale:
@@ -96,17 +105,18 @@ def relevance_scale(array: Array, mask: Array, signed: bool, units: str) -> Colo
         The map's units, for the sentence.
     """
     inside = np.abs(_brain_values(array, mask))
+    table = CHANGE_TABLE if signed and is_change_of_volume(units) else ""
     limit = float(np.percentile(inside, PERCENTILE)) if inside.size else 0.0
     if limit <= 0 and inside.size:
         limit = float(inside.max())  # a map of few voxels
     if limit <= 0:
-        return ColourScale(1.0, 0.1, signed, "The map is zero everywhere inside the brain.")
+        return ColourScale(1.0, 0.1, signed, "The map is zero everywhere inside the brain.", table=table)
     sign = "±" if signed else "0 to "
     sentence = (
         f"Colour limits {sign}{limit:.3g} {units}: the {PERCENTILE:g}th percentile of the map's absolute value "
         f"inside the brain. Below a tenth of that ({limit / 10:.2g}) the map is transparent."
     )
-    return ColourScale(limit, limit / 10, signed, sentence)
+    return ColourScale(limit, limit / 10, signed, sentence, table=table)
 
 
 def summary_scale(mask: Array, *arrays: Array) -> ColourScale:

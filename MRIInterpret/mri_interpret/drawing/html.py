@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..anatomy.change_words import percent_change
 from .canvas import Picture
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def _environment(templates: Path) -> Environment:
         "percent": percent,
         "fixed": fixed,
         "p_value": p_value,
+        "change": percent_change,
         "data_url": data_url,
     }
     return environment

@@ -110,15 +110,23 @@ def cut(volume: Volume, plane: Plane, position: float, box: Box, order: int = 1)
         Shape (rows, columns); the columns run from R to L (axial, coronal) or from A to P (sagittal), the rows
         downwards from A (axial) or S (coronal, sagittal).
     """
-    grid = box.grid()
-    axis = AXIS[plane]
+    return as_picture(resample(volume, slice_grid(plane, position, box), order=order).array, plane)
+
+
+def slice_grid(plane: Plane, position: float, box: Box) -> Grid:
+    """The pixels of a slice as a grid of one voxel's thickness."""
+    grid, axis = box.grid(), AXIS[plane]
     shape = list(grid.shape)
     shape[axis] = 1
     affine = grid.affine.copy()
     affine[axis, 3] = position
-    array = resample(volume, Grid((shape[0], shape[1], shape[2]), affine), order=order).array
+    return Grid((shape[0], shape[1], shape[2]), affine)
+
+
+def as_picture(array: Array, plane: Plane) -> Floats:
+    """What was sampled on a :func:`slice_grid`, turned as :func:`cut` says."""
     # What is left is (across, up) in the order of the world axes, growing towards R (or A) and A (or S).
-    flat = array.squeeze(axis=axis)
+    flat = array.squeeze(axis=AXIS[plane])
     assert _ACROSS[plane] < _UP[plane]
     return np.asarray(flat.T[::-1, ::-1])
 

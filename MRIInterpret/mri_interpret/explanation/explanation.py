@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ..images.volume import Volume
 from ..json_text import jsonable
 from ..progress import ProgressCallback, silent
 from .answer_words import answer_words, explained_value
+from .counterfactual import Counterfactual
 from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
 from .layout import PLAIN, Layout
 from .notebook import banner_html, facts_html, list_html, pictures_html, probabilities_html
@@ -71,6 +72,9 @@ class Explanation:
     provenance: Provenance
     anatomy: Segmentation | None = None  # of this brain; None in results of versions that did not segment
     input_warnings: tuple[str, ...] = ()  # those of the warnings that the input check gave
+    # What the volume methods say of each structure, see anatomy/structure_changes.py; None if none of them was asked.
+    volume_changes: pd.DataFrame | None = None
+    counterfactuals: dict[str, Counterfactual] = field(default_factory=dict)  # by the method's key
 
     def save(
         self,
@@ -99,14 +103,16 @@ class Explanation:
             Path by name: "maps/<method>" (scan's grid), "template/<method>" (model's grid), each also for "summary",
             "consensus" and "spread"; "scan/scan", "scan/mask", "scan/atlas" (where an atlas was laid over the brain),
             "scan/template"; "anatomy" (FreeSurfer's labels), "volumes"; "regions", "agreement", "trust" (if checks were
-            run), "prediction", "provenance", and the index, "explanation".
+            run), "prediction", "provenance", and the index, "explanation". Of volume methods, "volume_changes"; of a
+            counterfactual also "counterfactual" (the deformed scan) and "displacement" (for ITK).
 
         Raises
         ------
         UserError
             If the folder or a file cannot be written. A result that lay there is then complete as it was.
         """
-        content = SavedFolder(self._volumes(), self._tables(), self._records(), self._facts())
+        fields = {f"displacement{one.suffix}": one.displacement for one in self.counterfactuals.values()}
+        content = SavedFolder(self._volumes(), self._tables(), self._records(), self._facts(), fields)
         return write_folder(Path(folder), content, layout, storage, progress)
 
     def prediction_record(self) -> dict[str, Any]:
@@ -238,11 +244,14 @@ class Explanation:
         if self.anatomy is None or self.atlas_in_scan is not self.anatomy.labels:
             add("scan/atlas", self.atlas_in_scan, native, "atlas labels", labels=True)
         add("scan/template", self.template_in_scan, native, "template on the scan's grid")
+        for one in self.counterfactuals.values():
+            add(f"counterfactual{one.suffix}", one.scan, native, "counterfactual: the scan deformed")
         return volumes
 
     def _tables(self) -> dict[str, pd.DataFrame]:
         tables = {"regions": self.region_table, "agreement": self.agreement}
         tables |= {"volumes": volume_table(self.anatomy)} if self.anatomy is not None else {}
+        tables |= {"volume_changes": self.volume_changes} if self.volume_changes is not None else {}
         return tables | ({"trust": as_table(self.verdicts)} if self.verdicts else {})
 
     def _records(self) -> dict[str, dict[str, Any]]:
@@ -262,6 +271,7 @@ class Explanation:
             | {"maps": maps, "regions": regions, "atlas_name": self.atlas_name}
             | {"warnings": self.warnings, "input_warnings": self.input_warnings}
             | ({"anatomy": self._anatomy_facts()} if self.anatomy is not None else {})
+            | {"counterfactuals": [one.facts() for one in self.counterfactuals.values()]}
         )
         return record
 

@@ -11,6 +11,7 @@ import numpy as np
 from .. import __version__
 from ..errors import UserError
 from ..images.array_files import map_array
+from ..images.displacement_field import DisplacementField, read_displacement
 from ..images.volume import Volume
 from ..models.bundle import file_hash
 from .layout import Layout
@@ -53,8 +54,8 @@ class FolderReader:
         self._index = record
         try:
             self.facts: dict[str, Any] = record["facts"]
-            for kind in ("volumes", "tables"):
-                for entry in record[kind].values():
+            for kind in ("volumes", "tables", "fields"):
+                for entry in record.get(kind, {}).values():  # earlier versions had no fields
                     self._check(entry)
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{index} is damaged ({error!r} is missing): explain the scan again.") from error
@@ -90,6 +91,13 @@ class FolderReader:
             image: Any = nibabel.load(path)
             array = np.asarray(image.dataobj).astype(np.dtype(entry["dtype"]), copy=False)
         return Volume(array, np.array(entry["affine"], float), entry["name"], tuple(entry["notes"]))
+
+    def field(self, key: str) -> DisplacementField:
+        """A displacement field as it was saved."""
+        entry = self._index["fields"].get(key)
+        if entry is None:
+            raise UserError(f"{self.folder} was saved without {key}, so it cannot be opened again: explain again.")
+        return read_displacement(self.folder / entry["file"])
 
     def has_table(self, name: str) -> bool:
         """Whether a table of that name is stored."""

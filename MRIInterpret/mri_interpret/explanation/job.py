@@ -32,6 +32,7 @@ from .provenance import make_provenance
 from .scan_anatomy import anatomy_of, read_segmentation
 from .scan_attribution import attribute, checks_of, contrast_of, map_array
 from .scan_grid import maps_on_scan, others_on_scan, region_table
+from .volume_changes import counterfactuals_of, volume_changes
 
 # Typical seconds on two CPU cores; only their ratio counts, for the time left.
 TYPICAL_SECONDS = {
@@ -192,6 +193,7 @@ def explain(
         maps = {
             name: replace(one, outside_brain=share_outside_brain(table, name, "native")) for name, one in maps.items()
         }
+        changes = volume_changes(prepared, attributions, maps, grid, on_brain, anatomy)
     return Explanation(
         scan=volume,
         mask=prepared.mask.volume,
@@ -234,6 +236,8 @@ def explain(
         ),
         anatomy=anatomy,
         input_warnings=prepared.input_warnings,
+        volume_changes=changes,
+        counterfactuals=counterfactuals_of(prepared, attributions, grid),
     )
 
 

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ import numpy as np
 from .. import __version__
 from ..errors import UserError
 from ..images.array_files import ArrayFiles
+from ..images.displacement_field import DisplacementField
 from ..images.volume import Volume
 from ..json_text import jsonable, to_json
 from ..models.bundle import file_hash
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "MRIInterpret explanation", 1
 STEP = "Writing files"
 _ASIDE = ".partial-"
+_KINDS = ("volumes", "tables", "records", "fields")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class SavedFolder:
     tables: Mapping[str, pd.DataFrame]
     records: Mapping[str, Any]  # JSON files for readers; loading does not need them
     facts: dict[str, Any]  # JSON values, kept in the index
+    fields: Mapping[str, DisplacementField] = field(default_factory=dict)  # NIfTI in every storage, for ITK
 
 
 class VolumeStorage(Protocol):
@@ -125,8 +128,13 @@ def write_folder(
     """
     with _aside(folder) as aside:
         index: dict[str, Any] = {"format": FORMAT, "version": VERSION, "written_by": f"mri-interpret {__version__}"}
-        index |= {"volumes": {}, "tables": {}, "records": {}, "facts": content.facts}
+        index |= {"volumes": {}, "tables": {}, "records": {}, "fields": {}, "facts": content.facts}
         files = _write_volumes(content, layout, storage or NiftiFiles(), folder, aside, progress, index["volumes"])
+        for name, displacement in content.fields.items():
+            place = layout.volume(name)
+            if place is not None:
+                files[name] = _write_field(displacement, aside, place)
+                index["fields"][name] = _fingerprint(aside, files[name])
         for name, frame in content.tables.items():
             files[name] = layout.table(name)
             separator = "\t" if files[name].endswith(".tsv") else ","
@@ -195,6 +203,15 @@ def _write_volumes(
     return files
 
 
+def _write_field(displacement: DisplacementField, folder: Path, place: str) -> str:
+    import nibabel
+
+    file = f"{place}{NiftiFiles.suffix}"
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(displacement.to_nibabel(), folder / file)
+    return file
+
+
 def _fingerprint(folder: Path, file: str, hashed: bool = True) -> dict[str, Any]:
     path = folder / file
     found: dict[str, Any] = {"file": file, "bytes": path.stat().st_size}
@@ -212,7 +229,7 @@ def _put_in_place(aside: Path, folder: Path, layout: Layout, index: dict[str, An
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, place)
         old.discard(place)
-    new = {folder / entry["file"] for kind in ("volumes", "tables", "records") for entry in index[kind].values()}
+    new = {folder / entry["file"] for kind in _KINDS for entry in index[kind].values()}
     for path in (old | {folder / name for name in layout.drawn}) - new:
         path.unlink(missing_ok=True)
     os.replace(aside / layout.index, folder / layout.index)
@@ -222,7 +239,7 @@ def _files_of(index: Path) -> set[Path]:
     """The files that an earlier index in the folder names, as far as they lie within it."""
     try:
         record = json.loads(index.read_text(encoding="utf-8"))
-        named = [entry["file"] for kind in ("volumes", "tables", "records") for entry in record[kind].values()]
+        named = [entry["file"] for kind in _KINDS for entry in record.get(kind, {}).values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
     return {index.parent / name for name in named if isinstance(name, str) and lies_within(name)}

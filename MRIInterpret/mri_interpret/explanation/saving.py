@@ -15,6 +15,7 @@ from ..anatomy.volumes import structures_of
 from ..checks.verdict import Verdict, Verdicts
 from ..errors import UserError
 from ..images.volume import Volume
+from .counterfactual import Counterfactual, CounterfactualFacts, file_suffix
 from .explanation import Explanation
 from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
 from .folder_reader import FolderReader
@@ -87,6 +88,8 @@ def load(folder: str | Path) -> Explanation:
             provenance=provenance,
             anatomy=anatomy,
             input_warnings=tuple(facts.get("input_warnings", ())),
+            volume_changes=reader.table("volume_changes") if reader.has_table("volume_changes") else None,
+            counterfactuals=_counterfactuals(reader, make),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise UserError(
@@ -149,6 +152,18 @@ def _anatomy(reader: FolderReader) -> Segmentation | None:
         warnings=tuple(facts["warnings"]),
         made_by=str(facts["made_by"]),
     )
+
+
+def _counterfactuals(reader: FolderReader, make: Any) -> dict[str, Counterfactual]:
+    found = {}
+    for facts in reader.facts.get("counterfactuals", ()):
+        known, suffix = make(facts, CounterfactualFacts), file_suffix(facts["method"])
+        found[known.method] = Counterfactual(
+            **vars(known),
+            scan=reader.volume(f"counterfactual{suffix}"),
+            displacement=reader.field(f"displacement{suffix}"),
+        )
+    return found
 
 
 def _atlas_in_scan(reader: FolderReader, anatomy: Segmentation | None) -> Volume:

@@ -14,6 +14,7 @@ from ..explanation.explanation import Explanation, MethodMap
 from ..json_text import to_json
 from ..thresholds import SMALLEST_REGION_ML
 from .charts import region_rows
+from .volume_changes import change_contents
 from .volumes import VolumesContent
 
 _TOP_REGIONS = 12
@@ -23,6 +24,7 @@ _NOT_SHOWN = {"description", "reference", "value", "fine", "coarse", "layers_nam
 _SECTIONS = (
     ("summary", "Where"),
     ("regions", "Regions"),
+    ("volume-changes", "What would have to change"),
     ("volumes", "Volumes"),
     ("trust", "Trust"),
     ("methods", "Methods"),
@@ -37,8 +39,9 @@ def page_content(explanation: Explanation) -> dict[str, Any]:
     """Everything but the pictures, by the names that the templates use."""
     record = explanation.provenance_record()
     trust, volumes = trust_matrix(explanation), VolumesContent.of(explanation.anatomy)
-    answer = _answer(explanation)
+    answer, changes = _answer(explanation), change_contents(explanation)
     absent = {name for name, content in (("trust", trust), ("volumes", volumes)) if content is None}
+    absent |= set() if changes else {"volume-changes"}
     return {
         "title": f"{explanation.scan.name or 'Scan'}: why {answer['headline']}?",
         "sections": [section for section in _SECTIONS if section[0] not in absent],
@@ -46,6 +49,7 @@ def page_content(explanation: Explanation) -> dict[str, Any]:
         "summary": SummaryContent.of(explanation),
         "regions": RegionContent.of(explanation),
         "volumes": volumes,
+        "changes": changes,
         "trust": trust,
         "methods": [MethodContent.of(method, explanation) for method in explanation.maps.values()],
         "provenance": _provenance_rows(explanation, record),

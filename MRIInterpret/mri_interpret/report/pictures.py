@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..drawing.canvas import Picture
 from ..drawing.colour_scale import relevance_scale, summary_scale
@@ -15,6 +15,7 @@ from ..explanation.explanation import Explanation
 from ..progress import ProgressCallback, silent
 from .answer_chart import answer_chart
 from .charts import agreement_chart, region_chart
+from .volume_changes import ChangePictures, change_pictures
 from .volumes import anatomy_montage
 
 STEP = "Drawing the report"
@@ -32,6 +33,8 @@ class ReportPictures:
         By the methods' names.
     anatomy
         The segmentation over the scan; None for a brain that was not segmented.
+    changes
+        Of volume methods.
     """
 
     answer: Picture
@@ -43,13 +46,14 @@ class ReportPictures:
     registration: Picture
     network_input: Picture
     anatomy: Picture | None = None
+    changes: ChangePictures = field(default_factory=ChangePictures)
 
 
 def draw_pictures(
     explanation: Explanation, progress: ProgressCallback = silent, *, in_3d: bool = True
 ) -> ReportPictures:
     """Draw them all; ``progress`` is told after each slow one, and may raise to cancel."""
-    slow = len(explanation.maps) + 6
+    slow = len(explanation.maps) + 7
     done = 0
 
     def drawn() -> None:
@@ -80,6 +84,8 @@ def draw_pictures(
     drawn()
     anatomy = anatomy_montage(explanation.anatomy, backdrop) if explanation.anatomy is not None else None
     drawn()
+    changes = change_pictures(explanation, backdrop)
+    drawn()
     titles = {name: method.title for name, method in explanation.maps.items()}
     pictures = ReportPictures(
         answer=answer_chart(explanation.prediction, explanation.target, explanation.model.output),
@@ -91,6 +97,7 @@ def draw_pictures(
         registration=aligned,
         network_input=seen,
         anatomy=anatomy,
+        changes=changes,
     )
     progress(STEP, 1.0)
     return pictures
