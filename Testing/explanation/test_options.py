@@ -66,7 +66,7 @@ DOORS = {
         lambda: _fields(Options) | {"device": Options().cluster.device},
         set(NAMES) - {"target", "segmentation"},
     ),
-    "cohort's subjects": (lambda: _fields(Settings), {"mask", "space", "atlas", "regions", "trust"}),
+    "cohort's subjects": (lambda: _fields(Settings), {"goal", "mask", "space", "atlas", "regions", "trust"}),
     "worker": (lambda: _fields(ExplainRequest), set(NAMES) - {"atlas", "cache"}),
     "panel": (_panel, set(NAMES) - {"atlas", "cache"}),
 }

@@ -15,6 +15,7 @@ from mri_interpret.checks.conservation import explained_values
 from mri_interpret.checks.run_checks import explain_function
 from mri_interpret.errors import UserError
 from mri_interpret.explanation.scan_attribution import attribute, contrast_of
+from mri_interpret.images.grid import Grid
 from mri_interpret.models.bundle import ModelBundle
 from mri_interpret.models.metadata import read_metadata
 from torch import Tensor, nn
@@ -43,7 +44,8 @@ class Ending(nn.Module):
 def scan() -> Any:
     generator = np.random.default_rng(0)
     channels = generator.random((1, *SHAPE)).astype(np.float32)
-    return SimpleNamespace(channels=channels, model_mask=SimpleNamespace(array=np.ones(SHAPE, np.uint8)))
+    mask = SimpleNamespace(array=np.ones(SHAPE, np.uint8))
+    return SimpleNamespace(channels=channels, model_mask=mask, grid=Grid(SHAPE, np.eye(4)))
 
 
 def bundle_of(folder: Path, network: Ending, **metadata: Any) -> ModelBundle:

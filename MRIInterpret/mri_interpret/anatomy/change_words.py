@@ -17,14 +17,14 @@ def named_changes(changes: Sequence[StructureChange]) -> tuple[list[list[Structu
     Returns
     -------
     named, rest
-        Left before right; and the largest change among all others that are large enough for a statement, 0 without
+        Left before right; and the largest change among all others that are large enough for a statement, NaN without
         any.
     """
     known = [one for one in changes if not one.too_small and not math.isnan(one.change)]
     notable = [one for one in known if abs(one.change) >= WORTH_NAMING] or known
     named = _by_structure(notable, lambda one: abs(one.change))
-    chosen = {one.label for row in named for one in row}
-    rest = max((abs(one.change) for one in known if one.label not in chosen), default=0.0)
+    chosen = {one.name for row in named for one in row}
+    rest = max((abs(one.change) for one in known if one.name not in chosen), default=math.nan)
     return named, rest
 
 
@@ -37,7 +37,7 @@ def changes_words(changes: Sequence[StructureChange]) -> str:
     parts = [_row(row, _amount) for row in named]
     if not parts:
         return ""
-    others = f"every other structure below {max(1, math.ceil(100 * rest - 1e-9)):d} %" if rest > 0 else ""
+    others = "" if math.isnan(rest) else f"every other structure below {max(1, math.ceil(100 * rest)):d} %"
     return ", ".join(filter(None, [*parts, others]))
 
 

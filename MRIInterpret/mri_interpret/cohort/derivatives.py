@@ -17,7 +17,7 @@ from ..explanation.explanation import Explanation
 from ..explanation.layout import Layout
 from ..json_text import to_json
 from ..report.page import report_page
-from .bids import NATIVE_SPACE, TEMPLATE_SPACE, derivative
+from .bids import NATIVE_SPACE, TEMPLATE_SPACE, derivative, label
 
 _DRAWING = threading.Lock()  # matplotlib's settings are global: one page at a time in a process
 README = """MRIInterpret: relevance maps of a cohort, as BIDS derivatives.
@@ -26,6 +26,8 @@ sub-*/anat/*_relevance.nii.gz   attribution maps, raw, units in the sidecars; de
 sub-*/anat/*_dseg.nii.gz        desc-consensus: top voxels of at least 1 half, 2 two thirds, 3 all of the methods;
                                 desc-aparcaseg: structures of this brain, FreeSurfer's labels (names in its .tsv)
 sub-*/anat/*_T1w.nii.gz         what the network saw
+sub-*/anat/*_xfm.nii.gz         displacement of a volume counterfactual: the scan warped by it is desc-counterfactual_T1w
+sub-*/*_volume_changes.tsv      what volume methods say of each structure
 sub-*/*_volumes.tsv             volume of each structure, and how far to trust it
 sub-*/*_regions.tsv             relevance per region: of this brain (native), of the atlas (template)
 sub-*/*_prediction.json         the model's answer
@@ -48,6 +50,7 @@ _SPECIAL = {
     "anatomy": ("aparcaseg", "dseg"),
     "scan/template": ("template", "T1w"),
 }
+_COUNTERFACTUAL, _DISPLACEMENT = "counterfactual", "displacement"  # keys begin so
 
 
 class BidsDerivatives(Layout):
@@ -76,6 +79,12 @@ class BidsDerivatives(Layout):
     def volume(self, key: str) -> str | None:
         """The scan itself is not copied: it is read again from where it was."""
         place, _, name = key.partition("/")
+        if key.startswith(_DISPLACEMENT):
+            to = label(key.replace(_DISPLACEMENT, _COUNTERFACTUAL, 1))
+            return f"anat/{self._prefix}_from-{NATIVE_SPACE}_to-{to}_mode-image_xfm" if self._native else None
+        if key.startswith(_COUNTERFACTUAL):
+            name = derivative(self._prefix, "T1w", "", space=NATIVE_SPACE, desc=key)
+            return f"anat/{name}" if self._native else None
         if key == "scan/scan" or not (self._native or place == "template" or key in ("scan/mask", "anatomy")):
             return None
         desc, suffix = _SPECIAL.get(key, (name, "dseg" if name == "consensus" else "relevance"))
@@ -125,6 +134,15 @@ def write_derivatives(
             "IntracranialVolume_ml": explanation.anatomy.intracranial_ml,
             "Atlas": "Desikan-Killiany",
             "Manual": False,
+        }
+    for one in explanation.counterfactuals.values():
+        sidecars[f"{_COUNTERFACTUAL}{one.suffix}"] = {
+            "Description": f"What this brain would look like for the model to be at: {one.goal}",
+            "Sources": [explanation.scan.name],
+            "SkullStripped": False,
+            "SpatialReference": NATIVE_SPACE,
+            "Reached": one.reached,
+            "Plausible": one.plausible,
         }
     written = explanation.save(folder, layout=BidsDerivatives(prefix, native, sidecars))
     if explanation.anatomy is not None:
@@ -206,7 +224,14 @@ def write_dataset(output: Path, sources: list[str]) -> None:
         "**/*_relevance.*",
     ]
     ignored += ["sub-*/**/*_report.html", "**/*_prediction.json", "**/*_provenance.json", "**/*_regions.tsv"]
-    ignored += ["**/*_volumes.tsv", "**/*_agreement.tsv", "**/*_trust.tsv", "**/*_explanation.json"]
+    ignored += [
+        "**/*_volumes.tsv",
+        "**/*_volume_changes.tsv",
+        "**/*_xfm.*",
+        "**/*_agreement.tsv",
+        "**/*_trust.tsv",
+        "**/*_explanation.json",
+    ]
     write_text(
         output / ".bidsignore",
         "\n".join(ignored) + "\n",

@@ -86,6 +86,7 @@ def _explain_and_write(job: SubjectJob) -> None:
         inputs=subject.inputs,
         methods=settings.methods,
         target=settings.target,
+        goal=settings.goal,
         device=job.device,
         mask=subject.mask or settings.mask,
         space=settings.space,
@@ -113,6 +114,10 @@ def _explain_and_write(job: SubjectJob) -> None:
             "methods": {
                 name: {"title": entry.title, "signed": entry.signed, "units": entry.units}
                 for name, entry in explanation.maps.items()
+            },
+            "counterfactuals": {
+                name: {"goal": one.goal, "reached": one.reached, "plausible": one.plausible, "size": one.size}
+                for name, one in explanation.counterfactuals.items()
             },
             "registration": explanation.registration.verdict,
             "warnings": list(explanation.warnings),

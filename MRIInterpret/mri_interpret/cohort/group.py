@@ -34,6 +34,7 @@ from .quantity_performance import (
 from .subject_result import SubjectResult
 from .subject_warnings import subject_warnings
 from .subjects import Outcome
+from .volume_changes import changes_long, group_changes
 from .volumes import group_volumes, paired_shares, share_matrix, volume_long, volume_wide
 
 TABLES, MAPS, PAGE = "Group tables", "Group maps", "Drawing the cohort's report"
@@ -124,6 +125,7 @@ def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Ou
     chosen = regions.selection(long, excluded)
     methods = dict(subjects[0].record["methods"])
     methods["summary"] = {"title": "Summary score", "signed": False, "units": "0 to 1"}
+    changes = changes_long(subjects)
     return GroupResults(
         plan,
         subjects,
@@ -143,6 +145,8 @@ def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Ou
         space,
         volume_wide(subjects),
         group_volumes(subjects),
+        volume_changes=changes,
+        group_volume_changes=group_changes(changes),
     )
 
 
@@ -187,6 +191,8 @@ def _write_tables(results: GroupResults, folder: Path) -> None:
     }
     if len(results.volumes):
         frames |= {"volumes": results.volumes, "group_volumes": results.group_volumes}
+    if len(results.volume_changes):
+        frames |= {"volume_changes": results.volume_changes, "group_volume_changes": results.group_volume_changes}
     if isinstance(results.performance, QuantityPerformance):
         frames["performance"] = quantity_performance_table(results.performance)
     elif isinstance(results.performance, LabelPerformance):

@@ -42,5 +42,7 @@ class GroupResults:
     space: str = "template"  # where relevance per region is measured: see group.statistics_space
     volumes: pd.DataFrame = field(default_factory=pd.DataFrame)  # see volumes.volume_wide; empty if not measured
     group_volumes: pd.DataFrame = field(default_factory=pd.DataFrame)  # see volumes.group_volumes
+    volume_changes: pd.DataFrame = field(default_factory=pd.DataFrame)  # see volume_changes.changes_long
+    group_volume_changes: pd.DataFrame = field(default_factory=pd.DataFrame)  # see volume_changes.group_changes
     maps: dict[str, MethodGroupMaps] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from .group_results import GroupResults
 from .performance import Performance
 from .subject_result import SubjectResult
 from .subject_warnings import subject_warnings
+from .volume_changes import change_tables, reached
 
 _SHOWN_CORRELATIONS = 40
 _SECTIONS = (
@@ -26,6 +27,7 @@ _SECTIONS = (
     ("performance", "Performance"),
     ("maps", "Group maps"),
     ("regions", "Regions"),
+    ("volume-changes", "What would have to change"),
     ("volumes", "Volumes"),
     ("consistency", "Consistency"),
     ("correlations", "Volumes and covariates"),
@@ -42,7 +44,7 @@ def page_content(results: GroupResults) -> dict[str, Any]:
     predicted = results.predictions["predicted"].value_counts()
     return {
         "title": f"{plan.cohort.table.resolve().parent.name}/{plan.cohort.table.name}: {count}",
-        "sections": [one for one in _SECTIONS if one[0] != "volumes" or len(results.volumes)],
+        "sections": [one for one in _SECTIONS if one[0] not in _absent(results)],
         "warnings": [*plan.notes, *_warnings(results)],
         "classes": classes,
         "target": plan.settings.target,
@@ -66,12 +68,25 @@ def page_content(results: GroupResults) -> dict[str, Any]:
         "unranked": results.unranked,
         "smallest": SMALLEST_REGION_ML,
         "volumes": _volumes(results),
+        "volume_changes": change_tables(
+            results.group_volume_changes,
+            {name: str(about["title"]) for name, about in results.methods.items()},
+            reached(results.subjects),
+        )
+        if len(results.group_volume_changes)
+        else [],
         "consistency": [
             row | {"title": _title(results, row["method"])} for row in results.consistency.to_dict("records")
         ],
         "correlations": _correlations(results),
         "provenance": _provenance(results),
     }
+
+
+def _absent(results: GroupResults) -> set[str]:
+    """Sections that this cohort has nothing for."""
+    empty = (("volumes", results.volumes), ("volume-changes", results.group_volume_changes))
+    return {name for name, table in empty if not len(table)}
 
 
 def _warnings(results: GroupResults) -> list[str]:

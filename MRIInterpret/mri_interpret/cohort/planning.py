@@ -42,6 +42,7 @@ class Options:
     model: str = DEFAULTS.model
     methods: tuple[str, ...] = DEFAULTS.methods
     target: str = ""  # AD-CN where the model has both (of a quantity, its value): one contrast for all subjects
+    goal: str = DEFAULTS.goal
     mask: str = DEFAULTS.mask
     space: str = DEFAULTS.space
     atlas: tuple[str, str] | None = DEFAULTS.atlas
@@ -141,7 +142,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     mask = options.mask if options.mask in ("auto", "none") else str(Path(options.mask).expanduser().resolve())
     settings = Settings(
         options.methods, target, mask, options.space, options.atlas, options.regions, options.trust, options.native,
-        options.pages,
+        options.pages, options.goal,
     )  # fmt: skip
     model = [bundle.hash, input_hash(bundle.path / "configs" / "metadata.json"), _segmentation_hash()]
     if isinstance(bundle.metadata.preprocessing, MonaiChain):  # it stands in the other file

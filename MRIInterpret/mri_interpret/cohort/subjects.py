@@ -49,6 +49,7 @@ class Settings:
     trust: str = DEFAULTS.trust
     native: bool = True  # write the maps on the scan's grid too
     pages: bool = True  # write each subject's report page
+    goal: str = DEFAULTS.goal  # of a volume counterfactual
 
 
 @dataclass(frozen=True)

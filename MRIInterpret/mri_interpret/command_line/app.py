@@ -15,7 +15,7 @@ from .. import __version__
 from ..explanation.options import DEFAULTS, ExplainOptions
 from .failures import exit_code_of
 from .models_app import models_app
-from .shared_options import Inputs, Json
+from .shared_options import Goal, Inputs, Json
 
 app = typer.Typer(
     name="mri-interpret",
@@ -59,6 +59,7 @@ def explain(
     model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = DEFAULTS.model,
     methods: Annotated[str, typer.Option(help="Names separated by commas, 'default' or 'all'.")] = "default",
     target: Annotated[str, typer.Option(help="predicted, a class, or a difference such as AD-CN.")] = DEFAULTS.target,
+    goal: Goal = DEFAULTS.goal,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULTS.device,
     mask: Annotated[
         str, typer.Option(help="Brain mask: auto, none (the scan is skull-stripped), or a file.")
@@ -85,6 +86,7 @@ def explain(
         model=model,
         methods=tuple(method_names(methods)),
         target=target,
+        goal=goal,
         device=device,
         mask=mask,
         space=space,
@@ -164,6 +166,7 @@ def cohort(
     model: Annotated[str, typer.Option(help="Name of an installed model, or a bundle's folder.")] = DEFAULTS.model,
     methods: Annotated[str, typer.Option(help="Names separated by commas, 'default' or 'all'.")] = "default",
     target: Annotated[str, typer.Option(help="One contrast for all subjects; AD-CN if left out.")] = "",
+    goal: Goal = DEFAULTS.goal,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULTS.device,
     mask: Annotated[
         str, typer.Option(help="Brain mask: auto, none (scans are skull-stripped), or a file.")
@@ -202,6 +205,7 @@ def cohort(
         model=model,
         methods=tuple(method_names(methods)),
         target=target,
+        goal=goal,
         mask=mask,
         space=space,
         regions=regions,

@@ -21,6 +21,7 @@ from .terminal import shown_progress
 
 if TYPE_CHECKING:
     from ..explanation.explanation import Explanation
+    from ..explanation.volume_words import VolumeStatement
 
 SAMPLE = ("SampleData", "colin27_T1.nii.gz")
 # What follows the explanation itself; typical seconds, as in explanation.job.TYPICAL_SECONDS.
@@ -52,6 +53,7 @@ def explain_command(
             model=options.model,
             methods=options.methods,
             target=options.target,
+            goal=options.goal,
             device=options.device,
             mask=options.mask,
             space=options.space,
@@ -113,6 +115,7 @@ def scan_name(path: Path) -> str:
 
 def _record(explanation: Explanation, files: dict[str, Path]) -> dict[str, Any]:
     from ..anatomy.top_regions import top_regions
+    from ..explanation.volume_words import volume_statements
 
     record, top = explanation.provenance_record(), top_regions(explanation.region_table)
     return explanation.prediction_record() | {
@@ -122,10 +125,17 @@ def _record(explanation: Explanation, files: dict[str, Path]) -> dict[str, Any]:
         ],
         "top_regions_sentence": top.sentence,
         "volumes": _volumes(explanation),
+        "volume_changes": [_said(one) for one in volume_statements(explanation)],
         "outside_brain": {name: one["outside_brain"] for name, one in record["methods"].items()},
         "seconds": record["seconds"],
         "files": {name: str(path) for name, path in files.items()},
     }
+
+
+def _said(one: VolumeStatement) -> dict[str, Any]:
+    """Of one volume method: its sentences, and how far a counterfactual got."""
+    said = {"method": one.method, "sentence": one.sentence, "remarks": list(one.remarks)}
+    return said | (one.counterfactual.facts() if one.counterfactual else {})
 
 
 def _volumes(explanation: Explanation) -> dict[str, Any] | None:
@@ -144,6 +154,7 @@ def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path
 
     from ..anatomy.top_regions import top_regions
     from ..explanation.answer_words import answer_words
+    from ..explanation.volume_words import volume_statements
 
     console = Console(highlight=False, soft_wrap=True)
     answer = answer_words(explanation.prediction, explanation.model.output)
@@ -157,6 +168,9 @@ def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path
         from ..anatomy.paired_volumes import volumes_sentence
 
         console.print(volumes_sentence(explanation.anatomy), markup=False)
+    for statement in volume_statements(explanation):
+        for sentence in statement.all:
+            console.print(sentence, markup=False)
     for warning in explanation.warnings:
         console.print(f"[yellow]Warning:[/yellow] {escape(warning)}")
     console.print(f"[dim]{escape(explanation.model.banner)}[/dim]")

@@ -53,7 +53,7 @@ def explain(
     progress
         Told about each step; may raise Cancelled, which leaves the scene as it was.
     options
-        Fields of :class:`ExplainRequest`: model, methods, target, device, mask, space, regions, trust,
+        Fields of :class:`ExplainRequest`: model, methods, target, goal, device, mask, space, regions, trust,
         parameters.
 
     Raises

@@ -155,8 +155,9 @@ def _frame(backdrop: Backdrop, displacement: DisplacementField, share: float, pl
 def _animated(frames: Sequence[Any], durations: Sequence[int]) -> bytes:
     buffer = io.BytesIO()
     first, *others = (frame.convert("RGB") for frame in frames)
+    # Each frame by itself (kmax): between frames, the encoder takes small differences, which are the point, for none.
     first.save(
-        buffer, format="WEBP", save_all=True, append_images=others, duration=list(durations), loop=0, quality=72,
-        method=4, minimize_size=True,
+        buffer, format="WEBP", save_all=True, append_images=others, duration=list(durations), loop=0, quality=75,
+        method=4, kmax=1,
     )  # fmt: skip
     return buffer.getvalue()

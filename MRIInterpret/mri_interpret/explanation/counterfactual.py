@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..attribution.deformation_result import Deformation
 
 _FINEST_MM, _COARSEST_MM = 2.0, 4.0  # of the stored field's grid; it is smooth over 4 mm and more
-_STILL_MM = 1e-3  # what moves less does not move
+_STILL_MM = 2.0**-10  # displacements are multiples of it, so that their files are small
 
 
 @dataclass(frozen=True)
@@ -178,15 +178,16 @@ def in_world_of_scan(
     corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
     corners[:, :3] = low + corners[:, :3] * (high - low)
     world = corners @ field_to_scan.T
-    # As fine as it was made: of a field that is smooth over 6 mm, turning a grid of 4 mm loses 0.02 mm.
-    spacing = float(np.clip(np.linalg.norm(field_to_scan[:3, :3], axis=0).min(), _FINEST_MM, _COARSEST_MM))
+    # Half the field's own: turning its grid then takes some hundredths of a mm off the peaks, and not tenths.
+    spacing = float(np.clip(0.5 * np.linalg.norm(field_to_scan[:3, :3], axis=0).min(), _FINEST_MM, _COARSEST_MM))
     start, end = world[:, :3].min(axis=0) - spacing, world[:, :3].max(axis=0) + spacing
     shape = np.ceil((end - start) / spacing).astype(int) + 1
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = start
     affine = affine.astype(np.float32).astype(np.float64)  # as a file holds it, so that a saved field is the same
     grid = Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
-    return DisplacementField(_at(vectors, field_to_scan, grid), affine)
+    exact = _at(vectors, field_to_scan, grid)
+    return DisplacementField(np.round(exact / _STILL_MM) * np.float32(_STILL_MM), affine)
 
 
 def _at(vectors: NDArray[np.float32], affine: Affine, grid: Grid) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from .layout import PLAIN, Layout
 from .notebook import banner_html, facts_html, list_html, pictures_html, probabilities_html
 from .notebook_volumes import volumes_html
 from .saved_folder import SavedFolder, SavedVolume, VolumeStorage, write_folder
+from .volume_words import volume_statements
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,12 +210,13 @@ class Explanation:
         gains = [
             f"{name} {gain:.1f} times the brain's mean" for name, gain in zip(top.names, top.rows["gain"], strict=True)
         ]
+        said = [sentence for one in volume_statements(self) for sentence in one.all]
         return (
             f"<div>{banner_html(self.model.banner)}{facts_html(facts)}"
             f"{probabilities_html(self.prediction.probabilities)}{list_html('Warnings', self.warnings)}"
             f"<p><b>Summary score</b> (0 to 1; brighter means more)</p>"
             f"{pictures_html(self.summary, signed=False, scan=self.scan, mask=self.mask)}"
-            f"{list_html(top.sentence, gains)}{volumes_html(self.anatomy)}"
+            f"{list_html(top.sentence, gains)}{list_html('What would have to change', said)}{volumes_html(self.anatomy)}"
             f"{self.verdicts._repr_html_() if self.verdicts else ''}</div>"
         )
 

@@ -30,9 +30,9 @@ from .facts import MethodMap, ModelInfo, Prediction, Registration, SummaryDetail
 from .options import DEFAULTS, check_regions, check_trust, choose_device
 from .provenance import make_provenance
 from .scan_anatomy import anatomy_of, read_segmentation
-from .scan_attribution import attribute, checks_of, contrast_of, map_array
+from .scan_attribution import any_needs_lengths, attribute, checks_of, contrast_of, map_array
 from .scan_grid import maps_on_scan, others_on_scan, region_table
-from .volume_changes import counterfactuals_of, volume_changes
+from .volume_changes import counterfactuals_of, fluid_share, volume_changes
 
 # Typical seconds on two CPU cores; only their ratio counts, for the time left.
 TYPICAL_SECONDS = {
@@ -58,6 +58,7 @@ def explain(
     model: str | Path | ModelBundle = DEFAULTS.model,
     methods: Sequence[Any] = DEFAULTS.methods,
     target: str = DEFAULTS.target,
+    goal: str = DEFAULTS.goal,
     device: str = DEFAULTS.device,
     mask: Any = DEFAULTS.mask,
     space: str = DEFAULTS.space,
@@ -83,6 +84,9 @@ def explain(
     target
         "predicted", a class or label, or a difference such as "AD-CN"; of a model that returns a quantity, "value" or
         its difference from a value, such as "value-65".
+    goal
+        Where ``volume_counterfactual`` takes the answer: "boundary" (where the network decides otherwise), a class, a
+        value such as "value 0.5" (of a quantity "70"), or a probability such as "30 %" or "AD 30 %".
     device
         "auto" (CUDA if there is one), "cpu" or "cuda".
     mask
@@ -161,13 +165,14 @@ def explain(
     labels = resample(chosen_atlas.volume, grid, order=0)
     with step(report, "Segmenting the brain"):
         anatomy = anatomy_of(prepared, given_segmentation, place, store, report)
+    fluid = fluid_share(anatomy, grid, prepared) if any_needs_lengths(methods) else None
     with step(report, "Explaining"):
         prediction, explained, attributions = attribute(
-            bundle, prepared, labels, methods, target, contrast, place, report
+            bundle, prepared, labels, methods, target, contrast, place, report, fluid
         )
     template_maps = {name: map_array(found) for name, found in attributions.items()}
     resolutions = {name: resolution_mm(found.details, grid.spacing) for name, found in attributions.items()}
-    check = checks_of(trust, bundle, prepared, labels, methods, attributions, place, report)
+    check = checks_of(trust, bundle, prepared, labels, methods, attributions, place, report, fluid)
     verdicts = check(template_maps)
     failing = failed_randomisation(verdicts) if verdicts else _known_of(bundle.metadata.distrusted, template_maps)
     # What only simulated subjects can tell is not asked again on this scan.

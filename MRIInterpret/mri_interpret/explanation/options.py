@@ -28,6 +28,8 @@ class ExplainOptions:
         Names of attribution methods.
     target
         "predicted", a class or label, or a difference such as "AD-CN"; of a quantity, "value" or "value-65".
+    goal
+        Where a volume counterfactual takes the answer: "boundary", a class, a value, or a probability.
     device
         "auto" (CUDA if there is one), "cpu" or "cuda".
     mask
@@ -51,6 +53,7 @@ class ExplainOptions:
     model: str = DEFAULT_MODEL
     methods: tuple[str, ...] = DEFAULT_METHODS
     target: str = "predicted"
+    goal: str = "boundary"
     device: str = "auto"
     mask: str = "auto"
     space: str = "auto"

@@ -65,6 +65,13 @@ def explainer_of(bundle: ModelBundle) -> Explainer:
     return Explainer(bundle.network, classes=meaning.count, undo_activation=not meaning.is_quantity)
 
 
+def any_needs_lengths(methods: Sequence[Any]) -> bool:
+    """Whether one of the methods deforms the brain, so that it wants to know its voxels' size and its fluid."""
+    from ..attribution.registry import resolve_methods
+
+    return any(method.needs_lengths for method in resolve_methods(list(methods)).values())
+
+
 def attribute(
     bundle: ModelBundle,
     prepared: PreprocessedScan,
@@ -74,10 +81,12 @@ def attribute(
     contrast: ExplainerTarget,
     device: str,
     progress: ProgressCallback,
+    fluid: Volume | None = None,
 ) -> tuple[Prediction, Target, Attributions]:
     """Prediction, target and maps, all from one forward pass.
 
     The maps of a quantity's difference from a value are those of the quantity: the value belongs to no voxel.
+    ``fluid`` is what volume methods want to know of this brain, on the model's grid.
     """
     import torch
 
@@ -91,6 +100,8 @@ def attribute(
             device=device,
             brain_mask=torch.from_numpy(prepared.model_mask.array > 0),
             regions=torch.from_numpy(labels.array.astype(np.int64)),
+            spacing=prepared.grid.spacing.tolist(),
+            fluid=None if fluid is None else torch.from_numpy(fluid.array),
             progress=lambda title, fraction: progress("Explaining", min(0.99, fraction)),
         )
 
@@ -116,6 +127,7 @@ def checks_of(
     attributions: Attributions,
     device: str,
     progress: ProgressCallback,
+    fluid: Volume | None = None,
 ) -> Callable[[Mapping[str, np.ndarray]], list[Verdict]]:
     """The function that runs the trust checks of ``level`` on maps on the model's grid; with "off" it runs none."""
     import torch
@@ -143,6 +155,7 @@ def checks_of(
                 device=chosen,
                 output=attributions.output,
                 answers=answers,
+                fluid=None if fluid is None else fluid.array,
                 progress=lambda name, fraction: progress("Trust checks", min(0.99, fraction)),
             )
 

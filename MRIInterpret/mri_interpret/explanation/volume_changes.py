@@ -20,7 +20,7 @@ from .facts import MethodMap
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..attribution import Attributions
+    from ..attribution import Attribution, Attributions
     from ..attribution.deformation_result import Deformation
 
 GRADIENT = "volume_gradient"
@@ -38,9 +38,9 @@ def fluid_share(anatomy: Segmentation, grid: Grid, prepared: PreprocessedScan) -
 def counterfactuals_of(prepared: PreprocessedScan, found: Attributions, grid: Grid) -> dict[str, Counterfactual]:
     """The counterfactual of each method that made one, by the method's key; ``grid`` is the network's."""
     return {
-        name: counterfactual_of(name, one.deformations[0], prepared.scan, grid, prepared.to_template)
+        name: counterfactual_of(name, deformation, prepared.scan, grid, prepared.to_template)
         for name, one in found.items()
-        if one.deformations
+        if (deformation := _deformation(one)) is not None
     }
 
 
@@ -69,13 +69,19 @@ def volume_changes(
     ml = volumes_of(regions, own)
     said: dict[str, tuple[StructureChange, ...]] = {}
     for name, one in found.items():
-        if one.deformations:
-            starts = _starts(one.deformations[0], prepared, grid)
-            said[name] = asked_changes(regions, ml, maps[name].native, starts)
+        deformation = _deformation(one)
+        if deformation is not None:
+            said[name] = asked_changes(regions, ml, maps[name].native, _starts(deformation, prepared, grid))
         elif name.partition("(")[0] == GRADIENT:
             factor = relevance_per_native_voxel(prepared.scan.grid, grid, prepared.to_template)
             said[name] = effects(regions, ml, maps[name].native, factor)
     return change_table(said) if said else None
+
+
+def _deformation(found: Attribution) -> Deformation | None:
+    """Of the one scan; None for a method that deforms nothing."""
+    every = getattr(found, "deformations", ())
+    return every[0] if every else None
 
 
 def _starts(found: Deformation, prepared: PreprocessedScan, grid: Grid) -> list[Volume]:

@@ -18,6 +18,7 @@ class MRIInterpretParameterNode:
     model - Name or path of the model; empty for the default one.
     target - "predicted", a class name, or a difference such as "AD-CN".
     methods - Names of the attribution methods, separated by commas; empty for the seed panel.
+    goal - Where a volume counterfactual takes the answer: "boundary", a class, a value or a probability.
     composite - LRP composite; empty for the default one.
     layer - Layer that Grad-CAM methods look at; empty for automatic.
     device - "auto", "cpu" or "cuda".
@@ -42,6 +43,7 @@ class MRIInterpretParameterNode:
     model: str = ""
     target: str = DEFAULTS.target
     methods: str = ""
+    goal: str = DEFAULTS.goal
     composite: str = ""
     layer: str = ""
     device: str = DEFAULTS.device

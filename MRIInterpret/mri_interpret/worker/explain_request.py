@@ -30,6 +30,7 @@ class ExplainRequest:
     model: str = DEFAULTS.model
     methods: tuple[str, ...] = DEFAULTS.methods
     target: str = DEFAULTS.target
+    goal: str = DEFAULTS.goal
     device: str = DEFAULTS.device
     mask: str = DEFAULTS.mask  # "auto", "none" or "given"
     space: str = DEFAULTS.space
@@ -88,6 +89,7 @@ def carry_out(
         model=request.model,
         methods=methods,
         target=request.target,
+        goal=request.goal,
         device=request.device,
         mask=mask if mask is not None else request.mask,
         space=request.space,

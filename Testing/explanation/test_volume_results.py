@@ -1,0 +1,120 @@
+"""What volume methods add to an explanation: the deformed scan, changes by structure, sentences; saved and opened."""
+
+from __future__ import annotations
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK
+from mri_interpret.explanation.counterfactual import in_world_of_scan
+from mri_interpret.explanation.saving import load
+from mri_interpret.explanation.volume_words import volume_statements
+from mri_interpret.images.grid import Grid
+
+from Testing.fixtures_volumes import COUNTERFACTUAL, GRADIENT, growth, make_volume_explanation
+
+
+@pytest.fixture(scope="module")
+def explanation():
+    return make_volume_explanation()
+
+
+@pytest.mark.parametrize("flipped", [False, True], ids=["model grid to the right", "model grid to the left"])
+def test_the_field_in_the_scans_world_leads_where_the_networks_leads(explanation, flipped):
+    """A(x + u_scan(x)) = z + u_model(z) for z = A x: whatever way the model's axes point, and with another spacing."""
+    to_template = explanation.registration.to_template
+    model = explanation.summary_template.grid
+    field = growth(model).numpy()
+    step, origin = np.ones(3), np.zeros(3)
+    if flipped:  # the same field for a grid that runs from right to left, on every second voxel
+        last = model.shape[0] - 1
+        turn = np.diag([-1.0, 1, 1, 1])
+        turn[0, 3] = last
+        half = np.diag([0.5, 1, 1, 1])
+        model = Grid((2 * model.shape[0] - 1, *model.shape[1:]), model.affine @ turn @ half)
+        field = field[:, ::-1].copy()
+        field[0] *= -1
+        step = np.array([2.0, 1, 1])
+    found = in_world_of_scan(field, step, origin, model, to_template)
+    coarse = explanation.summary_template.grid
+    in_scan = Grid(coarse.shape, np.linalg.inv(to_template) @ coarse.affine)
+    # What the displaced points are in template space, less where they were.
+    moved = found.at(in_scan) @ to_template[:3, :3].T
+    wanted = np.moveaxis(growth(coarse).numpy(), 0, -1)
+    assert np.abs(wanted).max() > 0.8
+    np.testing.assert_allclose(moved, wanted, atol=0.05)  # at the peaks of a field that is linear between its samples
+    assert np.square(moved - wanted).mean() < 0.015**2 * np.square(wanted).mean()
+
+
+def test_a_field_of_nothing_displaces_nothing(explanation):
+    grid = explanation.summary_template.grid
+    nothing = np.zeros((3, *grid.shape), dtype=np.float32)
+    found = in_world_of_scan(nothing, np.ones(3), np.zeros(3), grid, np.eye(4))
+    assert found.largest_mm == 0
+    np.testing.assert_array_equal(found.warp(explanation.scan).array, explanation.scan.array.astype(np.float32))
+
+
+def test_changes_by_structure_are_those_of_the_deformed_labels(explanation):
+    """Independent of the Jacobian: the labels themselves, deformed as the scan, fill as much more room."""
+    displacement = explanation.counterfactuals[COUNTERFACTUAL].displacement
+    labels = explanation.atlas_in_scan
+    table = explanation.volume_changes[explanation.volume_changes["method"] == COUNTERFACTUAL].set_index("label")
+    for label, least in ((17, 0.1), (53, 0.1), (10, 0.0), (4, 0.0)):
+        own = labels.with_array((labels.array == label).astype(np.float32))
+        grown = displacement.warp(own).array.sum() / own.array.sum() - 1
+        assert table.loc[label, "change"] == pytest.approx(grown, abs=0.012)
+        assert table.loc[label, "change"] >= least - 0.01
+    # The mean of the map over a region is its change, in the table of regions too.
+    rows = explanation.volume_changes
+    assert set(rows["method"]) == {GRADIENT, COUNTERFACTUAL}
+    assert (table["low"] <= table["change"] + 1e-12).loc[[17, 53]].all()
+    assert (table["change"] <= table["high"] + 1e-12).loc[[17, 53]].all()
+
+
+def test_the_sentences_say_what_was_found_and_whether_it_was_reached(explanation):
+    gradient, counterfactual = volume_statements(explanation)
+    assert gradient.sentence.startswith("AD would change most for 1 % more volume of: left hippocampus −")
+    sentence = counterfactual.sentence
+    assert sentence.startswith("The model would be at the boundary between AD and CN with these changes of volume: ")
+    assert "left hippocampus +14 % (13 to 15 %; +0." in sentence
+    assert "3 further starts" in " ".join(counterfactual.remarks)
+    assert "of which 2 reached the goal" in " ".join(counterfactual.remarks)
+    (_, failed) = volume_statements(make_volume_explanation(reached=False))
+    assert failed.sentence.startswith("The boundary between AD and CN was not reached: the answer no longer moves. ")
+    assert "up to there: left hippocampus +14 %" in failed.sentence
+
+
+def test_no_volume_method_no_statement(small_explanation):
+    assert volume_statements(small_explanation) == ()
+
+
+def test_a_saved_result_comes_back_and_itk_makes_the_counterfactual_of_the_scan(explanation, tmp_path):
+    files = explanation.save(tmp_path)
+    assert files["counterfactual"].name == "counterfactual.nii.gz"
+    back = load(tmp_path)
+    one, other = explanation.counterfactuals[COUNTERFACTUAL], back.counterfactuals[COUNTERFACTUAL]
+    assert other.facts() == one.facts()
+    np.testing.assert_array_equal(other.scan.array, one.scan.array)
+    np.testing.assert_array_equal(other.displacement.array, one.displacement.array)
+    np.testing.assert_array_equal(other.displacement.affine, one.displacement.affine)
+    pd.testing.assert_frame_equal(back.volume_changes, explanation.volume_changes)
+    assert [s.all for s in volume_statements(back)] == [s.all for s in volume_statements(explanation)]
+
+    vectors = SimpleITK.ReadImage(str(files["displacement"]), SimpleITK.sitkVectorFloat64)
+    scan = SimpleITK.ReadImage(str(files["scan/scan"]), SimpleITK.sitkFloat32)
+    transform = SimpleITK.DisplacementFieldTransform(vectors)
+    moved = SimpleITK.GetArrayFromImage(SimpleITK.Resample(scan, scan, transform, SimpleITK.sitkLinear)).T
+    wanted = np.asarray(nibabel.load(files["counterfactual"]).dataobj)
+    brain = explanation.mask.array > 0
+    span = float(np.ptp(explanation.scan.array))
+    assert np.abs(wanted - explanation.scan.array)[brain].max() > 0.02 * span
+    np.testing.assert_allclose(moved[brain], wanted[brain], atol=1e-4 * span)
+
+
+def test_a_result_without_volume_methods_replaces_one_with_them(explanation, small_explanation, tmp_path):
+    explanation.save(tmp_path)
+    small_explanation.save(tmp_path)
+    assert not (tmp_path / "displacement.nii.gz").exists()
+    assert not (tmp_path / "counterfactual.nii.gz").exists()
+    assert load(tmp_path).volume_changes is None

@@ -1,0 +1,70 @@
+"""The report's section "What would have to change", with its pictures and its film."""
+
+from __future__ import annotations
+
+import html
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mri_interpret.drawing.montage import Backdrop
+from mri_interpret.explanation.volume_words import volume_statements
+from mri_interpret.report.page import page_with
+from mri_interpret.report.volume_changes import change_pictures
+from PIL import Image
+
+from Testing.fixtures_volumes import COUNTERFACTUAL, GRADIENT, make_volume_explanation
+
+
+@pytest.fixture(scope="module")
+def explanation():
+    return make_volume_explanation()
+
+
+@pytest.fixture(scope="module")
+def drawn(explanation):
+    return change_pictures(explanation, Backdrop.of(explanation.scan, explanation.mask))
+
+
+def test_the_page_says_the_sentences_and_whether_the_goal_was_reached(explanation, pictures, drawn):
+    methods = dict.fromkeys(explanation.maps, pictures.summary)
+    with_changes = replace(pictures, methods=methods, changes=drawn)
+    page = page_with(explanation, with_changes)
+    text = html.unescape(page).replace("\u00a0", " ")
+    assert '<h2 id="volume-changes">' in page
+    for statement in volume_statements(explanation):
+        for sentence in statement.all:
+            assert sentence in text
+    assert ">reached</span>" in page
+    assert text.count("left hippocampus") >= 3
+    assert ">not reached</span>" in page_with(make_volume_explanation(reached=False), with_changes)
+    # Nothing but data: URLs, and the film is left out for readers who do not want motion.
+    assert "prefers-reduced-motion: reduce" in page
+    assert page.count('class="keep moving"') == 1
+
+
+def test_a_page_without_volume_methods_has_no_such_section(small_explanation, pictures):
+    assert "volume-changes" not in page_with(small_explanation, pictures)
+
+
+def test_the_film_goes_there_and_back_in_a_dozen_frames(drawn):
+    film = Image.open(io.BytesIO(drawn.films[COUNTERFACTUAL].data))
+    assert film.n_frames == 12
+    assert len(drawn.films[COUNTERFACTUAL].data) < 400_000
+    frames = []
+    for number in range(12):
+        film.seek(number)
+        frames.append(np.asarray(film.convert("L"), dtype=float)[:-14])  # without the bar below
+    way = [float(np.abs(frame - frames[0]).mean()) for frame in frames]
+    assert way[6] == max(way) > 0.3
+    assert way[:7] == sorted(way[:7])  # farther and farther
+    assert np.abs(frames[1] - frames[11]).mean() < 0.3 * way[6]  # and the same way back
+
+
+def test_only_a_counterfactual_has_pictures_of_a_deformation(drawn):
+    assert set(drawn.bars) == {GRADIENT, COUNTERFACTUAL}
+    assert set(drawn.ends) == set(drawn.films) == set(drawn.paths) == {COUNTERFACTUAL}
+    assert "left hippocampus +14 %" in drawn.bars[COUNTERFACTUAL].alt
+    assert "left hippocampus −0." in drawn.bars[GRADIENT].alt
+    assert "goes from 1.2 to 0 in 4 steps" in drawn.paths[COUNTERFACTUAL].alt
