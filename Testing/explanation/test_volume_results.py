@@ -44,7 +44,7 @@ def test_the_field_in_the_scans_world_leads_where_the_networks_leads(explanation
     wanted = np.moveaxis(growth(coarse).numpy(), 0, -1)
     assert np.abs(wanted).max() > 0.8
     np.testing.assert_allclose(moved, wanted, atol=0.05)  # at the peaks of a field that is linear between its samples
-    assert np.square(moved - wanted).mean() < 0.015**2 * np.square(wanted).mean()
+    assert np.square(moved - wanted).mean() < 0.02**2 * np.square(wanted).mean()
 
 
 def test_a_field_of_nothing_displaces_nothing(explanation):
@@ -76,7 +76,7 @@ def test_the_sentences_say_what_was_found_and_whether_it_was_reached(explanation
     gradient, counterfactual = volume_statements(explanation)
     assert gradient.sentence.startswith("AD would change most for 1 % more volume of: left hippocampus −")
     sentence = counterfactual.sentence
-    assert sentence.startswith("The model would be at the boundary between AD and CN with these changes of volume: ")
+    assert sentence.startswith("To reach the boundary between AD and CN, the model asks for these changes of volume: ")
     assert "left hippocampus +14 % (13 to 15 %; +0." in sentence
     assert "3 further starts" in " ".join(counterfactual.remarks)
     assert "of which 2 reached the goal" in " ".join(counterfactual.remarks)

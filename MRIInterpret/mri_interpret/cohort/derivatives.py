@@ -26,7 +26,8 @@ sub-*/anat/*_relevance.nii.gz   attribution maps, raw, units in the sidecars; de
 sub-*/anat/*_dseg.nii.gz        desc-consensus: top voxels of at least 1 half, 2 two thirds, 3 all of the methods;
                                 desc-aparcaseg: structures of this brain, FreeSurfer's labels (names in its .tsv)
 sub-*/anat/*_T1w.nii.gz         what the network saw
-sub-*/anat/*_xfm.nii.gz         displacement of a volume counterfactual: the scan warped by it is desc-counterfactual_T1w
+                                desc-counterfactual: the scan deformed for another answer
+sub-*/anat/*_xfm.nii.gz         the displacement that deforms it
 sub-*/*_volume_changes.tsv      what volume methods say of each structure
 sub-*/*_volumes.tsv             volume of each structure, and how far to trust it
 sub-*/*_regions.tsv             relevance per region: of this brain (native), of the atlas (template)
@@ -137,7 +138,7 @@ def write_derivatives(
         }
     for one in explanation.counterfactuals.values():
         sidecars[f"{_COUNTERFACTUAL}{one.suffix}"] = {
-            "Description": f"What this brain would look like for the model to be at: {one.goal}",
+            "Description": f"What this brain would look like to reach {one.goal}",
             "Sources": [explanation.scan.name],
             "SkullStripped": False,
             "SpatialReference": NATIVE_SPACE,

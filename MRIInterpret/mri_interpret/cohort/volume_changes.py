@@ -70,8 +70,8 @@ def change_tables(table: pd.DataFrame, titles: dict[str, str], arrived: dict[str
     Returns
     -------
     list of dict
-        ``title``, ``of_volume``, ``arrived`` (or None), ``columns`` (the groups), and ``rows``: the structure in words, and for each
-        group (n, mean, low, high), None where there is none.
+        ``title``, ``of_volume``, ``arrived`` (or None), ``columns`` (the groups), and ``rows``: the structure in words,
+        and for each group (n, mean, low, high), None where there is none.
     """
     shown = []
     for (method, measure), own in table.groupby(["method", "measure"], sort=False):

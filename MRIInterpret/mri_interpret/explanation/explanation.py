@@ -216,7 +216,8 @@ class Explanation:
             f"{probabilities_html(self.prediction.probabilities)}{list_html('Warnings', self.warnings)}"
             f"<p><b>Summary score</b> (0 to 1; brighter means more)</p>"
             f"{pictures_html(self.summary, signed=False, scan=self.scan, mask=self.mask)}"
-            f"{list_html(top.sentence, gains)}{list_html('What would have to change', said)}{volumes_html(self.anatomy)}"
+            f"{list_html(top.sentence, gains)}{list_html('What would have to change', said)}"
+            f"{volumes_html(self.anatomy)}"
             f"{self.verdicts._repr_html_() if self.verdicts else ''}</div>"
         )
 

@@ -54,8 +54,9 @@ class FolderReader:
         self._index = record
         try:
             self.facts: dict[str, Any] = record["facts"]
-            for kind in ("volumes", "tables", "fields"):
-                for entry in record.get(kind, {}).values():  # earlier versions had no fields
+            fields = record.get("fields", {})  # earlier versions had none
+            for entries in (record["volumes"], record["tables"], fields):
+                for entry in entries.values():
                     self._check(entry)
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{index} is damaged ({error!r} is missing): explain the scan again.") from error

@@ -72,7 +72,7 @@ def counterfactual_sentence(found: Counterfactual, changes: tuple[StructureChang
         return found.sentence
     words = changes_words(changes) or _SCARCE
     if found.reached:
-        return f"The model would be at {found.goal} with these changes of volume: {words}."
+        return f"To reach {found.goal}, the model asks for these changes of volume: {words}."
     return f"{found.sentence} The changes of volume up to there: {words}."
 
 
