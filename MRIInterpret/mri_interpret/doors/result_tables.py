@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..scene.nodes import ROLE, RUN, runs
-from ..scene.result_nodes import ANSWER, VERDICT, VERDICT_TEXT, ResultNodes
+from ..scene.result_nodes import ANSWER, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
 from ..scene.tables import columns_of_node, rows_of_node
 from ..scene_content.content import THIS_SCAN
 from ..thresholds import SMALLEST_REGION_ML
@@ -152,6 +152,12 @@ def _too_small(row: dict[str, Any]) -> bool:
 def _known(value: float) -> float | str:
     """Nothing for what was not measured."""
     return float(value) if math.isfinite(float(value)) else ""
+
+
+def volume_sentences(nodes: ResultNodes) -> tuple[str, ...]:
+    """What the volume methods say; empty if none was asked."""
+    text = nodes.note.GetAttribute(SENTENCES) or ""
+    return tuple(text.splitlines())
 
 
 def volume_table(nodes: ResultNodes) -> Table:

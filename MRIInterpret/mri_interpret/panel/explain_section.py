@@ -38,6 +38,7 @@ class ExplainSection:
             combo.connect("currentIndexChanged(int)", lambda _i, name=name, combo=combo: self.on_choice(name, combo))
         ui.presetComboBox.connect("currentIndexChanged(int)", self.on_preset)
         ui.layerLineEdit.connect("editingFinished()", self.on_layer)
+        ui.goalLineEdit.connect("editingFinished()", self.on_goal)
         ui.methodsList.connect("itemChanged(QListWidgetItem*)", self.on_method)
         ui.explainButton.connect("clicked(bool)", self.on_explain)
         ui.cancelButton.connect("clicked(bool)", self.on_cancel)
@@ -70,8 +71,9 @@ class ExplainSection:
             _("Regions are those of your own segmentation, chosen above.") if self.context.segmentation_node else "",
             _("The structures of this brain, found by segmentation; or an atlas that the registration lays over it."),
         )
-        with quiet(ui.layerLineEdit, ui.methodsList):
+        with quiet(ui.layerLineEdit, ui.goalLineEdit, ui.methodsList):
             ui.layerLineEdit.text = parameters.layer
+            ui.goalLineEdit.text = parameters.goal
             for row in range(ui.methodsList.count):
                 item = ui.methodsList.item(row)
                 ticked = item.data(qt.Qt.UserRole) in methods
@@ -113,6 +115,9 @@ class ExplainSection:
 
     def on_layer(self) -> None:
         self.context.choose("layer", self.ui.layerLineEdit.text)
+
+    def on_goal(self) -> None:
+        self.context.choose("goal", self.ui.goalLineEdit.text)
 
     def on_method(self, _item: Any) -> None:
         rows = (self.ui.methodsList.item(row) for row in range(self.ui.methodsList.count))

@@ -1,9 +1,10 @@
-"""The panel: five sections over one parameter node. It owns no results and does no work of its own."""
+"""The panel: sections over one parameter node. It owns no results and does no work of its own."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from .changes_section import ChangesSection
 from .cohort_section import CohortSection
 from .context import PanelContext
 from .explain_section import ExplainSection
@@ -31,6 +32,7 @@ class Panel:
         self.model = ModelSection(self.context)
         self.explain = ExplainSection(self.context)
         self.result = ResultSection(self.context)
+        self.changes = ChangesSection(self.context, lambda: self.result.result)
         self.cohort = CohortSection(self.context)
         self._updating = False
         self.context.changed.connect(self.update)
@@ -58,7 +60,7 @@ class Panel:
             return
         self._updating = True
         try:
-            for section in (self.scan, self.model, self.explain, self.result, self.cohort):
+            for section in (self.scan, self.model, self.explain, self.result, self.changes, self.cohort):
                 section.update()
         finally:
             self._updating = False

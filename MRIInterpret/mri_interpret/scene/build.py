@@ -16,9 +16,10 @@ from ..scene_content.vtk_images import finished
 from . import hierarchy, map_display, views
 from .atlas import add_atlas
 from .colours import CONSENSUS, add_colour_table
+from .counterfactual import add_counterfactual
 from .nodes import ROLE, NodeMaker, batch, runs
 from .rendering import paused, paused_steps, run_paused
-from .result_nodes import ANSWER, VERDICT, VERDICT_TEXT, ResultNodes
+from .result_nodes import ANSWER, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
 from .tables import add_bar_chart, add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_consensus, add_legend, add_map, add_scan
@@ -160,6 +161,8 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
     note = make.add("vtkMRMLTextNode", "Research use only", "note")
     note.SetText(content.note)
     note.SetAttribute(ANSWER, content.answer)
+    if content.sentences:
+        note.SetAttribute(SENTENCES, "\n".join(content.sentences))
     yield 0.02
     scan = scan_node
     if scan is None:
@@ -200,6 +203,9 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
     for chart in content.charts:
         tables[chart.table.role], plots[chart.table.role] = add_bar_chart(make, chart)
         yield None
+    for found in content.counterfactuals:
+        for node in (yield from add_counterfactual(make, found, content.window)):
+            node.SetAndObserveTransformNodeID(transform)
     yield 0.9
     folder = yield from hierarchy.add_folder(
         make.scene, make.run, [(node, node.GetAttribute(ROLE)) for node in make.made]

@@ -15,6 +15,7 @@ _SHOWN = (  # classes that users look for in the data tree
     "vtkMRMLPlotChartNode",
     "vtkMRMLPlotSeriesNode",
     "vtkMRMLTextNode",
+    "vtkMRMLGridTransformNode",
 )
 _INNER = {  # role -> name of a folder inside the result's folder
     "map": "Maps",
@@ -25,6 +26,8 @@ _INNER = {  # role -> name of a folder inside the result's folder
     "agreement": "Tables and charts",
     "trust": "Tables and charts",
     "volumes": "Tables and charts",
+    "volume_changes": "Tables and charts",
+    "changed-volumes": "Tables and charts",
 }
 
 

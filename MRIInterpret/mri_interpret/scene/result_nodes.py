@@ -15,9 +15,20 @@ VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none
 
 REPORT = "report"  # role of the text that is the result's report page
 ANSWER = "MRIInterpret.Answer"  # on the note: what the model said, in words
+SENTENCES = "MRIInterpret.VolumeSentences"  # on the note: what the volume methods say; one sentence per line
 
-TABLES = ("regions", "agreement", "probabilities", "quantity", "top-regions", "trust", "volumes")
-CHARTS = ("probabilities", "quantity", "top-regions")
+TABLES = (
+    "regions",
+    "agreement",
+    "probabilities",
+    "quantity",
+    "top-regions",
+    "trust",
+    "volumes",
+    "volume_changes",
+    "changed-volumes",
+)
+CHARTS = ("probabilities", "quantity", "top-regions", "changed-volumes")
 _REQUIRED = ("summary", "consensus", "atlas", "surface", "volume-rendering", "note", "regions", "agreement")
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..explanation.answer_words import answer_words
 from ..explanation.explanation import Explanation, Region
 from ..images.volume import Volume
+from .counterfactual_content import CounterfactualContent, bars_in, counterfactuals_in, sentences_in
 from .display_range import DisplayRange, display_range, summary_range, top_value
 from .note import WORTH_SAYING, note_text
 
@@ -83,6 +84,8 @@ class SceneContent:
     atlas: Volume | None = None  # labels
     atlas_name: str = ""
     regions: tuple[Region, ...] = ()  # those that occur in the atlas
+    sentences: tuple[str, ...] = ()  # what volume methods say
+    counterfactuals: tuple[CounterfactualContent, ...] = ()
 
     def brain_surface(self) -> Any:
         """vtkPolyData of the brain's surface, made from the mask if it is not there; None without either."""
@@ -138,6 +141,8 @@ def content_of(explanation: Explanation) -> SceneContent:
         atlas=_fortran(labels, narrow),
         atlas_name=explanation.atlas_name,
         regions=tuple(r for r in explanation.regions if r.label < len(counts) and counts[r.label]),
+        sentences=sentences_in(explanation),
+        counterfactuals=counterfactuals_in(explanation),
     )
 
 
@@ -239,16 +244,23 @@ def _tables(explanation: Explanation) -> tuple[tuple[TableContent, ...], tuple[C
         from ..checks.verdict import as_table
 
         tables.append(TableContent("trust", "Trust checks", columns_of(as_table(explanation.verdicts))))
+    if explanation.volume_changes is not None:
+        changes = explanation.volume_changes.astype({"too_small": int})
+        tables.append(TableContent("volume_changes", "Changes of volume", columns_of(changes)))
     from ..anatomy.top_regions import top_regions
 
     methods = list(dict.fromkeys(regions["method"]))
     top = top_regions(regions, SUMMARY if SUMMARY in methods else str(methods[0]), _TOP_REGIONS)
     gains = dict(zip(top.names, top.rows["gain"].astype(float), strict=True))
-    charts = (
+    charts = [
         _answer_chart(explanation),
         chart("top-regions", "Regions where relevance is densest" if gains else top.sentence, "region", "gain", gains),
-    )
-    return tuple(tables), charts
+    ]
+    changed = bars_in(explanation)
+    if changed is not None:
+        title, value, bars = changed
+        charts.append(chart("changed-volumes", title, "structure", value, bars))
+    return tuple(tables), tuple(charts)
 
 
 def _answer(explanation: Explanation) -> str:

@@ -12,11 +12,12 @@ from ..explanation.explanation import Region
 from ..images.array_files import ArrayFiles, read_array_file
 from ..images.volume import Volume
 from .content import ChartContent, MapContent, SceneContent, TableContent
+from .counterfactual_content import read_counterfactuals, write_counterfactuals
 from .display_range import DisplayRange
 
 _INDEX, _SURFACE = "scene.json", "surface.vtp"
 _VOLUMES = ("scan", "consensus", "mask", "atlas")
-_PLAIN = ("run", "banner", "note", "scan_name", "window", "atlas_name", "answer")
+_PLAIN = ("run", "banner", "note", "scan_name", "window", "atlas_name", "answer", "sentences")
 
 
 def write_content(content: SceneContent, folder: Path, written: ArrayFiles | None = None) -> None:
@@ -39,6 +40,7 @@ def write_content(content: SceneContent, folder: Path, written: ArrayFiles | Non
     ]
     record["tables"] = [vars(table) for table in content.tables]
     record["charts"] = [asdict(chart) for chart in content.charts]
+    record["counterfactuals"] = write_counterfactuals(content.counterfactuals, folder, written)
     record["regions"] = [asdict(region) for region in content.regions]
     _write_surface(content, folder)
     (folder / _INDEX).write_text(json.dumps(record), encoding="utf-8")
@@ -71,7 +73,7 @@ def read_content(folder: Path) -> SceneContent:
         if scan is None:
             raise ValueError("it has no scan")
         return SceneContent(
-            **{name: record[name] for name in _PLAIN if name != "window"},
+            **{name: record[name] for name in _PLAIN if name not in ("window", "sentences")},
             window=tuple(record["window"]) if record["window"] else None,
             scan=scan,
             **volumes,
@@ -81,6 +83,8 @@ def read_content(folder: Path) -> SceneContent:
                 ChartContent(TableContent(**one["table"]), one["label"], one["value"]) for one in record["charts"]
             ),
             surface=read_surface(folder / _SURFACE),
+            sentences=tuple(record["sentences"]),
+            counterfactuals=read_counterfactuals(record["counterfactuals"], folder),
             regions=tuple(Region(r["label"], r["name"], tuple(r["colour"])) for r in record["regions"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..explanation.answer_words import answer_words, explained_value
 from ..explanation.explanation import Explanation
+from ..explanation.volume_words import volume_statements
 
 WORTH_SAYING = 0.005  # less would read as 0 %
 
@@ -28,6 +29,9 @@ def note_text(explanation: Explanation) -> str:
     ]
     if outside:
         lines.append(f"Relevance outside the brain, which is neither shown nor counted: {', '.join(outside)}")
+    said = [sentence for one in volume_statements(explanation) for sentence in one.all]
+    if said:
+        lines += ["", *said]
     if explanation.warnings:
         lines += ["", "Warnings:", *(f"- {sentence}" for sentence in explanation.warnings)]
     return "\n".join(lines) + "\n"
