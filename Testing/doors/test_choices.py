@@ -60,12 +60,13 @@ def test_scan_kinds_use_spaces_that_exist():
 def test_settings_reach_the_methods_that_take_them():
     parameters = SimpleNamespace(
         scanKind="brain", model="", composite="epsilon", layer=" block4 ",
-        target="AD-CN", device="cpu", trust="off", regions="atlas",
+        target="AD-CN", goal=" CN ", device="cpu", trust="off", regions="atlas",
     )  # fmt: skip
     takes = {name: list(info.parameters) for name, info in available_methods().items()}
     options = choices.explain_options(parameters, ["lrp", "grad_cam"], takes)
     assert options["parameters"] == {"lrp": {"composite": "epsilon"}, "grad_cam": {"layers_named": ("block4",)}}
     assert (options["mask"], options["space"], options["regions"]) == ("none", "native", "atlas")
+    assert options["goal"] == "CN"
     own = choices.explain_options(parameters, ["lrp"], takes, own_segmentation=True)
     assert own["regions"] == "brain"  # an atlas and a segmentation of one's own exclude each other
     for name, given in options["parameters"].items():
@@ -85,6 +86,7 @@ def test_without_a_choice_the_default_methods_are_explained_with_the_chosen_comp
         device="cpu",
         trust="off",
         regions="brain",
+        goal="",
     )
     takes = {name: list(info.parameters) for name, info in available_methods().items()}
     options = choices.explain_options(parameters, methods, takes)

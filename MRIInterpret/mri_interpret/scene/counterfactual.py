@@ -25,7 +25,7 @@ _GRID_MM = 8.0  # between the lines of the grid that is drawn
 def add_counterfactual(
     make: NodeMaker, one: CounterfactualContent, window: tuple[float, float] | None
 ) -> Generator[None, None, tuple[Any, Any]]:
-    """The two nodes, in steps: the deformed scan, shown as the scan is, and the transform, which nothing lies under yet.
+    """The two nodes, in steps: the deformed scan, shown as the scan is, and the transform, with nothing under it yet.
 
     A scan that is put under the transform looks as the counterfactual does, and hardening it makes its voxels so.
 
@@ -48,7 +48,7 @@ def add_counterfactual(
         display.SetWindowLevelMinMax(*window)
     yield
     transform = make.add(
-        "vtkMRMLGridTransformNode", f"Displacement, {one.title.partition(', ')[2]}", DISPLACEMENT, one.method
+        "vtkMRMLGridTransformNode", one.title.replace("Counterfactual", "Displacement", 1), DISPLACEMENT, one.method
     )
     # "From parent" leads from where something is seen to where it came from, as the field does.
     transform.SetAndObserveTransformFromParent(grid_transform(one))

@@ -27,8 +27,8 @@ class CounterfactualContent:
     scan
         The deformed scan, on the scan's grid.
     vectors
-        Shape (K, J, I, 3), float32, contiguous: what is seen at x came from x + u(x), u in mm along R, A, S. VTK's first
-        index runs fastest.
+        Shape (K, J, I, 3), float32, contiguous: what is seen at x came from x + u(x), u in mm along R, A, S. VTK's
+        first index runs fastest.
     affine
         4 x 4, voxel indices (i, j, k) of the vectors to RAS mm.
     """
