@@ -8,18 +8,18 @@ from __future__ import annotations
 import dataclasses
 from functools import lru_cache
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 from mri_interpret.anatomy.atlas import Atlas
-from mri_interpret.anatomy.structure_changes import asked_changes, change_table, effects, volumes_of
 from mri_interpret.deformation.construction import field_of_divergence
 from mri_interpret.deformation.displacement import inverse, log_jacobian, warp
-from mri_interpret.explanation.counterfactual import counterfactual_of
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.explanation.facts import MethodMap
+from mri_interpret.explanation.volume_changes import counterfactuals_of, volume_changes
 from mri_interpret.images.volume import Grid, Volume, resample
-from mri_interpret.preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
+from mri_interpret.preprocessing.model_grid import to_scan_grid
 
 from Testing.fixtures_explanation import LEFT_HIPPOCAMPUS, RIGHT_HIPPOCAMPUS, make_explanation
 
@@ -79,7 +79,6 @@ def make_volume_explanation(reached: bool = True) -> Explanation:
     to_template = explanation.registration.to_template
     found = deformation(grid, reached)
     changed = Volume(100 * np.expm1(found.log_volume(found.displacement).numpy()), grid.affine)
-    counterfactual = counterfactual_of(COUNTERFACTUAL, found, explanation.scan, grid, to_template)
     brain = resample(explanation.mask, grid, np.linalg.inv(to_template), order=0).array
     slope = Volume((-1e-4 * changed.array * brain).astype(np.float32), grid.affine)
     maps = {
@@ -91,26 +90,16 @@ def make_volume_explanation(reached: bool = True) -> Explanation:
             (COUNTERFACTUAL, "Volume counterfactual", changed, PERCENT),
         )
     }
+    prepared: Any = SimpleNamespace(scan=explanation.scan, to_template=to_template)
+    attributions: Any = {
+        GRADIENT: SimpleNamespace(deformations=()),
+        COUNTERFACTUAL: SimpleNamespace(deformations=(found,)),
+    }
     regions = Atlas(explanation.atlas_name, explanation.atlas_in_scan, explanation.regions)
     assert explanation.anatomy is not None
-    ml = volumes_of(regions, {one.label: one.ml for one in explanation.anatomy.structures})
-    starts = [
-        to_scan_grid(
-            Volume(100 * np.expm1(found.log_volume(one).numpy()), grid.affine), explanation.scan.grid, to_template
-        )
-        for one in found.starts
-    ]
-    table = change_table(
-        {
-            GRADIENT: effects(
-                regions, ml, maps[GRADIENT].native, relevance_per_native_voxel(explanation.scan.grid, grid, to_template)
-            ),
-            COUNTERFACTUAL: asked_changes(regions, ml, maps[COUNTERFACTUAL].native, starts),
-        }
-    )
     return dataclasses.replace(
         explanation,
         maps={**explanation.maps, **maps},
-        volume_changes=table,
-        counterfactuals={COUNTERFACTUAL: counterfactual},
+        volume_changes=volume_changes(prepared, attributions, maps, grid, regions, explanation.anatomy),
+        counterfactuals=counterfactuals_of(prepared, attributions, grid),
     )
