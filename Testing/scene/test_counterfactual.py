@@ -24,7 +24,7 @@ from mri_interpret.scene.views import add_views, nodes_of
 from mri_interpret.scene_content.content import content_of
 from mri_interpret.scene_content.content_files import read_content, write_content
 
-from Testing.fixtures_volumes import COUNTERFACTUAL, make_volume_explanation
+from Testing.fixtures_volumes import COUNTERFACTUAL, GRADIENT, make_volume_explanation
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,19 @@ def test_it_comes_back_from_a_file(scene, nodes, explanation, tmp_path):
         np.testing.assert_allclose(back.GetTransformFromParent().TransformPoint(point), before, atol=0.02)
         remove_result(other.scene, nodes.run)
         assert other.scene.GetNumberOfNodesByClass("vtkMRMLGridTransformNode") == 0
+
+
+def test_changes_of_volume_have_colours_and_a_legend_of_their_own(nodes, explanation):
+    for name, table in ((COUNTERFACTUAL, "MRIInterpretSignedPurpleGreen"), (GRADIENT, "MRIInterpretSigned")):
+        display = nodes.maps[name].GetDisplayNode()
+        assert display.GetColorNode().GetAttribute("MRIInterpret.ColourTable") == table
+        assert display.GetWindowLevelMin() == pytest.approx(-display.GetWindowLevelMax())
+    (legend,) = [
+        node
+        for node in nodes_of(nodes.summary.GetScene(), "vtkMRMLColorLegendDisplayNode")
+        if node.GetAttribute("MRIInterpret.Method") == COUNTERFACTUAL
+    ]
+    assert "% of volume" in legend.GetTitleText()
 
 
 def test_the_slices_flicker_between_the_scan_and_its_counterfactual(scene, nodes):

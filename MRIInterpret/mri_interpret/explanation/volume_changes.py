@@ -86,9 +86,12 @@ def _deformation(found: Attribution) -> Deformation | None:
 
 def _starts(found: Deformation, prepared: PreprocessedScan, grid: Grid) -> list[Volume]:
     """The changes of volume of the further starts, in per cent, on the scan's grid."""
+    # The field lies on a grid of its own.
+    placed = np.eye(4)
+    placed[:3, :3], placed[:3, 3] = np.diag(np.asarray(found.step)), np.asarray(found.origin)
     changes = []
     for displacement in found.starts:
         log_volume = np.asarray(found.log_volume(displacement), dtype=np.float32)
-        percent = Volume(100 * np.expm1(log_volume), grid.affine)
+        percent = Volume(100 * np.expm1(log_volume), grid.affine @ placed)
         changes.append(to_scan_grid(percent, prepared.scan.grid, prepared.to_template))
     return changes

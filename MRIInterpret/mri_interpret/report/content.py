@@ -20,7 +20,9 @@ from .volumes import VolumesContent
 _TOP_REGIONS = 12
 _PLAIN = (str, int, float, bool)
 # Details that stand elsewhere on the page, or that only a programmer could read.
-_NOT_SHOWN = {"description", "reference", "value", "fine", "coarse", "layers_named"}
+_NOT_SHOWN = {"description", "reference", "value", "fine", "coarse", "layers_named"} | {
+    *("sentence", "plausibility", "size_unit", "goal_value"),  # in the section on changes of volume
+}
 _SECTIONS = (
     ("summary", "Where"),
     ("regions", "Regions"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 
+from ..drawing.colour_scale import CHANGE_TABLE, is_change_of_volume
 from ..images.volume import Volume
 from ..scene_content.content import MapContent
 from .colours import SEQUENTIAL, SIGNED, add_colour_table
@@ -50,6 +51,8 @@ def add_map(make: NodeMaker, one: MapContent, mask: Volume | None = None) -> Ste
         node.SetAttribute(BRAIN_VOXELS, str(np.count_nonzero(inside > 0)))
     node.SetAttribute(COLOUR_LIMIT, repr(one.limits.upper))
     table = SIGNED if one.signed else SEQUENTIAL
+    if one.signed and is_change_of_volume(one.units):
+        table = CHANGE_TABLE
     colours = add_colour_table(make, table, f"{one.title} colours", one.key)
     # A default display node would compute a histogram for a window that is set here anyway; on large scans it is slow.
     display = make.create("vtkMRMLScalarVolumeDisplayNode", f"{one.title} display", f"{one.role}-display", one.method)

@@ -44,6 +44,7 @@ class MapContent:
     method: str = ""
     verdict: str = ""
     verdict_text: str = ""
+    units: str = ""  # in per cent for changes of volume, which have colours of their own
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def content_of(explanation: Explanation) -> SceneContent:
         map_content(
             one.native, method, "map", one.title, f"{one.title}\n({one.units})\nresearch use only",
             signed=one.signed, mask=explanation.mask, method=method, verdict=_verdict(explanation, method),
+            units=one.units,
         )
         for method, one in explanation.maps.items()
     ]  # fmt: skip
@@ -157,7 +159,7 @@ def _scan_name(explanation: Explanation) -> str:
 
 def map_content(
     volume: Volume, key: str, role: str, title: str, legend: str, *, signed: bool, mask: Volume | None = None,
-    method: str = "", verdict: tuple[str, str] = ("", ""),
+    method: str = "", verdict: tuple[str, str] = ("", ""), units: str = "",
 ) -> MapContent:  # fmt: skip
     """A map with its colour limits, extremes and peak.
 
@@ -165,7 +167,7 @@ def map_content(
     ----------
     volume
         The map.
-    key, role, title, legend, method, verdict
+    key, role, title, legend, method, verdict, units
         See :class:`MapContent`.
     signed
         Whether both signs carry meaning.
@@ -181,7 +183,7 @@ def map_content(
     least, most = float(values.flat[low]), float(values.flat[high])
     i, j, k = (int(n) for n in np.unravel_index(high if most >= -least else low, values.shape))
     return MapContent(
-        key, role, title, legend, signed, volume, limits, (i, j, k), mask is not None, method, *verdict
+        key, role, title, legend, signed, volume, limits, (i, j, k), mask is not None, method, *verdict, units
     )  # fmt: skip
 
 

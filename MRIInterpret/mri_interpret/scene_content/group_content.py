@@ -74,7 +74,7 @@ def group_content(output: str | Path, progress: ProgressCallback = silent) -> Sc
                 "summary" if method == "summary" and name.endswith("_mean") else "map",
                 title, f"{_lines(title)}\n({units})\nresearch use only",
                 mask=mask if volume.shape == mask.shape else None,
-                signed=bool(about["signed"]) or not name.endswith("_mean"), method=method,
+                signed=bool(about["signed"]) or not name.endswith("_mean"), method=method, units=units,
             )
         )  # fmt: skip
         progress(STEP, (done + 1) / len(chosen))
