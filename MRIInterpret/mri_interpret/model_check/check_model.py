@@ -224,6 +224,7 @@ def _to_try_on(
         places = {
             "brain_mask": torch.from_numpy(prepared.model_mask.array > 0),
             "regions": torch.from_numpy(labels.array.astype(np.int64)),
+            "spacing": prepared.grid.spacing.tolist(),
         }
         return found.source, _tensor(prepared), places
     shape = bundle.metadata.input_shape

@@ -50,7 +50,7 @@ def try_methods(
     target
         As :meth:`Explainer.explain` takes it.
     places
-        ``brain_mask`` and ``regions`` on the input's grid.
+        ``brain_mask`` and ``regions`` on the input's grid, and its ``spacing``.
     device
         "cpu" or "cuda".
     progress
