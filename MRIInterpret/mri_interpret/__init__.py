@@ -47,6 +47,7 @@ _PUBLIC = {
     "LRP": "attribution.methods.lrp",
     **dict.fromkeys(("Occlusion", "RegionOcclusion"), "attribution.methods.perturbation"),
     "VolumeGradient": "attribution.methods.volume_gradient",
+    "VolumeCounterfactual": "attribution.methods.volume_counterfactual",
     **dict.fromkeys(
         (
             "Rule", "Epsilon", "Zero", "ZPlus", "AlphaBeta", "Gamma",

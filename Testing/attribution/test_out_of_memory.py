@@ -23,7 +23,7 @@ def test_out_of_memory_falls_back_to_slabs_then_to_the_cpu(failures: int, monkey
     honest = Explainer._explain
 
     def failing(self: Explainer, *args: object) -> object:
-        places.append((args[4], args[7].minimum_voxels))
+        places.append((args[4], args[6].minimum_voxels))
         if len(places) <= failures:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return honest(self, *args)

@@ -39,7 +39,7 @@ def test_registry_facts() -> None:
     assert set(DEFAULT_METHODS) <= set(found)
     names = "gradient gradient_x_input guided_backprop smoothgrad integrated_gradients grad_cam grad_cam_pp hires_cam "
     names += "guided_grad_cam guided_grad_cam_pp lrp lrp_grad_cam_pp combination occlusion region_occlusion "
-    names += "random intensity edges randomised_model volume_gradient"
+    names += "random intensity edges randomised_model volume_gradient volume_counterfactual"
     assert set(found) == set(names.split())
     assert found["lrp"].parameters == {"composite": "epsilon-plus-flat-foreground", "bias": None}
     assert found["lrp"].conserving

@@ -94,7 +94,7 @@ def test_bad_input_is_refused(given: dict, message: str) -> None:
         Explainer(plain()).explain(smooth_scan(), 0, "volume_gradient", **given)
 
 
-@pytest.mark.parametrize("method", ["volume_gradient"])
+@pytest.mark.parametrize("method", ["volume_gradient", "volume_counterfactual"])
 def test_a_network_of_images_has_no_volumes(method: str) -> None:
     flat = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(UserError, match="three spatial axes, but the input has 2"):

@@ -141,7 +141,8 @@ def test_a_quantity_is_explained_as_it_is_returned(tmp_path: Path, end: Any, ref
     assert not found.notices
 
 
-@pytest.mark.parametrize("method", available_methods())
+# What a counterfactual leads to is the value itself, so that its map is another one.
+@pytest.mark.parametrize("method", sorted(set(available_methods()) - {"volume_counterfactual"}))
 def test_a_reference_changes_no_map(tmp_path: Path, method: str) -> None:
     """The maps of value-65 are those of a network whose last bias is lower by 65: the independent answer."""
     network, lower = Ending(1).eval(), Ending(1).eval()

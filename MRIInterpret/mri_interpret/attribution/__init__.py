@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .methods.gradient import Gradient, GradientTimesInput, GuidedBackpropagation, IntegratedGradients, SmoothGrad
     from .methods.lrp import LRP
     from .methods.perturbation import Occlusion, RegionOcclusion
+    from .methods.volume_counterfactual import VolumeCounterfactual
     from .methods.volume_gradient import VolumeGradient
     from .rules import AlphaBeta, Epsilon, Flat, FlatForeground, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
 
@@ -44,6 +45,7 @@ _LAZY = {
     "LRP": "methods.lrp",
     **dict.fromkeys(("Occlusion", "RegionOcclusion"), "methods.perturbation"),
     "VolumeGradient": "methods.volume_gradient",
+    "VolumeCounterfactual": "methods.volume_counterfactual",
     **dict.fromkeys(("Composite", "composite_named", "composites"), "composites"),
     **dict.fromkeys(
         (
@@ -89,6 +91,7 @@ __all__ = [
     "Rule",
     "SmoothGrad",
     "UnsupportedOperation",
+    "VolumeCounterfactual",
     "VolumeGradient",
     "WSquare",
     "ZBox",

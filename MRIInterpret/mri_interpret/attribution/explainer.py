@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..gpu_memory import first_that_fits
 from ..progress import ProgressCallback, silent
 from .about_input import NO_SPACING, AboutInput, read_about
+from .deformation_result import DEFORMATIONS, NOTICES
 from .device import on_device, peak_memory
 from .engine.pooled_convolution import SMALL_SLABS, SlabPolicy
 from .engine.torch_modes import plain_tensor
@@ -181,7 +182,9 @@ class Explainer:
             )
             for number, (key, method) in enumerate(wanted.items()):
                 progress(method.title, number / len(wanted))
-                results[key] = self._one(recorded, key, method, x, place)
+                results[key] = one = self._one(recorded, key, method, x, place)
+                said = [sentence for sentence in one.details.pop(NOTICES, ()) if sentence not in results.notices]
+                results.notices = (*results.notices, *said)
             progress("Maps", 1.0)
         return results
 
@@ -195,6 +198,8 @@ class Explainer:
                 f"The map of {title} holds values that are not finite, for the model or the method's settings make it "
                 "overflow: leave this method out, or choose other settings."
             )
+        details = dict(details)
+        deformations = details.pop(DEFORMATIONS, ())
         facts: dict[str, Any] = {"value": recorded.explained.tolist()}
         if recorded.choice.name:
             facts["output"] = recorded.choice.name
@@ -209,6 +214,7 @@ class Explainer:
             seconds=time.perf_counter() - started,
             peak_memory=peak_memory(place),
             details=method.parameters() | details | facts,
+            deformations=deformations,
         )
 
     def record(self, x: Tensor, target: Target, wanted: dict[str, Method]) -> RecordedPass:

@@ -57,6 +57,8 @@ class RecordedPass:
         ``logits_of(x)``: the plain model's logits for another input of the same kind, without history.
     record
         ``record(x)``: the recorded pass of another input with the same target, for methods that average over inputs.
+    record_alone
+        ``record_alone(x, number)``: the recorded pass of another single input with the target of sample ``number``.
     record_with
         ``record_with(model)``: the recorded pass of the same input and target through another model.
     logits_with_boxes
@@ -81,6 +83,7 @@ class RecordedPass:
     choice: OutputChoice
     logits_of: Callable[[Tensor], Tensor]
     record: Callable[[Tensor], RecordedPass]
+    record_alone: Callable[[Tensor, int], RecordedPass]
     record_with: Callable[[nn.Module], RecordedPass]
     logits_with_boxes: Callable[[list[tuple[int, ...]], Tensor], Tensor]
     backward: Backward

@@ -126,6 +126,7 @@ def record_pass(model: nn.Module, x: Tensor, target: Target, settings: PassSetti
         choice=choice,
         logits_of=logits_of,
         record=lambda other: record_pass(model, other, weights.repeat(len(other) // len(x), 1), settings),
+        record_alone=lambda other, number: record_pass(model, other, weights[number : number + 1], settings),
         record_with=lambda network: record_pass(network, x, weights, settings),
         logits_with_boxes=PatchedLogits(model, leaf, choice.scores, logits_of, lambda: recorded and accepts_batches()),
         backward=backward,

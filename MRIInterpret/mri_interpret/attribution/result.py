@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
+    from .deformation_result import Deformation
     from .outputs import OutputChoice
 
 
@@ -37,6 +38,8 @@ class Attribution:
         Highest memory so far in bytes: of the GPU's allocator, or resident memory of the process on a CPU.
     details
         Parameters and findings: target layer, conservation or completeness error per sample, ...
+    deformations
+        Of ``volume_counterfactual``, one per sample: how the scan is deformed, and what it becomes; empty for others.
     """
 
     map: Tensor
@@ -47,6 +50,7 @@ class Attribution:
     seconds: float
     peak_memory: int
     details: dict[str, Any] = field(default_factory=dict)
+    deformations: tuple[Deformation, ...] = ()
 
     def numpy(self, sample: int = 0) -> NDArray[np.float32]:
         """The map of one sample as an array, (I, J, K)."""

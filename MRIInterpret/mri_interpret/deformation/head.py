@@ -68,11 +68,16 @@ class Head:
 
     def then(self, u: Tensor, further: Tensor) -> Tensor:
         """The displacement of ``u`` followed by ``further``."""
-        return compose(u, further, self.box)
+        # Rounding in the interpolation must not let the outside move.
+        return compose(u, further, self.box) * (self.freedom > 0)
 
     def on_image(self, field: Tensor) -> Tensor:
         """Values (C, i, j, k) on the field's grid, interpolated to the image's grid."""
         return self._cropped(self._fine(field))
+
+    def cells_of(self, image: Tensor) -> Tensor:
+        """Mean of each cell's voxels: (I, J, K) on the image's grid to (i, j, k)."""
+        return functional.avg_pool3d(_padded(image[None], self._padding, "replicate"), self.step)[0]
 
     def step_gradient(self, image: Tensor, gradient: Tensor, u: Tensor | None = None) -> Tensor:
         """Derivatives by the log-volume of a small further change, after the deformation ``u``.

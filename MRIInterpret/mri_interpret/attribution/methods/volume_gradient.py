@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import UserError
+from ...thresholds import OUTSIDE_MASK_SHARE
+from ..deformation_result import NOTICES
 from ..method import Method
 
 if TYPE_CHECKING:
@@ -49,7 +52,11 @@ class VolumeGradient(Method):
             by_field = head.field_gradient(scan, by_scan)
             maps.append(head.gradient(by_field) * _PER_CENT)
             shares.append(share_outside(by_field, head))
-        return torch.stack(maps), {"spacing_mm": list(spacing_of(recorded)), "outside_mask_share": shares}
+        return torch.stack(maps), {
+            "spacing_mm": list(spacing_of(recorded)),
+            "outside_mask_share": shares,
+            NOTICES: outside_notices(shares),
+        }
 
 
 def check_volume(method: Method, x: Tensor) -> None:
@@ -96,6 +103,17 @@ def heads_of(recorded: RecordedPass, step: tuple[int, int, int] = (1, 1, 1)) -> 
                 "The brain mask holds too few voxels for a change of volume: give the mask of a whole brain."
             )
     return heads
+
+
+def outside_notices(shares: Sequence[float]) -> tuple[str, ...]:
+    """A sentence where much of what the network looks at lies outside of the mask."""
+    most = max(shares)
+    if most <= OUTSIDE_MASK_SHARE:
+        return ()
+    return (
+        f"{most:.0%} of what the network looks at lies outside of the brain mask, where no volume is changed: does the "
+        "mask cut the brain?",
+    )
 
 
 def share_outside(gradient: Tensor, head: Head) -> float:
