@@ -76,6 +76,21 @@ def test_labels_that_freesurfer_does_not_name() -> None:
     )
 
 
+def test_a_segmentation_whose_sides_are_swapped_is_warned_of() -> None:
+    """Labels that the user names may lie anywhere."""
+    mirrored = Volume(_labels()[::-1].copy(), SCAN.affine, "aseg")
+    found = segmentation_of_user(mirrored, SCAN)
+    assert len(found.warnings) == 1
+    assert found.warnings[0].startswith("aseg has Left-Hippocampus to the right of its counterpart")
+    named = segmentation_of_user(mirrored, SCAN, names={17: "a", 53: "b", 1006: "c", 2006: "d"})
+    assert named.warnings == ()
+    # The same brain stored from left to right instead of from right to left is no other brain.
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])
+    affine[0, 3] = SCAN.shape[0] - 1
+    flipped = Volume(_labels()[::-1].copy(), affine, "aseg")
+    assert segmentation_of_user(flipped, Volume(SCAN.array, affine, "scan")).warnings == ()
+
+
 def test_a_segmentation_that_lies_beside_the_scan_is_warned_of_or_refused() -> None:
     moved = np.diag([1.0, 1.0, 1.0, 1.0])
     moved[:3, 3] = 9, 0, 0

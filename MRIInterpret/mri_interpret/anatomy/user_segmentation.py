@@ -42,7 +42,7 @@ def read_user_labels(
         structures=tuple(sorted(structures, key=lambda structure: structure.label)),
         intracranial_ml=intracranial,
         source="user",
-        warnings=_warnings(title, given, placed, scan, unknown),
+        warnings=_warnings(title, given, placed, scan, unknown, names),
         made_by=title,
     )
 
@@ -81,7 +81,9 @@ def _whole_cortices(ml: Mapping[int, float], intracranial: float) -> list[Struct
     return whole
 
 
-def _warnings(title: str, given: Volume, placed: Array, scan: Volume, unknown: list[int]) -> tuple[str, ...]:
+def _warnings(
+    title: str, given: Volume, placed: Array, scan: Volume, unknown: list[int], names: Mapping[int, str]
+) -> tuple[str, ...]:
     sentences = []
     if unknown:
         listed = ", ".join(map(str, unknown[:_LISTED])) + (" and others" if len(unknown) > _LISTED else "")
@@ -90,6 +92,12 @@ def _warnings(title: str, given: Volume, placed: Array, scan: Volume, unknown: l
             f"{title} has {'a label' if one else 'labels'} that FreeSurfer's table does not name ({listed}): "
             f"{'it is' if one else 'they are'} called by {'its number' if one else 'their numbers'}."
         )
+    swapped = _on_the_wrong_side(placed, scan, set(names))
+    if swapped:
+        sentences.append(
+            f"{title} has {swapped} to the right of its counterpart, and most other pairs too: check that it was not "
+            "mirrored, and that its values are FreeSurfer's."
+        )
     kept = np.count_nonzero(placed) * scan.grid.voxel_volume
     whole = np.count_nonzero(given.array) * given.grid.voxel_volume
     if kept < 0.9 * whole:
@@ -97,3 +105,31 @@ def _warnings(title: str, given: Volume, placed: Array, scan: Volume, unknown: l
             f"Only {kept / whole:.0%} of {title} lies within the scan: check that it was made from this scan."
         )
     return tuple(sentences)
+
+
+def _on_the_wrong_side(placed: Array, scan: Volume, named_by_user: set[int]) -> str:
+    """The first left structure that lies to the right of its counterpart, if most do; "" if they do not.
+
+    Labels that the user names mean something else than FreeSurfer's.
+    """
+    thin = placed[::2, ::2, ::2]
+    size = int(thin.max(initial=0)) + 1
+    if size > 3000:  # parcels end below it; more would only take memory
+        thin, size = np.where(thin < 3000, thin, 0), 3000
+    flat = thin.ravel()
+    count = np.bincount(flat, minlength=size)
+    # R mm of each voxel; what is common to all does not matter.
+    along = [np.arange(n) * scan.affine[0, axis] for axis, n in enumerate(thin.shape)]
+    right = (along[0][:, None, None] + along[1][:, None] + along[2]).ravel()
+    middle = np.bincount(flat, weights=right, minlength=size) / np.maximum(count, 1)
+    pairs = [
+        (int(label), other)
+        for label in np.flatnonzero(count)
+        if freesurfer.side_of(int(label)) == "left"
+        and (other := freesurfer.opposite_of(int(label))) is not None
+        and other < size
+        and count[other]
+        and not {int(label), other} & named_by_user
+    ]
+    wrong = [left for left, other in pairs if middle[left] > middle[other]]
+    return freesurfer.name_of(wrong[0]) if len(wrong) > len(pairs) / 2 else ""
