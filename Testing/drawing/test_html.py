@@ -70,4 +70,5 @@ def test_numbers_read_well(value: float, text: str) -> None:
 
 def test_columns_of_numbers_have_true_minus_signs_and_dashes_for_nothing() -> None:
     assert [fixed(-1.005, 1), fixed(float("nan")), percent(-0.123, 1)] == ["−1.0", "–", "−12.3%"]
+    assert [fixed(-0.001), percent(-0.0004, 1), percent(float("nan"))] == ["0.00", "0.0%", "–"]
     assert [p_value(0.04321), p_value(1e-9), p_value(float("nan"))] == ["0.0432", "< 0.0001", "–"]

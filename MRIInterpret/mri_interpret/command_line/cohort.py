@@ -123,7 +123,8 @@ def _print_result(result: Any, as_json: bool) -> None:
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
     before = f", {result.skipped} were complete before" if result.skipped else ""
-    typer.echo(f"{result.done} subjects explained{before}, {len(result.failures)} failed.")
+    subjects = "subject" if result.done == 1 else "subjects"
+    typer.echo(f"{result.done} {subjects} explained{before}, {len(result.failures)} failed.")
     for outcome in result.failures:
         typer.echo(f"  {outcome.name}: {outcome.reason}")
     for sentence in result.warnings:

@@ -77,13 +77,13 @@ def number(value: Any, digits: int = 3) -> str:
 
 def fixed(value: Any, decimals: int = 2) -> str:
     """A number with ``decimals`` decimal places, for columns to compare down."""
-    value = float(value)
+    value = round(float(value), decimals) + 0.0  # no minus before a zero
     return f"{value:.{decimals}f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def percent(value: Any, decimals: int = 0) -> str:
     """A share of 1 in percent."""
-    value = float(value)
+    value = round(float(value), decimals + 2) + 0.0  # no minus before a zero
     return f"{value:.{decimals}%}".replace("-", "−") if math.isfinite(value) else "–"
 
 

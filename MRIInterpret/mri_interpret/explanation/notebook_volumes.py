@@ -30,7 +30,7 @@ def _row(row: PairedVolume) -> str:
         volumes = "".join(f"<td>{'' if one is None else f'{one.ml:.2f}'}</td>" for one in (row.left, row.right))
     return (
         f'<tr><td style="text-align:left">{escape(row.name)}</td>{volumes}<td>{row.share:.2%}</td>'
-        f"<td>{_known(row.asymmetry, '+.1%')}</td><td>{_known(row.dice, '.2f')}</td>"
+        f"<td>{_known(round(row.asymmetry, 3) + 0.0, '+.1%')}</td><td>{_known(row.dice, '.2f')}</td>"
         f'<td style="text-align:left">{escape(", ".join(row.remarks))}</td></tr>'
     )
 
