@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mri_interpret.attribution.method import Method
+from mri_interpret.attribution.methods.volume_counterfactual import VolumeCounterfactual
 from mri_interpret.checks.explained_image import ExplainedImage, Maps
 from mri_interpret.checks.run_checks import check_explained, run_checks
 from mri_interpret.checks.verdict import Verdict
@@ -134,3 +135,30 @@ def test_the_voxel_size_reaches_the_maps_that_are_computed_again() -> None:
     )
     assert np.allclose(maps[2.0], expected[GRADIENT].map[0].numpy(), atol=1e-7)
     assert not np.allclose(maps[1.0], maps[2.0], rtol=1e-3)
+
+
+def test_the_method_s_own_findings_become_a_verdict() -> None:
+    """Explainer and checks together, as the main job calls them."""
+    network = small_cnn()
+    settings: dict[str, Any] = {"spacing": (2.0, 2.0, 2.0)}
+    method = VolumeCounterfactual(starts=1, max_steps=2)
+    found = _explainer(network).explain(
+        image(), target=[-1.0, 0.0, 1.0], methods=[method], brain_mask=torch.as_tensor(brain()), **settings
+    )
+    (key,) = found
+    rows = run_checks(
+        "fast",
+        _explainer(network),
+        image(),
+        {key: found[key].map[0].numpy()},
+        target=[-1.0, 0.0, 1.0],
+        mask=brain(),
+        labels=atlas(),
+        methods=[method],
+        details={key: found[key].details},
+        **settings,
+    )
+    verdict = of(rows, key, "plausibility")
+    assert verdict.sentence == found[key].details["plausibility"][0]
+    assert verdict.verdict == ("pass" if found[key].details["plausible"][0] else "fail")
+    assert "Not checked" in of(rows, key, "randomisation").sentence

@@ -37,6 +37,7 @@ SLOW: dict[str, dict[str, Any]] = {
     "integrated_gradients": {"steps": 16},
     "occlusion": {"patch": 16, "stride": 16},
     "region_occlusion": {},
+    "volume_counterfactual": {"starts": 0},
 }
 
 

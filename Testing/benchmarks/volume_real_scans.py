@@ -1,0 +1,163 @@
+"""Real scans with the simulator's atrophy put in by deformation: do the volume methods find back what was put in?
+
+    python -m Testing.benchmarks.volume_real_scans --bundle BUNDLE [--scans DIR] -o Testing/benchmarks/volume_methods
+
+Colin27, which ships, and the ``*_T1w.nii.gz`` of DIR. The deformation is the one that shrinks the template's hippocampi
+and what goes with them (``training/real_scans.py``), at severities 0.25 to 1; it hits a scan's own structures as well
+as the affine registration does. The counterfactual is asked for the value that the network gave the scan before. Where
+fluid is, is not told. Nothing is chosen by these scans.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from mri_interpret.atomic import replacing, write_text
+from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, benchmarked_model
+from mri_interpret.benchmark.simulated_subjects import SimulatedSubject, strong_effect
+from mri_interpret.benchmark.volume_truth import CORRELATION, FLUID, REACHED, change_to_healthy, structure_shares
+from mri_interpret.checks.explained_image import explained_values
+from mri_interpret.checks.volume_maps import COUNTERFACTUAL
+from mri_interpret.deformation.displacement import log_jacobian, resized
+from mri_interpret.images.reading import read_scan
+from mri_interpret.images.volume import Volume
+from mri_interpret.models.bundle import load_bundle
+from mri_interpret.models.goals import Goal
+from mri_interpret.preprocessing.cache import PreprocessingCache
+from mri_interpret.preprocessing.pipeline import preprocess
+from mri_interpret.resources import resource
+from mri_interpret.simulation.anatomy import MODEL_GRID
+from mri_interpret.simulation.subject import warp_labels
+from mri_interpret.simulation.template_anatomy import template_anatomy
+from mri_interpret.training.real_scans import SEVERITIES, atrophy_field, deformed
+
+from Testing.benchmarks.volume_methods import FIRST, map_rows, methods_of
+
+MEASURES = (
+    ("gradient", "times chance"),
+    ("volume_gradient", "times chance"),
+    ("volume_gradient", CORRELATION),
+    (COUNTERFACTUAL, "times chance"),
+    (COUNTERFACTUAL, CORRELATION),
+    (COUNTERFACTUAL, REACHED),
+    (COUNTERFACTUAL, "hippocampus: asked"),
+    (COUNTERFACTUAL, "hippocampus: would undo"),
+    (COUNTERFACTUAL, "hippocampus: error"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--scans", type=Path, help="folder of further real scans; skipped where it is absent")
+    parser.add_argument("--work", type=Path, required=True, help="where rows of each scan are kept")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    one = benchmarked_model(load_bundle(options.bundle), methods=["gradient"])
+    found = list(scan_rows(one, scan_paths(options.scans), options.work))
+    rows = pd.concat(found, ignore_index=True)
+    with replacing(options.output / "real_scans.csv") as aside:
+        rows.to_csv(aside, index=False, float_format="%.4g")
+    write_text(options.output / "real_scans.md", table(rows))
+
+
+def scan_paths(folder: Path | None) -> list[Path]:
+    """Colin27, and the T1-weighted scans of a folder if it is there."""
+    further = sorted(folder.glob("*_T1w.nii.gz")) if folder is not None and folder.is_dir() else []
+    return [resource("SampleData", "colin27_T1.nii.gz"), *further]
+
+
+def scan_rows(one: BenchmarkedModel, paths: list[Path], work: Path) -> Iterator[pd.DataFrame]:
+    """The rows of each scan at each severity, measured where they are not in ``work`` yet."""
+    for path in paths:
+        prepared = None
+        for severity in SEVERITIES[1:]:
+            kept = work / f"{path.name.split('.')[0]} {severity:g}.csv"
+            if not kept.exists():
+                prepared = prepared or preprocess(read_scan(path), MODEL_GRID, cache=PreprocessingCache())
+                frame = severity_rows(one, prepared.image, prepared.model_mask, severity)
+                frame = frame.assign(scan=path.name.split(".")[0], severity=severity)
+                with replacing(kept) as aside:
+                    frame.to_csv(aside, index=False, float_format="%.6g")
+                print(kept.stem, flush=True)
+            yield pd.read_csv(kept)
+
+
+def severity_rows(one: BenchmarkedModel, image: Volume, mask: Volume, severity: float) -> pd.DataFrame:
+    """Method, measure and value for one scan with atrophy put in; before and after, what the network said."""
+    given = with_truth(image, mask, severity)
+    under_test = replace(one.under_test, methods=methods_of(FIRST), slow={})
+    network, target = under_test.network, list(under_test.target)
+    whole = torch.from_numpy(np.ascontiguousarray(image.array, dtype=np.float32))[None, None]
+    before, after = (float(explained_values(network, x, target)[0]) for x in (whole, given.image))
+    rows = map_rows(under_test, network, given, "")
+    back = replace(
+        under_test, methods=methods_of((COUNTERFACTUAL,), goal=Goal("what the network said before", level=before))
+    )
+    rows += map_rows(back, network, given, "")
+    frame = pd.DataFrame(rows, columns=["method", "measure", "value"])
+    return frame.assign(before=before, after=after)
+
+
+def with_truth(image: Volume, mask: Volume, severity: float) -> SimulatedSubject:
+    """A preprocessed scan with atrophy of a severity, and what was done to it, as the benchmark knows subjects."""
+    u = atrophy_field(severity)
+    seen, inside = deformed(image, mask, u)
+    labels, healthy = warp_labels(template_anatomy(), u), template_anatomy().labels
+    shares = {name: share for name, share in structure_shares(labels).items() if name != FLUID}
+    effect = resized(-log_jacobian(u)[None], MODEL_GRID.shape)[0].numpy()
+    return SimulatedSubject(
+        name=f"{image.name} {severity:g}",
+        group="AD",
+        anatomy=image.name,
+        image=seen[None, None],
+        mask=inside.numpy(),
+        effect=effect,
+        truth=strong_effect(effect, inside.numpy()),
+        hippocampus=shares["hippocampus"] >= 0.5,
+        fraction=float("nan"),
+        shares=shares,
+        undoing=change_to_healthy(labels, healthy),
+    )
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Markdown: a line per severity with means (range over scans), then a line per scan and severity."""
+    heads = [f"{method}: {measure}" for method, measure in MEASURES]
+    lines = [
+        f"{rows['scan'].nunique()} real scans with the simulated disease put in. Mean (range over scans).",
+        "",
+        f"| severity | AD less CN before | after | {' | '.join(heads)} |",
+        "|---" * (len(heads) + 3) + "|",
+    ]
+    lines += [_line(f"{severity:g}", part) for severity, part in rows.groupby("severity")]
+    lines += ["", f"| scan, severity | before | after | {' | '.join(heads)} |", "|---" * (len(heads) + 3) + "|"]
+    lines += [_line(f"{scan}, {severity:g}", part) for (scan, severity), part in rows.groupby(["scan", "severity"])]
+    return "\n".join(lines) + "\n"
+
+
+def _line(title: str, part: pd.DataFrame) -> str:
+    once = part.drop_duplicates("scan")
+    cells = [_cell(once[name]) for name in ("before", "after")]
+    for method, measure in MEASURES:
+        cells.append(_cell(part[(part["method"] == method) & (part["measure"] == measure)]["value"]))
+    return f"| {title} | {' | '.join(cells)} |"
+
+
+def _cell(values: pd.Series) -> str:
+    kept = values.dropna()
+    if kept.empty:
+        return ""
+    span = f" ({kept.min():.2f} to {kept.max():.2f})" if len(kept) > 1 else ""
+    return f"{kept.mean():.2f}{span}"
+
+
+if __name__ == "__main__":
+    main()
