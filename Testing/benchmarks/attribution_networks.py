@@ -124,7 +124,7 @@ SHAPES = {"2 mm": (96, 112, 96), "1 mm": (182, 218, 182), "1 mm, ICBM": (193, 22
 CASES = [
     *((name, size) for name in ("A", "B") for size in ("2 mm", "1 mm")),
     *((name, "2 mm") for name in ("ResNet-18", "DenseNet-121", "SE-ResNet-50", "EfficientNet-B0")),
-    *(("B", "1 mm, ICBM"), ("Qiu", "1 mm")),
+    *(("A", "1 mm, ICBM"), ("B", "1 mm, ICBM"), ("Qiu", "1 mm")),
 ]
 
 

@@ -2,9 +2,12 @@
 
     python -m Testing.benchmarks.main_job            # prints the table
     python -m Testing.benchmarks.main_job --write    # and puts it into the README's benchmark section
+    python -m Testing.benchmarks.main_job --one-mm B # one first run with a network at 1 mm: 182 x 218 x 182 voxels
+    python -m Testing.benchmarks.main_job --one-mm B --icbm  # 193 x 229 x 193 voxels
 
-The second run finds mask and transform in the cache; a third one does the model's part alone, without scene and report.
-Also timed: the start of the command line until --help has been printed.
+With --one-mm, a network of the attribution benchmark (A, B, ResNet-18, ...) with random weights becomes a bundle first,
+which is not timed. The second run finds mask and transform in the cache; a third one does the model's part alone,
+without scene and report. Also timed: the start of the command line until --help has been printed.
 """
 
 from __future__ import annotations
@@ -48,7 +51,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the table into README.md")
     parser.add_argument("--model", default="", help="a model other than the bundled one")
+    parser.add_argument("--one-mm", default="", help="a network of the attribution benchmark, on a grid of 1 mm")
+    parser.add_argument("--icbm", action="store_true", help="with --one-mm: the grid of ICBM 2009c, 193 x 229 x 193")
     options = parser.parse_args()
+    if options.one_mm:
+        print("\n".join(_one_mm(options.one_mm, options.icbm)))
+        return
     model = ["--model", options.model] if options.model else []
     with tempfile.TemporaryDirectory() as folder:
         cache, out = Path(folder) / "cache", Path(folder) / "out"
@@ -64,6 +72,38 @@ def main() -> None:
     print(table)
     if options.write:
         _write(table)
+
+
+def _one_mm(name: str, icbm: bool) -> list[str]:
+    """The table of one first run with a network whose input is a whole head at 1 mm."""
+    import mri_interpret as mi
+
+    from Testing.benchmarks.attribution_networks import network
+
+    shape, origin = ([193, 229, 193], [-96, -132, -78]) if icbm else ([182, 218, 182], [-90, -126, -72])
+    steps = [
+        {"step": "mask"},
+        {"step": "registration", "shape": shape, "spacing": [1, 1, 1], "origin": origin},
+        {"step": "intensity", "method": "zscore"},
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        bundle, out = Path(folder) / "bundle", Path(folder) / "out"
+        mi.save_bundle(bundle, network(name), input={"preprocessing": steps}, output={"classes": ["CN", "MCI", "AD"]})
+        seconds, memory, text = measured(
+            ["explain", "--sample", "-o", str(out), "--json", "--model", str(bundle)], Path(folder) / "cache"
+        )
+    spent = json.loads(text)["seconds"]
+    size = " x ".join(map(str, shape))
+    lines = ["| sample scan, network, input | time | peak memory |", "|---|---|---|"]
+    lines += [f"| {name}, {size}, first run, everything written | {seconds:.0f} s | {memory:.1f} GB |", ""]
+    lines += ["| step | seconds |", "|---|---|"]
+    lines += [f"| {step} | {value:.1f} |" for step, value in spent.items() if value >= 0.05]
+    lines.append(f"| start, files, report and scene | {seconds - sum(spent.values()):.1f} |")
+    return [
+        *lines,
+        "",
+        f"Measured on {os.cpu_count()} CPU cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}.",
+    ]
 
 
 def _table(

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .affine import Affine, RectifiedAffine
 from .calls import Call, Recording, handles
 from .operation import Function, Operation
 from .tag import note_activation, tag_of
@@ -69,6 +70,8 @@ class Activation(Function):
 class Rectifier(Activation):
     """ReLU: keeps its output, which the next layer keeps anyway."""
 
+    rectifies = True
+
     def __init__(self) -> None:
         super().__init__(torch.relu, "relu")
 
@@ -96,6 +99,12 @@ def _record(recorder: Recording, call: Call, operation: Operation, gate: bool = 
 
 @handles("relu")
 def _relu(recorder: Recording, call: Call) -> Tensor:
+    x = call.get(0, "input")
+    tag = tag_of(x)
+    if tag is not None and tag.producer is not None and type(tag.producer[0]) is Affine:
+        affine, inputs = tag.producer
+        joined, label = RectifiedAffine(affine, x.detach()), recorder.module
+        return recorder.record(joined, *inputs, geometry=recorder.geometry(x), module=affine.module, label=label)
     return _record(recorder, call, Rectifier())
 
 

@@ -35,17 +35,53 @@ class Affine(Operation):
 
     def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
         if policy.bias != "redistribute" and self.shift is not None and not policy.passes(self):
-            relevance = self.share().mul_(relevance)
+            relevance = self.shared(relevance)
         return (relevance.sum_to_size(self.input.shape),)
 
-    def share(self) -> Tensor:
-        """The input's part in the output, 0 to 1: ``|a x| / (|a x| + |b|)``; one where both are zero."""
+    def shared(self, relevance: Tensor) -> Tensor:
+        """The input's part of ``relevance``: ``|a x| / (|a x| + |b|)`` of it; all of it where both are zero."""
         assert self.shift is not None
         scaled, shift = (self.input * self.scale).abs_(), self.shift.abs()
+        if scaled.shape == relevance.shape and bool((shift > 0).all()):  # as a rule; feature maps are large
+            # R / (1 + |b| / |a x|) in one piece of memory; where a x is zero, it is R / infinity.
+            return torch.div(relevance, torch.div(shift, scaled, out=scaled).add_(1), out=scaled)
         total = scaled + shift
-        if scaled.shape == total.shape and bool((shift > 0).all()):  # as a rule; feature maps are large
-            return scaled.div_(total)
-        return torch.where(total > 0, scaled / torch.where(total > 0, total, 1), 1)
+        return torch.where(total > 0, scaled / torch.where(total > 0, total, 1), 1) * relevance
+
+
+class RectifiedAffine(Affine):
+    """An affine map per channel and the ReLU that follows it: one feature map less on the way back.
+
+    Relevance passes the ReLU; the gradient is stopped where the output is zero.
+
+    Parameters
+    ----------
+    affine
+        The map, which has run.
+    value
+        Its output.
+    """
+
+    rectifies = True
+
+    def __init__(self, affine: Affine, value: Tensor) -> None:
+        super().__init__(affine.scale, affine.shift)
+        self.value = value
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.input = inputs[0].detach()
+        value = self.value
+        del self.value  # another feature map, which nothing else may need
+        output = torch.relu(value)
+        self.rectified = output.detach()
+        return output
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        return (torch.ops.aten.threshold_backward(grad, self.rectified, 0).mul_(self.scale),)
+
+    def guided(self, grad: Tensor) -> tuple[Tensor, ...]:
+        self.backward.gated["relu"] += 1
+        return (torch.ops.aten.threshold_backward(grad, self.rectified, 0).clamp_(min=0).mul_(self.scale),)
 
 
 def _by_channel(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

@@ -45,6 +45,8 @@ class Convolution(WeightedLayer):
 class RectifiedConvolution(Convolution):
     """Convolution and ReLU. Relevance passes the ReLU; the gradient is stopped where the output is zero."""
 
+    rectifies = True
+
     def forward(self, *inputs: Tensor) -> Tensor:
         output = super().forward(*inputs).relu_()
         self.rectified = output.detach()

@@ -20,6 +20,7 @@ from .pooled_convolution import SlabPolicy
 from .running_module import RunningModule
 from .tag import Tag, set_tag, tag_of
 from .torch_modes import without_saved_tensor_hooks
+from .weighted import WeightedLayer
 
 #: Kinds of operations that make feature maps (pooling only thins them out).
 _FEATURES = frozenset({"convolution", "normalisation", "activation", "sum", "product"})
@@ -120,11 +121,13 @@ class RecordedGraph:
         if module is not None:
             operation.module = module
         operation.first = all(tag.first for tag in tags if tag is not None)
+        if isinstance(operation, WeightedLayer) and all(tag is not None and tag.nonnegative for tag in tags):
+            operation.nonnegative = True  # no look at every voxel
         with torch.enable_grad():
             output: Tensor = Node.apply(operation, *inputs)
         self._list(type(operation).__name__, operation.module, tags)
         weighted = operation.kind in ("convolution", "dense")
-        self.tag(output, Tag(geometry=geometry, gate=gate, first=operation.first and not weighted))
+        self.tag(output, Tag(geometry, gate, operation.first and not weighted, operation.rectifies))
         self._aliases.note(output)
         if operation.kind in _FEATURES and geometry is not None:
             self.note_feature(output, operation.module if label is None else label, pooled=operation.pooled)

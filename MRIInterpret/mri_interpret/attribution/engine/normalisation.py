@@ -44,7 +44,11 @@ def _batch_norm(recorder: Recording, call: Call) -> Tensor:
             known, label = Known(merged, value), recorder.module
             return recorder.record(known, *inputs, geometry=recorder.geometry(x), module=layer.module, label=label)
     operation = Affine(per_channel(scale, x.dim()), per_channel(shift, x.dim()))
-    return recorder.record(operation, x, geometry=recorder.geometry(x))
+    output = recorder.record(operation, x, geometry=recorder.geometry(x))
+    output_tag = tag_of(output)
+    assert output_tag is not None
+    output_tag.producer = (operation, (x,))
+    return output
 
 
 def merge(layer: Operation, scale: Tensor, shift: Tensor) -> WeightedLayer | None:

@@ -77,12 +77,15 @@ class Operation:
         Dotted name of the module that ran it.
     pooled
         Whether a max-pooling is part of it.
+    rectifies
+        Whether a ReLU is its last step, so that no value of its output is negative.
     first
         Whether no layer with weights lies between the input and this one (the input layer of LRP).
     """
 
     kind = "other"
     pooled = False
+    rectifies = False
 
     def __init__(self) -> None:
         self.backward = Backward()

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..stabilise import divide
 from .calls import Call, Recording, handles
 from .geometry import Geometry, per_axis, through_resize, through_window
-from .layout import is_channels_last
+from .layout import channels_last, is_channels_last
 from .operation import Function, Operation, RelevancePolicy
 from .tag import place
 
@@ -28,7 +28,7 @@ class LinearMap(Function):
     kind = "pooling"
 
     def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor, ...]:
-        z = self.function(self.input)
+        z = self.total()
         shares = divide(relevance, z, policy.epsilon)
         result = self.input * self.gradient(shares)[0]
         if policy.bias == "redistribute":
@@ -41,6 +41,42 @@ class LinearMap(Function):
                 ones = torch.ones_like(self.input)
                 result = result + self.gradient(divide(unplaced, self.function(ones), 0.0))[0]
         return (result,)
+
+    def total(self) -> Tensor:
+        """The function's value for the input of the forward pass."""
+        return self.function(self.input)
+
+
+class AveragePooling(LinearMap):
+    """Average pooling of volumes: its adjoint is at hand, and its output is kept.
+
+    Parameters
+    ----------
+    function
+        The pooling.
+    arguments
+        Kernel, stride, padding, ceil_mode, count_include_pad and divisor_override, as torch's operator has them.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor], arguments: tuple[Any, ...]) -> None:
+        super().__init__(function)
+        self.arguments = arguments
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        output = self._laid_out(super().forward(*inputs))
+        self.pooled_values = output.detach()
+        return output
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        backward = torch.ops.aten.avg_pool3d_backward
+        return (self._laid_out(backward(self._laid_out(grad), self.input, *self.arguments)),)
+
+    def _laid_out(self, values: Tensor) -> Tensor:
+        """As the input is laid out; torch's own pooling loses the layout, and all that follows would be slower."""
+        return channels_last(values) if is_channels_last(self.input) else values.contiguous()
+
+    def total(self) -> Tensor:
+        return self.pooled_values
 
 
 class Mean(LinearMap):
@@ -121,6 +157,10 @@ class PoolingWindow:
 def _average_pool(recorder: Recording, call: Call) -> Tensor:
     x, window = call.get(0, "input"), PoolingWindow.of(call, int(call.name[-2]))
     operation = LinearMap(call.of_input)
+    if x.dim() == 5:
+        counts_padding, divisor = call.get(5, "count_include_pad", True), call.get(6, "divisor_override")
+        arguments = (window.kernel, window.stride, window.padding, window.ceil, bool(counts_padding), divisor)
+        operation = AveragePooling(call.of_input, arguments)
     return recorder.record(operation, x, geometry=window.after(recorder.geometry(x)))
 
 

@@ -25,8 +25,10 @@ class Tag:
         True for values that scale others (a sigmoid's or a softmax's output): products send relevance past them.
     first
         True until a layer with weights has been passed.
+    nonnegative
+        True if a ReLU made it.
     producer
-        The operation that made the tensor and its inputs, where a following normalisation may be merged into it.
+        The operation that made the tensor and its inputs, where a normalisation or ReLU that follows may join it.
     pending
         Computes the tensor when it is first needed; until then the tensor is deferred and takes no memory.
     replacement
@@ -51,6 +53,7 @@ class Tag:
     geometry: Geometry | None = None
     gate: bool = False
     first: bool = True
+    nonnegative: bool = False
     producer: tuple[Any, tuple[Tensor, ...]] | None = None
     pending: Callable[[], Tensor] | None = None
     replacement: Tensor | None = None

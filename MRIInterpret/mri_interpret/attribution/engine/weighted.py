@@ -58,6 +58,10 @@ class WeightedLayer(Operation):
             self._nonnegative = bool(self.input.numel() == 0 or self.input.amin() >= 0)
         return self._nonnegative
 
+    @nonnegative.setter
+    def nonnegative(self, known: bool) -> None:
+        self._nonnegative = known
+
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
         return (self.adjoint(grad, self.weight),)
 
