@@ -2,9 +2,9 @@
 
     python -m Testing.benchmarks.attribution_float64 --networks DenseNet-121 EfficientNet-B0
 
-Prints a Markdown table of medians over inputs that differ by noise: largest difference to float64 over the map's maximum, and the relative error in L2. Where an
-activation lies within rounding of a ReLU's edge, any float32 gradient differs from float64; LRP divides by sums that
-may be small, which multiplies their rounding.
+Prints a Markdown table of medians over inputs that differ by noise: largest difference to float64 over the map's
+maximum, and the relative error in L2. Where an activation lies within rounding of a ReLU's edge, any float32 gradient
+differs from float64; LRP divides by sums that may be small, which multiplies their rounding.
 """
 
 from __future__ import annotations

@@ -300,9 +300,10 @@ def _try_out(bundle: ModelBundle) -> None:
         reason = str(error).strip().rpartition("\n")[2][:160]
         raise UserError(f"The network cannot take an input of {sizes} ({reason}).") from error
     if isinstance(output, torch.Tensor) and output.dim() <= 2 and output.numel() != bundle.metadata.output.count:
+        count = bundle.metadata.output.count
         raise UserError(
-            f"The network returns {output.numel()} values, and {bundle.metadata.output.count} outputs were named "
-            f"({', '.join(bundle.metadata.classes)})."
+            f"The network returns {output.numel()} {'value' if output.numel() == 1 else 'values'}, and {count} "
+            f"{'output was' if count == 1 else 'outputs were'} named ({', '.join(bundle.metadata.classes)})."
         )
 
 
@@ -322,7 +323,10 @@ def _new_model(name: str, place: str, progress: ProgressCallback) -> Iterator[Pa
             with step(progress, WRITING):
                 yield folder
             with step(progress, TRYING):
-                _try_out(load_bundle(folder))
+                try:
+                    _try_out(load_bundle(folder))
+                except UserError as error:  # the folder aside is gone when the user reads this
+                    raise UserError(str(error).replace(str(folder), name), option=error.option) from error
             os.replace(folder, models / name)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
