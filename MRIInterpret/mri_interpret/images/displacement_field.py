@@ -152,4 +152,4 @@ def read_displacement(path: Path) -> DisplacementField:
 
     image = nibabel.load(path)
     array = np.asarray(image.dataobj, dtype=np.float32)  # type: ignore[attr-defined]
-    return DisplacementField(array.reshape(*array.shape[:3], 3) * _LPS, np.asarray(image.affine, float))  # type: ignore[attr-defined]
+    return DisplacementField(array.reshape(*array.shape[:3], 3) * _LPS, np.asarray(image.affine, np.float64))  # type: ignore[attr-defined]
