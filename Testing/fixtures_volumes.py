@@ -97,9 +97,10 @@ def make_volume_explanation(reached: bool = True) -> Explanation:
     }
     regions = Atlas(explanation.atlas_name, explanation.atlas_in_scan, explanation.regions)
     assert explanation.anatomy is not None
+    deformed = counterfactuals_of(prepared, attributions, grid)
     return dataclasses.replace(
         explanation,
         maps={**explanation.maps, **maps},
-        volume_changes=volume_changes(prepared, attributions, maps, grid, regions, explanation.anatomy),
-        counterfactuals=counterfactuals_of(prepared, attributions, grid),
+        volume_changes=volume_changes(prepared, attributions, maps, grid, regions, explanation.anatomy, deformed),
+        counterfactuals=deformed,
     )

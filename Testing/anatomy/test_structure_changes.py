@@ -107,3 +107,11 @@ def test_effects_are_named_by_their_size():
 
 def test_a_change_in_words():
     assert [percent_change(value) for value in (0.184, -0.3, math.nan)] == ["+18 %", "−30 %", "–"]
+
+
+def test_starts_differ_from_what_was_measured_as_their_maps_do(regions):
+    change = Volume(np.full((10, 10, 6), 20.0), regions.volume.affine)
+    starts = [Volume(np.full((10, 10, 6), 17.0), regions.volume.affine)]
+    left, right, _ = asked_changes(regions, volumes_of(regions, {}), change, starts, {17: 0.22})
+    assert (left.change, left.low, left.high) == pytest.approx((0.22, 0.19, 0.22))
+    assert (right.change, right.low, right.high) == pytest.approx((0.2, 0.17, 0.2))

@@ -55,17 +55,19 @@ def test_a_field_of_nothing_displaces_nothing(explanation):
     np.testing.assert_array_equal(found.warp(explanation.scan).array, explanation.scan.array.astype(np.float32))
 
 
-def test_changes_by_structure_are_those_of_the_deformed_labels(explanation):
-    """Independent of the Jacobian: the labels themselves, deformed as the scan, fill as much more room."""
+def test_changes_by_structure_are_those_of_the_deformed_labels_and_of_the_jacobians(explanation):
+    """Two ways to one number: the labels, deformed as the scan, fill as much more room as Jacobians add up to."""
     displacement = explanation.counterfactuals[COUNTERFACTUAL].displacement
-    labels = explanation.atlas_in_scan
+    labels, change = explanation.atlas_in_scan, explanation.maps[COUNTERFACTUAL].native.array
     table = explanation.volume_changes[explanation.volume_changes["method"] == COUNTERFACTUAL].set_index("label")
     for label, least in ((17, 0.1), (53, 0.1), (10, 0.0), (4, 0.0)):
         own = labels.with_array((labels.array == label).astype(np.float32))
         grown = displacement.warp(own).array.sum() / own.array.sum() - 1
-        assert table.loc[label, "change"] == pytest.approx(grown, abs=0.012)
+        assert table.loc[label, "change"] == pytest.approx(grown, abs=1e-4)  # the whole scan's way gives the same
+        assert table.loc[label, "change"] == pytest.approx(change[labels.array == label].mean() / 100, abs=0.012)
         assert table.loc[label, "change"] >= least - 0.01
-    # The mean of the map over a region is its change, in the table of regions too.
+    # Of the largest structures the mean of the map counts.
+    assert table.loc[2, "change"] == pytest.approx(change[labels.array == 2].mean() / 100, abs=1e-6)
     rows = explanation.volume_changes
     assert set(rows["method"]) == {GRADIENT, COUNTERFACTUAL}
     assert (table["low"] <= table["change"] + 1e-12).loc[[17, 53]].all()
@@ -77,12 +79,12 @@ def test_the_sentences_say_what_was_found_and_whether_it_was_reached(explanation
     assert gradient.sentence.startswith("AD would change most for 1 % more volume of: left hippocampus −")
     sentence = counterfactual.sentence
     assert sentence.startswith("To reach the boundary between AD and CN, the model asks for these changes of volume: ")
-    assert "left hippocampus +14 % (13 to 15 %; +0." in sentence
+    assert "left hippocampus +15 % (13 to 16 %; +0." in sentence
     assert "3 further starts" in " ".join(counterfactual.remarks)
     assert "of which 2 reached the goal" in " ".join(counterfactual.remarks)
     (_, failed) = volume_statements(make_volume_explanation(reached=False))
     assert failed.sentence.startswith("The boundary between AD and CN was not reached: the answer no longer moves. ")
-    assert "up to there: left hippocampus +14 %" in failed.sentence
+    assert "up to there: left hippocampus +15 %" in failed.sentence
 
 
 def test_no_volume_method_no_statement(small_explanation):
@@ -118,3 +120,9 @@ def test_a_result_without_volume_methods_replaces_one_with_them(explanation, sma
     assert not (tmp_path / "displacement.nii.gz").exists()
     assert not (tmp_path / "counterfactual.nii.gz").exists()
     assert load(tmp_path).volume_changes is None
+
+
+def test_a_notebook_says_the_sentences_too(explanation):
+    page = explanation._repr_html_()
+    assert "What would have to change" in page
+    assert "left hippocampus +15 % (13 to 16 %;" in page

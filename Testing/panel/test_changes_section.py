@@ -24,7 +24,7 @@ def changed(widget, scan):
 def test_the_sentences_are_shown_and_the_boxes_change_the_views(changed, host):
     ui = changed.ui
     assert not ui.changesGroupBox.isHidden()
-    assert "left hippocampus +14 %" in ui.changesTextEdit.plainText
+    assert "left hippocampus +15 %" in ui.changesTextEdit.plainText
     nodes = changed.panel.result.result.nodes
     volume, transform = counterfactuals_of(nodes)[COUNTERFACTUAL]
 

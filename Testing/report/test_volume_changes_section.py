@@ -65,6 +65,6 @@ def test_the_film_goes_there_and_back_in_a_dozen_frames(drawn):
 def test_only_a_counterfactual_has_pictures_of_a_deformation(drawn):
     assert set(drawn.bars) == {GRADIENT, COUNTERFACTUAL}
     assert set(drawn.ends) == set(drawn.films) == set(drawn.paths) == {COUNTERFACTUAL}
-    assert "left hippocampus +14 %" in drawn.bars[COUNTERFACTUAL].alt
+    assert "left hippocampus +15 %" in drawn.bars[COUNTERFACTUAL].alt
     assert "left hippocampus −0." in drawn.bars[GRADIENT].alt
     assert "goes from 1.2 to 0 in 4 steps" in drawn.paths[COUNTERFACTUAL].alt

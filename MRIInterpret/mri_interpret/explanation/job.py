@@ -21,12 +21,14 @@ from ..images.volume import Volume, resample
 from ..models.bundle import ModelBundle
 from ..models.outputs import OutputMeaning
 from ..models.registry import find_model
+from ..models.targets import Contrast
 from ..preprocessing.cache import PreprocessingCache
 from ..preprocessing.pipeline import PreprocessedScan, check_space, preprocess
 from ..progress import ProgressCallback, StepClock, silent, step
 from ..summary import COMMON_FWHM_MM, Summary, summarise
 from .explanation import Explanation
 from .facts import MethodMap, ModelInfo, Prediction, Registration, SummaryDetails
+from .goals import check_goals, with_goals
 from .options import DEFAULTS, check_regions, check_trust, choose_device
 from .provenance import make_provenance
 from .scan_anatomy import anatomy_of, read_segmentation
@@ -148,6 +150,7 @@ def explain(
     with step(report, "Loading the model"):
         bundle = model if isinstance(model, ModelBundle) else find_model(model)
     contrast = contrast_of(target, bundle)
+    check_goals(methods, goal, target, bundle.metadata.output)
     others = {name: as_volume(image, name=name) for name, image in (inputs or {}).items()}
     store = cache or PreprocessingCache()
     prepared = preprocess(
@@ -167,6 +170,12 @@ def explain(
         anatomy = anatomy_of(prepared, given_segmentation, place, store, report)
     fluid = fluid_share(anatomy, grid, prepared) if any_needs_lengths(methods) else None
     with step(report, "Explaining"):
+
+        def answered() -> Contrast:
+            _, said, _ = attribute(bundle, prepared, labels, ["gradient"], target, contrast, place, report)
+            return Contrast(said.name, said.weights, said.reference)
+
+        methods = with_goals(methods, goal, target, bundle.metadata.output, answered)
         prediction, explained, attributions = attribute(
             bundle, prepared, labels, methods, target, contrast, place, report, fluid
         )
@@ -198,7 +207,8 @@ def explain(
         maps = {
             name: replace(one, outside_brain=share_outside_brain(table, name, "native")) for name, one in maps.items()
         }
-        changes = volume_changes(prepared, attributions, maps, grid, on_brain, anatomy)
+        counterfactuals = counterfactuals_of(prepared, attributions, grid)
+        changes = volume_changes(prepared, attributions, maps, grid, on_brain, anatomy, counterfactuals)
     return Explanation(
         scan=volume,
         mask=prepared.mask.volume,
@@ -242,7 +252,7 @@ def explain(
         anatomy=anatomy,
         input_warnings=prepared.input_warnings,
         volume_changes=changes,
-        counterfactuals=counterfactuals_of(prepared, attributions, grid),
+        counterfactuals=counterfactuals,
     )
 
 

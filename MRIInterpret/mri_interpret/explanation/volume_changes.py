@@ -10,7 +10,14 @@ import numpy as np
 from ..anatomy import freesurfer
 from ..anatomy.atlas import Atlas
 from ..anatomy.segmentation import Segmentation
-from ..anatomy.structure_changes import StructureChange, asked_changes, change_table, effects, volumes_of
+from ..anatomy.structure_changes import (
+    StructureChange,
+    asked_changes,
+    change_table,
+    deformed_changes,
+    effects,
+    volumes_of,
+)
 from ..images.volume import Grid, Volume, resample
 from ..preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
 from ..preprocessing.pipeline import PreprocessedScan
@@ -51,6 +58,7 @@ def volume_changes(
     grid: Grid,
     regions: Atlas,
     anatomy: Segmentation,
+    counterfactuals: Mapping[str, Counterfactual],
 ) -> pd.DataFrame | None:
     """What each volume method says of each region, see :func:`.structure_changes.change_table`; None without one.
 
@@ -64,6 +72,8 @@ def volume_changes(
         On the scan's grid: this brain's structures, or the atlas.
     anatomy
         Whose volumes are taken where the regions are its structures.
+    counterfactuals
+        From :func:`counterfactuals_of`.
     """
     own = {one.label: one.ml for one in anatomy.structures} if regions.volume is anatomy.labels else {}
     ml = volumes_of(regions, own)
@@ -71,7 +81,9 @@ def volume_changes(
     for name, one in found.items():
         deformation = _deformation(one)
         if deformation is not None:
-            said[name] = asked_changes(regions, ml, maps[name].native, _starts(deformation, prepared, grid))
+            measured = deformed_changes(regions, counterfactuals[name].displacement)
+            starts = _starts(deformation, prepared, grid)
+            said[name] = asked_changes(regions, ml, maps[name].native, starts, measured)
         elif name.partition("(")[0] == GRADIENT:
             factor = relevance_per_native_voxel(prepared.scan.grid, grid, prepared.to_template)
             said[name] = effects(regions, ml, maps[name].native, factor)
@@ -80,8 +92,7 @@ def volume_changes(
 
 def _deformation(found: Attribution) -> Deformation | None:
     """Of the one scan; None for a method that deforms nothing."""
-    every = getattr(found, "deformations", ())
-    return every[0] if every else None
+    return found.deformations[0] if found.deformations else None
 
 
 def _starts(found: Deformation, prepared: PreprocessedScan, grid: Grid) -> list[Volume]:

@@ -1,0 +1,52 @@
+"""Where a volume counterfactual takes the answer: the user's words become the number that has to be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..attribution.registry import resolve_methods
+from ..models.goals import BOUNDARY, check_goal, read_goal
+from ..models.outputs import OutputMeaning
+from ..models.targets import Contrast, is_predicted, read_target
+
+
+def check_goals(methods: Sequence[Any], goal: str, target: str, meaning: OutputMeaning) -> None:
+    """Refuse a goal that the network cannot be brought to, before any work is done.
+
+    Raises
+    ------
+    UserError
+        From :func:`~mri_interpret.models.goals.read_goal`, or if the target is none.
+    """
+    if any(_wants_goal(method) for method in resolve_methods(list(methods)).values()):
+        check_goal(goal, meaning, read_target(target, meaning))
+
+
+def with_goals(
+    methods: Sequence[Any], goal: str, target: str, meaning: OutputMeaning, answer: Callable[[], Contrast]
+) -> list[Any]:
+    """The methods, those that go to a goal with what it means for this network.
+
+    Parameters
+    ----------
+    methods
+        Names and objects, as the user gave them. A method that was configured with a goal of its own keeps it.
+    goal
+        Of the others, in words.
+    target, meaning
+        What is explained of which network.
+    answer
+        What is explained, where that is whatever the network answers; asked only if it has to be known.
+    """
+    wanted = list(resolve_methods(list(methods)).values())
+    if not any(_wants_goal(method) for method in wanted):
+        return list(methods)
+    explained = answer() if is_predicted(target) and not meaning.is_quantity else read_target(target, meaning)
+    chosen = read_goal(goal, meaning, explained)
+    return [replace(method, goal=chosen) if _wants_goal(method) else method for method in wanted]
+
+
+def _wants_goal(method: Any) -> bool:
+    return bool(getattr(method, "goal", None) == BOUNDARY)
