@@ -72,7 +72,8 @@ def counterfactual_sentence(found: Counterfactual, changes: tuple[StructureChang
         return found.sentence
     words = changes_words(changes) or _SCARCE
     if found.reached:
-        return f"To reach {found.goal}, the model asks for these changes of volume: {words}."
+        goal = found.goal.replace(" - ", " − ")
+        return f"To reach {goal}, the model asks for these changes of volume: {words}."
     return f"{found.sentence} The changes of volume up to there: {words}."
 
 
@@ -85,8 +86,8 @@ def counterfactual_remarks(found: Counterfactual) -> tuple[str, ...]:
     if number:
         got_there = "all" if reached == number else f"{reached}"
         remarks.append(
-            f"In brackets: the range over this and {number} further starts (noise in the scan, half a voxel of shift), "
-            f"of which {got_there} reached the goal; and the change in millilitres."
+            f"In brackets: the range over this and {number} further start{'s' if number > 1 else ''} (noise in the scan, "
+            f"half a voxel of shift), of which {got_there} reached the goal; and the change in millilitres."
         )
     return tuple(filter(None, remarks))
 
@@ -97,8 +98,7 @@ def _of_gradient(explanation: Explanation, changes: tuple[StructureChange, ...])
     if not words:
         return f"No structure's volume changes {target.name} to first order.", ()
     unit = f" {output.shown_unit}" if output.is_quantity and output.shown_unit else ""
-    sentence = f"{target.name}{unit} would change most for 1 % more volume of: {words}."
-    remarks = (
-        f"To first order, with everything else giving way; {target.name} is {target.value:.3g} now.".replace("-", "−"),
-    )
-    return sentence, remarks
+    name = target.name.replace(" - ", " − ")
+    value = f"{target.value:.3g}".replace("-", "−")
+    remark = f"To first order, with everything else giving way; {name} is {value} now."
+    return f"{name}{unit} would change most for 1 % more volume of: {words}.", (remark,)
