@@ -95,6 +95,7 @@ def every_method(model: nn.Module, x: Tensor) -> Attributions:
         "smoothgrad": {"samples": 2},
         "integrated_gradients": {"steps": 2},
         "occlusion": {"patch": 24, "stride": 24},
+        "volume_counterfactual": {"starts": 0, "max_steps": 1},
     }
     methods = [create_method(method, **quick.get(method, {})) for method in available_methods()]
     return Explainer(model.float()).explain(x.float(), "predicted", methods, regions=regions)

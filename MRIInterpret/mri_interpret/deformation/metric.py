@@ -38,17 +38,20 @@ class Metric:
         Gaussian sigma within a kind of matter.
     box
         Size of the grid in mm along the axes; it counts as periodic.
+    giving_mm
+        Within about which distance volume is taken up.
     """
 
     kinds: Tensor
     giving: Tensor | None
     smoothing_mm: float
     box: Box
+    giving_mm: float = GIVING_MM
     _around: Tensor | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.giving is not None:
-            around = smooth(self.giving, GIVING_MM, self.box).clamp(min=1e-3)
+            around = smooth(self.giving, self.giving_mm, self.box).clamp(min=1e-3)
             object.__setattr__(self, "_around", around)
 
     def direction(self, gradient: Tensor) -> Tensor:
@@ -61,13 +64,13 @@ class Metric:
         """The change, less what the surroundings take up of it; its sum is zero, but for a head's rim."""
         if self.giving is None or self._around is None:
             return change
-        return change - self.giving * smooth(change / self._around, GIVING_MM, self.box)
+        return change - self.giving * smooth(change / self._around, self.giving_mm, self.box)
 
     def _to_givers(self, gradient: Tensor) -> Tensor:
         """The adjoint of :meth:`_with_givers`."""
         if self.giving is None or self._around is None:
             return gradient
-        return gradient - smooth(self.giving * gradient, GIVING_MM, self.box) / self._around
+        return gradient - smooth(self.giving * gradient, self.giving_mm, self.box) / self._around
 
 
 def metric_of(head: Head, fluid: Tensor | None = None, smoothing_mm: float = SMOOTHING_MM) -> Metric:
