@@ -154,6 +154,16 @@ def test_networks_that_do_not_hold(tmp_path: Path, definition: dict[str, Any], w
         load_bundle(_rewrite(write_small_bundle(tmp_path / "small"), **definition))
 
 
+def test_a_channel_too_many_is_named(tmp_path: Path) -> None:
+    steps = [
+        {"step": "registration", "shape": [96, 112, 96], "spacing": [2, 2, 2], "origin": [-95, -128, -88]},
+        {"step": "channels", "channels": ["image", "flair"]},
+    ]
+    changes = {"mri_interpret.preprocessing": steps, "mri_interpret.grid": None, "mri_interpret.intensity": None}
+    with pytest.raises(UserError, match="cannot take the 2 channels image, flair on a grid of 96 x 112 x 96"):
+        load_bundle(write_small_bundle(tmp_path / "small", changes))
+
+
 @pytest.mark.parametrize("definition", ["@network", "$import_it()", 3, None, []])
 def test_network_definitions_that_are_no_definition(tmp_path: Path, definition: Any) -> None:
     bundle = write_small_bundle(tmp_path / "small")

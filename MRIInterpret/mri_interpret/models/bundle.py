@@ -225,7 +225,9 @@ def _check_outputs(target: str, arguments: dict[str, Any], metadata: Metadata, p
         except Exception as error:  # whatever a network raises for an input that it cannot take
             shape = " x ".join(map(str, metadata.input_shape[1:]))
             reason = str(error).strip().partition("\n")[0][:160]
-            raise UserError(f"The network in {path} cannot take a grid of {shape}: {reason}") from error
+            names = metadata.preprocessing.channels
+            what = f"the {len(names)} channels {', '.join(names)} on a grid" if len(names) > 1 else "a grid"
+            raise UserError(f"The network in {path} cannot take {what} of {shape}: {reason}") from error
     if isinstance(output, torch.Tensor):  # of several, the right one is told when the network runs
         width = output.shape[1] if output.dim() == 2 else 1 if output.dim() == 1 else None
         if width != metadata.output.count:
