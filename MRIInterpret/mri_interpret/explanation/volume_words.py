@@ -85,9 +85,10 @@ def counterfactual_remarks(found: Counterfactual) -> tuple[str, ...]:
     number, reached = len(found.starts_reached), sum(found.starts_reached)
     if number:
         got_there = "all" if reached == number else f"{reached}"
+        starts = "1 further start" if number == 1 else f"{number} further starts"
         remarks.append(
-            f"In brackets: the range over this and {number} further start{'s' if number > 1 else ''} (noise in the scan, "
-            f"half a voxel of shift), of which {got_there} reached the goal; and the change in millilitres."
+            f"In brackets: the range over this and {starts} (noise in the scan, half a voxel of shift), of which "
+            f"{got_there} reached the goal; and the change in millilitres."
         )
     return tuple(filter(None, remarks))
 
