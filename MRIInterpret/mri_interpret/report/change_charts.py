@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ROWS = 10
-_SIDES = {"left": (ACCENT, 0.2, "left"), "right": (WARM, -0.2, "right"), "": (MUTED, 0.0, "midline, both sides")}
+_SIDES = {"left": (ACCENT, 0.2, "left"), "right": (WARM, -0.2, "right"), "": (MUTED, 0.0, "midline")}
 
 
 def top_changes(changes: Sequence[StructureChange], rows: int = _ROWS) -> list[list[StructureChange]]:
@@ -46,9 +46,9 @@ def change_chart(changes: Sequence[StructureChange], target: str) -> Picture | N
         return None
     asked = not math.isnan(rows[0][0].change)
     factor = 100 if asked else 1
-    with new_figure(8.2, 0.36 * len(rows) + 0.85) as figure:
+    with new_figure(8.2, 0.36 * len(rows) + 1.1) as figure:
         tall = figure.get_figheight()
-        axes = figure.add_axes((0.3, 0.55 / tall, 0.66, 1 - 0.62 / tall))
+        axes = figure.add_axes((0.3, 0.55 / tall, 0.66, 1 - 0.87 / tall))
         named: set[str] = set()
         for place, row in zip(range(len(rows))[::-1], rows, strict=True):
             for one in row:
@@ -65,7 +65,7 @@ def change_chart(changes: Sequence[StructureChange], target: str) -> Picture | N
             if side in named:
                 colour, _, word = _SIDES[side]
                 axes.barh(0, 0, color=colour, label=word)
-        axes.legend(loc="lower right", frameon=False, fontsize=8)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=8)  # above the bars
         data = as_svg(figure)
     told = "; ".join(f"{one.side} {one.words} {_text(one)}".strip() for row in rows[:4] for one in row)
     caption = "Structures that are large enough for a statement, largest first."
