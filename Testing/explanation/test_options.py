@@ -25,6 +25,7 @@ from mri_interpret.preprocessing.pipeline import SPACES
 from mri_interpret.worker.explain_request import ExplainRequest
 
 MODULE = Path(__file__).resolve().parents[2] / "MRIInterpret" / "MRIInterpret.py"
+PARAMETERS = MODULE.parent / "mri_interpret" / "panel" / "parameters.py"
 NAMES = [field.name for field in dataclasses.fields(DEFAULTS)]
 
 
@@ -45,7 +46,7 @@ def _fields(cls: type) -> dict[str, Any]:
 
 def _panel() -> dict[str, Any]:
     """What the panel asks of the job before the user has changed anything: the parameter node's defaults."""
-    tree = ast.parse(MODULE.read_text(encoding="utf-8"))
+    tree = ast.parse(PARAMETERS.read_text(encoding="utf-8"))
     node = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "MRIInterpretParameterNode")
     defaults = {
         entry.target.id: eval(compile(ast.Expression(entry.value), "module", "eval"), {"DEFAULTS": DEFAULTS})
