@@ -22,6 +22,7 @@ from mri_interpret.doors import choices
 from mri_interpret.explanation.job import explain
 from mri_interpret.explanation.options import DEFAULTS, DEVICES, TRUST_LEVELS
 from mri_interpret.preprocessing.pipeline import SPACES
+from mri_interpret.scene_content.display_range import SHOWN_TOP_PERCENT
 from mri_interpret.worker.explain_request import ExplainRequest
 
 MODULE = Path(__file__).resolve().parents[2] / "MRIInterpret" / "MRIInterpret.py"
@@ -47,9 +48,10 @@ def _fields(cls: type) -> dict[str, Any]:
 def _panel() -> dict[str, Any]:
     """What the panel asks of the job before the user has changed anything: the parameter node's defaults."""
     tree = ast.parse(PARAMETERS.read_text(encoding="utf-8"))
+    names = {"DEFAULTS": DEFAULTS, "SHOWN_TOP_PERCENT": SHOWN_TOP_PERCENT}
     node = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "MRIInterpretParameterNode")
     defaults = {
-        entry.target.id: eval(compile(ast.Expression(entry.value), "module", "eval"), {"DEFAULTS": DEFAULTS})
+        entry.target.id: eval(compile(ast.Expression(entry.value), "module", "eval"), names)
         for entry in node.body
         if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name) and entry.value is not None
     }
