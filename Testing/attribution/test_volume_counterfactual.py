@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 
 import pytest
 import torch
-from mri_interpret.attribution import Attribution, Attributions, Explainer
+from mri_interpret.attribution import Attribution, Attributions, Explainer, recording
 from mri_interpret.attribution.methods.volume_counterfactual import VolumeCounterfactual
+from mri_interpret.attribution.recorded_pass import RecordedPass
 from mri_interpret.deformation.displacement import warp
 from mri_interpret.errors import Cancelled, UserError
 from mri_interpret.models.goals import Goal
@@ -204,6 +206,50 @@ def test_a_flat_network_cannot_be_moved() -> None:
     (deformation,) = explain(model=model)[NAME].deformations
     assert not deformation.reached
     assert "does not change with any volume" in deformation.sentence
+
+
+def test_a_network_that_saturates_stops_where_it_does() -> None:
+    class Saturated(BallSize):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * torch.tanh(super().forward(x) / 2)
+
+    method = replace(ALONE, goal=Goal("beyond its range", ((-1.0, 1.0),), level=2.5))
+    (deformation,) = explain(method, Saturated(threshold=0.9))[NAME].deformations
+    assert not deformation.reached
+    assert "hardly move the answer" in deformation.sentence
+    assert 1.5 < deformation.criterion[1] < 2
+
+
+def test_a_single_output_reaches_a_value() -> None:
+    quantity = nn.Sequential(*list(BallSize().children())[:4], nn.Linear(1, 1))
+    with torch.no_grad():
+        quantity[4].weight.fill_(1000.0)
+        quantity[4].bias.fill_(60.0)
+        now = float(quantity(scan()))
+    method = replace(ALONE, goal=Goal("age", ((1.0,),), level=now + 1.5))
+    (deformation,) = explain(method, quantity, target=[1.0])[NAME].deformations
+    assert deformation.reached
+    assert deformation.path[-1]["value"] == pytest.approx(now + 1.5, abs=0.01)
+
+
+def test_memory_is_that_of_two_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a pass is recorded, none but the first one is still there."""
+    made, alive = [], []
+
+    class Watched(RecordedPass):
+        def __init__(self, *args: object, **kept: object) -> None:
+            super().__init__(*args, **kept)
+            made.append(weakref.ref(self))
+
+    class Counting(BallSize):
+        def forward(self, x: Tensor) -> Tensor:
+            alive.append(sum(one() is not None for one in made))
+            return super().forward(x)
+
+    monkeypatch.setattr(recording, "RecordedPass", Watched)
+    explain(VolumeCounterfactual(starts=1, max_steps=6, goal=Goal("value", level=-4.5)), Counting())
+    assert len(made) > 5
+    assert max(alive) == 1
 
 
 def test_what_is_out_of_reach_is_said_with_how_far_it_came() -> None:

@@ -95,7 +95,10 @@ def test_bad_input_is_refused(given: dict, message: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["volume_gradient", "volume_counterfactual"])
-def test_a_network_of_images_has_no_volumes(method: str) -> None:
+def test_networks_of_images_and_signals_have_no_volumes(method: str) -> None:
     flat = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(UserError, match="three spatial axes, but the input has 2"):
         Explainer(flat).explain(torch.rand(1, 1, 12, 12), 0, method)
+    line = nn.Sequential(nn.Conv1d(1, 2, 3), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    with pytest.raises(UserError, match="three spatial axes, but the input has 1"):
+        Explainer(line).explain(torch.rand(1, 1, 12), 0, method)

@@ -164,7 +164,7 @@ def main() -> None:
             lines.append(
                 f"| {title} | {chance:.1f} | {r:.3f} | {amygdala:+.2f} | {horn:+.2f} | {ventricle:+.2f} | {error:.2f} |"
             )
-        print("\n".join(lines), flush=True)
+    print("\n".join(lines))
     intro = OUT.read_text(encoding="utf-8").split("\n## ")[0].rstrip() if OUT.exists() else "# The metric of volumes"
     write_text(OUT, "\n".join([intro, *lines, ""]))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CELL_MM = 2.0  # the field is about so fine, whatever the scan's resolution
 _NOISE = 0.02  # of the scan's range; as the stability check
 _SHIFT = 0.5  # voxels along each axis; as the stability check
-_FEWER_STEPS = 2.0  # a further start takes steps so much larger
+_FEWER_STEPS = 3.0  # a further start takes steps so much larger: it costs a third
 _SMALL_SHARE = 0.001  # of the voxels at either end, which plausibility leaves out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,11 @@ if TYPE_CHECKING:
 
 #: Keys under which a method hands over, among its details, its deformations and sentences for the reader.
 DEFORMATIONS, NOTICES = "deformations", "notices"
+
+
+def plain_facts(details: Mapping[str, Any]) -> dict[str, Any]:
+    """A method's details without what it hands over besides them, for methods that are made of others."""
+    return {key: value for key, value in details.items() if key not in (DEFORMATIONS, NOTICES)}
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,11 @@ class Descender:
                 found.reason = "a further step would fold the brain, or leads away from the goal"
                 return found
             u, recorded = taken
+            del taken  # it holds the pass too
             logits = recorded.logits.detach()
             now = criterion.value(logits)
             if criterion.reached(now):
+                del recorded
                 found.u, logits = self._exactly(scan, found.u, u, step, way)
                 found.reached = True
                 self._note(found, logits, criterion.value(logits))

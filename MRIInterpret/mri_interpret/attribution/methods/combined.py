@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..deformation_result import plain_facts
 from ..method import Method
 from .cam import GradCam, GradCamPlusPlus
 from .gradient import GuidedBackpropagation
@@ -60,7 +61,7 @@ class Combination(Method):
         axes = tuple(range(1, coarse.dim()))
         largest = coarse.amax(axes, keepdim=True)
         weight = coarse / torch.where(largest > 0, largest, 1)
-        details = {self.fine.name: fine_details, self.coarse.name: coarse_details}
+        details = {self.fine.name: plain_facts(fine_details), self.coarse.name: plain_facts(coarse_details)}
         return fine * weight, details
 
 

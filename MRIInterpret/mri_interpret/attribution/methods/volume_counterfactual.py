@@ -82,6 +82,7 @@ class VolumeCounterfactual(Method):
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
+        from ...deformation.metric import SMOOTHING_MM
         from ..counterfactual import counterfactual
 
         samples = len(recorded.x)
@@ -97,5 +98,10 @@ class VolumeCounterfactual(Method):
         # Said sample by sample, as other findings are.
         details: dict[str, Any] = {name: [fact[name] for fact in facts] for name in facts[0]}
         details["goal"] = [one.goal for one in deformations]
-        details |= {"outside_mask_share": list(outside), NOTICES: outside_notices(outside)}
+        details |= {
+            "smoothing_mm": self.smoothing_mm or SMOOTHING_MM,
+            "fluid_known": recorded.about.fluid is not None,
+            "outside_mask_share": list(outside),
+            NOTICES: outside_notices(outside),
+        }
         return torch.stack(maps), details | {DEFORMATIONS: tuple(deformations)}
