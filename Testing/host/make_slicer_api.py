@@ -22,6 +22,7 @@ WIDGETS = (
     "qt.QFileDialog", "slicer.qMRMLNodeComboBox", "slicer.qMRMLWidget", "slicer.qSlicerScriptedLoadableModuleWidget",
 )  # fmt: skip
 OTHERS = (
+    "qt.QAction", "qt.QApplication", "qt.QKeySequence", "qt.QTextCursor",
     "qt.QDesktopServices", "qt.QFormLayout", "qt.QIcon", "qt.QLayoutItem",
     "qt.QListWidgetItem", "qt.QStyle", "qt.QTableWidgetItem", "qt.QTimer", "qt.QUrl", "qt.QVBoxLayout", "qt.Qt",
 )  # fmt: skip

@@ -75,15 +75,15 @@ def test_rendering_is_resumed_after_an_error(host):
     def broken():
         assert slicer.app.paused == 1
         yield 1
-        raise ValueError
+        raise ValueError("broken")
 
     steps = paused_steps(broken())
     assert next(steps) == 1
     assert slicer.app.paused == 0
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="broken"):
         next(steps)
-    with pytest.raises(ValueError, match=""), paused():
-        raise ValueError
+    with pytest.raises(ValueError, match="broken"), paused():
+        raise ValueError("broken")
     assert slicer.app.paused == 0
 
 

@@ -159,25 +159,25 @@ def test_selecting_a_region_moves_the_slices_and_outlines_it(shown, host, small_
     before = offsets(host.headless.scene)
     rows = {table.item(n, 0).text(): n for n in range(table.rowCount)}
     assert len(rows) == len(regions_of(small_explanation)) > 80
-    table.selectRow(rows["ctx-lh-precuneus"])
+    table.selectRow(rows["Left precuneus"])
     atlas = shown.panel.result.result.nodes.atlas
     assert atlas.GetDisplayNode().GetVisibility()
     assert atlas.GetDisplayNode().GetSegmentVisibility("Region_1025")
     assert not atlas.GetDisplayNode().GetSegmentVisibility("Region_53")
     assert offsets(host.headless.scene) != before
-    assert table.item(rows["ctx-lh-precuneus"], 0).data(qt.Qt.UserRole)[0] == 1025
+    assert table.item(rows["Left precuneus"], 0).data(qt.Qt.UserRole)[0] == 1025
 
 
 def test_the_region_table_sorts_by_number(shown, small_explanation):
     import qt
 
     table = shown.ui.regionTable
-    assert table.item(0, 0).text() == "Right-Hippocampus"  # the densest relevance comes first
+    assert table.item(0, 0).text() == "Right hippocampus"  # the densest relevance comes first
     table.sortItems(2, qt.Qt.DescendingOrder)
     shares = [float(table.item(n, 2).text()) for n in range(table.rowCount)]
     assert shares == sorted(shares, reverse=True)
     regions = regions_of(small_explanation)
-    assert table.item(0, 0).text() == regions["region"].loc[regions["share"].idxmax()]
+    assert table.item(0, 0).toolTip() == regions["region"].loc[regions["share"].idxmax()]
 
 
 def test_the_agreement_table_names_the_methods(shown, small_explanation):
@@ -251,6 +251,11 @@ def test_each_verdict_has_an_icon_of_its_own_and_what_was_not_checked_has_none(w
         name: item.icon().pixmap(16, 16).toImage() for name, item in entries.items() if not item.icon().isNull()
     }
     assert set(pictures) == {"lrp", "guided_backprop", "grad_cam_pp"}
+    # That one check failed does not take a map out of the summary score: the tooltip names the check.
+    excluded = "guided_backprop" in small_explanation.summary_details.excluded
+    tooltip = entries["guided_backprop"].toolTip()
+    assert tooltip.startswith("Failed: randomisation.")
+    assert ("Not part of the summary score" if excluded else "Part of the summary score all the same") in tooltip
     assert pictures["lrp"] != pictures["guided_backprop"] != pictures["grad_cam_pp"] != pictures["lrp"]
     assert entries["summary"].toolTip().startswith("Not checked")
     assert "It hardly depends" in entries["guided_backprop"].toolTip()

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..anatomy import freesurfer
 from ..scene.nodes import ROLE, RUN, runs
-from ..scene.result_nodes import ANSWER, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
+from ..scene.result_nodes import ANSWER, EXCLUDED, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
 from ..scene.tables import columns_of_node, rows_of_node
 from ..scene_content.content import THIS_SCAN
 from ..thresholds import SMALLEST_REGION_ML
@@ -43,11 +44,20 @@ _TOO_SMALL = f"below {SMALLEST_REGION_ML:g} ml"
 
 @dataclass(frozen=True)
 class Table:
-    """A table to show. ``keys`` say what the rows stand for; empty if rows cannot be chosen."""
+    """A table to show.
+
+    ``keys`` say what the rows stand for; empty if rows cannot be chosen. ``notes``: tooltips of the first column.
+    """
 
     heads: Sequence[str]
     rows: Sequence[Sequence[Any]]
     keys: Sequence[Any] = ()
+    notes: Sequence[str] = ()
+
+    def as_tsv(self) -> str:
+        """The table as text for a spreadsheet: tabs between columns, in the order in which it was made."""
+        lines = [self.heads, *self.rows]
+        return "".join("\t".join(str(value).replace("\t", " ") for value in line) + "\n" for line in lines)
 
 
 EMPTY_TABLE = Table((), ())
@@ -73,7 +83,11 @@ class PredictionText:
 
 @dataclass(frozen=True)
 class MapEntry:
-    """A map in the list: ``verdict`` is "pass", "fail", "not applicable", or "" if it was not checked."""
+    """A map in the list.
+
+    ``verdict`` is "pass", "fail", "fails one" (and is part of the summary score all the same), "not applicable", or ""
+    if it was not checked.
+    """
 
     key: str
     title: str
@@ -117,11 +131,31 @@ def map_entries(nodes: ResultNodes) -> list[MapEntry]:
         MapEntry(
             key,
             node.GetName(),
-            node.GetAttribute(VERDICT) or "",
+            _mark(node),
             node.GetAttribute(VERDICT_TEXT) or _ABOUT.get(key, _NOT_CHECKED),
         )
         for key, node in nodes.volumes.items()
     ]
+
+
+def _mark(node: Any) -> str:
+    verdict = str(node.GetAttribute(VERDICT) or "")
+    return "fails one" if verdict == "fail" and not node.GetAttribute(EXCLUDED) else verdict
+
+
+def trust_table(nodes: ResultNodes, key: str) -> Table:
+    """What each trust check found about one map; empty if none was run."""
+    if "trust" not in nodes.tables:
+        return EMPTY_TABLE
+    rows = [row for row in rows_of_node(nodes.tables["trust"]) if row["method"] == key]
+    rows.sort(key=lambda row: ("fail", "pass").index(row["verdict"]) if row["verdict"] in ("fail", "pass") else 2)
+    return Table(
+        ["Check", "Verdict", "Value", "Threshold", "What it means"],
+        [
+            [row["check"], row["verdict"], _known(row["value"]), _known(row["threshold"]), row["sentence"]]
+            for row in rows
+        ],
+    )
 
 
 def region_table(nodes: ResultNodes, key: str) -> Table:
@@ -138,11 +172,21 @@ def region_table(nodes: ResultNodes, key: str) -> Table:
     return Table(
         ["Region", *(title for _name, title in _REGION_COLUMNS), "Remark"],
         [
-            [row["region"], *(_known(row[name]) for name, _title in _REGION_COLUMNS), _TOO_SMALL * _too_small(row)]
+            [
+                reader_name(row["region"], int(row["label"])),
+                *(_known(row[name]) for name, _title in _REGION_COLUMNS),
+                _TOO_SMALL * _too_small(row),
+            ]
             for row in rows
         ],
         [[int(row["label"]), row["peak_r"], row["peak_a"], row["peak_s"]] for row in rows],
+        [str(row["region"]) for row in rows],
     )
+
+
+def reader_name(name: str, label: int) -> str:
+    """What readers call a structure of FreeSurfer's ("Left hippocampus"); other regions keep their names."""
+    return freesurfer.reader_name(name) if freesurfer.is_known(label) and freesurfer.name_of(label) == name else name
 
 
 def _too_small(row: dict[str, Any]) -> bool:
@@ -170,13 +214,14 @@ def volume_table(nodes: ResultNodes) -> Table:
         ["Structure", *(title for _name, title, _factor in _VOLUME_COLUMNS), "Remark"],
         [
             [
-                row["structure"],
+                reader_name(row["structure"], int(row["label"])),
                 *(_known(float(row[name]) * factor) for name, _title, factor in _VOLUME_COLUMNS),
                 ", ".join(text for text, holds in remarks if holds(row)),
             ]
             for row in rows
         ],
         [int(row["label"]) for row in rows],
+        [str(row["structure"]) for row in rows],
     )
 
 

@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..worker import messages
 from . import environment
 from .context import PanelContext
+from .table_copies import offer_copies
 from .widgets import enable, fill_table, quiet
 
 _REQUIREMENTS = ("requirements.txt", "requirements-cohort.txt")
@@ -28,6 +29,7 @@ class CohortSection:
         self._output_text = self.ui.cohortOutputButton.text
         ui = self.ui
         ui.participantsPathLineEdit.connect("currentPathChanged(QString)", self.on_participants)
+        offer_copies(ui.confusionTable)
         ui.cohortOutputButton.connect("directorySelected(QString)", self.on_output)
         ui.runCohortButton.connect("clicked(bool)", self.on_run)
         ui.showCohortButton.connect("clicked(bool)", self.on_show)
@@ -43,7 +45,8 @@ class CohortSection:
                 ui.cohortOutputButton.directory = parameters.cohortOutput
             ui.cohortOutputButton.text = parameters.cohortOutput or self._output_text
         busy, running = self.context.busy, self.context.logic.cohortRunning
-        resume = cohort_job.has_begun(parameters.cohortOutput)
+        ready = cohort_job.has_group_results(parameters.cohortOutput)
+        resume = cohort_job.has_begun(parameters.cohortOutput) and not ready
         ui.runCohortButton.text = _("Resume") if resume else _("Run")
         enable(
             ui.runCohortButton,
@@ -57,7 +60,6 @@ class CohortSection:
             "" if running else _("Nothing is running."),
             _("End the run. Participants that are complete are kept: Resume goes on with the others."),
         )
-        ready = cohort_job.has_group_results(parameters.cohortOutput)
         enable(
             ui.showCohortButton,
             _(busy) or ("" if ready else _("The output folder holds no group results yet.")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import slicer
 from ..errors import UserError
 
 TORCH = ">=2.4"
+# What Slicer or the PyTorch extension bring: pip would put other builds over them, when a package asks for one of them.
+BROUGHT = ["torch", "torchvision", "SimpleITK", "numpy", "vtk"]
+_IMPORT_SECONDS = 180  # the first import after an installation reads hundreds of megabytes
 
 
 def torch_missing() -> bool:
@@ -40,14 +44,44 @@ def ensure(requirements: str | Path, button: str = "Explain") -> None:
     UserError
         If the user refuses, the PyTorch extension is not there, or the installation fails: what to do, in one sentence.
     """
-    if torch_missing():
+    installed = torch_missing()
+    if installed:
         _ensure_torch(button)
-    if not requirements_missing(requirements):
-        return
+    if requirements_missing(requirements):
+        _install(requirements, button)
+        installed = True
+    if installed:
+        problem = torch_problem()
+        if problem:
+            raise UserError(
+                f"{button} needs PyTorch, which is installed but does not start ({problem}): in the module PyTorch "
+                "Utils, uninstall PyTorch, restart Slicer, and install it again."
+            )
+
+
+def torch_problem() -> str:
+    """Why PyTorch does not start in a process of its own, as the worker would; empty if it does.
+
+    Here it is not imported: what is broken could end Slicer, and what is imported cannot be replaced.
+    """
+    from ..worker.process import python_executable
+
+    command = [python_executable(), "-c", "import torch; torch.zeros(1)"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_IMPORT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    lines = done.stderr.strip().splitlines()
+    return "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
+
+
+def _install(requirements: str | Path, button: str) -> None:
     import slicer.packaging as packaging
 
     try:
-        packaging.pip_ensure(packaging.load_requirements(requirements), requester="MRIInterpret")
+        packaging.pip_ensure(packaging.load_requirements(requirements), skip_packages=BROUGHT, requester="MRIInterpret")
     except RuntimeError as error:
         raise UserError(
             f"{button} needs Python packages that were not installed: press {button} again to install them."

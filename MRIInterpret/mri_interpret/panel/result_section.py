@@ -15,6 +15,7 @@ from ..doors import result_tables
 from ..doors.reports import NO_REPORT
 from . import result_widgets
 from .context import PanelContext
+from .table_copies import offer_copies
 from .widgets import chosen, enable, fill_combo, quiet
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class ResultSection:
         ui.resultComboBox.connect("currentIndexChanged(int)", self.on_result)
         ui.openResultButton.connect("clicked(bool)", self.on_open_result)
         ui.mapList.connect("currentRowChanged(int)", self.on_map)
+        ui.mapList.connect("itemActivated(QListWidgetItem*)", self.on_map_activated)
+        for table in (ui.regionTable, ui.volumeTable, ui.agreementTable, ui.trustTable):
+            offer_copies(table)
         ui.opacitySlider.connect("valueChanged(double)", self.on_opacity)
         ui.topSlider.connect("valueChanged(double)", self.on_top)
         ui.thresholdLineEdit.connect("editingFinished()", self.on_threshold)
@@ -178,6 +182,11 @@ class ResultSection:
             self.context.parameters.typedThreshold = 0.0  # of another map: it would mean another share
             self.context.parameters.shownMap = item.data(qt.Qt.UserRole)
             self.show()
+
+    def on_map_activated(self, _item: Any) -> None:
+        """A map was double-clicked: show what the trust checks found about it."""
+        self.ui.trustGroupBox.collapsed = False
+        self.ui.trustTable.setFocus()
 
     def on_opacity(self, value: float) -> None:
         result = self.result

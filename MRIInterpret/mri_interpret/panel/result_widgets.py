@@ -12,9 +12,11 @@ from slicer.i18n import tr as _
 from ..doors import result_tables
 from .widgets import fill_table, quiet
 
+_WARNING_LINES = 4  # that are seen at once; more are scrolled to
 _VERDICT_ICONS = {
     "pass": "SP_DialogApplyButton",
     "fail": "SP_MessageBoxWarning",
+    "fails one": "SP_MessageBoxInformation",
     "not applicable": "SP_MessageBoxQuestion",
 }
 
@@ -30,6 +32,7 @@ def clear(ui: Any) -> None:
     fill_table(ui.regionTable, result_tables.EMPTY_TABLE)
     fill_table(ui.agreementTable, result_tables.EMPTY_TABLE)
     fill_table(ui.volumeTable, result_tables.EMPTY_TABLE)
+    fill_table(ui.trustTable, result_tables.EMPTY_TABLE)
     _show_bars(ui.probabilitiesWidget, ())
 
 
@@ -43,12 +46,17 @@ def show(ui: Any, nodes: Any, key: str) -> None:
     fill_table(ui.regionTable, result_tables.region_table(nodes, key))
     fill_table(ui.agreementTable, result_tables.agreement_table(nodes))
     fill_table(ui.volumeTable, result_tables.volume_table(nodes))
+    fill_table(ui.trustTable, result_tables.trust_table(nodes, key))
 
 
 def _show_warnings(ui: Any, sentences: tuple[str, ...]) -> None:
     """In a box that scrolls: Qt cuts off a word-wrapped label that needs more lines than it reckoned with."""
-    ui.warningsTextEdit.plainText = "\n".join(sentences)
-    ui.warningsTextEdit.visible = bool(sentences)
+    box = ui.warningsTextEdit
+    box.plainText = "\n".join(sentences)
+    box.moveCursor(qt.QTextCursor.Start)  # else it may show its last lines
+    line = box.fontMetrics().lineSpacing()
+    box.maximumHeight = box.minimumHeight = line * min(2 * len(sentences), _WARNING_LINES) + line // 2 + 4
+    box.visible = bool(sentences)
 
 
 def _show_bars(widget: Any, bars: Sequence[result_tables.Bar]) -> None:

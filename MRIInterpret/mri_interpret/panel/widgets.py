@@ -11,6 +11,8 @@ from slicer.i18n import tr as _
 
 from ..doors.result_tables import Table
 
+_WIDEST = 180  # pixels of a column, until the user draws it wider
+
 
 @contextmanager
 def quiet(*widgets: Any) -> Iterator[None]:
@@ -68,6 +70,8 @@ def fill_table(table: Any, content: Table) -> None:
                 item.setData(qt.Qt.DisplayRole, number(value) if isinstance(value, float) else value)
                 if j == 0 and i < len(keys):
                     item.setData(qt.Qt.UserRole, keys[i])
+                # Cells may be too narrow for their text; names have another name in other programs.
+                item.setToolTip(content.notes[i] if j == 0 and i < len(content.notes) else str(value))
                 table.setItem(i, j, item)
         table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
@@ -75,4 +79,10 @@ def fill_table(table: Any, content: Table) -> None:
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(22)
         table.setSortingEnabled(True)
+        table.setTextElideMode(qt.Qt.ElideRight)
         table.resizeColumnsToContents()
+        for column in range(len(heads)):
+            table.setColumnWidth(column, min(table.columnWidth(column), _WIDEST))
+        header = table.horizontalHeader()
+        header.setSectionResizeMode(qt.QHeaderView.Interactive)
+        header.setStretchLastSection(True)

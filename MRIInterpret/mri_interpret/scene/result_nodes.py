@@ -11,6 +11,7 @@ from .nodes import METHOD, ROLE, RUN, batch, nodes_of_run, remove_with_dependent
 from .rendering import run_paused
 
 VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
+EXCLUDED = "MRIInterpret.NotInSummary"  # on a map that the summary score is not made of
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none was run; one sentence per line
 
 REPORT = "report"  # role of the text that is the result's report page

@@ -45,6 +45,7 @@ class MapContent:
     verdict: str = ""
     verdict_text: str = ""
     units: str = ""  # in per cent for changes of volume, which have colours of their own
+    in_summary: bool = True  # whether the summary score is made of it, too
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def content_of(explanation: Explanation) -> SceneContent:
             one.native, method, "map", one.title, f"{one.title}\n({one.units})\nresearch use only",
             signed=one.signed, mask=explanation.mask, method=method, verdict=_verdict(explanation, method),
             units=one.units,
+            in_summary=method not in explanation.summary_details.excluded,
         )
         for method, one in explanation.maps.items()
     ]  # fmt: skip
@@ -160,6 +162,7 @@ def _scan_name(explanation: Explanation) -> str:
 def map_content(
     volume: Volume, key: str, role: str, title: str, legend: str, *, signed: bool, mask: Volume | None = None,
     method: str = "", verdict: tuple[str, str] = ("", ""), units: str = "",
+    in_summary: bool = True,
 ) -> MapContent:  # fmt: skip
     """A map with its colour limits, extremes and peak.
 
@@ -167,7 +170,7 @@ def map_content(
     ----------
     volume
         The map.
-    key, role, title, legend, method, verdict, units
+    key, role, title, legend, method, verdict, units, in_summary
         See :class:`MapContent`.
     signed
         Whether both signs carry meaning.
@@ -183,7 +186,7 @@ def map_content(
     least, most = float(values.flat[low]), float(values.flat[high])
     i, j, k = (int(n) for n in np.unravel_index(high if most >= -least else low, values.shape))
     return MapContent(
-        key, role, title, legend, signed, volume, limits, (i, j, k), mask is not None, method, *verdict, units
+        key, role, title, legend, signed, volume, limits, (i, j, k), mask is not None, method, *verdict, units, in_summary
     )  # fmt: skip
 
 
@@ -221,7 +224,14 @@ def _verdict(explanation: Explanation, method: str) -> tuple[str, str]:
     own = [verdict for verdict in explanation.verdicts if verdict.method == method]
     outcomes = [verdict.verdict for verdict in own]
     ranked = next((wanted for wanted in ("fail", "pass", "not applicable") if wanted in outcomes), "")
-    lines = [f"{v.check}: {v.verdict}. {v.sentence}" for v in own]
+    failed = [v.check for v in own if v.verdict == "fail"]
+    lines = [f"Failed: {', '.join(failed)}."] if failed else []
+    if failed and method != SUMMARY:
+        reason = explanation.summary_details.excluded.get(method)
+        lines.append(
+            f"Not part of the summary score: {reason}" if reason else "Part of the summary score all the same."
+        )
+    lines += [f"{v.check}: {v.verdict}. {v.sentence}" for v in own]
     one = explanation.maps.get(method)
     if one is not None and not own and one.outside_brain >= WORTH_SAYING:
         lines = [

@@ -117,12 +117,11 @@ def _lines(title: str) -> str:
 
 def _words(name: str, found: dict[str, Any]) -> str:
     subset, _, kind = name.rpartition("_")
-    if kind == "mean" and subset == "all":
-        return f"mean of all (n={found['sets'][subset]})"
     if kind == "mean":
         group = subset.partition("-")[2]
-        who = f"called {group}" if subset.startswith("predicted-") else group
-        return f"mean of {who} (n={found['sets'][subset]})"
+        who = "all" if subset == "all" else f"called {group}" if subset.startswith("predicted-") else group
+        count = found["sets"][subset]
+        return f"one participant, {who}" if count == 1 else f"mean of {who} (n={count})"
     return f"{subset.replace('-minus-', ' minus ')}, {'t' if kind == 't' else 'difference of means'}"
 
 
