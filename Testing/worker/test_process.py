@@ -174,3 +174,27 @@ def test_no_orphan_is_left_when_slicer_goes_away(end, tmp_path):
         time.sleep(0.05)
     assert not is_alive(int(pid))
     assert not Path(folder.strip()).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="priorities are inherited on POSIX")
+@pytest.mark.parametrize("may", [True, False])
+def test_the_worker_takes_normal_priority_or_says_that_it_may_not(monkeypatch, may):
+    from mri_interpret.worker import child
+
+    nice, told = [19], []
+
+    def change(_kind, _process, value):
+        if not may:
+            raise PermissionError
+        nice[0] = value
+
+    monkeypatch.setattr(os, "getpriority", lambda _kind, _process: nice[0])
+    monkeypatch.setattr(os, "setpriority", change)
+    child._take_normal_priority(told.append)
+    assert nice == [0 if may else 19]
+    assert [notice.text for notice in told] == (
+        [] if may else ["The work runs at Slicer's low priority (nice 19): it is slow while the computer is busy."]
+    )
+    nice[0] = 0
+    child._take_normal_priority(told.append)
+    assert len(told) == (0 if may else 1)

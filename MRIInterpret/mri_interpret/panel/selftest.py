@@ -17,6 +17,7 @@ from ..user_folders import MODELS_VARIABLE
 
 METHODS = ["lrp", "grad_cam_pp"]
 LIMIT_SECONDS = 150.0
+MOST_FRAMES = 40  # of the 3D view, while a result enters the scene; without pauses there are hundreds
 
 
 def check_logic_and_worker(logic: Any) -> None:
@@ -72,19 +73,71 @@ def check_panel(logic: Any) -> None:
     parameters.inputVolume, parameters.methods = scan, ",".join(METHODS)
     parameters.trust, parameters.device = "off", "cpu"
     assert ui.explainButton.enabled, ui.explainButton.toolTip
-    ui.explainButton.click()
-    assert widget.logic.running, ui.statusLabel.text
-    _wait(lambda: not widget.logic.running)
+    with _frames() as frames:
+        ui.explainButton.click()
+        assert widget.logic.running, ui.statusLabel.text
+        _wait(lambda: not widget.logic.running)
+    assert len(frames) < MOST_FRAMES, f"the 3D view drew {len(frames)} frames while the result entered the scene"
     assert ui.regionTable.rowCount > 50, ui.statusLabel.text
     nodes = widget.panel.result.result.nodes
     for row, name in enumerate(["summary", *METHODS]):
         ui.mapList.setCurrentRow(row)
         assert parameters.shownMap == name
         assert map_display.rendered(nodes) == ([name] if ui.show3DCheckBox.checked else [])
-    ui.topSlider.value = 2.0
+    _check_thresholds(ui, nodes)
     ui.jumpButton.click()
     ui.regionTable.selectRow(0)
     assert nodes.atlas.GetDisplayNode().GetVisibility()
+    _check_end(widget)
+
+
+def _check_thresholds(ui: Any, nodes: Any) -> None:
+    """What is said is what is shown: share, value and colours of a signed map, in the slices and in 3D."""
+    import numpy as np
+
+    from ..scene import map_display
+    from ..scene.geometry import volume_of
+
+    ui.mapList.setCurrentRow(1)
+    node = nodes.maps[METHODS[0]]
+    for percent in (10.0, 2.0, 0.3):
+        ui.topSlider.value = percent
+        least = map_display.shown_from(nodes, METHODS[0])
+        assert abs(float(ui.thresholdLineEdit.text) / least - 1) < 1e-3
+        share = np.count_nonzero(np.abs(volume_of(node, copy=False).array) >= least) / _brain_voxels(node)
+        assert abs(100 * share - percent) < 0.2, f"top {percent} % shows {100 * share:.2f} %"
+        rendering = next(one for one in _renderings(node) if one.GetVisibility())
+        assert rendering.GetVolumePropertyNode().GetScalarOpacity().GetValue(0.9 * least) == 0
+        assert rendering.GetVolumePropertyNode().GetScalarOpacity().GetValue(1.01 * least) > 0
+    ui.coloursComboBox.setCurrentIndex(1)
+    assert map_display.shown_from(nodes, METHODS[0]) == least
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
+    assert legend is not None
+    assert legend.GetVisibility()
+
+
+def _brain_voxels(node: Any) -> int:
+    from ..scene.nodes import BRAIN_VOXELS
+
+    return int(node.GetAttribute(BRAIN_VOXELS))
+
+
+def _renderings(node: Any) -> list[Any]:
+    displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
+    return [one for one in displays if one.IsA("vtkMRMLVolumeRenderingDisplayNode")]
+
+
+def _check_end(widget: Any) -> None:
+    """The report is drawn behind the run, then the worker's files are gone; the closed scene leaves no words behind."""
+    result, folder = widget.panel.result.result, widget.logic._job.worker.folder
+    _wait(lambda: not widget.logic.reports.drawing(result.run))
+    assert not folder.exists()
+    with TemporaryDirectory() as other:
+        page = result.save_report(os.path.join(other, "report.html")).read_text(encoding="utf-8")
+    assert "Research use only" in page
+    slicer.mrmlScene.Clear(0)
+    assert widget.ui.statusLabel.text == ""
+    assert widget.logic.results() == []
 
 
 def check_add_model(_logic: Any) -> None:
@@ -112,6 +165,20 @@ def check_add_model(_logic: Any) -> None:
 
 
 CHECKS = (check_logic_and_worker, check_cancel, check_panel, check_add_model)
+
+
+@contextmanager
+def _frames() -> Iterator[list[int]]:
+    """The frames that the first 3D view draws, where there is one."""
+    drawn: list[int] = []
+    layout = slicer.app.layoutManager() if hasattr(slicer.app, "layoutManager") else None
+    window = layout.threeDWidget(0).threeDView().renderWindow() if layout and layout.threeDViewCount else None
+    tag = window.AddObserver("EndEvent", lambda *_: drawn.append(1)) if window else None
+    try:
+        yield drawn
+    finally:
+        if window:
+            window.RemoveObserver(tag)
 
 
 @contextmanager

@@ -186,7 +186,8 @@ def map_content(
     least, most = float(values.flat[low]), float(values.flat[high])
     i, j, k = (int(n) for n in np.unravel_index(high if most >= -least else low, values.shape))
     return MapContent(
-        key, role, title, legend, signed, volume, limits, (i, j, k), mask is not None, method, *verdict, units, in_summary
+        key, role, title, legend, signed, volume, limits, (i, j, k), mask is not None, method, *verdict,
+        units, in_summary,
     )  # fmt: skip
 
 

@@ -1,0 +1,86 @@
+"""A saved result is opened by Slicer's *Add data*, or dropped on its window; Reload reads the whole package anew."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+from mri_interpret.panel import file_reader
+
+
+@pytest.fixture
+def reader(host):
+    """The reader as Slicer makes it, and what it told the user."""
+    import MRIInterpret
+
+    told = []
+    messages = SimpleNamespace(AddMessage=lambda event, text: told.append(text))
+    parent = SimpleNamespace(userMessages=lambda: messages, loadedNodes=None)
+    return MRIInterpret.MRIInterpretFileReader(parent), parent, told
+
+
+@pytest.fixture(scope="module")
+def saved(small_explanation, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "result"
+    small_explanation.save(folder)
+    return folder
+
+
+def test_a_saved_result_is_recognised_and_opened(host, reader, saved):
+    made, parent, told = reader
+    index = str(saved / "explanation.json")
+    assert made.description() == "MRIInterpret result"
+    assert made.extensions() == ["MRIInterpret result (*explanation.json)"]
+    assert made.canLoadFileConfidence(index) > 0.9
+    assert made.load({"fileName": index})
+    assert told == []
+    names = [host.headless.scene.GetNodeByID(node).GetName() for node in parent.loadedNodes]
+    assert {"Summary score", "LRP", "Consensus"} <= set(names)
+
+
+@pytest.mark.parametrize("text", ['{"format": "something else"}', "\x00\xff", "", None])
+def test_other_files_are_left_to_other_readers(tmp_path, text):
+    path = tmp_path / "explanation.json"
+    if text is not None:
+        path.write_text(text, encoding="latin-1")
+    assert file_reader.confidence(str(path)) == 0
+    assert file_reader.confidence(str(tmp_path / "scan.nii.gz")) == 0
+
+
+def test_an_incomplete_result_is_one_sentence(reader, small_explanation, tmp_path):
+    made, _parent, told = reader
+    small_explanation.save(tmp_path / "result")
+    (tmp_path / "result" / "maps" / "summary.nii.gz").unlink()
+    assert not made.load({"fileName": str(tmp_path / "result" / "explanation.json")})
+    (sentence,) = told
+    assert "summary" in sentence
+    assert "\n" not in sentence
+
+
+def test_reload_forgets_the_packages_modules(monkeypatch):
+    from mri_interpret.panel.reloading import forget_modules
+
+    before = {name: module for name, module in sys.modules.items() if name.startswith("mri_interpret")}
+    assert "mri_interpret.panel.reloading" in before
+    try:
+        assert set(forget_modules()) == set(before)
+        assert not [name for name in sys.modules if name.partition(".")[0] == "mri_interpret"]
+        assert "numpy" in sys.modules
+    finally:
+        sys.modules.update(before)
+
+
+def test_reload_ends_what_runs_and_then_reloads(widget, monkeypatch):
+    import slicer.ScriptedLoadableModule
+    from mri_interpret.panel import reloading
+
+    done = []
+    monkeypatch.setattr(reloading, "forget_modules", lambda: done.append("forgotten"))
+    base = slicer.ScriptedLoadableModule.ScriptedLoadableModuleWidget
+    monkeypatch.setattr(base, "onReload", lambda self: done.append("reloaded"), raising=False)
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    widget.logic.startOpenResult(".", print, lambda *outcome: done.append(outcome), command=command)
+    widget.onReload()
+    assert done == [(None, "Cancelled."), "forgotten", "reloaded"]
+    assert not widget.logic.running
