@@ -1,6 +1,6 @@
-"""How long Slicer's window stands still, step by step: ``python -m Testing.benchmarks.slicer_steps``.
+"""How long Slicer's window stands still, step by step: ``python -m Testing.benchmarks.slicer_steps [MM]``.
 
-On the stand-in for Slicer's window, with a 3D view off-screen. A result at 1 mm with six maps comes from a worker that
+On the stand-in for Slicer's window, with a 3D view off-screen. A result at 1 mm (or what is given) with six maps comes from a worker that
 has it ready; it is put into the scene, another map is chosen, the threshold is moved, the report is saved, the scene is
 closed. Printed are, for each step, the longest time between two turns of the event loop (wall clock, and processor time
 of the window's thread) and the frames that the 3D view drew.
@@ -35,7 +35,7 @@ class Steps:
         began = time.perf_counter(), time.thread_time()
         yield
         gaps = [(time.perf_counter() - began[0], time.thread_time() - began[1])]
-        end = time.monotonic() + 300
+        end = time.monotonic() + 900
         while not until():
             assert time.monotonic() < end, name
             began = time.perf_counter(), time.thread_time()
@@ -60,7 +60,8 @@ class Steps:
         return "\n".join(lines)
 
 
-def main() -> None:
+def main(spacing: float = 1.0) -> None:
+    """``spacing``: of the result's voxels, in mm."""
     host = install()
     import qt
     import slicer
@@ -69,7 +70,7 @@ def main() -> None:
     from Testing.panel.panel_nodes import add_volume
     from Testing.panel.test_building import READY, write
 
-    made = _large()
+    made = _large(spacing)
     with tempfile.TemporaryDirectory() as name:
         source = write(made, Path(name) / "result")
         widget = MRIInterpret.MRIInterpretWidget()
@@ -106,12 +107,13 @@ def main() -> None:
     print(steps.table())
 
 
-def _large() -> Any:
+def _large(spacing: float) -> Any:
     from dataclasses import replace
 
     from Testing.fixtures_explanation import make_explanation
 
-    made = make_explanation((181, 217, 181), (1.05, 1.0, 1.05))
+    shape = round(190 / spacing), round(217 / spacing), round(190 / spacing)
+    made = make_explanation(shape, (spacing, spacing, spacing))
     maps = dict(made.maps)
     for name, like in (("one", "lrp"), ("two", "lrp"), ("three", "grad_cam_pp")):
         maps[name] = replace(made.maps[like], name=name, title=name)
@@ -119,4 +121,4 @@ def _large() -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(float, sys.argv[1:]))
