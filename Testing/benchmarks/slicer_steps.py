@@ -1,9 +1,9 @@
 """How long Slicer's window stands still, step by step: ``python -m Testing.benchmarks.slicer_steps [MM]``.
 
-On the stand-in for Slicer's window, with a 3D view off-screen. A result at 1 mm (or what is given) with six maps comes from a worker that
-has it ready; it is put into the scene, another map is chosen, the threshold is moved, the report is saved, the scene is
-closed. Printed are, for each step, the longest time between two turns of the event loop (wall clock, and processor time
-of the window's thread) and the frames that the 3D view drew.
+On the stand-in for Slicer's window, with a 3D view off-screen. A result with six maps, at 1 mm or what is given, comes
+from a worker that has it ready; it is put into the scene, another map is chosen, the threshold is moved, the report is
+saved, the scene is closed. Printed are, for each step, the longest time between two turns of the event loop (wall
+clock, and processor time of the window's thread) and the frames that the 3D view drew.
 """
 
 from __future__ import annotations

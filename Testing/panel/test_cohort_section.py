@@ -127,7 +127,7 @@ def test_a_cohort_runs_to_its_confusion_matrix_and_group_maps(host, chosen, wait
     assert chosen.logic.results() == []  # it is no explanation
     assert not list(Path(chosen.logic._cohortJob.worker.folder.parent).glob(chosen.logic._cohortJob.worker.folder.name))
     # The same results once more, from the folder.
-    assert ui.runCohortButton.text == "Resume"
+    assert ui.runCohortButton.text == "Run"  # nothing is left to resume
     assert ui.showCohortButton.enabled
     before = len(ids(scene))
     ui.showCohortButton.click()

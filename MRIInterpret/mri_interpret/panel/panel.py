@@ -42,6 +42,7 @@ class Panel:
         self.context.parameters = parameters
         self.result.forget()  # another scene may have a result of the same name
         self.update()
+        self.result.cursor.follow(parameters is not None)
         if parameters is not None:
             self.result.enter()
 

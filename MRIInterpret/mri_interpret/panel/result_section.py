@@ -15,6 +15,7 @@ from ..doors import result_tables
 from ..doors.reports import NO_REPORT
 from . import result_widgets
 from .context import PanelContext
+from .cursor_readout import CursorReadout
 from .table_copies import offer_copies
 from .widgets import chosen, enable, fill_combo, quiet
 
@@ -30,6 +31,7 @@ class ResultSection:
         self.ui = context.ui
         self._drawn: tuple[str, str] | None = ("", "")  # the result and map that the lists and tables show
         self._magnitudes: Any = None  # of the map that is drawn; None for labels
+        self.cursor = CursorReadout(context, self._under_the_mouse)
         self._saving = ""  # why the report cannot be saved now
         context.result_arrived.connect(self.on_result_arrived)
         ui = self.ui
@@ -50,6 +52,10 @@ class ResultSection:
         ui.volumeTable.connect("itemSelectionChanged()", self.on_structure)
         ui.showAnatomyCheckBox.connect("toggled(bool)", self.on_show_anatomy)
         ui.exportVolumesButton.connect("clicked(bool)", self.on_export_volumes)
+
+    def _under_the_mouse(self) -> tuple[Any, str, Any]:
+        result = self.result
+        return result, self.key if result is not None else "", self._magnitudes
 
     @property
     def result(self) -> MRIInterpretResult | None:

@@ -73,7 +73,7 @@ def group_content(output: str | Path, progress: ProgressCallback = silent) -> Sc
                 Volume(volume.array.astype(np.float32), volume.affine, title), f"{method}/{name}",
                 "summary" if method == "summary" and name.endswith("_mean") else "map",
                 title, f"{_lines(title)}\n({units})\nresearch use only",
-                mask=mask if volume.shape == mask.shape else None,
+                mask=mask if volume.grid.same_as(mask.grid, 1e-3) else None,
                 signed=bool(about["signed"]) or not name.endswith("_mean"), method=method, units=units,
             )
         )  # fmt: skip
@@ -98,7 +98,7 @@ def group_content(output: str | Path, progress: ProgressCallback = silent) -> Sc
         tables=tuple(tables),
         charts=(chart("top-regions", title, "region", "share of maps", bars),) if bars else (),
         surface=surface(mask),
-        mask=mask if all(one.volume.shape == mask.shape for one in maps) else None,
+        mask=mask,
     )
 
 
