@@ -66,8 +66,13 @@ def put_into_scene(scene: Any, run: str, page: str) -> bool:
 
 def page_in_scene(scene: Any, run: str) -> str:
     """The page that the scene holds; empty if there is none."""
+    node = page_node(scene, run)
+    return str(node.GetText() or "") if node is not None else ""
+
+
+def page_node(scene: Any, run: str) -> Any:
+    """The text node with a result's page, or None."""
     from ..scene.nodes import ROLE, nodes_of_run
     from ..scene.result_nodes import REPORT
 
-    found = [node for node in nodes_of_run(scene, run) if node.GetAttribute(ROLE) == REPORT]
-    return str(found[0].GetText() or "") if found else ""
+    return next((node for node in nodes_of_run(scene, run) if node.GetAttribute(ROLE) == REPORT), None)

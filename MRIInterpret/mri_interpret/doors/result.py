@@ -37,7 +37,9 @@ class MRIInterpretResult:
     @property
     def complete(self) -> bool:
         """Whether a report can be saved: its page is in the scene, or the numbers are known."""
-        return self.source is not None or bool(self.page)
+        from .report_job import page_node
+
+        return self.source is not None or page_node(self.nodes.note.GetScene(), self.run) is not None
 
     @property
     def page(self) -> str:

@@ -106,15 +106,14 @@ def release(node: Any) -> None:
 
 def release_all(scene: Any) -> None:
     """Do so for the nodes of every result, with nobody told; called when a scene is about to be closed."""
-    with batch(scene):
-        for kind in ("vtkMRMLSegmentationNode", "vtkMRMLVolumeNode"):
-            for index in range(scene.GetNumberOfNodesByClass(kind)):
-                node = scene.GetNthNodeByClass(index, kind)
-                if node.GetAttribute(RUN):
-                    silenced = node.GetDisableModifiedEvent()
-                    node.DisableModifiedEventOn()
-                    release(node)
-                    node.SetDisableModifiedEvent(silenced)
+    for kind in ("vtkMRMLSegmentationNode", "vtkMRMLVolumeNode"):
+        for index in range(scene.GetNumberOfNodesByClass(kind)):
+            node = scene.GetNthNodeByClass(index, kind)
+            if node.GetAttribute(RUN):
+                silenced = node.GetDisableModifiedEvent()
+                node.DisableModifiedEventOn()
+                release(node)
+                node.SetDisableModifiedEvent(silenced)
 
 
 def rename_run(scene: Any, run: str, name: str) -> None:
