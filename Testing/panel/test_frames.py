@@ -49,7 +49,7 @@ def view(host):
     made.close()
 
 
-def test_few_frames_are_drawn_while_a_result_enters_the_scene(host, explain, view, wait):
+def test_few_frames_are_drawn_while_a_result_enters_the_scene(host, widget, explain, view, wait):
     import slicer
 
     result = explain()
@@ -59,6 +59,11 @@ def test_few_frames_are_drawn_while_a_result_enters_the_scene(host, explain, vie
     assert slicer.app.paused == 0
     # Before, every second of a hundred regions drew one; what remains are those between steps, most of an empty view.
     assert len(view.frames) <= 12
+    before = len(view.frames)
+    slicer.mrmlScene.Clear(0)
+    assert len(view.frames) == before  # nothing is drawn while nodes go one by one
+    assert slicer.app.paused == 0
+    assert widget.ui.statusLabel.text == ""
 
 
 def test_without_3d_nothing_is_ever_shown_there(host, widget, explain, view):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -28,6 +29,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
         self._cohortJob: BackgroundJob | None = None
         self._addModelJob: BackgroundJob | None = None
         self._reports: Reports | None = None
+        self._closing = ExitStack()  # views that wait until the scene is closed
         self._results: dict[str, MRIInterpretResult | None] = {}
 
     def getParameterNode(self) -> MRIInterpretParameterNode:
@@ -272,11 +274,14 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
     def releaseResults(self) -> None:
         """The scene is about to be closed: make that fast."""
         from ..scene.nodes import release_all
+        from ..scene.rendering import paused
 
+        self._closing.enter_context(paused())  # else each node that goes may draw a frame
         release_all(slicer.mrmlScene)
 
     def forgetResults(self) -> None:
         """The scene was closed, or the module is reloaded: nothing is drawn on, and no file is kept."""
+        self._closing.close()
         if self._reports:
             self._reports.cancel_all()
         self._results.clear()

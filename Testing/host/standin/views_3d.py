@@ -21,10 +21,13 @@ class View3D:
     ----------
     frames
         Seconds that each frame took.
+    own
+        Processor time of this thread in each frame.
     """
 
     def __init__(self, headless: Any, size: tuple[int, int] = (200, 200)) -> None:
         self.frames: list[float] = []
+        self.own: list[float] = []
         self._asked: float | None = None
         self._waiting = False
         self._view = _View(headless, size, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _3D_MANAGERS)
@@ -57,9 +60,10 @@ class View3D:
             return
         self._timer.stop()
         self._asked = None
-        began = time.perf_counter()
+        began, own = time.perf_counter(), time.thread_time()
         self._view.window.Render()
         self.frames.append(time.perf_counter() - began)
+        self.own.append(time.thread_time() - own)
 
     def close(self) -> None:
         """Free the view."""
