@@ -171,8 +171,8 @@ CHECKS = (check_logic_and_worker, check_cancel, check_panel, check_add_model)
 def _frames() -> Iterator[list[int]]:
     """The frames that the first 3D view draws, where there is one."""
     drawn: list[int] = []
-    layout = slicer.app.layoutManager() if hasattr(slicer.app, "layoutManager") else None
-    window = layout.threeDWidget(0).threeDView().renderWindow() if layout and layout.threeDViewCount else None
+    views = slicer.app.layoutManager() if hasattr(slicer.app, "layoutManager") else None
+    window = views.threeDWidget(0).threeDView().renderWindow() if views and views.threeDViewCount else None
     tag = window.AddObserver("EndEvent", lambda *_: drawn.append(1)) if window else None
     try:
         yield drawn
