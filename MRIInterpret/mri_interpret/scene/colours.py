@@ -90,7 +90,11 @@ def fill_signed_table(node: Any, name: str, stretch: float, hidden: float) -> No
     shown = np.minimum(np.abs(low), np.abs(high)) >= hidden - 1e-9
     shown[(low < 0) & (high > 0)] = False  # zero is never relevance
     colours = np.stack([np.interp(places, np.arange(len(rows)), channel) for channel in table.T], axis=1)
-    _fill(node, name, [("", (*map(float, rgb), float(seen))) for rgb, seen in zip(colours, shown, strict=True)])
+    _fill(
+        node,
+        name,
+        [("", (float(r), float(g), float(b), float(a))) for (r, g, b), a in zip(colours, shown, strict=True)],
+    )
 
 
 def level_edges() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
