@@ -24,7 +24,7 @@ def test_the_place_under_the_mouse_is_read_and_said(crosshair, shown, small_expl
     assert reading.values["summary"] == pytest.approx(explanation.summary.array[index])
     assert reading.label == explanation.atlas_in_scan.array[index]
     assert read_at(nodes, (900.0, 0.0, 0.0)) is None
-    crosshair.SetCursorPositionRAS(*point)
+    crosshair.SetCursorPositionRAS(list(map(float, point)))
     text = shown.ui.cursorLabel.text
     assert text.startswith("Here: Summary score +")
     assert f"LRP {values[index]:+.3g}" in text
@@ -37,5 +37,5 @@ def test_the_place_under_the_mouse_is_read_and_said(crosshair, shown, small_expl
 
 def test_nothing_is_followed_once_the_panel_is_left(crosshair, shown, small_explanation):
     shown.exit()
-    crosshair.SetCursorPositionRAS(0.0, -20.0, 10.0)
+    crosshair.SetCursorPositionRAS([0.0, -20.0, 10.0])
     assert shown.ui.cursorLabel.text == ""

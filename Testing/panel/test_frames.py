@@ -61,7 +61,7 @@ def test_few_frames_are_drawn_while_a_result_enters_the_scene(host, widget, expl
     assert len(view.frames) <= 12
     before = len(view.frames)
     slicer.mrmlScene.Clear(0)
-    assert len(view.frames) == before  # nothing is drawn while nodes go one by one
+    assert len(view.frames) <= before + 1  # not one for each node that goes
     assert slicer.app.paused == 0
     assert widget.ui.statusLabel.text == ""
 

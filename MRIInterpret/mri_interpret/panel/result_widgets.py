@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from ..doors import result_tables
 from .widgets import fill_table, quiet
 
+_LINE_LENGTH = 50  # letters that surely fit into a line of the box
 _WARNING_LINES = 4  # that are seen at once; more are scrolled to
 _VERDICT_ICONS = {
     "pass": "SP_DialogApplyButton",
@@ -55,7 +56,8 @@ def _show_warnings(ui: Any, sentences: tuple[str, ...]) -> None:
     box.plainText = "\n".join(sentences)
     box.moveCursor(qt.QTextCursor.Start)  # else it may show its last lines
     line = box.fontMetrics().lineSpacing()
-    box.maximumHeight = box.minimumHeight = line * min(2 * len(sentences), _WARNING_LINES) + line // 2 + 4
+    lines = min(sum(1 + len(sentence) // _LINE_LENGTH for sentence in sentences), _WARNING_LINES)
+    box.maximumHeight = box.minimumHeight = line * lines + line // 2 + 4
     box.visible = bool(sentences)
 
 
