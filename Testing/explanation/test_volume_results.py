@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK
+import torch
+from mri_interpret.anatomy.atlas import Atlas
+from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.methods.volume_counterfactual import VolumeCounterfactual
 from mri_interpret.explanation.counterfactual import in_world_of_scan
+from mri_interpret.explanation.facts import MethodMap
 from mri_interpret.explanation.saving import load
+from mri_interpret.explanation.volume_changes import counterfactuals_of, volume_changes
 from mri_interpret.explanation.volume_words import volume_statements
 from mri_interpret.images.grid import Grid
+from mri_interpret.images.volume import Volume, resample
+from mri_interpret.models.goals import Goal
+from mri_interpret.preprocessing.model_grid import to_scan_grid
 
+from Testing.fixtures_explanation import small_bundle
 from Testing.fixtures_volumes import COUNTERFACTUAL, GRADIENT, growth, make_volume_explanation
 
 
@@ -126,3 +138,41 @@ def test_a_notebook_says_the_sentences_too(explanation):
     page = explanation._repr_html_()
     assert "What would have to change" in page
     assert "left hippocampus +15 % (13 to 16 %;" in page
+
+
+def test_what_the_method_itself_hands_over_is_carried_to_the_scan(explanation):
+    """The real method on the small network: its own field, on its own grid, with a further start."""
+    grid, to_template = explanation.summary_template.grid, explanation.registration.to_template
+    network = small_bundle().network
+    x = torch.from_numpy(np.ascontiguousarray(explanation.model_input.array, dtype=np.float32))[None, None]
+    brain = resample(explanation.mask, grid, np.linalg.inv(to_template), order=0).array > 0
+    explainer, about = Explainer(network, classes=3), {"brain_mask": brain, "spacing": grid.spacing.tolist()}
+    value = float(explainer.explain(x, [-1.0, 0.0, 1.0], ["gradient"]).explained[0])
+    # The network is random and hardly looks at the brain: its goal is as near as one step leads.
+    near = Goal("a little less", level=value - 4e-6, upwards=False)
+    found = explainer.explain(x, [-1.0, 0.0, 1.0], [VolumeCounterfactual(near, starts=1), GRADIENT], **about)
+    prepared = SimpleNamespace(scan=explanation.scan, to_template=to_template)
+    (one,) = counterfactuals_of(prepared, found, grid).values()
+    (handed_over,) = found[COUNTERFACTUAL].deformations
+    assert (one.goal, one.reached, one.sentence) == ("a little less", True, "")
+    assert [point.step for point in one.path] == list(range(len(handed_over.path)))
+    assert len(one.starts_reached) == 1
+
+    field = handed_over.displacement.numpy()
+    cells = np.eye(4)
+    cells[:3, :3], cells[:3, 3] = np.diag(handed_over.step), handed_over.origin
+    at = Grid(field.shape[1:], np.linalg.inv(to_template) @ grid.affine @ cells)
+    moved = one.displacement.at(at) @ to_template[:3, :3].T
+    wanted = np.moveaxis(field, 0, -1)  # the small grid's axes point right, front and up
+    assert np.abs(wanted).max() > 0.02
+    assert np.square(moved - wanted).mean() < 0.1**2 * np.square(wanted).mean()
+
+    maps = {
+        name: MethodMap(name, name, to_scan_grid(template, explanation.scan.grid, to_template), template, True, "", 0.0)
+        for name, found_map in found.items()
+        for template in [Volume(found_map.map[0].numpy(), grid.affine)]
+    }
+    regions = Atlas(explanation.atlas_name, explanation.atlas_in_scan, explanation.regions)
+    table = volume_changes(prepared, found, maps, grid, regions, explanation.anatomy, {COUNTERFACTUAL: one})
+    asked = table[table["method"] == COUNTERFACTUAL]
+    assert (asked["starts"] == 2).all()
