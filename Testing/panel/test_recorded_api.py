@@ -24,7 +24,8 @@ def use(widget, host, tmp_path):
     ui.layerLineEdit.editingFinished.emit()
     for row in range(ui.mapList.count):
         ui.mapList.setCurrentRow(row)
-        pick(ui.coloursComboBox, ui.coloursComboBox.itemData(1))
+        if ui.coloursComboBox.count:  # labels have none to choose from
+            pick(ui.coloursComboBox, ui.coloursComboBox.itemData(1))
     ui.opacitySlider.value = 0.4
     ui.topSlider.value = 4.0
     ui.thresholdLineEdit.text = "0.2"

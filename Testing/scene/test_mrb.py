@@ -6,10 +6,12 @@ import os
 import zipfile
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from mri_interpret.errors import Cancelled, UserError, printable
 from mri_interpret.images.volume import Volume
-from mri_interpret.scene import mrb, write_mrb
+from mri_interpret.scene import build_scene, find_result, mrb, write_mrb
+from mri_interpret.scene.geometry import volume_of
 from mri_interpret.scene.headless import HeadlessScene
 
 
@@ -132,3 +134,20 @@ def test_nodes_whose_names_differ_by_odd_characters_keep_their_own_files(tmp_pat
         headless.read(tmp_path / "scene.mrb")
         for name in ("a & b", "a < b", "a > b"):
             assert headless.scene.GetFirstNodeByName(name).GetText() == name * 200
+
+
+def test_two_results_with_maps_of_the_same_names_keep_their_own_voxels(headless, small_explanation, tmp_path):
+    """Names occur once in a result, not once in a scene: files in the archive must not be taken for one another."""
+    lrp = small_explanation.maps["lrp"]
+    doubled = replace(lrp, native=lrp.native.with_array(2 * lrp.native.array))
+    other = replace(small_explanation, maps={**small_explanation.maps, "lrp": doubled})
+    runs_of = [build_scene(one, headless.scene).run for one in (small_explanation, other)]
+    mrb.pack(headless.scene, tmp_path / "two.mrb")
+    with HeadlessScene() as again:
+        again.read(tmp_path / "two.mrb")
+        one, two = (volume_of(find_result(again.scene, run).maps["lrp"]).array for run in runs_of)
+        names = {find_result(again.scene, run).maps["lrp"].GetName() for run in runs_of}
+    brain = small_explanation.mask.array > 0
+    np.testing.assert_array_equal(one[brain], lrp.native.array[brain])
+    np.testing.assert_array_equal(two, 2 * one)
+    assert names == {"LRP"}
