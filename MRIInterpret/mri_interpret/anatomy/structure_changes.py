@@ -113,7 +113,7 @@ def _by_region(regions: Atlas, values: Volume, mean: bool) -> dict[int, float]:
     sums = np.bincount(flat, weights=np.asarray(values.array, dtype=np.float64).ravel(), minlength=size)
     counts = np.bincount(flat, minlength=size)
     with np.errstate(invalid="ignore"):
-        found: NDArray[np.float64] = sums / counts if mean else sums
+        found: NDArray[np.float64] = np.asarray(sums / counts if mean else sums, dtype=np.float64)
     return {region.label: float(found[region.label]) for region in regions.regions}
 
 

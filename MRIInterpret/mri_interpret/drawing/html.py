@@ -50,7 +50,7 @@ def _environment(templates: Path) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
+    filters: dict[str, Any] = {
         "number": number,
         "percent": percent,
         "fixed": fixed,
@@ -58,6 +58,7 @@ def _environment(templates: Path) -> Environment:
         "change": percent_change,
         "data_url": data_url,
     }
+    environment.filters |= filters
     return environment
 
 

@@ -247,8 +247,8 @@ class Explanation:
         if self.anatomy is None or self.atlas_in_scan is not self.anatomy.labels:
             add("scan/atlas", self.atlas_in_scan, native, "atlas labels", labels=True)
         add("scan/template", self.template_in_scan, native, "template on the scan's grid")
-        for one in self.counterfactuals.values():
-            add(f"counterfactual{one.suffix}", one.scan, native, "counterfactual: the scan deformed")
+        for deformed in self.counterfactuals.values():
+            add(f"counterfactual{deformed.suffix}", deformed.scan, native, "counterfactual: the scan deformed")
         return volumes
 
     def _tables(self) -> dict[str, pd.DataFrame]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..attribution.registry import resolve_methods
-from ..models.goals import BOUNDARY, check_goal, read_goal
+from ..models.goals import BOUNDARY, Goal, check_goal, read_goal
 from ..models.outputs import OutputMeaning
 from ..models.targets import Contrast, is_predicted, read_target
 
@@ -45,7 +45,11 @@ def with_goals(
         return list(methods)
     explained = answer() if is_predicted(target) and not meaning.is_quantity else read_target(target, meaning)
     chosen = read_goal(goal, meaning, explained)
-    return [replace(method, goal=chosen) if _wants_goal(method) else method for method in wanted]
+    return [_with_goal(method, chosen) if _wants_goal(method) else method for method in wanted]
+
+
+def _with_goal(method: Any, goal: Goal) -> Any:
+    return replace(method, goal=goal)
 
 
 def _wants_goal(method: Any) -> bool:
