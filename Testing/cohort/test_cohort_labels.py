@@ -41,6 +41,7 @@ def test_what_the_table_cannot_show_is_said(tmp_path: Path) -> None:
     assert any("give a column of 1 and 0 for each (atrophy, white lesions)" in note
                for note in cohort_of(tmp_path, "age", ["70"]).notes)  # fmt: skip
     notes = cohort_of(tmp_path, "atrophy", ["1", "1"]).notes
+    assert not any("names no groups" in note or "No subject is" in note for note in notes)  # labels need no groups
     assert any("No column tells of white lesions" in note for note in notes)
     assert any("All subjects have the label atrophy" in note for note in notes)
 

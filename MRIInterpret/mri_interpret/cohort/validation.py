@@ -120,10 +120,11 @@ def read_cohort(
     if classes is None:
         classes = groups
         notes = _notes_on_quantity(subjects, output, truth, table)
+    elif output.has_labels:
+        notes = notes_on_labels(subjects, output, labels)
+        notes += [_SESSIONS] if len({subject.id for subject in subjects}) < len(subjects) else []
     else:
         notes = _notes(subjects, classes)
-    if output.has_labels:
-        notes += notes_on_labels(subjects, output, labels)
     return Cohort(table.path, tuple(subjects), classes, table.covariates, tuple(notes), truth)
 
 

@@ -106,7 +106,8 @@ def _print_plan(plan: Any, as_json: bool) -> None:
     place = where.scheduler or where.slurm or f"{workers} {'threads' if where.threads else 'worker processes'} here"
     typer.echo(f"To be run: {len(plan.jobs)} on {place if plan.jobs else 'nothing'}; complete: {len(plan.complete)}")
     for job in plan.jobs:
-        typer.echo(f"  {job.subject.name}  {job.subject.group or 'no group'}  {job.subject.scan}")
+        further = "".join(f"  {name} {path}" for name, path in job.subject.inputs.items())
+        typer.echo(f"  {job.subject.name}  {job.subject.group or 'no group'}  {job.subject.scan}{further}")
     for note in plan.notes:
         typer.echo(f"Note: {note}")
 
