@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from mri_interpret.attribution import Explainer
+from mri_interpret.attribution.engine.affine import batch_norm_constants
 from mri_interpret.attribution.engine.layout import is_channels_last
 from mri_interpret.attribution.engine.operation import Node
 from mri_interpret.attribution.methods.lrp import LRP
@@ -138,3 +139,17 @@ def test_a_layer_behind_a_relu_looks_at_no_signs(monkeypatch: pytest.MonkeyPatch
     Explainer(model).explain(x, 1, [LRP(composite="epsilon-plus")])
     assert (1, 1, 8, 8, 8) in looked
     assert (1, 4, 6, 6, 6) not in looked
+
+
+def test_constants_of_a_normalisation_are_rounded_once() -> None:
+    """In float32 they are those of float64, rounded: a shift is a difference, and its error would be in every voxel."""
+    generator = torch.Generator().manual_seed(5)
+    mean, variance, weight, bias = (torch.rand(200, generator=generator) + 0.5 for _ in range(4))
+    exact_scale = weight.double() / (variance.double() + 1e-5).sqrt()
+    exact_shift = bias.double() - mean.double() * exact_scale
+    scale, shift = batch_norm_constants(mean, variance, weight, bias, 1e-5, torch.float32)
+    assert scale.dtype == shift.dtype == torch.float32
+    assert float(((scale - exact_scale) / exact_scale).abs().max()) < 2**-24
+    # Half a unit in the last place of each shift.
+    spacing = torch.nextafter(shift.abs(), torch.tensor(9.0)).double() - shift.abs().double()
+    assert bool(((shift - exact_shift).abs() <= 0.5001 * spacing).all())

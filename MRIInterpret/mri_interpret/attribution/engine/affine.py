@@ -109,12 +109,14 @@ class FixedStatistics(Affine):
 def batch_norm_constants(
     mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, epsilon: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Scale and shift per channel of a batch normalisation in evaluation, computed in ``dtype``."""
-    mean, variance = mean.to(dtype), variance.to(dtype)
-    weight = None if weight is None else weight.to(dtype)
-    bias = None if bias is None else bias.to(dtype)
+    """Scale and shift per channel of a batch normalisation in evaluation, in ``dtype``.
+
+    They are computed in float64 and rounded once: a shift is a difference, and what its rounding adds to every voxel
+    would turn activations that lie at a ReLU's edge.
+    """
+    mean, variance = mean.double(), variance.double()
     scale = torch.rsqrt(variance + epsilon)
     if weight is not None:
-        scale = scale * weight
+        scale = scale * weight.double()
     shift = -mean * scale
-    return scale, shift if bias is None else shift + bias
+    return scale.to(dtype), (shift if bias is None else shift + bias.double()).to(dtype)

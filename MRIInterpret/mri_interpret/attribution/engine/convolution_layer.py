@@ -38,7 +38,8 @@ class Convolution(WeightedLayer):
             weight = weight.reshape(self.weight.shape)
         else:
             weight = self.weight * scale.reshape(-1, 1, *([1] * axes))
-        bias = shift if self.bias is None else self.bias * scale + shift
+        # Rounded once: see batch_norm_constants.
+        bias = shift if self.bias is None else (self.bias.double() * scale.double() + shift.double()).to(shift.dtype)
         return Convolution(weight, bias, self.window)
 
 
