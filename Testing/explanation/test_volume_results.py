@@ -15,9 +15,11 @@ from mri_interpret.attribution import Explainer
 from mri_interpret.attribution.methods.volume_counterfactual import VolumeCounterfactual
 from mri_interpret.explanation.counterfactual import in_world_of_scan
 from mri_interpret.explanation.facts import MethodMap
+from mri_interpret.explanation.saved_folder import MappedFiles
 from mri_interpret.explanation.saving import load
 from mri_interpret.explanation.volume_changes import counterfactuals_of, volume_changes
 from mri_interpret.explanation.volume_words import volume_statements
+from mri_interpret.images.array_files import ArrayFiles
 from mri_interpret.images.grid import Grid
 from mri_interpret.images.volume import Volume, resample
 from mri_interpret.models.goals import Goal
@@ -176,3 +178,10 @@ def test_what_the_method_itself_hands_over_is_carried_to_the_scan(explanation):
     table = volume_changes(prepared, found, maps, grid, regions, explanation.anatomy, {COUNTERFACTUAL: one})
     asked = table[table["method"] == COUNTERFACTUAL]
     assert (asked["starts"] == 2).all()
+
+
+def test_the_workers_files_hold_it_too(explanation, tmp_path):
+    explanation.save(tmp_path, storage=MappedFiles(ArrayFiles(tmp_path)))
+    one, back = explanation.counterfactuals[COUNTERFACTUAL], load(tmp_path).counterfactuals[COUNTERFACTUAL]
+    np.testing.assert_array_equal(back.scan.array, one.scan.array)
+    np.testing.assert_array_equal(back.displacement.array, one.displacement.array)
