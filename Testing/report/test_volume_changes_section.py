@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mri_interpret.drawing.montage import Backdrop
 from mri_interpret.explanation.volume_words import volume_statements
+from mri_interpret.images.displacement_field import DisplacementField
 from mri_interpret.report.page import page_with
 from mri_interpret.report.volume_changes import change_pictures
 from PIL import Image
@@ -68,3 +69,21 @@ def test_only_a_counterfactual_has_pictures_of_a_deformation(drawn):
     assert "left hippocampus +15 %" in drawn.bars[COUNTERFACTUAL].alt
     assert "left hippocampus −0." in drawn.bars[GRADIENT].alt
     assert "goes from 1.2 to 0 in 4 steps" in drawn.paths[COUNTERFACTUAL].alt
+
+
+def test_a_goal_that_was_reached_before_anything_changed_has_a_sentence_and_no_pictures(explanation, pictures):
+    found = explanation.counterfactuals[COUNTERFACTUAL]
+    still = DisplacementField(np.zeros((2, 2, 2, 3), dtype=np.float32), np.eye(4))
+    said = "The goal is reached already: nothing has to change."
+    nothing = replace(found, sentence=said, path=found.path[:1], displacement=still, scan=explanation.scan)
+    table = explanation.volume_changes.assign(change=0.0, low=0.0, high=0.0)
+    table = table[table["method"] == COUNTERFACTUAL]
+    told = replace(explanation, counterfactuals={COUNTERFACTUAL: nothing}, volume_changes=table)
+    drawn = change_pictures(told, Backdrop.of(told.scan, told.mask))
+    assert (drawn.ends, drawn.films, drawn.paths) == ({}, {}, {})
+    (statement,) = volume_statements(told)
+    assert statement.all == (said,)
+    page = page_with(told, replace(pictures, methods=dict.fromkeys(told.maps, pictures.summary), changes=drawn))
+    assert said in page
+    assert "prefers-reduced-motion" in page
+    assert 'class="keep moving"' not in page
