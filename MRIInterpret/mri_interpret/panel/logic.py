@@ -33,7 +33,7 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
         self._results: dict[str, MRIInterpretResult | None] = {}
 
     def getParameterNode(self) -> MRIInterpretParameterNode:
-        return MRIInterpretParameterNode(super().getParameterNode())  # type: ignore[call-arg] - Slicer wraps the class
+        return MRIInterpretParameterNode(super().getParameterNode())  # type: ignore[call-arg]
 
     @property
     def running(self) -> bool:

@@ -41,7 +41,8 @@ def read_at(nodes: ResultNodes, point: Sequence[float]) -> Reading | None:
         None outside the maps' grid.
     """
     to_voxels = np.linalg.inv(to_world(nodes.summary) @ affine_of(nodes.summary))
-    index = tuple(int(n) for n in np.rint((to_voxels @ np.array([*point, 1.0]))[:3]))
+    i, j, k = (int(n) for n in np.rint((to_voxels @ np.array([*point, 1.0]))[:3]))
+    index = (i, j, k)
     shape = nodes.summary.GetImageData().GetDimensions()
     if not all(0 <= i < length for i, length in zip(index, shape, strict=True)):
         return None
