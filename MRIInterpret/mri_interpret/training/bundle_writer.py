@@ -114,7 +114,7 @@ def _metadata(trained: Trained, text: BundleText) -> dict[str, Any]:
                 "space": "MNI152",
             },
             "intensity": {"method": "percentile", "low": 0.5, "high": 99.5},
-            "bias_correction": "none",  # the simulated scans that it was trained on have their bias fields
+            "bias_correction": "none",  # trained under bias fields; Testing/benchmarks/bias_correction.md
             "mask": "brain",
             "temperature": round(trained.temperature, 4),
             "metrics": trained.metrics,
