@@ -66,5 +66,5 @@ def test_the_sample_is_segmented(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ml = json.loads(capsys.readouterr().out)["ml"]
     for side in ("Left", "Right"):
         assert 2.5 < ml[f"{side}-Hippocampus"] < 6.5
-        assert 4 < ml[f"{side}-Thalamus"] < 13  # Colin27 is a tenth larger along each axis than most brains
+        assert 4 < ml[f"{side}-Thalamus"] < 12  # Colin27 is a tenth larger along each axis than most brains
         assert 3 < ml[f"{side}-Lateral-Ventricle"] < 20
