@@ -58,11 +58,11 @@ def test_goals_are_met_or_not_by_the_reporting_half() -> None:
     gains = lines["volume gradient, times chance"]
     assert "6.00 [6.00, 6.00], n 6" in gains
     assert "12.00 [12.00, 12.00], n 6" in gains
-    assert gains.endswith("| yes |")
+    assert gains.endswith("| yes, on 12 subjects of 60 |"), "too few to decide is said"
     # One of six subjects of the reporting half does not arrive.
     assert "0.83" in lines["counterfactuals that reach the boundary"]
-    assert lines["counterfactuals that reach the boundary"].endswith("| **no** |")
-    assert lines["hippocampus: mean absolute error"].endswith("| yes |"), "the networks' errors are averaged: 0.10"
+    assert lines["counterfactuals that reach the boundary"].endswith("| **no**, on 12 subjects of 60 |")
+    assert "| yes, on 12" in lines["hippocampus: mean absolute error"], "the networks' errors are averaged: 0.10"
     assert lines["volume gradient, ICC of the region profile"].endswith("| not measured |")
 
 

@@ -11,6 +11,7 @@ fluid is, is not told. Nothing is chosen by these scans.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +22,10 @@ import torch
 from mri_interpret.atomic import replacing, write_text
 from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, benchmarked_model
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject, strong_effect
-from mri_interpret.benchmark.volume_truth import CORRELATION, FLUID, REACHED, change_to_healthy, structure_shares
+from mri_interpret.benchmark.volume_truth import CORRELATION, REACHED, STRUCTURES, structure_shares
 from mri_interpret.checks.explained_image import explained_values
 from mri_interpret.checks.volume_maps import COUNTERFACTUAL
-from mri_interpret.deformation.displacement import log_jacobian, resized
+from mri_interpret.deformation.displacement import log_jacobian, resized, warp
 from mri_interpret.images.reading import read_scan
 from mri_interpret.images.volume import Volume
 from mri_interpret.models.bundle import load_bundle
@@ -33,7 +34,6 @@ from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.preprocessing.pipeline import preprocess
 from mri_interpret.resources import resource
 from mri_interpret.simulation.anatomy import MODEL_GRID
-from mri_interpret.simulation.subject import warp_labels
 from mri_interpret.simulation.template_anatomy import template_anatomy
 from mri_interpret.training.real_scans import SEVERITIES, atrophy_field, deformed
 
@@ -110,8 +110,10 @@ def with_truth(image: Volume, mask: Volume, severity: float) -> SimulatedSubject
     """A preprocessed scan with atrophy of a severity, and what was done to it, as the benchmark knows subjects."""
     u = atrophy_field(severity)
     seen, inside = deformed(image, mask, u)
-    labels, healthy = warp_labels(template_anatomy(), u), template_anatomy().labels
-    shares = {name: share for name, share in structure_shares(labels).items() if name != FLUID}
+    # Shares, not labels: the template's labels lie on the grid, where nearest neighbours hide moves below half a voxel.
+    healthy = structure_shares(template_anatomy().labels)
+    moved = warp(torch.from_numpy(np.stack([healthy[name] for name in STRUCTURES])), resized(u, MODEL_GRID.shape))
+    shares = dict(zip(STRUCTURES, moved.numpy(), strict=True))
     effect = resized(-log_jacobian(u)[None], MODEL_GRID.shape)[0].numpy()
     return SimulatedSubject(
         name=f"{image.name} {severity:g}",
@@ -124,7 +126,7 @@ def with_truth(image: Volume, mask: Volume, severity: float) -> SimulatedSubject
         hippocampus=shares["hippocampus"] >= 0.5,
         fraction=float("nan"),
         shares=shares,
-        undoing=change_to_healthy(labels, healthy),
+        undoing={name: math.log(float(healthy[name].sum()) / float(shares[name].sum())) for name in STRUCTURES},
     )
 
 

@@ -25,6 +25,7 @@ from mri_interpret.metrics.similarity import correlation
 HALVES = {"choose": "choosing half (02, 13)", "report": "reporting half (08, 17)"}
 METHODS = ("gradient", GRADIENT, COUNTERFACTUAL)
 CHANCE = "times chance"
+ENOUGH = 60  # subjects that a goal is about
 PLACEBOS = ("", "random network: ", "same classes: ")
 
 
@@ -100,6 +101,8 @@ def goals_table(rows: pd.DataFrame) -> str:
             verdict = "not measured"
         else:
             verdict = "yes" if (value >= goal if at_least else value <= goal) else "**no**"
+            subjects = sum(one.n for one in found.values())
+            verdict += f", on {subjects} subjects of {ENOUGH}" if subjects < ENOUGH else ""
         cells = " | ".join(cell(one) for one in found.values())
         lines.append(f"| {name} | {'>=' if at_least else '<='} {goal:g} | {cells} | {verdict} |")
     return "\n".join(lines)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mri_interpret.benchmark.volume_truth import asked_change
 from mri_interpret.images.volume import Volume
 from mri_interpret.simulation.anatomy import MODEL_GRID
 from mri_interpret.simulation.structures import member
 from mri_interpret.simulation.template_anatomy import template_anatomy
 from mri_interpret.training.real_scans import RealScan, real_scan_table, with_atrophy
+
+from Testing.benchmarks.volume_real_scans import with_truth
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +45,16 @@ def test_severity_takes_the_share_of_the_hippocampi_that_it_says(hippocampi: tup
     half, full = (volume(with_atrophy(*hippocampi, severity)) / whole for severity in (0.5, 1.0))
     assert half == pytest.approx(0.775, abs=0.05)
     assert full == pytest.approx(0.55, abs=0.05)
+
+
+def test_what_was_put_in_is_known(hippocampi: tuple[Volume, Volume]) -> None:
+    """For the study that looks for it: severity 0.5 leaves 77.5 % of the hippocampi, and the field says where."""
+    given = with_truth(*hippocampi, 0.5)
+    assert given.undoing["hippocampus"] == pytest.approx(-np.log(0.775), abs=0.02)
+    along = asked_change(100 * np.expm1(-given.effect), given.shares["hippocampus"])
+    assert 0.5 < along / given.undoing["hippocampus"] < 1.2
+    assert given.effect[given.truth & given.hippocampus].max() < 0
+    assert torch.equal(given.image[0, 0], with_atrophy(*hippocampi, 0.5))
 
 
 def test_the_table_names_scans_and_tells_when_the_order_breaks() -> None:
