@@ -54,8 +54,9 @@ if TYPE_CHECKING:
 
 SEED = 20261125
 FIRST = ("gradient", GRADIENT)
-# Every so many subjects get these measurements too, by one network; of the counterfactual, half as many.
-EVERY = {"placebos": 3, "stability": 3, "randomised": 12}
+# Every so many subjects get these measurements too, by one network; of the counterfactual, about half as many. Odd, so
+# that both halves get them.
+EVERY = {"placebos": 3, "stability": 3, "randomised": 13}
 MARGIN = 8  # voxels around a structure that may move into its place
 HEAD_NOISE = 0.1  # of the root mean square of the class's weights
 
@@ -76,12 +77,12 @@ class Task:
 def tasks(subjects: int, networks: int) -> Iterator[Task]:
     """Everything to measure, what the tables need most first: the first-order maps, then the counterfactuals."""
     for turn in range(networks):
-        for methods, rarer in ((FIRST, 1), ((COUNTERFACTUAL,), 2)):
+        for methods in (FIRST, (COUNTERFACTUAL,)):
             for subject in range(subjects):
                 network = (subject + turn) % networks
                 yield Task("maps", methods, subject, network)
                 for kind, every in EVERY.items():
-                    if turn == 0 and subject % (every * rarer) == 0:
+                    if turn == 0 and subject % (every if methods == FIRST else 2 * every + 1) == 0:
                         yield Task(kind, methods, subject, network)
 
 
