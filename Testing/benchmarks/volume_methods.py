@@ -248,7 +248,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundles", nargs="+", type=Path)
     parser.add_argument("--label-maps", type=Path, required=True)
-    parser.add_argument("--subjects", type=int, default=72)
+    parser.add_argument("--subjects", type=int, default=76)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument(
         "--cache", type=Path, help="where simulated subjects are kept; in the output folder if left out"

@@ -134,7 +134,7 @@ def table(rows: pd.DataFrame) -> str:
     """Markdown: a line per severity with means (range over scans), then a line per scan and severity."""
     heads = [f"{method}: {measure}" for method, measure in MEASURES]
     lines = [
-        f"{rows['scan'].nunique()} real scans with the simulated disease put in. Mean (range over scans).",
+        f"Real scans with the simulated disease put in: {', '.join(rows['scan'].unique())}. Mean (range over scans).",
         "",
         f"| severity | AD less CN before | after | {' | '.join(heads)} |",
         "|---" * (len(heads) + 3) + "|",
