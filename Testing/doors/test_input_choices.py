@@ -7,7 +7,7 @@ import pytest
 from mri_interpret.doors.input_choices import GRID_TITLES, INTENSITY_TITLES, STEPS_FILE, InputChoices
 from mri_interpret.errors import UserError
 from mri_interpret.images.volume import Grid
-from mri_interpret.models.recipes import clinicadl, qiu_2022
+from mri_interpret.models.recipes import clinicadl_2_transforms, qiu_2022
 from mri_interpret.preprocessing.steps.chain import default_steps, read_steps
 
 TYPED = {"shape": "90 x 100, 80", "spacing": "2", "origin": "-89,-120,-70"}
@@ -33,7 +33,7 @@ def test_the_first_choices_of_the_bundled_grid_are_the_bundled_networks_steps():
 def test_the_grids_are_those_of_the_recipes():
     fsl = InputChoices(grid="fsl_1mm").steps()[1]
     assert (fsl["shape"], fsl["origin"]) == (qiu_2022._SHAPE, qiu_2022._ORIGIN)
-    for grid, recipe in (("t1_linear", clinicadl._CROPPED), ("icbm_1mm", clinicadl._UNCROPPED)):
+    for grid, recipe in (("t1_linear", clinicadl_2_transforms.CROPPED), ("icbm_1mm", clinicadl_2_transforms.UNCROPPED)):
         step = InputChoices(grid=grid).steps()[1]
         assert {"shape": step["shape"], "origin": step["origin"]} == recipe
 

@@ -78,7 +78,7 @@ def test_each_source_shows_its_own_questions(form):
     assert shown["bundle"] == []
     assert shown["program"] == ["addOutputsGroupBox", "addInputGroupBox"]
     assert shown["weights"] == ["addCodeGroupBox", "addOutputsGroupBox", "addInputGroupBox"]
-    assert shown["clinicadl"] == ["addOptionsLineEdit"]
+    assert shown["clinicadl"] == ["addOutputsGroupBox", "addOptionsLineEdit"]
     assert shown["keras"] == ["addOutputsGroupBox", "addInputGroupBox"]
 
 
