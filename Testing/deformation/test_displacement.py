@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from mri_interpret.attribution.deformation_result import log_volume
 from mri_interpret.deformation.construction import field_of_divergence, random_diffeomorphism, smooth
-from mri_interpret.deformation.displacement import BOX_MM, COARSE, compose, inverse, log_jacobian, resized, warp
+from mri_interpret.deformation.displacement import (
+    BOX_MM,
+    COARSE,
+    compose,
+    inverse,
+    inverse_of_strong,
+    log_jacobian,
+    resized,
+    warp,
+)
 
 
 def _blob(shape: tuple[int, int, int] = COARSE) -> torch.Tensor:
@@ -38,6 +49,24 @@ def test_the_inverse_undoes_a_gentle_field() -> None:
     u = random_diffeomorphism(torch.Generator().manual_seed(1), {25.0: 2.0})
     left_over = compose(u, inverse(u, 8))
     assert float(_interior(left_over).abs().max()) < 0.1 < float(u.abs().max())
+
+
+def test_a_strong_field_is_undone_and_its_change_of_volume_is_known_everywhere() -> None:
+    along = (torch.arange(96) + 0.5) * 2 - 96  # mm
+    profile = 60 * torch.exp(-((along / 30) ** 2)) * torch.sin(along / 30)  # grows by 2 mm in a mm, shrinks by 0.8
+    u = torch.zeros(3, 96, 8, 8)
+    u[0] = profile[:, None, None]
+    box = (192.0, 16.0, 16.0)
+    slope = torch.gradient(profile, spacing=2.0)[0]
+    assert float(slope.max()) > 1.9
+    assert float(slope.min()) > -0.95
+    left_over = compose(u, inverse_of_strong(u, box=box), box)
+    assert float(left_over.abs().max()) < 0.2  # a tenth of a cell
+    volume = log_volume(u, box)[:, 4, 4]
+    assert torch.isfinite(volume).all()
+    # The scan's place y is seen at x, where x + u(x) = y, and grew by the inverse of 1 + u'.
+    exact = np.interp(along.numpy(), (along + profile).numpy(), -np.log1p(slope.numpy()))
+    assert np.abs(volume.numpy() - exact)[6:-6].max() < 0.05 * np.abs(exact).max()
 
 
 def test_a_uniform_stretch_has_the_log_of_its_factor_cubed_as_jacobian() -> None:

@@ -107,11 +107,9 @@ class Deformation:
 def log_volume(u: Tensor, box: tuple[float, float, float]) -> Tensor:
     """Change of log-volume at each place of the scan, (i, j, k), by the backward displacement ``u`` over ``box`` (mm).
 
-    The scan's place y becomes y + v(y), where v undoes u, so its volume changes by the Jacobian of that.
+    The scan's place y becomes y + v(y), where v undoes u; there its volume has changed by the inverse of u's Jacobian.
+    A number everywhere if u folds nowhere.
     """
-    from ..deformation.displacement import inverse, log_jacobian
+    from ..deformation.displacement import inverse_of_strong, log_jacobian, warp
 
-    return log_jacobian(inverse(u, _INVERSE_ITERATIONS, box), box)
-
-
-_INVERSE_ITERATIONS = 12
+    return -warp(log_jacobian(u, box)[None], inverse_of_strong(u, box=box), box=box)[0]
