@@ -83,7 +83,7 @@ def _is_one_sentence(err: str, *words: str) -> None:
         (["explain", "SCAN", "--mask", "nomask.nii.gz"], ["nomask.nii.gz"]),
         (["explain", "SCAN", "--atlas", "a.nii.gz"], ["--atlas-labels"]),
         (["explain", "SCAN", "--atlas", "a.nii.gz", "--atlas-labels", "t.csv"], ["a.nii.gz"]),
-        pytest.param(["explain", "SCAN"], ["brain"], marks=pytest.mark.slow),
+        (["explain", "SCAN", "--mask", "none"], ["brain"]),
         (["explain", "SCAN", "--target", "Healthy"], ["'Healthy'", "AD-CN"]),
         (["models", "--card", "nobody"], ["nobody"]),
     ],

@@ -150,28 +150,11 @@ def test_a_table_with_mistakes_is_said_in_the_panel(widget, tmp_path, wait):
 
 
 @pytest.mark.slow
-def test_a_participant_goes_through_a_dask_worker_into_the_scene(host, widget, tmp_path, wait):
-    """Nothing is complete here: the worker process starts dask, and dask a worker process of its own."""
-    table = write_cohort(tmp_path, ["AD"])
-    options = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
-    told, finished = [], []
-    widget.logic.startCohort(
-        str(table), str(tmp_path / "out"), told.append, lambda *outcome: finished.append(outcome), **options
-    )
-    wait(lambda: finished, 500)
-    ((nodes, sentence),) = finished
-    assert sentence == ""
-    assert ("grad_cam", "true-AD_mean") in nodes.maps
-    assert any("1 of 1 subjects done" in message.step for message in told if isinstance(message, Progress))
-    notices = [message.text for message in told if isinstance(message, Notice)]
-    assert any("1 participants explained" in text for text in notices)
-    overall = [message.overall for message in told if isinstance(message, Progress)]
-    assert max(overall) <= 1.0
-
-
-@pytest.mark.slow
 def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
-    """Cancel in the midst of real work: dask and its worker end within a second, what is complete stays."""
+    """The worker process starts dask, and dask a worker process of its own.
+
+    Cancelled in the midst of real work, both end within a second, and what is complete stays.
+    """
     table, output = write_cohort(tmp_path, ["AD", "CN", "AD"]), tmp_path / "out"
     options = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
     told, finished = [], []
@@ -196,6 +179,10 @@ def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
     assert ("grad_cam", "true-AD_mean") in nodes.maps
     notices = " ".join(message.text for message in told if isinstance(message, Notice))
     assert f"{len(done)} complete before" in notices
+    left = 3 - len(done)
+    assert f"{left} participants explained" in notices
+    assert any(f"{left} of {left} subjects done" in message.step for message in told if isinstance(message, Progress))
+    assert max(message.overall for message in told if isinstance(message, Progress)) <= 1.0
     assert f"{3 - len(done)} participants explained" in notices
     assert not list(output.glob(f"{PARTIAL}*"))  # what the killed worker had begun is swept up
 

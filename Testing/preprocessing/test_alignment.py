@@ -21,7 +21,6 @@ REAL = Path(__file__).parents[2].parent / "shared" / "data" / "real-scans"
 CENTRE = np.array([0.0, -18.0, 8.0])
 POSES = {
     "pitched by 40 degrees": (40, 0, 0),
-    "pitched back by 40 degrees": (-40, 0, 0),
     "turned by 30 degrees": (0, 0, 30),
     "on its right side": (0, 90, 0),
 }
