@@ -1,4 +1,4 @@
-"""MONAI's 3D classifiers, unmodified: every method runs, the gradient is exact, relevance is conserved."""
+"""MONAI's 3D classifiers, unmodified: methods run (in the deepest, those of one pass), gradient and sums are exact."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from mri_interpret.attribution import Explainer, available_methods
 from mri_interpret.attribution.methods.lrp import LRP
 
-from Testing.attribution.zoo import ZOO, build, every_method
+from Testing.attribution.zoo import MANY_PASSES, ZOO, build, every_method
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ RELU_ONLY = (
 )
 
 
-#: Many layers in float64.
+#: Many layers in float64: only methods of one pass.
 SLOW = ("ResNet-50", "SE-ResNet-50", "SE-ResNeXt-50", "HighResNet, averaged")
 
 
@@ -42,8 +42,9 @@ def test_zoo(name: str) -> None:
         composite = LRP("epsilon", bias="redistribute").chosen()
         total = run.relevance(composite).sum()
         assert abs(float(total - run.explained)) < 1e-6 * max(1.0, abs(float(run.explained)))
-    maps = every_method(model, x)
-    assert set(maps) == set(available_methods())
+    left_out = MANY_PASSES if name in SLOW else ()
+    maps = every_method(model, x, left_out)
+    assert set(maps) == set(available_methods()) - set(left_out)
     for key, found in maps.items():
         assert found.map.shape == (1, *x.shape[2:])
         assert bool(torch.isfinite(found.map).all()), key

@@ -155,12 +155,12 @@ def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
 
     Cancelled in the midst of real work, both end within a second, and what is complete stays.
     """
-    table, output = write_cohort(tmp_path, ["AD", "CN", "AD"]), tmp_path / "out"
+    table, output = write_cohort(tmp_path, ["AD", "CN"]), tmp_path / "out"
     options = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
     told, finished = [], []
     widget.logic.startCohort(str(table), str(output), told.append, lambda *outcome: finished.append(outcome), **options)
     worker = psutil.Process(widget.logic._cohortJob.worker._process.pid)
-    wait(lambda: any("1 of 3 subjects done" in message.step for message in told if isinstance(message, Progress)), 400)
+    wait(lambda: any("1 of 2 subjects done" in message.step for message in told if isinstance(message, Progress)), 400)
     family = [worker, *worker.children(recursive=True)]
     assert len(family) > 2
     began = time.perf_counter()
@@ -179,7 +179,7 @@ def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
     assert ("grad_cam", "true-AD_mean") in nodes.maps
     notices = " ".join(message.text for message in told if isinstance(message, Notice))
     assert f"{len(done)} complete before" in notices
-    left = 3 - len(done)
+    left = 2 - len(done)
     assert f"{left} participants explained" in notices
     assert any(f"{left} of {left} subjects done" in message.step for message in told if isinstance(message, Progress))
     assert max(message.overall for message in told if isinstance(message, Progress)) <= 1.0
