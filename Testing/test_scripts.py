@@ -18,7 +18,7 @@ SCRIPTS = sorted(
 )
 RUN = [path for path in SCRIPTS if 'if __name__ == "__main__":' in path.read_text("utf-8")]
 # Libraries that only these scripts need, and that may be missing or may not fit the torch at hand.
-PEERS = ("captum", "medcam", "monai", "torchvision", "zennit", "slicer", "PySide6")
+PEERS = ("captum", "clinicadl", "medcam", "monai", "torchio", "torchvision", "zennit", "slicer", "PySide6")
 
 
 def name_of(path: Path) -> str:

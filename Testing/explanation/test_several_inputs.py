@@ -165,7 +165,8 @@ def test_the_command_line_takes_further_inputs(
     scan, other = written(phantom.scan, tmp_path / "t1.nii.gz"), written(flair, tmp_path / "flair.nii.gz")
     code = command(
         "explain", scan, "--input", f"flair={other}", "--model", bundle, "--mask", mask, "--space", "mni",
-        "--methods", "gradient", "--trust", "off", "--device", "cpu", "--no-scene", "-o", tmp_path / "out", "--json",
+        "--methods", "gradient", "--trust", "off", "--device", "cpu", "--no-scene", "--regions", "atlas",
+        "-o", tmp_path / "out", "--json",
     )  # fmt: skip
     assert code == 0
     printed = json.loads(capsys.readouterr().out)

@@ -143,7 +143,7 @@ def test_it_is_added_and_explained_with_its_own_transforms(target: str, form: st
     phantom = make_explanation(signs=(1, 1, -1))
     found = mi.explain(
         phantom.scan, mask=phantom.mask, space="mni", model="zoo", target="ill-healthy", trust="off", device="cpu",
-        methods=["lrp", "gradient", "grad_cam"], cache=PreprocessingCache(enabled=False),
+        methods=["lrp", "gradient", "grad_cam"], cache=PreprocessingCache(enabled=False), regions="atlas",
     )  # fmt: skip
     assert found.model_input.shape == tuple(SIZE)
     assert all(np.isfinite(one.template.array).all() for one in found.maps.values())  # Grad-CAM may rightly be 0

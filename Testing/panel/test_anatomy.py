@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from mri_interpret.doors import explain_job
+from mri_interpret.doors.result_tables import reader_name
 from mri_interpret.errors import UserError
 from mri_interpret.images.array_files import read_array_file
 from mri_interpret.worker.explain_request import ExplainRequest
@@ -109,11 +110,11 @@ def test_the_table_of_volumes_is_that_of_this_brain(shown, small_explanation):
     assert table.rowCount == len(small_explanation.anatomy.structures)
     by_name = {row[0]: row for row in texts(table)}
     left = small_explanation.anatomy.structure("Left-Hippocampus")
-    assert float(by_name["Left-Hippocampus"][1]) == pytest.approx(left.ml, rel=1e-2)
-    assert float(by_name["Left-Hippocampus"][2]) == pytest.approx(100 * left.share, rel=1e-2)
-    assert by_name["Left-Hippocampus"][4:6] == ["", ""]  # nobody measured how good the user's own segmentation is
+    assert float(by_name["Left hippocampus"][1]) == pytest.approx(left.ml, rel=1e-2)
+    assert float(by_name["Left hippocampus"][2]) == pytest.approx(100 * left.share, rel=1e-2)
+    assert by_name["Left hippocampus"][4:6] == ["", ""]  # nobody measured how good the user's own segmentation is
     small = next(one for one in small_explanation.anatomy.structures if one.too_small)
-    assert by_name[small.name][-1] == "below 0.3 ml"
+    assert by_name[small.reader_name][-1] == "below 0.3 ml"
 
 
 def test_a_chosen_structure_is_outlined_and_the_slices_move_there(shown, host, small_explanation):
@@ -121,7 +122,7 @@ def test_a_chosen_structure_is_outlined_and_the_slices_move_there(shown, host, s
 
     nodes = shown.panel.result.result.nodes
     table = shown.ui.volumeTable
-    row = next(row for row, cells in enumerate(texts(table)) if cells[0] == "Right-Hippocampus")
+    row = next(row for row, cells in enumerate(texts(table)) if cells[0] == "Right hippocampus")
     table.selectRow(row)
     display = nodes.atlas.GetDisplayNode()
     assert display.GetVisibility()
@@ -171,7 +172,7 @@ def test_volumes_are_exported_as_the_files_of_the_command_line_are(shown, host, 
 def test_small_regions_are_marked_and_listed_last(shown, small_explanation):
     table = small_explanation.region_table
     own = table[(table["method"] == "summary") & (table["space"] == "native") & (table["label"] > 0)]
-    small = set(own[own["volume_mm3"] < 300]["region"])
+    small = {reader_name(row["region"], row["label"]) for _, row in own[own["volume_mm3"] < 300].iterrows()}
     assert small
     rows = texts(shown.ui.regionTable)
     marked = [bool(row[-1]) for row in rows]

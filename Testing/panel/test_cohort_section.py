@@ -81,7 +81,7 @@ def test_the_panels_choices_become_the_cohorts(widget):
     options = choices.cohort_options(parameters, ["lrp"])
     assert options == {
         "model": "small", "methods": ["lrp"], "target": "", "device": "cpu", "mask": "auto", "space": "mni",
-        "regions": "atlas", "trust": "fast",
+        "regions": "atlas", "trust": "fast", "goal": "boundary",
     }  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
     Cancelled in the midst of real work, both end within a second, and what is complete stays.
     """
     table, output = write_cohort(tmp_path, ["AD", "CN"]), tmp_path / "out"
-    options = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
+    options = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0, "regions": "atlas"}
     told, finished = [], []
     widget.logic.startCohort(str(table), str(output), told.append, lambda *outcome: finished.append(outcome), **options)
     worker = psutil.Process(widget.logic._cohortJob.worker._process.pid)
