@@ -88,18 +88,17 @@ def test_a_mask_that_goes_on_into_the_neck_overlaps_less() -> None:
 
 
 def test_alignments_are_judged() -> None:
-    right = Match(0.7, 0.95, 0.5, 1.0)
-    assert registration_verdict("scan", np.eye(4), right)[0] == "good"
-    for wrong in (Match(0.7, 0.95, 9.0, 1.0), Match(0.52, 0.95, 0.5, 1.0), Match(0.7, 0.75, 0.5, 1.0)):
-        verdict, sentence = registration_verdict("scan", np.eye(4), wrong)
-        assert verdict == "poor"
-        assert "look at the template outline" in sentence
+    for right in (Match(0.7, 0.95, 0.5, 1.0), Match(0.52, 0.82, 1.8, 1.0)):  # a strong bias field, a tight mask
+        assert registration_verdict("scan", np.eye(4), right)[0] == "good"
+    verdict, sentence = registration_verdict("scan", np.eye(4), Match(0.7, 0.95, 9.0, 1.0))
+    assert verdict == "poor"
+    assert "look at the template outline" in sentence
 
 
 @pytest.mark.parametrize(
     ("match", "stretch"),
     [
-        (Match(0.1, 0.95, 0.5, 1.0), 1.0),
+        (Match(0.46, 0.88, 3.3, 1.0), 1.0),  # as in a wrong pose
         (Match(0.9, 0.3, 0.5, 1.0), 1.0),
         (Match(0.9, 0.95, 0.5, 1.0), 2.5),
         (Match(0.9, 0.95, 0.5, 1.0), 0.3),

@@ -6,9 +6,7 @@ import numpy as np
 
 from ..images.volume import Affine
 from ..thresholds import (
-    GOOD_CORRELATION,
     GOOD_OFFSET_MM,
-    GOOD_OVERLAP,
     POSSIBLE_CORRELATION,
     POSSIBLE_COVERED,
     POSSIBLE_OVERLAP,
@@ -61,11 +59,6 @@ def registration_verdict(name: str, to_template: Affine, match: Match) -> tuple[
         return "poor", (
             f"The alignment with the template is poor: turned, shifted or scaled by more than {GOOD_OFFSET_MM:.0f} mm "
             f"the scan would match better ({numbers}): look at the template outline before you read maps or regions."
-        )
-    if match.correlation < GOOD_CORRELATION or match.overlap < GOOD_OVERLAP:
-        return "poor", (
-            f"The alignment with the template is poor ({numbers}; good is from {GOOD_CORRELATION:.2f} and "
-            f"{GOOD_OVERLAP:.2f} up): look at the template outline before you read maps or regions."
         )
     return "good", (
         f"The alignment with the template is good: turned, shifted or scaled the scan matches no better "
