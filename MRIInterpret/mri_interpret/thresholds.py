@@ -16,7 +16,7 @@ BRAIN_ML = (500.0, 2600.0)
 GOOD_OFFSET_MM = 3.0
 # Below either, or stretched beyond the factor, no statement about regions would hold: an error. A cube of noise reaches
 # a correlation of 0.40; real brains registered from a wrong pose (upside down, back to front, on a side) end with at
-# most 0.46. The overlap tells poses apart less well (0.81 to 0.88 in those, 0.82 in tight masks that lie right), so it
+# most 0.47. The overlap tells poses apart less well (0.78 to 0.88 in those, 0.82 in tight masks that lie right), so it
 # only refuses what no mask of a brain reaches.
 POSSIBLE_CORRELATION = 0.50
 POSSIBLE_OVERLAP = 0.60
