@@ -221,12 +221,12 @@ def main() -> None:
         for path in choose_label_maps(options.label_maps, options.subjects)
     ]
     frame = simulated_rows(anatomies, options.heads, options.bad_heads, bundle)
+    if options.rows:
+        frame.to_csv(options.rows, index=False)  # before anything is chosen, so that no rule can lose them
     chosen = frame[frame["choosing"]]
     multiple = margin(chosen)
     thresholds = multiple * quantiles(chosen)
     frame["alarm"] = alarms(frame, thresholds)
-    if options.rows:
-        frame.to_csv(options.rows, index=False)
     rest = frame[~frame["choosing"]]
     text = (
         f"# Where the segmentation is unsure\n\nThresholds: the {QUANTILE:.0%} quantile of each structure's entropy in "
