@@ -10,6 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes: each keeps to one 
 import pytest
 from mri_interpret.explanation.explanation import Explanation
 
+from Testing.fixtures_browser import browser  # noqa: F401 - a fixture
 from Testing.fixtures_explanation import make_age_explanation, make_explanation
 
 

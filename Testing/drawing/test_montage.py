@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from mri_interpret.drawing.colour_scale import relevance_scale
 from mri_interpret.drawing.montage import Backdrop, map_montage
 from mri_interpret.images.volume import Volume
+from mri_interpret.planes.colour_scale import relevance_scale
 
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0]) @ np.block([[np.eye(3), np.full((3, 1), -10.0)], [np.zeros((1, 3)), 1]])
 

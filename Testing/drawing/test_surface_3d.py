@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mri_interpret.drawing.rendering import NoRendering, rendering_backend
-from mri_interpret.drawing.slices import as_float, brain_box
 from mri_interpret.drawing.surface_3d import _head, summary_picture
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.images.volume import Volume
+from mri_interpret.planes.slices import as_float, brain_box
 from PIL import Image
 
 

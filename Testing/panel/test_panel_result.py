@@ -8,7 +8,7 @@ import html
 import numpy as np
 import pytest
 from mri_interpret.checks.verdict import not_applicable, pass_or_fail
-from mri_interpret.drawing.colour_scale import read_colour_table
+from mri_interpret.planes.colour_scale import read_colour_table
 from mri_interpret.scene import map_display, views
 
 from Testing.panel.panel_nodes import composites, items, offsets, pick

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mri_interpret.drawing.colour_scale import read_colour_table
+from mri_interpret.planes.colour_scale import read_colour_table
 from mri_interpret.resources import resource
 from mri_interpret.scene.colours import (
     CONSENSUS,

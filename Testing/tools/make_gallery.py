@@ -13,10 +13,10 @@ from pathlib import Path
 import mri_interpret as mi
 import numpy as np
 from mri_interpret.drawing.canvas import Picture, encode_webp
-from mri_interpret.drawing.colour_scale import relevance_scale
 from mri_interpret.drawing.montage import Backdrop, map_montage
-from mri_interpret.drawing.slices import as_float, hottest
 from mri_interpret.drawing.surface_3d import summary_picture
+from mri_interpret.planes.colour_scale import relevance_scale
+from mri_interpret.planes.slices import as_float, hottest
 from mri_interpret.report.answer_chart import answer_chart
 from mri_interpret.report.charts import agreement_chart, region_chart
 from mri_interpret.report.pictures import registration_montage, summary_montage

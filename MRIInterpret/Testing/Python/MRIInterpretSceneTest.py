@@ -15,7 +15,7 @@ class MRIInterpretSceneTest(unittest.TestCase):
 
     def test_shippedFilesAreFound(self):
         from mri_interpret.doors.sample import sample_path
-        from mri_interpret.drawing.colour_scale import read_colour_table
+        from mri_interpret.planes.colour_scale import read_colour_table
         from mri_interpret.scene.colours import CONSENSUS, SEQUENTIAL, SIGNED
 
         assert os.path.isfile(sample_path())

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..drawing.canvas import FILM, Picture, as_webp, new_figure
-from ..drawing.colour_scale import ColourScale, relevance_scale, summary_scale
 from ..drawing.montage import Backdrop, Frame, Outline, describe_point, draw_bar, draw_slice, whole_film
-from ..drawing.slices import AXIS, CONVENTION, Plane, as_float, cut, hottest
 from ..images.volume import Volume, resample
+from ..planes.colour_scale import ColourScale, relevance_scale, summary_scale
+from ..planes.slices import AXIS, CONVENTION, Plane, as_float, cut, hottest
 from ..preprocessing.template import load_template
 from .group_difference import GroupDifference
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ..images.displacement_field import DisplacementField
 from ..images.volume import Volume
+from ..planes.colour_scale import relevance_scale
+from ..planes.slices import AXIS, CONVENTION, EDGES, Box, Floats, Plane, as_float, as_picture, cut, hottest, slice_grid
 from .canvas import FILM, Picture, as_webp, new_figure
-from .colour_scale import relevance_scale
 from .montage import Backdrop, Frame, Outline, describe_point, draw_bar, draw_slice, whole_film
-from .slices import AXIS, CONVENTION, EDGES, Box, Floats, Plane, as_float, as_picture, cut, hottest, slice_grid
 
 _PLANES: tuple[Plane, ...] = ("coronal", "axial", "sagittal")
 _BEFORE, _AFTER = "#ffd166", "#3ddbd0"

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Volume
+from ..planes.slices import CONVENTION, Box, Floats, Plane, cut
 from .canvas import Picture
 from .montage import Backdrop, strips
-from .slices import CONVENTION, Box, Floats, Plane, cut
 
 _FILLED, _OUTLINED = 0.22, 0.95  # opacity inside a structure, and at its edge
 _COLUMNS = 5

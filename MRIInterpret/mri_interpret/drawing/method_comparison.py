@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Grid, Volume
+from ..planes.colour_scale import ColourScale, relevance_scale, summary_scale
+from ..planes.slices import CONVENTION, EDGES, Plane, brain_box, cut
 from .canvas import FILM, as_webp, new_figure
-from .colour_scale import ColourScale, relevance_scale, summary_scale
-from .slices import CONVENTION, EDGES, Plane, brain_box, cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..images.volume import Volume
-from .canvas import FILM, Picture, as_webp, new_figure
-from .colour_scale import ColourScale
-from .slices import (
+from ..planes.colour_scale import ColourScale
+from ..planes.slices import (
     CONVENTION,
     EDGES,
     PLANES,
@@ -25,6 +24,7 @@ from .slices import (
     hottest,
     scan_window,
 )
+from .canvas import FILM, Picture, as_webp, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

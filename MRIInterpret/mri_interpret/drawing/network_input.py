@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Affine, Volume, resample
+from ..planes.slices import AXIS, CONVENTION, EDGES, PLANES, Box, Plane, as_float, brain_box, cut, scan_window
 from .canvas import FILM, Picture, as_webp, new_figure
-from .slices import AXIS, CONVENTION, EDGES, PLANES, Box, Plane, as_float, brain_box, cut, scan_window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

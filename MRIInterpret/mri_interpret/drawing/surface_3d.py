@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..images.volume import Grid, Volume, resample
+from ..planes.slices import Box, as_float, brain_box
 from .canvas import Picture, encode_webp
 from .rendering import NoRendering, import_vtk, offscreen_window, rendered_pixels
-from .slices import Box, as_float, brain_box
 
 _SIZE = (520, 480)
 _INK = (0.11, 0.14, 0.17)

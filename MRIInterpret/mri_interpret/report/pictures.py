@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..drawing.canvas import Picture
-from ..drawing.colour_scale import relevance_scale, summary_scale
 from ..drawing.montage import Backdrop, Outline, map_montage, outline_montage
 from ..drawing.network_input import input_picture
 from ..drawing.rendering import NoRendering
-from ..drawing.slices import as_float, hottest
 from ..drawing.surface_3d import summary_picture
 from ..explanation.explanation import Explanation
+from ..planes.colour_scale import relevance_scale, summary_scale
+from ..planes.slices import as_float, hottest
 from ..progress import ProgressCallback, silent
 from .answer_chart import answer_chart
 from .charts import agreement_chart, region_chart

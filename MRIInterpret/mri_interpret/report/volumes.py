@@ -13,7 +13,7 @@ from ..anatomy.structures_as_regions import as_regions
 from ..drawing.canvas import Picture
 from ..drawing.label_montage import label_montage
 from ..drawing.montage import Backdrop
-from ..drawing.slices import Floats
+from ..planes.slices import Floats
 from ..thresholds import SMALLEST_REGION_ML
 
 _LARGE = (2, 41, 7, 46, 24)  # white matter, and the fluid around the brain: outlined only

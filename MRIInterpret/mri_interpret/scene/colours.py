@@ -8,9 +8,9 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from ..drawing.colour_scale import SEQUENTIAL_TABLE as SEQUENTIAL
-from ..drawing.colour_scale import SIGNED_TABLE as SIGNED
-from ..drawing.colour_scale import read_colour_table
+from ..planes.colour_scale import SEQUENTIAL_TABLE as SEQUENTIAL
+from ..planes.colour_scale import SIGNED_TABLE as SIGNED
+from ..planes.colour_scale import read_colour_table
 from .nodes import NodeMaker
 
 CONSENSUS = "MRIInterpretConsensus"

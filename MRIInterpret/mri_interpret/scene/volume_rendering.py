@@ -8,7 +8,7 @@ import slicer
 from vtkmodules.vtkCommonDataModel import vtkPiecewiseFunction
 from vtkmodules.vtkRenderingCore import vtkColorTransferFunction
 
-from ..drawing.colour_scale import read_colour_table
+from ..planes.colour_scale import read_colour_table
 from ..scene_content.display_range import DisplayRange
 from .colours import SEQUENTIAL, SIGNED
 from .nodes import NodeMaker

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import slicer
 
-from ..drawing.colour_scale import CHANGE_TABLE, is_change_of_volume
 from ..images.volume import Volume
+from ..planes.colour_scale import CHANGE_TABLE, is_change_of_volume
 from ..scene_content.content import MapContent
 from .colours import SEQUENTIAL, SIGNED, add_colour_table
 from .geometry import fill_steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mri_interpret.drawing.colour_scale import (
+from mri_interpret.planes.colour_scale import (
     SEQUENTIAL_TABLE,
     SIGNED_TABLE,
     colour_map,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mri_interpret.drawing.canvas import new_figure
-from mri_interpret.drawing.colour_scale import ColourScale, relevance_scale
 from mri_interpret.drawing.montage import Backdrop, Frame, describe_point, draw_bar, draw_slice, whole_film
-from mri_interpret.drawing.slices import (
+from mri_interpret.images.volume import Grid, Volume
+from mri_interpret.planes.colour_scale import ColourScale, relevance_scale
+from mri_interpret.planes.slices import (
     AXIS,
     PLANES,
     Plane,
@@ -19,7 +20,6 @@ from mri_interpret.drawing.slices import (
     pixel_of,
     scan_window,
 )
-from mri_interpret.images.volume import Grid, Volume
 
 from Testing.fixtures_explanation import oblique_affine
 
