@@ -108,6 +108,16 @@ def test_what_undoes_the_disease_is_its_own_change_of_volume(subjects: dict[str,
         assert 0.5 < along / given.undoing[name] < 1.2, name
 
 
+def test_a_twin_is_the_same_scan_but_for_the_disease(subjects: dict[str, SimulatedSubject]) -> None:
+    stream = SubjectStream([template_anatomy()], seed=5)
+    assert np.array_equal(stream.twin(0).numpy(), subjects["CN"].image.numpy()), "there is nothing to take away"
+    given, twin = subjects["AD"], stream.twin(2)[0, 0].numpy()
+    difference = np.abs(twin - given.image[0, 0].numpy())
+    untouched = given.mask & (np.abs(given.effect) < 0.02)
+    assert difference[given.truth].mean() > 2 * difference[untouched].mean()
+    assert np.corrcoef(twin[untouched], given.image[0, 0].numpy()[untouched])[0, 1] > 0.95
+
+
 def test_a_stream_simulates_what_its_folder_lacks(subjects: dict[str, SimulatedSubject], tmp_path: Path) -> None:
     stream = SubjectStream([template_anatomy()], seed=5, folder=tmp_path)
     made = stream[2]

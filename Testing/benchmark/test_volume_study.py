@@ -18,8 +18,8 @@ from mri_interpret.images.volume import Grid
 from mri_interpret.models.plain_cnn import PlainCNN3d
 
 from Testing.benchmarks.summary_weights import choose, reported, well_localised
-from Testing.benchmarks.volume_methods import FIRST, same_classes, tasks, warped_change
-from Testing.benchmarks.volume_tables import agreement, goals_table, page
+from Testing.benchmarks.volume_methods import FIRST, TWIN, same_classes, tasks, warped_change
+from Testing.benchmarks.volume_tables import agreement, best_scale, ceiling_table, goals_table, page
 
 SHAPE = (12, 12, 12)
 SUBJECTS = 12
@@ -41,6 +41,11 @@ def rows() -> pd.DataFrame:
                 (COUNTERFACTUAL, "hippocampus: asked"): asked,
                 (COUNTERFACTUAL, "hippocampus: would undo"): made,
                 (COUNTERFACTUAL, "hippocampus: error"): abs(asked - made),
+                (COUNTERFACTUAL, "hippocampus: to even odds"): made / 2,
+                (COUNTERFACTUAL, "hippocampus: error to even odds"): abs(asked - made / 2),
+                (COUNTERFACTUAL, TWIN + "hippocampus: asked"): made / 2 + extra,
+                (COUNTERFACTUAL, TWIN + "hippocampus: would undo"): made,
+                (COUNTERFACTUAL, TWIN + "hippocampus: error"): abs(made / 2 + extra - made),
                 (COUNTERFACTUAL, "random network: times chance"): 1.0,
                 (COUNTERFACTUAL, "steps"): 9.0,
                 (COUNTERFACTUAL, "icc"): 0.9,
@@ -73,6 +78,20 @@ def test_networks_of_one_subject_are_averaged_before_the_correlation() -> None:
     assert reporting.value == pytest.approx(1), "0.05 more by one network and less by the other cancel"
 
 
+def test_half_of_what_is_right_is_right_after_the_best_scale() -> None:
+    assert best_scale(np.array([0.1, 0.2, 0.0, 0.3]), np.array([0.2, 0.4, 0.5, 0.1])) == pytest.approx(2)
+    both = rows()
+    lines = {line.split("|")[1].strip(): line for line in ceiling_table(both).splitlines()[2:]}
+    # The first subject, which one network does not call ill, is part of these rows: networks cancel in every subject.
+    towards = [line for line in ceiling_table(both).splitlines() if line.startswith("| towards the answer without")]
+    assert [line.split("|")[2].strip() for line in towards] == ["1.00", "2.00"]
+    assert "0.00 [0.00, 0.00], n 6" in towards[1]
+    # Made is 0.2 to 0.42, and the boundary comes half way.
+    ideal = lines["an ideal observer's boundary, against what would undo"]
+    assert "0.15" in ideal
+    assert "0.16" in ideal
+
+
 def test_the_page_leaves_out_who_is_not_called_ill() -> None:
     everyone = rows()
     text = page(everyone[everyone["called_ill"]])
@@ -99,6 +118,8 @@ def test_every_subject_gets_a_network_before_any_gets_a_second() -> None:
     order = [task for task in tasks(7, 3) if task.kind == "maps" and task.methods == FIRST]
     assert {task.subject for task in order[:7]} == set(range(7))
     assert len(set(order)) == 21
+    twins = [task.subject for task in tasks(7, 3) if task.kind == "twins"]
+    assert twins == list(range(7)), "by one network each"
     assert len({task.path(Path(), "n") for task in tasks(7, 1)}) == len(list(tasks(7, 1)))
 
 

@@ -13,11 +13,13 @@ from mri_interpret.benchmark.volume_truth import (
     FLUID,
     STRUCTURES,
     asked_change,
+    boundary_rows,
     change_to_healthy,
     structure_shares,
     volume_rows,
 )
 from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
+from mri_interpret.simulation.groups import FRACTION
 from mri_interpret.simulation.structures import NAMES
 
 
@@ -90,3 +92,27 @@ def test_a_counterfactual_that_undoes_the_disease_is_right_and_its_opposite_wron
     # What speaks for the disease lies along what the disease did.
     assert rows(GRADIENT, effect) == {CORRELATION: pytest.approx(1)}
     assert rows("gradient", effect) == {}
+
+
+def test_the_boundary_is_where_both_groups_are_as_likely() -> None:
+    """Equal spread would put it at the mean of both groups; AD's is a little wider."""
+    shape = (2, 2, 2)
+    everywhere = np.ones(shape, np.float32)
+
+    def found(fraction: float, percent: float) -> dict[str, float]:
+        given = SimulatedSubject(
+            *("AD 0", "AD", "none", torch.zeros(1, 1, *shape), everywhere > 0, everywhere, everywhere > 0),
+            hippocampus=everywhere > 0,
+            fraction=fraction,
+            shares={"hippocampus": everywhere},
+        )
+        return {name: value for _, name, value in boundary_rows(given, COUNTERFACTUAL, percent * everywhere)}
+
+    ill = found(3.65, 15.0)
+    middle = (FRACTION["CN"][0] + FRACTION["AD"][0]) / 2
+    assert ill["hippocampus: to even odds"] == pytest.approx(math.log(middle / 3.65), abs=0.01)
+    assert ill["hippocampus: error to even odds"] == pytest.approx(
+        abs(math.log(1.15) - ill["hippocampus: to even odds"])
+    )
+    assert found(5.0, 0.0)["hippocampus: to even odds"] < 0, "of a healthy one it is beyond"
+    assert found(math.nan, 0.0) == {}, "of a real scan nobody knows"

@@ -6,6 +6,11 @@ AD subjects over the held-out anatomies, whose brain without the disease is know
 one network before any gets a second. Every explanation's rows are kept at once: the same call goes on after a stop, and
 `python -m Testing.benchmarks.volume_tables DIR` makes the tables of what is there. Placebos, which nothing sensible can
 be said about: a network with random parameters, and two classes that do not differ (:func:`same_classes`).
+
+How much the boundary asks for is less than the disease did, also where network and method are right. So two further
+truths are told: how far the hippocampi are from where AD and CN are as likely in the simulated population; and, in
+rows that begin with "twin: ", what is asked for so that the network answers as it does for the subject without the
+disease, which is to be compared with all that the disease did.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import copy
 import math
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +36,7 @@ from mri_interpret.benchmark.network_measurements import as_explained_image
 from mri_interpret.benchmark.network_under_test import NetworkUnderTest, map_of, random_copy
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject
 from mri_interpret.benchmark.subject_cache import SubjectStream
-from mri_interpret.benchmark.volume_truth import FLUID, REACHED, STRUCTURES, volume_rows
+from mri_interpret.benchmark.volume_truth import FLUID, REACHED, STRUCTURES, boundary_rows, volume_rows
 from mri_interpret.checks.explained_image import explained_values
 from mri_interpret.checks.randomisation import upper_half_similarity
 from mri_interpret.checks.stability import interior, noise, shift
@@ -41,10 +46,11 @@ from mri_interpret.images.smoothing import box_around
 from mri_interpret.metrics.agreement import intraclass_correlation
 from mri_interpret.metrics.similarity import region_profile
 from mri_interpret.models.bundle import load_bundle
+from mri_interpret.models.goals import Goal
 from mri_interpret.progress import silent
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
-from torch import nn
+from torch import Tensor, nn
 
 from Testing.benchmarks.ground_truth import HELD_OUT
 
@@ -57,6 +63,7 @@ FIRST = ("gradient", GRADIENT)
 # Every so many subjects get these measurements too, by one network; of the counterfactual, about half as many. Odd, so
 # that both halves get them.
 EVERY = {"placebos": 3, "stability": 3, "randomised": 13}
+TWIN = "twin: "  # before measures of the counterfactual that is to answer as for the subject without the disease
 MARGIN = 8  # voxels around a structure that may move into its place
 HEAD_NOISE = 0.1  # of the root mean square of the class's weights
 
@@ -65,7 +72,7 @@ HEAD_NOISE = 0.1  # of the root mean square of the class's weights
 class Task:
     """One thing to measure: of which methods, on which subject, by which network."""
 
-    kind: str  # "maps", "placebos", "stability" or "randomised"
+    kind: str  # "maps", "twins", "placebos", "stability" or "randomised"
     methods: tuple[str, ...]
     subject: int
     network: int
@@ -84,6 +91,8 @@ def tasks(subjects: int, networks: int) -> Iterator[Task]:
                 for kind, every in EVERY.items():
                     if turn == 0 and subject % (every if methods == FIRST else 2 * every + 1) == 0:
                         yield Task(kind, methods, subject, network)
+        for subject in range(subjects if turn == 0 else 0):
+            yield Task("twins", (COUNTERFACTUAL,), subject, subject % networks)
 
 
 def same_classes(network: nn.Module, target: list[float], seed: int) -> nn.Module:
@@ -112,13 +121,24 @@ def methods_of(names: tuple[str, ...], **settings: Any) -> dict[str, Method]:
     return {name: create_method(name, **(search if name == COUNTERFACTUAL else {})) for name in names}
 
 
-def measure(task: Task, one: BenchmarkedModel, given: SimulatedSubject, first: torch.Tensor) -> pd.DataFrame:
-    """The rows of one task: method, measure, value and what is needed to group them."""
+def measure(
+    task: Task,
+    one: BenchmarkedModel,
+    given: SimulatedSubject,
+    first: torch.Tensor,
+    twin: Callable[[], Tensor],
+) -> pd.DataFrame:
+    """The rows of one task: method, measure, value and what is needed to group them.
+
+    ``twin`` gives the scan of the subject without the disease, as the network takes it.
+    """
     seed = zlib.crc32(f"{SEED} {task.subject}".encode())
     under_test = replace(one.under_test, methods=methods_of(task.methods), slow={})
     target = list(under_test.target)
     if task.kind == "maps":
         rows = map_rows(under_test, under_test.network, given, "")
+    elif task.kind == "twins":
+        rows = twin_rows(under_test, given, twin())
     elif task.kind == "placebos":
         rows = map_rows(under_test, random_copy(under_test, first, SEED), given, "random network: ")
         rows += map_rows(under_test, same_classes(under_test.network, target, SEED), given, "same classes: ")
@@ -154,7 +174,8 @@ def map_rows(
     for name, attribution in found.items():
         values = map_of(attribution)
         rows.append((name, prefix + "times chance", gain(np.abs(values), given.mask, given.truth)))
-        rows += [(name, prefix + measure, value) for _, measure, value in volume_rows(given, name, values)]
+        said = volume_rows(given, name, values) + boundary_rows(given, name, values)
+        rows += [(name, prefix + measure, value) for _, measure, value in said]
         for deformation in getattr(attribution, "deformations", ()):
             for structure in STRUCTURES:
                 change = warped_change(given.shares[structure], deformation)
@@ -166,6 +187,15 @@ def map_rows(
         if "path" in details:
             rows.append((name, prefix + "steps", float(len(details["path"][0]) - 1)))
     return rows
+
+
+def twin_rows(under_test: NetworkUnderTest, given: SimulatedSubject, twin: Tensor) -> list[tuple[str, str, float]]:
+    """The counterfactual for which the network answers as for the same brain without the disease."""
+    level = float(explained_values(under_test.network, twin, list(under_test.target))[0])
+    goal = Goal("the answer without the disease", level=level)
+    towards = replace(under_test, methods=methods_of((COUNTERFACTUAL,), goal=goal))
+    rows = map_rows(towards, towards.network, given, TWIN)
+    return [*rows, (COUNTERFACTUAL, TWIN + "contrast", level)]
 
 
 def warped_change(share: NDArray[np.float32], deformation: Deformation) -> float:
@@ -238,7 +268,12 @@ def run(
             print("out of time", flush=True)
             return
         first = stream[0].image if first is None else first
-        frame = measure(task, one, on_grid(stream[task.subject], one.bundle), first)
+        given = stream[task.subject]
+
+        def twin(index: int = task.subject, one: BenchmarkedModel = one, given: SimulatedSubject = given) -> Tensor:
+            return on_grid(replace(given, image=stream.twin(index)), one.bundle).image
+
+        frame = measure(task, one, on_grid(given, one.bundle), first, twin)
         with replacing(path) as aside:
             frame.to_csv(aside, index=False, float_format="%.6g")
         print(path.stem, round(time.process_time()), flush=True)

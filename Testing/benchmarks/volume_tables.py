@@ -22,11 +22,14 @@ from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
 from mri_interpret.metrics.bootstrap import Estimate, bootstrap, mean_estimate
 from mri_interpret.metrics.similarity import correlation
 
+from Testing.benchmarks.volume_methods import TWIN
+
 HALVES = {"choose": "choosing half (02, 13)", "report": "reporting half (08, 17)"}
 METHODS = ("gradient", GRADIENT, COUNTERFACTUAL)
 CHANCE = "times chance"
 ENOUGH = 60  # subjects that a goal is about
 PLACEBOS = ("", "random network: ", "same classes: ")
+UNDO, EVEN = "would undo", "to even odds"
 
 
 def main() -> None:
@@ -67,6 +70,12 @@ def page(rows: pd.DataFrame) -> str:
         "## How much, by structure\n\nChange of log-volume that the counterfactual asks for, and the one that would "
         "undo the disease (counted in the labels of the same brain with and without it). Asked: the map's mean over "
         "the structure; by warping: the structure moved along with the deformation.\n\n" + structures_table(right),
+        "## The same, towards the answer without the disease\n\nNot to the boundary, but until the network answers as "
+        "it does for the same brain, scanned alike, without the disease.\n\n" + structures_table(right, TWIN),
+        "## How near the hippocampus can come\n\nMean absolute error of its log-volume. The boundary does not ask for "
+        "all that the disease did: an observer who knew the hippocampal share of the intracranial volume, and the "
+        "simulated groups, would go to where AD and CN are as likely (even odds). Scaled: every answer times the one "
+        "number that is best on the choosing half.\n\n" + ceiling_table(right),
         "## Placebos\n\nThe same subjects explained by a network with random parameters, and with two classes that do "
         "not differ.\n\n" + placebo_table(right),
         "## Checks\n\n" + measures_table(right, ["icc", "icc: noise", "icc: shift by 0.5 voxel", "randomised"]),
@@ -90,6 +99,20 @@ def goals_table(rows: pd.DataFrame) -> str:
         ("counterfactuals that reach the boundary", 0.95, True, _mean(COUNTERFACTUAL, REACHED)),
         ("hippocampus: correlation with what the disease made", 0.7, True, lambda part: agreement(part, "hippocampus")),
         ("hippocampus: mean absolute error", 0.12, False, _mean(COUNTERFACTUAL, "hippocampus: error")),
+        ("the same against even odds: correlation", 0.7, True, lambda part: agreement(part, "hippocampus", made=EVEN)),
+        ("the same against even odds: error", 0.12, False, _mean(COUNTERFACTUAL, f"hippocampus: error {EVEN}")),
+        (
+            "towards the answer without the disease: reached",
+            *(0.95, True, _mean(COUNTERFACTUAL, TWIN + REACHED)),
+        ),
+        (
+            "towards the answer without the disease: correlation",
+            *(0.7, True, lambda part: agreement(part, "hippocampus", TWIN)),
+        ),
+        (
+            "towards the answer without the disease: error",
+            *(0.12, False, _mean(COUNTERFACTUAL, f"{TWIN}hippocampus: error")),
+        ),
         ("volume gradient, ICC of the region profile", 0.85, True, _mean(GRADIENT, "icc")),
         ("counterfactual, ICC of the region profile", 0.85, True, _mean(COUNTERFACTUAL, "icc")),
     ]
@@ -117,11 +140,17 @@ def _difference(part: pd.DataFrame) -> Estimate:
     return mean_estimate(both.dropna())
 
 
-def agreement(part: pd.DataFrame, structure: str) -> Estimate:
-    """Correlation over subjects of what is asked of a structure with what would undo the disease."""
-    asked = by_subject(part, COUNTERFACTUAL, f"{structure}: asked")
-    made = by_subject(part, COUNTERFACTUAL, f"{structure}: would undo").reindex(asked.index)
-    a, b = asked.to_numpy(), made.to_numpy()
+def pairs(part: pd.DataFrame, structure: str, prefix: str = "", made: str = UNDO) -> tuple[np.ndarray, np.ndarray]:
+    """What is asked of a structure and what is right, a number per subject."""
+    asked = by_subject(part, COUNTERFACTUAL, f"{prefix}{structure}: asked")
+    right = by_subject(part, COUNTERFACTUAL, f"{prefix}{structure}: {made}")
+    both = asked.index.intersection(right.index)
+    return asked[both].to_numpy(), right[both].to_numpy()
+
+
+def agreement(part: pd.DataFrame, structure: str, prefix: str = "", made: str = UNDO) -> Estimate:
+    """Correlation over subjects of what is asked of a structure with what would undo the disease, or ``made``."""
+    a, b = pairs(part, structure, prefix, made)
     if len(a) < 3:
         return Estimate(math.nan, math.nan, math.nan, len(a))
 
@@ -130,6 +159,39 @@ def agreement(part: pd.DataFrame, structure: str) -> Estimate:
         return 0.0 if math.isnan(value) else value  # a resample of one subject
 
     return bootstrap(statistic, np.zeros(len(a)))
+
+
+def ceiling_table(rows: pd.DataFrame) -> str:
+    """The hippocampus' error as asked, after the best single scale, and of an ideal observer."""
+    halves = {half: rows[rows["half"] == half] for half in HALVES}
+    lines = [f"| | scale | {' | '.join(HALVES.values())} |", "|---" * (len(HALVES) + 2) + "|"]
+    for title, prefix in (("to the boundary", ""), ("towards the answer without the disease", TWIN)):
+        for made in (UNDO, EVEN) if not prefix else (UNDO,):
+            asked, right = pairs(halves["choose"], "hippocampus", prefix, made)
+            if len(asked) == 0:
+                continue
+            for scale in (1.0, best_scale(asked, right)):
+                cells = []
+                for part in halves.values():
+                    a, b = pairs(part, "hippocampus", prefix, made)
+                    cells.append(cell(mean_estimate(pd.Series(np.abs(scale * a - b)))))
+                against = "would undo" if made == UNDO else "leads to even odds"
+                lines.append(f"| {title}, against what {against} | {scale:.2f} | {' | '.join(cells)} |")
+    ideal = []
+    for part in halves.values():
+        right, undo = (by_subject(part, COUNTERFACTUAL, f"hippocampus: {made}") for made in (EVEN, UNDO))
+        ideal.append(cell(mean_estimate((right - undo).dropna().abs())))
+    return "\n".join([*lines, f"| an ideal observer's boundary, against what {UNDO} | | {' | '.join(ideal)} |"])
+
+
+def best_scale(asked: np.ndarray, right: np.ndarray) -> float:
+    """The number by which to multiply what is asked so that the mean absolute error is least.
+
+    A sum of absolute values |right - scale * asked| is least at one of its kinks, the ratios.
+    """
+    ratios = right[asked != 0] / asked[asked != 0]
+    errors = [float(np.abs(ratio * asked - right).mean()) for ratio in ratios]
+    return float(ratios[int(np.argmin(errors))]) if len(ratios) else math.nan
 
 
 def measures_table(rows: pd.DataFrame, measures: list[str]) -> str:
@@ -149,18 +211,18 @@ def measures_table(rows: pd.DataFrame, measures: list[str]) -> str:
     return "\n".join(lines)
 
 
-def structures_table(rows: pd.DataFrame) -> str:
-    """The counterfactual's structures as rows, for each half."""
+def structures_table(rows: pd.DataFrame, prefix: str = "") -> str:
+    """The counterfactual's structures as rows, for each half; ``prefix`` says towards what."""
     heads = ("half", "asked", "asked, by warping", "would undo", "absolute error", "correlation over subjects")
     lines = [f"| structure | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name in STRUCTURES:
         for half, title in HALVES.items():
             part = rows[rows["half"] == half]
             means = [
-                cell(mean_estimate(by_subject(part, COUNTERFACTUAL, f"{name}: {what}")))
-                for what in ("asked", "by warping", "would undo", "error")
+                cell(mean_estimate(by_subject(part, COUNTERFACTUAL, f"{prefix}{name}: {what}")))
+                for what in ("asked", "by warping", UNDO, "error")
             ]
-            lines.append(f"| {name} | {title} | {' | '.join(means)} | {cell(agreement(part, name))} |")
+            lines.append(f"| {name} | {title} | {' | '.join(means)} | {cell(agreement(part, name, prefix))} |")
     return "\n".join(lines)
 
 

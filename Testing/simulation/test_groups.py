@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mri_interpret.metrics.classification import auc
-from mri_interpret.simulation.groups import FRACTION, FRACTION_LIMITS, GROUPS, draw_subject, draw_wide, group_posterior
+from mri_interpret.simulation.groups import (
+    FRACTION,
+    FRACTION_LIMITS,
+    GROUPS,
+    draw_subject,
+    draw_wide,
+    even_fraction,
+    group_posterior,
+)
 from scipy import stats
 
 
@@ -56,6 +64,14 @@ def test_posterior_is_bayes() -> None:
     fractions = np.array([3.0, 4.4, 5.5])
     likelihood = np.stack([stats.norm(*FRACTION[group]).pdf(fractions) for group in GROUPS], 1)
     np.testing.assert_allclose(group_posterior(fractions), likelihood / likelihood.sum(1, keepdims=True))
+
+
+def test_at_even_odds_both_groups_are_as_likely() -> None:
+    for other in ("MCI", "AD"):
+        healthy, ill = group_posterior([even_fraction("CN", other)])[0][[0, GROUPS.index(other)]]
+        assert healthy == pytest.approx(ill)
+        assert FRACTION[other][0] < even_fraction("CN", other) < FRACTION["CN"][0]
+    assert even_fraction("AD", "CN") == even_fraction("CN", "AD")
 
 
 def test_wide_subjects_spread_over_all_fractions() -> None:

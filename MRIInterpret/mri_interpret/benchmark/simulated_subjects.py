@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,10 @@ from .volume_truth import change_to_healthy, structure_shares
 if TYPE_CHECKING:
     import torch
 
+    from ..simulation.acquisition import Scan
     from ..simulation.anatomy import Anatomy
     from ..simulation.atrophy import Fractions
+    from ..simulation.subject import SimulatedBrain
 
 TRUTH_SHARE = 0.4
 GROUPS = ("CN", "MCI", "AD")
@@ -101,22 +103,11 @@ def simulate_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: i
 
     The scan lies where the template lies (no misregistration, no mirroring), so that effect and image fit.
     """
-    import torch
-
     from ..deformation.displacement import resized
-    from ..simulation.acquisition import AcquisitionRange, acquire
     from ..simulation.anatomy import MODEL_GRID
-    from ..simulation.bank import pack
-    from ..simulation.groups import draw_subject
-    from ..simulation.subject import simulate_brain
 
-    rng = np.random.default_rng([seed, index])
-    drawn = draw_subject(rng, group)
-    brain_seed = int(rng.integers(2**31))
-    brain = simulate_brain(anatomy, fractions, drawn, brain_seed, with_healthy=True)
-    ranges = AcquisitionRange(shift_mm=0.0, angle_deg=0.0, scale=0.0, flip=0.0)
-    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    scan = acquire(pack(brain, anatomy.name, brain_seed), generator, ranges)
+    brain, scan_of = _drawn(anatomy, fractions, group, seed, index)
+    scan = scan_of(brain.labels)
     mask = scan.mask.numpy()
     effect = resized(brain.effect[None], MODEL_GRID.shape)[0].numpy()
     shares = structure_shares(brain.labels)
@@ -134,6 +125,38 @@ def simulate_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: i
         shares=shares,
         undoing=change_to_healthy(brain.labels, healthy),
     )
+
+
+def simulate_twin(anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int) -> torch.Tensor:
+    """The scan, (1, 1, I, J, K), of the same brain without the disease: the contrast, noise and so on of subject
+    number ``index``, as :func:`simulate_subject` draws them. For CN it is the subject's own scan."""
+    brain, scan_of = _drawn(anatomy, fractions, group, seed, index)
+    return scan_of(brain.labels if brain.healthy_labels is None else brain.healthy_labels).image[None]
+
+
+def _drawn(
+    anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int
+) -> tuple[SimulatedBrain, Callable[[NDArray[np.uint8]], Scan]]:
+    """The brain of a subject, and what scans it, or its labels as they were without the disease, always alike."""
+    import torch
+
+    from ..simulation.acquisition import AcquisitionRange, acquire
+    from ..simulation.bank import pack
+    from ..simulation.groups import draw_subject
+    from ..simulation.subject import simulate_brain
+
+    rng = np.random.default_rng([seed, index])
+    drawn = draw_subject(rng, group)
+    brain_seed = int(rng.integers(2**31))
+    brain = simulate_brain(anatomy, fractions, drawn, brain_seed, with_healthy=True)
+    acquisition_seed = int(rng.integers(2**31))
+
+    def scan_of(labels: NDArray[np.uint8]) -> Scan:
+        ranges = AcquisitionRange(shift_mm=0.0, angle_deg=0.0, scale=0.0, flip=0.0)
+        generator = torch.Generator().manual_seed(acquisition_seed)
+        return acquire(pack(replace(brain, labels=labels), anatomy.name, brain_seed), generator, ranges)
+
+    return brain, scan_of
 
 
 def strong_effect(

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..atomic import replacing
-from .simulated_subjects import GROUPS, SimulatedSubject, simulate_subject, strong_effect
+from .simulated_subjects import GROUPS, SimulatedSubject, simulate_subject, simulate_twin, strong_effect
 
 if TYPE_CHECKING:
+    import torch
+
     from ..simulation.anatomy import Anatomy
     from ..simulation.atrophy import Fractions
 
@@ -52,8 +54,7 @@ class SubjectStream:
     def __getitem__(self, index: int) -> SimulatedSubject:
         """Subject number ``index``, counted from 0."""
         group = self.groups[index % len(self.groups)]
-        # Every anatomy meets every group, whatever the two counts have in common.
-        anatomy = self.anatomies[(index // len(self.groups)) % len(self.anatomies)]
+        anatomy = self._anatomy(index)
         path = self.folder / f"{self._name(anatomy)}_{self.seed}_{index:05d}_{group}.npz" if self.folder else None
         found = load_subject(path) if path is not None else None
         if found is not None:
@@ -63,9 +64,19 @@ class SubjectStream:
             save_subject(made, path)
         return made
 
+    def twin(self, index: int) -> torch.Tensor:
+        """The scan of subject number ``index`` without the disease, (1, 1, I, J, K); made anew each time."""
+        group = self.groups[index % len(self.groups)]
+        anatomy = self._anatomy(index)
+        return simulate_twin(anatomy, self._fractions_of(anatomy), group, self.seed, index)
+
     def first(self, number: int) -> Iterator[SimulatedSubject]:
         """Subjects 0 to ``number`` - 1, one by one."""
         return (self[index] for index in range(number))
+
+    def _anatomy(self, index: int) -> Anatomy:
+        """Every anatomy meets every group, whatever the two counts have in common."""
+        return self.anatomies[(index // len(self.groups)) % len(self.anatomies)]
 
     def _name(self, anatomy: Anatomy) -> str:
         """With a checksum of the labels: another anatomy of the same name must not be taken for this one."""

@@ -101,6 +101,25 @@ def volume_rows(given: SimulatedSubject, key: str, values: NDArray[Any]) -> list
     return found
 
 
+def boundary_rows(given: SimulatedSubject, key: str, values: NDArray[Any]) -> list[tuple[str, str, float]]:
+    """What a counterfactual to the boundary of AD and CN should ask of the hippocampi, and how far it is from that.
+
+    An observer who knew the hippocampal share of the intracranial volume and the simulated groups would put the
+    boundary where both are as likely (:func:`..simulation.groups.even_fraction`). To get there, the log of the
+    hippocampi's volume has to change by that share's log less the subject's own.
+    """
+    from ..simulation.groups import even_fraction
+
+    if key != COUNTERFACTUAL or not given.fraction > 0:
+        return []
+    right = math.log(even_fraction("CN", "AD") / given.fraction)
+    asked = asked_change(values, given.shares["hippocampus"])
+    return [
+        (key, "hippocampus: to even odds", right),
+        (key, "hippocampus: error to even odds", abs(asked - right)),
+    ]
+
+
 def structure_rows(key: str, name: str, asked: float, undoing: Mapping[str, float]) -> list[tuple[str, str, float]]:
     """What was asked of one structure, what would undo the disease, and the absolute error, all in log-volume."""
     return [

@@ -90,6 +90,23 @@ def _complete(rng: np.random.Generator, group: str, fraction: float, healthy: fl
     return Subject(group, age, fraction, healthy if group != "CN" else fraction, severity, variation)
 
 
+def even_fraction(first: str, second: str) -> float:
+    """The hippocampal fraction in per mille, between two groups' means, at which both are as likely.
+
+    The groups are equally frequent, and nothing else is known of the subject: the boundary of an ideal observer of the
+    fraction.
+    """
+    from scipy.optimize import brentq
+
+    places = GROUPS.index(first), GROUPS.index(second)
+
+    def odds(fraction: float) -> float:
+        likelihoods = group_posterior([fraction])[0]
+        return float(np.log(likelihoods[places[0]] / likelihoods[places[1]]))
+
+    return float(brentq(odds, *sorted((FRACTION[first][0], FRACTION[second][0]))))
+
+
 def group_posterior(fractions: ArrayLike) -> NDArray[np.float64]:
     """Probability of each group given the hippocampal fraction in per mille, groups equally frequent: (N, 3)."""
     values = np.asarray(fractions, dtype=np.float64)[:, None]
