@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from mri_interpret.anatomy.atlas import Atlas
+from mri_interpret.attribution.deformation_result import SIZE_UNIT
 from mri_interpret.deformation.construction import field_of_divergence
 from mri_interpret.deformation.displacement import inverse, log_jacobian, warp
 from mri_interpret.explanation.explanation import Explanation
@@ -66,7 +67,7 @@ def deformation(grid: Grid, reached: bool = True) -> SimpleNamespace:
         plausible=True,
         plausibility="Ageing and disease make changes of volume of this size.",
         size=1.6,
-        size_unit="% of volume, root mean square",
+        size_unit=SIZE_UNIT,
         log_volume=log_volume,
     )
 

@@ -107,6 +107,7 @@ def test_effects_are_named_by_their_size():
 
 def test_a_change_in_words():
     assert [percent_change(value) for value in (0.184, -0.3, math.nan)] == ["+18 %", "−30 %", "–"]
+    assert [percent_change(value) for value in (-0.002, 0.002)] == ["0 %", "0 %"], "no direction"
 
 
 def test_starts_differ_from_what_was_measured_as_their_maps_do(regions):

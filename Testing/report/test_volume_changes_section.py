@@ -11,6 +11,7 @@ import pytest
 from mri_interpret.drawing.montage import Backdrop
 from mri_interpret.explanation.volume_words import volume_statements
 from mri_interpret.images.displacement_field import DisplacementField
+from mri_interpret.report import change_charts
 from mri_interpret.report.page import page_with
 from mri_interpret.report.volume_changes import change_pictures
 from PIL import Image
@@ -69,6 +70,24 @@ def test_only_a_counterfactual_has_pictures_of_a_deformation(drawn):
     assert "left hippocampus +15 %" in drawn.bars[COUNTERFACTUAL].alt
     assert "left hippocampus −0." in drawn.bars[GRADIENT].alt
     assert "goes from 1.2 to 0 in 4 steps" in drawn.paths[COUNTERFACTUAL].alt
+
+
+def test_the_labels_of_the_way_s_chart_are_whole(explanation, monkeypatch):
+    figures = []
+
+    def kept(figure):
+        figure.draw_without_rendering()
+        figures.append(
+            (figure.bbox, [axis.label.get_window_extent() for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis)])
+        )
+        return b""
+
+    monkeypatch.setattr(change_charts, "as_svg", kept)
+    change_charts.path_chart(explanation.counterfactuals[COUNTERFACTUAL], "AD - CN")
+    ((page, labels),) = figures
+    for label in labels:
+        assert page.x0 <= label.x0 < label.x1 <= page.x1
+        assert page.y0 <= label.y0 < label.y1 <= page.y1
 
 
 def test_a_goal_that_was_reached_before_anything_changed_has_a_sentence_and_no_pictures(explanation, pictures):

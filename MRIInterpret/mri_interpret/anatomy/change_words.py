@@ -84,7 +84,9 @@ def _amount(one: StructureChange) -> str:
 
 
 def _signed(value: float, form: str) -> str:
-    return format(value, "+" + form).replace("-", "−")
+    text = format(value, "+" + form)
+    # What rounds to zero has no direction.
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
 
 
 def _plain(value: float) -> str:

@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..models.goals import Goal
 from ..thresholds import FLUID_LOG_VOLUME, TISSUE_LOG_VOLUME
 from .criterion import criterion_of
-from .deformation_result import Deformation, log_volume
+from .deformation_result import SIZE_UNIT, Deformation, log_volume
 from .recorded_pass import RecordedPass
 from .volume_descent import Descender, Window
 
@@ -97,7 +97,7 @@ def counterfactual(
             plausible=plausible,
             plausibility=sentence,
             size=found.path[-1]["size"],
-            size_unit="% (root mean square of the change of volume inside the mask)",
+            size_unit=SIZE_UNIT,
             starts=tuple(starts),
             starts_reached=tuple(starts_reached),
         ),

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 #: Keys under which a method hands over, among its details, its deformations and sentences for the reader.
 DEFORMATIONS, NOTICES = "deformations", "notices"
+#: Of :attr:`Deformation.size`.
+SIZE_UNIT = "% of volume, root mean square inside the mask"
 
 
 def plain_facts(details: Mapping[str, Any]) -> dict[str, Any]:

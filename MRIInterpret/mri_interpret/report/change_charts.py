@@ -59,7 +59,7 @@ def change_chart(changes: Sequence[StructureChange], target: str) -> Picture | N
         axes.tick_params(axis="y", length=0, labelsize=8.5)
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.margins(x=0.14)
-        label = "change of volume (%)" if asked else f"change of {target} for 1 % more volume"
+        label = "change of volume (%)" if asked else f"change of {_with_minus(target)} for 1 % more volume"
         axes.set_xlabel(label, fontsize=8.5)
         for side in ("left", "right", ""):
             if side in named:
@@ -79,24 +79,29 @@ def path_chart(found: Counterfactual, target: str) -> Picture | None:
     if len(found.path) < 2:
         return None
     sizes, values = [p.size for p in found.path], [p.value for p in found.path]
-    with new_figure(5.4, 2.3) as figure:
-        axes = figure.add_axes((0.14, 0.22, 0.82, 0.72))
+    with new_figure(5.4, 2.5) as figure:
+        axes = figure.add_axes((0.14, 0.27, 0.82, 0.68))
         axes.plot(sizes, values, color=ACCENT, marker="o", markersize=3.2, linewidth=1.6)
         before, after = found.criterion
         # Where the goal is one of the explained value itself, it is a line.
         if np.isclose(before, values[0], atol=1e-3) and np.isclose(after, values[-1], atol=1e-3):
             axes.axhline(found.goal_value, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
             axes.annotate(
-                found.goal, (0, found.goal_value), (3, 3), textcoords="offset points", fontsize=7.5, color=INK,
-                xycoords=("axes fraction", "data"),
+                _with_minus(found.goal), (0, found.goal_value), (3, 3), textcoords="offset points", fontsize=7.5,
+                xycoords=("axes fraction", "data"), color=INK,
             )  # fmt: skip
-        axes.set_xlabel(f"size of the deformation ({found.size_unit})", fontsize=8.5)
-        axes.set_ylabel(target, fontsize=8.5)
+        axes.set_xlabel(f"size of the deformation\n({found.size_unit})", fontsize=8.5)
+        axes.set_ylabel(_with_minus(target), fontsize=8.5)
         axes.margins(y=0.12)
         data = as_svg(figure)
     alt = f"{target} goes from {number(values[0])} to {number(values[-1])} in {len(values) - 1} steps."
     caption = "The explained value along the deformation: each point is one step."
     return Picture(data, "image/svg+xml", alt, caption)
+
+
+def _with_minus(name: str) -> str:
+    """ "AD - CN" as sentences have it: with a true minus."""
+    return name.replace(" - ", " − ")
 
 
 def _value(one: StructureChange) -> float:
