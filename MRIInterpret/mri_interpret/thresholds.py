@@ -105,3 +105,14 @@ FLUID_LOG_VOLUME = 1.15
 # Above this share of what the network looks at (its gradient by displacements) outside of the mask, volume methods
 # say so. By convention; a skull-stripped scan has 0.1, from the voxels at the mask's edge.
 OUTSIDE_MASK_SHARE = 0.25
+
+# Silhouette: lowest share of the contour in what contour and tissue move that fails: as much as the tissue. The same of
+# a mask that is a voxel tighter or wider. By convention; measured in Testing/benchmarks/trust_checks.md.
+SILHOUETTE_SHARE = 0.5
+MASK_EDGE_SHARE = 0.5
+
+# Recovery: the largest change of a structure that is tried; a model that notices none up to here fails. Hippocampi of
+# mild AD are smaller by a fifth to a quarter. An answer counts as moved beyond so many root mean squares of its own
+# noise (pose, mask, scanner): 95 % of a normal distribution.
+RECOVERY_LARGEST = 0.30
+RECOVERY_NOISE = 1.96

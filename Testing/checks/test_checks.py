@@ -15,7 +15,7 @@ from mri_interpret.attribution import device as devices
 from mri_interpret.attribution.methods.lrp import LRP
 from mri_interpret.checks.explained_image import ExplainedImage
 from mri_interpret.checks.run_checks import CHECKS, LEVELS, check_explained, failed_randomisation, run_checks
-from mri_interpret.checks.verdict import Verdict, as_table, not_applicable, pass_or_fail
+from mri_interpret.checks.verdict import MODEL, Verdict, as_table, not_applicable, pass_or_fail
 from mri_interpret.errors import Cancelled, UserError
 from torch import nn
 
@@ -42,13 +42,15 @@ def test_every_method_gets_every_check_of_the_level() -> None:
     fast = _run("fast", network, {**maps, "summary": summary}, details=details)
     full = _run("full", network, {**maps, "summary": summary}, details=details)
     quick = {"conservation", "outside the brain", "border of the volume", "fluid", "randomisation", "faithfulness"}
-    slow = {"other class", "deletion (blocks)", "deletion (regions)", "insertion (blocks)", "stability"}
+    slow = {"other class", "deletion (blocks)", "deletion (regions)", "insertion (blocks)", "stability", "recovery"}
     for method in METHODS:
         assert {row.check for row in fast if row.method == method} == quick
         assert {row.check for row in full if row.method == method} == quick | slow
     assert {row.check for row in fast if row.method == "summary"} == {"faithfulness"}
-    assert list(dict.fromkeys(row.method for row in full)) == [*METHODS, "summary"]
-    assert fast == [row for row in full if row.check in quick]  # repeatable, and independent of the level
+    of_model = {"silhouette", "mask edge"}
+    assert {row.check for row in fast if row.method == MODEL} == of_model
+    assert list(dict.fromkeys(row.method for row in full)) == [*METHODS, "summary", MODEL]
+    assert fast == [row for row in full if row.check in quick | of_model]  # repeatable, and independent of the level
     for row in full:
         assert len(row.sentence) > 15
         assert (row.verdict == "not applicable") == math.isnan(row.value)
@@ -174,7 +176,7 @@ def test_checks_on_a_gpu_agree_and_bring_the_network_back() -> None:
 def test_one_map_alone_and_none_at_all() -> None:
     network = small_cnn()
     maps, details = _maps(network, ("gradient",))
-    assert {row.method for row in _run("full", network, maps, details=details)} == {"gradient"}
+    assert {row.method for row in _run("full", network, maps, details=details)} == {"gradient", MODEL}
     assert _run("full", network, {}) == []
 
 

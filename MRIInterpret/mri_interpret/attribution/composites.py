@@ -62,6 +62,13 @@ class Composite:
         """Whether a normalisation that is not merged hands all its relevance through."""
         return isinstance(self.rule_for(layer), Pass)
 
+    @property
+    def reads_intensity(self) -> bool:
+        """Whether the input layer hands relevance down in proportion to each input, whichever layer that is."""
+        kinds = [rule for kind, rule in self.by_kind.items() if kind != "normalisation"]
+        possible = [*(rule for _, rule in self.by_name), *([self.first] if self.first is not None else kinds)]
+        return all(rule.reads_input for rule in possible)
+
     def with_bias(self, bias: str) -> Composite:
         """The same composite with another treatment of biases."""
         return replace(self, bias=bias)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from .recorded_pass import RecordedPass
+
+Reading = Literal["slope", "share", "size"]
+"""What a map says a change of the scan would do, see :attr:`Method.reading`."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class MethodInfo:
         Whether the map's sum is meant to be the value that is explained.
     class_discriminative
         Whether the map depends on the target's class by construction.
+    reading
+        What the map says a change of the scan would do, see :attr:`Method.reading`.
     parameters
         Name to default value of what can be configured.
     """
@@ -36,6 +41,7 @@ class MethodInfo:
     signed: bool
     conserving: bool
     class_discriminative: bool
+    reading: Reading
     parameters: dict[str, Any]
 
 
@@ -46,6 +52,11 @@ class Method(ABC):
     Class attributes are the facts of :class:`MethodInfo`; :meth:`compute` makes the map. A ``strict`` method needs a
     rule of its own for every operation of the network (LRP, guided backpropagation), and refuses a network that has
     another one. One that ``measures_lengths`` wants to know the voxel size.
+
+    ``reading`` says what the map predicts for a scan whose voxel changes from x to x'. ``"slope"``: the map is the
+    score's change per unit of intensity, so the score falls by R (x - x'). ``"share"``: the map is the part of the
+    score that the voxel's intensity over a baseline b makes, so the score falls by R (x - x') / (x - b). ``"size"``:
+    neither; the map only says where a change moves the score, not by how much nor in which direction.
     """
 
     name: ClassVar[str] = ""
@@ -58,6 +69,7 @@ class Method(ABC):
     class_discriminative: ClassVar[bool] = True
     strict: ClassVar[bool] = False
     measures_lengths: ClassVar[bool] = False
+    reading: ClassVar[Reading] = "size"
 
     @abstractmethod
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
@@ -86,6 +98,11 @@ class Method(ABC):
     def components(self) -> tuple[Method, ...]:
         """The methods whose maps this one combines."""
         return ()
+
+    @property
+    def read_as(self) -> Reading:
+        """The reading of a map by these parameters: that of the class, unless they take it away."""
+        return self.reading
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -128,5 +145,6 @@ class Method(ABC):
             cls.signed,
             cls.conserving,
             cls.class_discriminative,
+            cls.reading,
             defaults,
         )

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -67,6 +68,9 @@ class Rule:
     """
 
     epsilon: float = field(default=DEFAULT_EPSILON, kw_only=True)
+
+    #: Whether an input's relevance is in proportion to that input, so that it is a share of its intensity.
+    reads_input: ClassVar[bool] = True
 
     def groups(self, layer: WeightedLayer) -> list[Group]:
         """The groups of this rule for ``layer`` and the input it saw."""
@@ -239,6 +243,8 @@ class Gamma(Rule):
 class Flat(Rule):
     """The flat rule (Lapuschkin et al. 2017): all inputs of a receptive field get the same; weights play no part."""
 
+    reads_input: ClassVar[bool] = False
+
     def groups(self, layer: WeightedLayer) -> list[Group]:
         return [Group([(torch.ones_like(layer.input), ones_of(layer.weight))], positive=True)]
 
@@ -253,6 +259,8 @@ class FlatForeground(Rule):
     zeros only has nobody to hand its relevance to: it is lost, or spread over all where biases are redistributed.
     """
 
+    reads_input: ClassVar[bool] = False
+
     def groups(self, layer: WeightedLayer) -> list[Group]:
         foreground = (layer.input != 0).to(layer.input.dtype)
         return [Group([(foreground, ones_of(layer.weight))], positive=True)]
@@ -261,6 +269,8 @@ class FlatForeground(Rule):
 @dataclass(frozen=True)
 class WSquare(Rule):
     """The w-square rule (Montavon et al. 2017, equation 12): in proportion to ``w_jk ** 2``, whatever the input."""
+
+    reads_input: ClassVar[bool] = False
 
     def groups(self, layer: WeightedLayer) -> list[Group]:
         return [Group([(torch.ones_like(layer.input), layer.weight.square())], positive=True)]
@@ -272,6 +282,8 @@ class ZBox(Rule):
 
     low: float = 0.0
     high: float = 1.0
+
+    reads_input: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.low > 0 or self.high < 0 or self.low >= self.high:
@@ -290,6 +302,8 @@ class ZBox(Rule):
 @dataclass(frozen=True)
 class Pass(Rule):
     """The identity: relevance goes through unchanged, for layers whose output has the input's shape."""
+
+    reads_input: ClassVar[bool] = False
 
     def redistribute(self, layer: WeightedLayer, relevance: Tensor, bias: str) -> Tensor:
         if relevance.shape != layer.input.shape:

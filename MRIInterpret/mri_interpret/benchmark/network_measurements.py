@@ -69,6 +69,7 @@ def as_explained_image(
         under_test.labels,
         (spacing[0], spacing[1], spacing[2]),
         again,
+        readings={key: method.read_as for key, method in {**under_test.slow, **under_test.methods}.items()},
         imputed=template_imputation(given.image[0, 0].numpy(), given.mask, under_test.grid),
     )
 

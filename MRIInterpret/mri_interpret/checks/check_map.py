@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..attribution.method import Reading
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from .explained_image import Explain, ExplainedImage, Maps
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..attribution.outputs import OutputChoice
 
 NAME = "map"
+READINGS: tuple[str, ...] = get_args(Reading)
 ExplainFunction = Callable[..., Any]
 """``explain(model, x)`` or ``explain(model, x, target)``, which returns a map like the one that is checked."""
 
@@ -39,6 +41,7 @@ def check_map(
     level: str = "fast",
     name: str = NAME,
     signed: bool = True,
+    reading: str | None = None,
     adds_up_to: float | None = None,
     resolution_mm: float = 0.0,
     device: str | None = None,
@@ -77,6 +80,10 @@ def check_map(
         What the verdicts call the map.
     signed
         Whether the map's sign tells evidence for the target from evidence against it.
+    reading
+        What the map says a change of the scan would do: "slope" (a gradient: change per unit of intensity), "share"
+        (the part of the answer that the voxel's intensity makes, as gradient x input does), or "size" (neither: only
+        where). "share" if left out, "size" for a map without signs.
     adds_up_to
         What the map's values should add up to, if its method promises that.
     resolution_mm
@@ -124,6 +131,8 @@ def check_map(
         model = model.module()
     if not isinstance(model, torch.nn.Module):
         raise UserError(f"A model is a torch.nn.Module or an exported program, not a {type(model).__name__}.")
+    if reading is not None and reading not in READINGS:
+        raise UserError(f"The reading '{reading}' is not known: give one of {', '.join(READINGS)}.")
     image = as_tensor(x)
     if image.ndim != 5 or image.shape[0] != 1 or not image.is_floating_point():
         raise UserError(
@@ -158,7 +167,8 @@ def check_map(
             spacing=_spacing(spacing, map),
             explain=None if explain is None else _explain_with(explain, shape),
             other_targets=explain is not None and _takes_target(explain),
-            unsigned=() if signed else (name,),
+            unsigned=() if signed or reading is not None else (name,),
+            readings={} if reading is None else {name: cast("Reading", reading)},
             details={name: details},
         )
         return Verdicts(check_explained(level, explained, seed, progress))

@@ -49,9 +49,8 @@ def expected_sum(explained: ExplainedImage, method: str) -> float | None:
     if info is None or not info.conserving:
         return None
     value = float(explained_values(explained.network, explained.image, explained.target, explained.output)[0])
-    baseline = details.get("baseline", info.parameters.get("baseline"))
-    if isinstance(baseline, (int, float)):
-        start = torch.full_like(explained.image, float(baseline))
+    if "baseline" in {**info.parameters, **details}:
+        start = torch.full_like(explained.image, explained.baseline_of(method))
         value -= float(explained_values(explained.network, start, explained.target, explained.output)[0])
     return value
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from ..attribution.method import Reading
     from ..attribution.outputs import OutputChoice
 
 Maps = Mapping[str, NDArray[np.floating]]
@@ -53,6 +54,9 @@ class ExplainedImage:
     unsigned
         Maps that say where the evidence is, for or against the target; what they mark should change the model's value
         in either direction.
+    readings
+        By method: what its map says a change of the scan would do (:attr:`Method.reading`). A map that is not named
+        is read as shares, or by its size if it is unsigned.
     details
         By method: what the attribution recorded, for instance what its map should add up to.
     truth
@@ -63,6 +67,13 @@ class ExplainedImage:
         Which of the model's outputs is explained (:attr:`Attributions.output`), if it returns more than logits.
     imputed
         What takes the place of segments that are removed, (I, J, K); the blurred brain if left out.
+    structures
+        Share of each voxel, (I, J, K), that a structure of this brain fills, by its name for readers; for recovery.
+    towards
+        A weight for each logit: the contrast that rises as those structures waste (and ventricles widen); None if the
+        model has no such answer.
+    template_mask
+        The template's brain, (I, J, K), where the grid lies in template space.
     answers
         The network's answers on this image that do not depend on a map, kept by the check that asked for them: when
         other maps of the same image and target are checked later, they are not asked for again.
@@ -78,11 +89,15 @@ class ExplainedImage:
     explain: Explain | None = None
     other_targets: bool = True
     unsigned: Collection[str] = UNSIGNED
+    readings: Mapping[str, Reading] = field(default_factory=dict)
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     truth: Array | None = None
     affected: Sequence[int] = ()
     imputed: Array | None = None
     output: OutputChoice | None = None
+    structures: Mapping[str, Array] = field(default_factory=dict)
+    towards: Sequence[float] | None = None
+    template_mask: Array | None = None
     answers: MutableMapping[Any, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -109,6 +124,21 @@ class ExplainedImage:
     def methods(self) -> tuple[str, ...]:
         """Methods that can be run again: all but the summary."""
         return tuple(name for name in self.maps if name != "summary")
+
+    def reading_of(self, method: str) -> Reading:
+        """How a map is read; by its size where channels were added up, since each has its own intensity."""
+        if method in self.unsigned or self.image.shape[1] > 1:
+            return "size"
+        return self.readings.get(method, "share")
+
+    def baseline_of(self, method: str) -> float:
+        """The intensity from which a method's shares count: that of its details, its default, or 0."""
+        from ..attribution.registry import available_methods
+
+        # A configured method's key carries its parameters, as in "lrp(composite=epsilon)".
+        info = available_methods().get(method.partition("(")[0])
+        known = self.details.get(method, {}).get("baseline", info.parameters.get("baseline") if info else None)
+        return float(known) if isinstance(known, (int, float)) else 0.0
 
     def resolution_mm(self, method: str) -> float:
         """The resolution (mm) of a coarse method's map; 0 for methods of voxel detail."""

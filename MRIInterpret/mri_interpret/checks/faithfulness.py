@@ -2,9 +2,11 @@
 
 Segments of the brain (blocks or atlas regions) are replaced, and the network is asked again.
 
-- Correlation: over random sets of segments, does the removed relevance go with the change of the network's value?
-  Source: Bhatt et al. 2020, "Evaluating and aggregating feature-based model explanations", definition 4. The network's
-  answers serve all methods, so this costs the same for one method and for ten.
+- Correlation: over random sets of segments, does what the map predicts for their replacement go with the change of the
+  network's value? Sources: Bhatt et al. 2020, "Evaluating and aggregating feature-based model explanations", definition
+  4; Yeh et al. 2019, "On the (in)fidelity and sensitivity of explanations", definition 2.1, whose infidelity is
+  measured beside it (:mod:`.predicted_change` says what a map predicts). The network's answers serve all methods, so
+  this costs the same for one method and for ten.
 - Deletion and insertion curves: segments are removed (or put back) most relevant first. Sources: Samek et al. 2017,
   "Evaluating the visualization of what a deep neural network has learned" (area over the perturbation curve); Petsiuk
   et al. 2018, "RISE: randomized input sampling for explanation of black-box models" (insertion).
@@ -122,12 +124,12 @@ def random_sets(segments: Segments, sets: int, groups: int, rng: np.random.Gener
 def faithfulness_correlation(
     relevance: Array, segments: Segments, removed: SegmentSets, drops: NDArray[np.float64]
 ) -> float:
-    """Pearson correlation, over sets of segments, of the removed relevance with the drop of the explained value.
+    """Pearson correlation, over sets of segments, of a map's sum in them with the drop of the explained value.
 
     Parameters
     ----------
     relevance
-        The map, (I, J, K).
+        (I, J, K): what the map predicts for each voxel, :attr:`.PredictedChange.drop`.
     segments, removed
         See :func:`random_sets`.
     drops
@@ -142,6 +144,26 @@ def faithfulness_correlation(
     relevances = removed @ sums
     # Differences of the size of rounding are no order.
     return correlation(relevances, drops) if np.ptp(relevances) > 1e-12 * np.abs(sums).sum() else math.nan
+
+
+def infidelity(
+    predicted: Array, segments: Segments, removed: SegmentSets, drops: NDArray[np.float64]
+) -> float:
+    """Mean squared error of the predicted drops over the mean square of the real ones; 0 for an exact prediction.
+
+    1 is what a map of zeros gets. Yeh et al. 2019, definition 2.1, divided by the square of what was to be predicted,
+    so that models of any scale can be compared. NaN if nothing changes.
+
+    Parameters
+    ----------
+    predicted
+        (I, J, K), the drop that each voxel's replacement is predicted to make.
+    segments, removed, drops
+        See :func:`faithfulness_correlation`.
+    """
+    sums, _ = sums_and_sizes(predicted, segments)
+    real = float(np.square(drops).mean())
+    return float(np.square(removed @ sums - drops).mean()) / real if real > 0 else math.nan
 
 
 def chance_correlation(

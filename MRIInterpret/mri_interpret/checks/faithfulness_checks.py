@@ -12,22 +12,24 @@ from ..progress import ProgressCallback, silent
 from .explained_image import ExplainedImage, explained_values
 from .faithfulness import (
     Curve,
+    SegmentSets,
     chance_correlation,
     deletion_curve,
     faithfulness_correlation,
+    infidelity,
     insertion_curve,
     order_by,
     random_sets,
     values_without,
 )
-from .imputation import blurred_brain, noisy_linear_imputation
+from .imputation import noisy_linear_imputation
+from .predicted_change import PredictedChange, imputed_image, predicted_change
 from .segments import Segments, atlas_segments, blocks, sums_and_sizes
 from .verdict import Verdict, not_applicable, pass_or_fail
 
 CORRELATION, DELETION, INSERTION = "faithfulness", "deletion", "insertion"
 SETS, GROUPS = 32, 8  # an eighth of the brain at a time; larger sets leave what the network knows as a brain
 BLOCK_MM = 16.0
-BLUR_SIGMA_MM = 12.0
 STEPS, RANDOM_ORDERS = 8, 4
 # On simulated subjects even the true effect does not pass on every single one: Testing/benchmarks/README.md.
 _ONE_SCAN = " On a single scan this check is noisy; it reads better as a mean over many subjects."
@@ -58,14 +60,6 @@ class CurveGains:
         return max(self.intensity, self.chance, 0.0)
 
 
-def _imputed(explained: ExplainedImage) -> NDArray[np.float32]:
-    if explained.imputed is not None:
-        return np.asarray(explained.imputed, dtype=np.float32)
-    sigma = BLUR_SIGMA_MM / float(np.mean(explained.spacing))
-    channels = explained.image[0].detach().cpu().numpy()
-    return np.stack([blurred_brain(channel, explained.inside, sigma) for channel in channels])
-
-
 def block_size(explained: ExplainedImage) -> int:
     """Edge of a block in voxels."""
     return max(1, round(BLOCK_MM / float(np.mean(explained.spacing))))
@@ -79,7 +73,28 @@ def check_correlation(
 ) -> list[Verdict]:
     """One verdict per map, the summary's included, from the same few answers of the network.
 
-    Unsigned maps are compared with the size of the change.
+    What each map predicts for these replacements is compared with what they do; maps that predict no number are
+    compared with the size of the change.
+    """
+    segments, removed, drops = replaced_eighths(explained, seed, progress, sets)
+    imputed = imputed_image(explained)
+    return [
+        _correlation(method, predicted_change(explained, method, imputed), segments, removed, drops, seed)
+        for method in explained.maps
+    ]
+
+
+def replaced_eighths(
+    explained: ExplainedImage, seed: int = 0, progress: ProgressCallback = silent, sets: int = SETS
+) -> tuple[Segments, SegmentSets, NDArray[np.float64]]:
+    """Random eighths of the brain, and how far the explained value falls when each is replaced.
+
+    The network is asked once for all maps of an image.
+
+    Returns
+    -------
+    segments, removed, drops
+        (I, J, K); (sets, segments); (sets,).
     """
     segments = blocks(explained.inside, block_size(explained))
     removed = random_sets(segments, sets, GROUPS, np.random.default_rng(seed))
@@ -90,33 +105,47 @@ def check_correlation(
             explained.image,
             explained.target,
             segments,
-            _imputed(explained),
+            imputed_image(explained),
             progress=progress,
             output=explained.output,
         )
         whole = explained_values(explained.network, explained.image, explained.target, explained.output)[0]
         explained.answers[key] = whole - values(removed)
-    drops = explained.answers[key]
-    verdicts = []
-    for method, relevance in explained.maps.items():
-        changes = np.abs(drops) if method in explained.unsigned else drops
-        threshold = chance_correlation(relevance, segments, removed, changes, np.random.default_rng(seed))
-        value = faithfulness_correlation(relevance, segments, removed, changes)
-        passed = value > threshold
-        sentence = (
-            f"With random eighths of the brain replaced ({sets} times), the removed relevance and the change of the "
-            f"model's value correlate with {value:.2f}: "
-        )
+    return segments, removed, explained.answers[key]
+
+
+def _correlation(
+    method: str,
+    predicted: PredictedChange,
+    segments: Segments,
+    removed: SegmentSets,
+    drops: NDArray[np.float64],
+    seed: int,
+) -> Verdict:
+    changes = np.abs(drops) if predicted.by_size else drops
+    threshold = chance_correlation(predicted.drop, segments, removed, changes, np.random.default_rng(seed))
+    value = faithfulness_correlation(predicted.drop, segments, removed, changes)
+    passed = value > threshold
+    sentence = f"With random eighths of the brain replaced ({len(drops)} times), "
+    if predicted.by_size:
+        sentence += f"the relevance that is removed and the size of the change of the model's value correlate with {value:.2f}"
+    else:
+        error = infidelity(predicted.drop, segments, removed, drops)
         sentence += (
-            "what the map marks matters to the model."
-            if passed
-            else f"not more than chance allows (up to {threshold:.2f} in 95 of 100 shuffled maps)."
+            f"the change of the model's value that the map predicts and the one that happens correlate with {value:.2f} "
+            f"(infidelity {error:.2g}; 0 is exact, 1 as far off as a map that predicts no change)"
         )
-        sentence += _ONE_SCAN
-        if math.isnan(value):
-            sentence = "The map, or the model's answer, does not change between segments of the brain."
-        verdicts.append(pass_or_fail(method, CORRELATION, value, threshold, passed, sentence))
-    return verdicts
+    sentence += (
+        ": what the map marks matters to the model."
+        if passed
+        else f": not more than chance allows (up to {threshold:.2f} in 95 of 100 shuffled maps)."
+    )
+    sentence += _ONE_SCAN
+    if predicted.unread >= 0.01:
+        sentence += f" {predicted.unread:.0%} of the relevance lies on voxels of no intensity and predicts nothing."
+    if math.isnan(value):
+        sentence = "The map, or the model's answer, does not change between segments of the brain."
+    return pass_or_fail(method, CORRELATION, value, threshold, passed, sentence)
 
 
 def curve_gains(
@@ -154,7 +183,7 @@ def curve_gains(
     def impute(missing: NDArray[np.bool_]) -> NDArray[np.float32]:
         return noisy_linear_imputation(image, missing, explained.inside, np.random.default_rng(seed))
 
-    imputed = impute if fill == "road" else _imputed(explained)
+    imputed = impute if fill == "road" else imputed_image(explained)
     values = values_without(
         explained.network,
         explained.image,
@@ -201,16 +230,16 @@ def curve_gains(
 def check_curves(explained: ExplainedImage, seed: int = 0, progress: ProgressCallback = silent) -> list[Verdict]:
     """For each map: deletion by blocks, deletion by atlas regions, insertion by blocks.
 
-    For unsigned maps, what counts is how fast the model's value changes in either direction.
+    Segments are ordered by the change that the map predicts for their replacement. For maps that are read by size, what
+    counts is how fast the model's value changes in either direction.
     """
-    kinds = [
-        (False, {name: values for name, values in explained.maps.items() if name not in explained.unsigned}),
-        (True, {name: values for name, values in explained.maps.items() if name in explained.unsigned}),
-    ]
+    imputed = imputed_image(explained)
+    predicted = {name: predicted_change(explained, name, imputed) for name in explained.maps}
     verdicts: list[Verdict] = []
-    for is_unsigned, maps in kinds:
+    for by_size in (False, True):
+        maps = {name: one.drop for name, one in predicted.items() if one.by_size == by_size}
         if maps:
-            verdicts += _curves(replace(explained, maps=maps), seed, progress, is_unsigned)
+            verdicts += _curves(replace(explained, maps=maps), seed, progress, by_size)
     return verdicts
 
 

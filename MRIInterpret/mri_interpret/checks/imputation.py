@@ -45,6 +45,13 @@ def template_imputation(image: Array, inside: Array, grid: Grid) -> NDArray[np.f
     return matched
 
 
+def template_mask(grid: Grid) -> NDArray[np.bool_]:
+    """The template's brain on a grid in template space, (I, J, K)."""
+    from ..preprocessing.template import load_template
+
+    return np.asarray(resample(load_template(1)[1], grid, order=0).array > 0)
+
+
 def blurred_brain(image: Array, inside: Array, sigma: float) -> NDArray[np.float32]:
     """The brain without its detail: a Gaussian blur that takes in brain voxels only, 0 outside.
 

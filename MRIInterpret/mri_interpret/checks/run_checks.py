@@ -14,13 +14,16 @@ from ..progress import ProgressCallback, silent
 from .conservation import check_conservation
 from .explained_image import UNSIGNED, Explain, ExplainedImage, Maps
 from .faithfulness_checks import check_correlation, check_curves
-from .imputation import template_imputation
+from .imputation import template_imputation, template_mask
 from .localisation import check_localisation
 from .outside_brain import check_outside_brain
 from .random_logit import CHECK as OTHER_CLASS
 from .random_logit import check_random_logit
 from .randomisation import CHECK as RANDOMISATION
 from .randomisation import check_randomisation
+from .recovery import CHECK as RECOVERY
+from .recovery import check_recovery
+from .silhouette import SILHOUETTE, check_silhouette
 from .stability import check_stability
 from .verdict import Verdict
 from .volume_maps import check_plausibility, once, volume_maps, without_costly, without_counterfactuals
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..attribution import Explainer, Method
+    from ..attribution.method import Reading
     from ..attribution.outputs import OutputChoice
 
 LEVELS = ("fast", "full")
@@ -46,7 +50,8 @@ class Check:
     level
         "fast": always run. "full": only on request, because it takes many passes through the network.
     run
-        From an explained image, a seed and progress to verdicts.
+        From an explained image, a seed and progress to verdicts: one or more for each map; or some on the model and the
+        scan, where there is a map that can be computed again (the summary's turn does not ask again).
     run_fast
         What runs instead at the level "fast".
     """
@@ -64,6 +69,7 @@ CHECKS: tuple[Check, ...] = (
     Check("plausibility", "fast", lambda explained, seed, progress: check_plausibility(explained)),
     Check(RANDOMISATION, "fast", check_randomisation, without_costly(RANDOMISATION, check_randomisation)),
     Check("faithfulness", "fast", lambda explained, seed, progress: check_correlation(explained, seed, progress)),
+    Check(SILHOUETTE, "fast", check_silhouette),
     Check(
         OTHER_CLASS,
         "full",
@@ -71,6 +77,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("deletion, insertion", "full", lambda explained, seed, progress: check_curves(explained, seed, progress)),
     Check("stability", "full", lambda explained, seed, progress: check_stability(explained, seed, progress)),
+    Check(RECOVERY, "full", check_recovery),
 )
 
 
@@ -140,7 +147,7 @@ def run_checks(
     Returns
     -------
     list of Verdict
-        Sorted by method, in the order of ``maps``.
+        Sorted by method, in the order of ``maps``; those on the model itself come last.
 
     Raises
     ------
@@ -162,11 +169,13 @@ def run_checks(
             spacing=spacing,
             explain=explain_function(again, mask, labels, device, explainer.undoes_activation, spacing, fluid),
             unsigned=(*UNSIGNED, *volume_maps(maps)),
+            readings=readings_of(again),
             details=details or {},
             truth=truth,
             affected=affected,
             output=output,
             imputed=None if grid is None else template_imputation(image[0, 0].detach().cpu().numpy(), mask, grid),
+            template_mask=None if grid is None else template_mask(grid),
             answers={} if answers is None else answers,
         )
         return check_explained(level, explained, seed, progress)
@@ -189,7 +198,7 @@ def check_explained(
             elif check.level == "fast":
                 verdicts += (check.run_fast or check.run)(explained, seed, progress)
     place = {name: index for index, name in enumerate(names)}
-    return sorted(verdicts, key=lambda verdict: place[verdict.method])
+    return sorted(verdicts, key=lambda verdict: place.get(verdict.method, len(place)))
 
 
 def _without_broken_maps(explained: ExplainedImage) -> tuple[list[Verdict], ExplainedImage]:
@@ -203,6 +212,13 @@ def _without_broken_maps(explained: ExplainedImage) -> tuple[list[Verdict], Expl
         sentence = f"{broken} voxels of the map are not finite numbers: the method failed on this model."
         verdicts.append(Verdict(name, FINITE, broken, 0.0, "fail", sentence))
     return verdicts, replace(explained, maps=good)
+
+
+def readings_of(methods: Sequence[str | Method]) -> dict[str, Reading]:
+    """How the map of each method is read, by its key; see :attr:`Method.reading`."""
+    from ..attribution.registry import resolve_methods
+
+    return {key: method.read_as for key, method in resolve_methods(list(methods)).items()} if methods else {}
 
 
 def explain_function(

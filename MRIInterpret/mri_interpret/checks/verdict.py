@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Outcome = Literal["pass", "fail", "not applicable"]
+#: The ``method`` of a verdict that is on the model and this scan, whatever the maps say.
+MODEL = "model"
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not applicable")
 _COLOURS = {"pass": "#1a7f37", "fail": "#b42318", "not applicable": "#667085"}
 
@@ -23,7 +25,8 @@ class Verdict:
     Attributes
     ----------
     method
-        The attribution method's registry name, "summary", or the name that the user gave the map.
+        The attribution method's registry name, "summary", or the name that the user gave the map; "model" for what
+        is said of the model and this scan, whatever the maps say.
     check
         The check's name, for instance "randomisation".
     value, threshold

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...models.randomise import layer_groups, randomised
-from ..method import Method
+from ..method import Method, Reading
 from .gradient import Gradient
 
 if TYPE_CHECKING:
@@ -102,6 +102,10 @@ class RandomisedModel(Method):
     reference: ClassVar[str] = "Adebayo et al. 2018, Sanity checks for saliency maps, section 3"
     description: ClassVar[str] = "The map of a network that has learned nothing."
     class_discriminative: ClassVar[bool] = False
+
+    @property
+    def read_as(self) -> Reading:
+        return self.base.read_as
 
     def components(self) -> tuple[Method, ...]:
         return (self.base,)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import UserError
-from ..method import Method
+from ..method import Method, Reading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +26,7 @@ class Gradient(Method):
     reference: ClassVar[str] = "Simonyan et al. 2014, Deep inside convolutional networks, equation 3"
     description: ClassVar[str] = "How much the score would rise if a voxel became brighter."
     units: ClassVar[str] = "logit per intensity"
+    reading: ClassVar[Reading] = "slope"
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         return recorded.input_gradient().sum(1), {}
@@ -39,6 +40,7 @@ class GradientTimesInput(Method):
     title: ClassVar[str] = "Gradient x input"
     reference: ClassVar[str] = "Shrikumar et al. 2017, Learning important features, section 1"
     description: ClassVar[str] = "The gradient weighted by the voxel's own intensity."
+    reading: ClassVar[Reading] = "share"
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         return (recorded.input_gradient() * recorded.x.detach()).sum(1), {}
@@ -103,6 +105,11 @@ class SmoothGrad(Method):
     title: ClassVar[str] = "SmoothGrad"
     reference: ClassVar[str] = "Smilkov et al. 2017, SmoothGrad: removing noise by adding noise, section 3"
     description: ClassVar[str] = "The gradient, averaged over noisy copies of the scan."
+    reading: ClassVar[Reading] = "slope"
+
+    @property
+    def read_as(self) -> Reading:
+        return self.base.read_as
 
     def components(self) -> tuple[Method, ...]:
         return (self.base,)
@@ -154,6 +161,7 @@ class IntegratedGradients(Method):
     reference: ClassVar[str] = "Sundararajan et al. 2017, Axiomatic attribution for deep networks, equation 1"
     description: ClassVar[str] = "Each voxel's share of the change from an empty scan to this one."
     conserving: ClassVar[bool] = True
+    reading: ClassVar[Reading] = "share"
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import numpy as np

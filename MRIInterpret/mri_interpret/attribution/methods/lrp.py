@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import UserError
-from ..method import Method
+from ..method import Method, Reading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +42,12 @@ class LRP(Method):
     description: ClassVar[str] = "Every voxel's share of the score, handed down layer by layer."
     conserving: ClassVar[bool] = True
     strict: ClassVar[bool] = True
+    reading: ClassVar[Reading] = "share"
+
+    @property
+    def read_as(self) -> Reading:
+        """By size where the input layer's rule looks at no intensities (flat rules) or not at them alone (box)."""
+        return self.reading if self.chosen().reads_intensity else "size"
 
     def __hash__(self) -> int:
         return hash((str(self.composite), self.bias))

@@ -1,0 +1,226 @@
+"""Recovery: would the model have noticed if this very brain were more wasted, and do the maps follow?
+
+This brain's structures are made smaller (ventricles wider) by 10, 20 and 30 % with the product's own deformation, and
+the network is asked again. Does the answer move the right way, and from which size on beyond its own noise? And does
+each map's change lie where the brain was changed? Published checks of this kind use other people's simulated scans
+(Arras et al. 2022, "CLEVR-XAI"; Budding et al. 2021, "Evaluating saliency methods on artificial data with different
+background types"); here the truth is made in the scan that is explained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..deformation.displacement import log_jacobian
+from ..deformation.head import Head, head_of
+from ..deformation.resize import resize
+from ..progress import ProgressCallback, silent
+from ..thresholds import (
+    LOCALISATION_TIMES_CHANCE,
+    RECOVERY_LARGEST,
+    RECOVERY_NOISE,
+    SMALLEST_REGION_ML,
+)
+from .answer_noise import answer_noise
+from .explained_image import ExplainedImage, explained_values
+from .localisation import localise
+from .verdict import MODEL, Verdict, not_applicable, pass_or_fail
+
+if TYPE_CHECKING:
+    import torch
+
+CHECK = "recovery"
+#: Structures in the order in which they are asked about; the first is the one whose map is computed again.
+HIPPOCAMPI, VENTRICLES = "hippocampi", "ventricles"
+STRUCTURES = (HIPPOCAMPI, "amygdalae", "temporal cortex", VENTRICLES)
+SIZES = (0.10, 0.20, RECOVERY_LARGEST)
+MAPPED = 0.20  # the size for which the maps are computed again
+UNNOTICED = 100.0  # per cent: the value of a verdict where not even the largest change was noticed
+_TRUTH_SHARE = 0.4  # of the strongest change of volume, as for simulated subjects
+STEP = "Checking: recovery"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A structure of one size.
+
+    Attributes
+    ----------
+    size
+        The share of its volume that it loses; gains, for ventricles.
+    image
+        (1, C, I, J, K): the scan with it.
+    log_volume
+        (I, J, K): change of log-volume at each place.
+    """
+
+    size: float
+    image: torch.Tensor
+    log_volume: NDArray[np.float32]
+
+
+def changed_structure(
+    explained: ExplainedImage, name: str, sizes: Sequence[float] = SIZES, told: Callable[[float], None] = lambda part: None
+) -> tuple[Change, ...]:
+    """The scan with one of its structures changed, by size; fewer than asked for where the deformation fails.
+
+    Parameters
+    ----------
+    name
+        One of :attr:`ExplainedImage.structures`.
+    sizes
+        Shares of the volume, ascending.
+    told
+        Called with the part that is done; may raise to cancel.
+    """
+    import torch
+
+    structures = {key: torch.as_tensor(np.asarray(one, dtype=np.float32)) for key, one in explained.structures.items()}
+    box = _box_around(explained.inside)
+    head = head_of(torch.as_tensor(np.ascontiguousarray(explained.inside[box])), explained.spacing)
+    structure = structures[name][box]
+    fluid = structures[VENTRICLES][box] if VENTRICLES in structures else torch.zeros_like(structure)
+    grows = name == VENTRICLES
+    found: list[Change] = []
+    u = None
+    for number, size in enumerate(sizes):
+        told(number / len(sizes))
+        goal = math.log(1 + size) if grows else math.log(1 - size)
+        reached = resize(head, structure, fluid if not grows else 0 * fluid, goal, u, lambda: told(number / len(sizes)))
+        if not reached.reached:
+            break
+        u = reached.u
+        found.append(_changed(explained, head, box, u, size))
+    return tuple(found)
+
+
+def _changed(
+    explained: ExplainedImage, head: Head, box: tuple[slice, ...], u: torch.Tensor, size: float
+) -> Change:
+    image = explained.image.detach().cpu().clone()
+    image[0][(slice(None), *box)] = head.deformed(image[0][(slice(None), *box)], u)
+    log_volume = np.zeros(explained.inside.shape, dtype=np.float32)
+    log_volume[box] = -log_jacobian(u, head.box).numpy()  # the field maps backwards
+    return Change(size, image.to(explained.image), log_volume)
+
+
+def _box_around(inside: NDArray[np.bool_], margin: int = 2) -> tuple[slice, slice, slice]:
+    """The brain's bounding box with a margin; at least four voxels along each axis, where the volume has them."""
+    where = np.argwhere(inside)
+    low, high = where.min(0), where.max(0) + 1
+    i, j, k = (
+        slice(max(0, int(a) - margin), min(size, int(b) + margin))
+        for a, b, size in zip(low, high, inside.shape, strict=True)
+    )
+    return i, j, k
+
+
+def noticed_from(sizes: Sequence[float], moves: Sequence[float], limit: float) -> float:
+    """The smallest size whose move reaches the limit, linear between sizes (and from no change at 0); NaN if none does."""
+    before, at = 0.0, 0.0
+    for size, move in zip(sizes, moves, strict=True):
+        if move >= limit:
+            return at + (size - at) * (limit - before) / (move - before) if move > before else size
+        before, at = move, size
+    return math.nan
+
+
+def check_recovery(explained: ExplainedImage, seed: int = 0, progress: ProgressCallback = silent) -> list[Verdict]:
+    """A verdict on the model for each structure, and one on each map for the first structure that could be changed."""
+    if not explained.methods:
+        return []
+    asked = [name for name in STRUCTURES if name in explained.structures]
+    if not asked:
+        sentence = "No segmentation of this brain was given whose structures could be changed."
+        return [not_applicable(name, CHECK, sentence) for name in (*explained.methods, MODEL)]
+    weights = explained.towards if explained.towards is not None else explained.target
+    share = 1 / (len(asked) + 2)
+    progress(STEP, 0.0)
+    noise = answer_noise(explained, weights, seed, lambda part: progress(STEP, share * part))
+    whole = _value(explained, explained.image, weights)
+    verdicts: list[Verdict] = []
+    mapped: tuple[str, Change] | None = None
+    for number, name in enumerate(asked):
+        about = f"{CHECK} ({name})"
+        ml = float(np.asarray(explained.structures[name], dtype=np.float64).sum()) * math.prod(explained.spacing) / 1000
+        if ml < SMALLEST_REGION_ML:
+            verdicts.append(not_applicable(MODEL, about, f"This brain's {name} measure {ml:.2g} ml: too small to change."))
+            continue
+        changes = changed_structure(
+            explained, name, told=lambda part, number=number: progress(STEP, share * (1 + number + part))
+        )
+        if not changes:
+            sentence = f"The deformation failed: this brain's {name} cannot be changed by {SIZES[0]:.0%} without folding."
+            verdicts.append(not_applicable(MODEL, about, sentence))
+            continue
+        moves = [_value(explained, change.image, weights) - whole for change in changes]
+        verdicts.append(_of_answer(explained, name, about, changes, moves, RECOVERY_NOISE * noise.total))
+        if mapped is None:
+            mapped = name, min(changes, key=lambda change: abs(change.size - MAPPED))
+    verdicts += _of_maps(explained, mapped)
+    progress(STEP, 1.0)
+    return verdicts
+
+
+def _value(explained: ExplainedImage, image: torch.Tensor, weights: Sequence[float]) -> float:
+    return float(explained_values(explained.network, image, weights, explained.output)[0])
+
+
+def _of_answer(
+    explained: ExplainedImage, name: str, check: str, changes: Sequence[Change], moves: Sequence[float], limit: float
+) -> Verdict:
+    sizes = [change.size for change in changes]
+    directed = explained.towards is not None
+    noticed = noticed_from(sizes, moves if directed else [abs(move) for move in moves], limit)
+    what = "widening" if name == VENTRICLES else "loss"
+    listed = ", ".join(f"{size:.0%}: {move:+.2g}" for size, move in zip(sizes, moves, strict=True))
+    of = "towards the disease" if directed else "in either direction, as the model has no class of the disease"
+    sentence = f"This brain's {name} changed by {listed} in the answer ({of}; its own noise is {limit:.2g}): the model "
+    if not math.isnan(noticed):
+        sentence += f"would have noticed a {what} of {100 * noticed:.0f} %."
+    elif directed and moves[-1] <= -limit:
+        sentence += f"moves the wrong way at a {what} of {sizes[-1]:.0%}."
+    else:
+        sentence += f"would not have noticed a {what} of {sizes[-1]:.0%}."
+    if sizes[-1] < SIZES[-1]:
+        sentence += f" Larger changes could not be made: the deformation failed beyond {sizes[-1]:.0%}."
+        if math.isnan(noticed):
+            return not_applicable(MODEL, check, sentence)
+    value = UNNOTICED if math.isnan(noticed) else 100 * noticed
+    return pass_or_fail(MODEL, check, value, 100 * RECOVERY_LARGEST, value < UNNOTICED, sentence)
+
+
+def _of_maps(explained: ExplainedImage, mapped: tuple[str, Change] | None) -> list[Verdict]:
+    reason = ""
+    if explained.explain is None:
+        reason = "No function was given that computes the map again, here for a changed brain."
+    elif mapped is None:
+        reason = "No structure of this brain could be changed."
+    if reason or mapped is None or explained.explain is None:
+        return [not_applicable(method, CHECK, reason) for method in explained.methods]
+    name, change = mapped
+    found = explained.explain(explained.network, change.image, explained.target, explained.methods)
+    size = np.where(explained.inside, np.abs(change.log_volume), 0)
+    truth = size >= _TRUTH_SHARE * size.max()
+    verdicts = []
+    for method in explained.methods:
+        moved = np.abs(np.asarray(found[method], dtype=np.float64) - explained.maps[method])
+        place = localise(moved, truth, explained.inside)
+        gain = place.mass / place.chance if place.chance > 0 else math.nan
+        sentence = (
+            f"With this brain's {name} {change.size:.0%} smaller, {place.mass:.1%} of the map's change lies where the brain "
+            f"changed most, {gain:.1f} times chance."
+        )
+        if name == VENTRICLES:
+            sentence = sentence.replace("smaller", "wider")
+        if math.isnan(gain):
+            sentence = "The map stays exactly as it is when the brain changes."
+        passed = gain > LOCALISATION_TIMES_CHANCE
+        verdicts.append(pass_or_fail(method, CHECK, gain, LOCALISATION_TIMES_CHANCE, passed, sentence))
+    return verdicts
