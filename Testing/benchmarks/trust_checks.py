@@ -3,9 +3,9 @@
     python -m Testing.benchmarks.trust_checks --label-maps DIR --bundles A B C --out FOLDER    # resumes
     python -m Testing.benchmarks.trust_checks --tables FOLDER                                  # prints the tables
 
-Anatomies 02 and 13 choose, 08 and 17 report. Each subject is given to one network, in turn: faithfulness of each map by each
-reading that it could have, eMPRT beside rank correlation, silhouette and mask edge, recovery of the subject's own
-hippocampi, amygdalae and ventricles, and the answer's noise. ``edges`` stands for a map that ignores the network.
+Anatomies 02 and 13 choose, 08 and 17 report. Each subject is given to one network, in turn: faithfulness of each map
+by each reading that it could have, eMPRT beside rank correlation, silhouette and mask edge, recovery of the subject's
+own hippocampi, amygdalae and ventricles, and the answer's noise. ``edges`` stands for a map that ignores the network.
 """
 
 from __future__ import annotations
@@ -146,7 +146,13 @@ def tables(folder: Path) -> str:
     rows = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv"))])
     lines = []
     for measure_name, part in rows.groupby("measure", sort=False):
-        lines += ["", f"**{measure_name}**", "", "| map | choosing: mean (least to most), n | reporting |", "|---|---|---|"]
+        lines += [
+            "",
+            f"**{measure_name}**",
+            "",
+            "| map | choosing: mean (least to most), n | reporting |",
+            "|---|---|---|",
+        ]
         for method, own in part.groupby("method", sort=False):
             cells = [_cell(own[own["half"] == half]["value"]) for half in ("choose", "report")]
             lines.append(f"| {method} | {cells[0]} | {cells[1]} |")

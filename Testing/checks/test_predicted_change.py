@@ -56,7 +56,7 @@ def test_on_a_linear_network_every_conserving_method_predicts_the_change() -> No
 
 
 def test_the_change_of_each_region_is_predicted_where_relevance_itself_has_the_other_sign() -> None:
-    """Every region speaks for the class, and is replaced by more of what does: relevance above 0, and the value rises."""
+    """Every region speaks for the class, and is replaced by more of what does: positive relevance, a rising value."""
     weights = np.zeros((3, *SHAPE), np.float32)
     for label in range(1, 9):
         weights[2][atlas() == label] = float(label)

@@ -43,7 +43,10 @@ class AnswerNoise:
 
 
 def answer_noise(
-    explained: ExplainedImage, weights: Sequence[float], seed: int = 0, told: Callable[[float], None] = lambda part: None
+    explained: ExplainedImage,
+    weights: Sequence[float],
+    seed: int = 0,
+    told: Callable[[float], None] = lambda part: None,
 ) -> AnswerNoise:
     """Ask the network about copies of the image that carry the same information.
 

@@ -146,9 +146,7 @@ def faithfulness_correlation(
     return correlation(relevances, drops) if np.ptp(relevances) > 1e-12 * np.abs(sums).sum() else math.nan
 
 
-def infidelity(
-    predicted: Array, segments: Segments, removed: SegmentSets, drops: NDArray[np.float64]
-) -> float:
+def infidelity(predicted: Array, segments: Segments, removed: SegmentSets, drops: NDArray[np.float64]) -> float:
     """Mean squared error of the predicted drops over the mean square of the real ones; 0 for an exact prediction.
 
     1 is what a map of zeros gets. Yeh et al. 2019, definition 2.1, divided by the square of what was to be predicted,

@@ -128,12 +128,14 @@ def _correlation(
     passed = value > threshold
     sentence = f"With random eighths of the brain replaced ({len(drops)} times), "
     if predicted.by_size:
-        sentence += f"the relevance that is removed and the size of the change of the model's value correlate with {value:.2f}"
+        sentence += (
+            f"the relevance that is removed and the size of the change of the model's value correlate with {value:.2f}"
+        )
     else:
         error = infidelity(predicted.drop, segments, removed, drops)
         sentence += (
-            f"the change of the model's value that the map predicts and the one that happens correlate with {value:.2f} "
-            f"(infidelity {error:.2g}; 0 is exact, 1 as far off as a map that predicts no change)"
+            f"the change of the model's value that the map predicts and the one that happens correlate with {value:.2f}"
+            f" (infidelity {error:.2g}; 0 is exact, 1 as far off as a map that predicts no change)"
         )
     sentence += (
         ": what the map marks matters to the model."

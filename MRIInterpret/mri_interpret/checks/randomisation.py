@@ -230,7 +230,7 @@ def _verdict(method: str, found: Similarity, threshold: float) -> Verdict:
     if not math.isnan(found.rise):
         change = "more" if found.rise >= 0 else "less"
         sentence += (
-            f" With all layers random the map is {abs(found.rise):.0%} {change} complex (eMPRT {found.rise:+.2f}; a map "
-            "that ignores the network has 0, and one that shows what it learned lies above)."
+            f" With all layers random the map is {abs(found.rise):.0%} {change} complex (eMPRT {found.rise:+.2f}; a map"
+            " that ignores the network has 0, and one that shows what it learned lies above)."
         )
     return pass_or_fail(method, CHECK, found.spearman, threshold, passed, sentence)

@@ -17,9 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..deformation.displacement import log_jacobian
-from ..deformation.head import Head, head_of
-from ..deformation.resize import resize
 from ..progress import ProgressCallback, silent
 from ..thresholds import (
     LOCALISATION_TIMES_CHANCE,
@@ -34,6 +31,8 @@ from .verdict import MODEL, Verdict, not_applicable, pass_or_fail
 
 if TYPE_CHECKING:
     import torch
+
+    from ..deformation.head import Head
 
 CHECK = "recovery"
 #: Structures in the order in which they are asked about; the first is the one whose map is computed again.
@@ -65,8 +64,28 @@ class Change:
     log_volume: NDArray[np.float32]
 
 
+def badge(verdict: Verdict) -> str:
+    """What a verdict on the model says in a few words, with its number; "" for other verdicts.
+
+    Examples
+    --------
+    >>> badge(Verdict("model", "recovery (hippocampi)", 12.3, 30.0, "pass", "..."))
+    'would have noticed a loss of 12 % (hippocampi)'
+    """
+    name = verdict.check.removeprefix(f"{CHECK} (").removesuffix(")")
+    if verdict.method != MODEL or name not in STRUCTURES or math.isnan(verdict.value):
+        return ""
+    what = "widening" if name == VENTRICLES else "loss"
+    if verdict.verdict == "pass":
+        return f"would have noticed a {what} of {verdict.value:.0f} % ({name})"
+    return f"would not have noticed a {what} of {verdict.threshold:.0f} % ({name})"
+
+
 def changed_structure(
-    explained: ExplainedImage, name: str, sizes: Sequence[float] = SIZES, told: Callable[[float], None] = lambda part: None
+    explained: ExplainedImage,
+    name: str,
+    sizes: Sequence[float] = SIZES,
+    told: Callable[[float], None] = lambda part: None,
 ) -> tuple[Change, ...]:
     """The scan with one of its structures changed, by size; fewer than asked for where the deformation fails.
 
@@ -81,7 +100,13 @@ def changed_structure(
     """
     import torch
 
-    structures = {key: torch.as_tensor(np.asarray(one, dtype=np.float32)) for key, one in explained.structures.items()}
+    from ..deformation.head import head_of
+    from ..deformation.resize import resize
+
+    structures = {
+        key: torch.as_tensor(np.where(explained.inside, one, 0).astype(np.float32))
+        for key, one in explained.structures.items()
+    }
     box = _box_around(explained.inside)
     head = head_of(torch.as_tensor(np.ascontiguousarray(explained.inside[box])), explained.spacing)
     structure = structures[name][box]
@@ -90,9 +115,9 @@ def changed_structure(
     found: list[Change] = []
     u = None
     for number, size in enumerate(sizes):
-        told(number / len(sizes))
+        done = number / len(sizes)
         goal = math.log(1 + size) if grows else math.log(1 - size)
-        reached = resize(head, structure, fluid if not grows else 0 * fluid, goal, u, lambda: told(number / len(sizes)))
+        reached = resize(head, structure, fluid if not grows else 0 * fluid, goal, u, lambda done=done: told(done))
         if not reached.reached:
             break
         u = reached.u
@@ -100,9 +125,9 @@ def changed_structure(
     return tuple(found)
 
 
-def _changed(
-    explained: ExplainedImage, head: Head, box: tuple[slice, ...], u: torch.Tensor, size: float
-) -> Change:
+def _changed(explained: ExplainedImage, head: Head, box: tuple[slice, ...], u: torch.Tensor, size: float) -> Change:
+    from ..deformation.displacement import log_jacobian
+
     image = explained.image.detach().cpu().clone()
     image[0][(slice(None), *box)] = head.deformed(image[0][(slice(None), *box)], u)
     log_volume = np.zeros(explained.inside.shape, dtype=np.float32)
@@ -122,7 +147,7 @@ def _box_around(inside: NDArray[np.bool_], margin: int = 2) -> tuple[slice, slic
 
 
 def noticed_from(sizes: Sequence[float], moves: Sequence[float], limit: float) -> float:
-    """The smallest size whose move reaches the limit, linear between sizes (and from no change at 0); NaN if none does."""
+    """The smallest size whose move reaches the limit, linear between sizes and from no change at 0; NaN if none."""
     before, at = 0.0, 0.0
     for size, move in zip(sizes, moves, strict=True):
         if move >= limit:
@@ -148,15 +173,20 @@ def check_recovery(explained: ExplainedImage, seed: int = 0, progress: ProgressC
     mapped: tuple[str, Change] | None = None
     for number, name in enumerate(asked):
         about = f"{CHECK} ({name})"
-        ml = float(np.asarray(explained.structures[name], dtype=np.float64).sum()) * math.prod(explained.spacing) / 1000
+        there = np.asarray(explained.structures[name], dtype=np.float64)[explained.inside]
+        ml = float(there.sum()) * math.prod(explained.spacing) / 1000
         if ml < SMALLEST_REGION_ML:
-            verdicts.append(not_applicable(MODEL, about, f"This brain's {name} measure {ml:.2g} ml: too small to change."))
+            verdicts.append(
+                not_applicable(MODEL, about, f"This brain's {name} measure {ml:.2g} ml: too small to change.")
+            )
             continue
         changes = changed_structure(
             explained, name, told=lambda part, number=number: progress(STEP, share * (1 + number + part))
         )
         if not changes:
-            sentence = f"The deformation failed: this brain's {name} cannot be changed by {SIZES[0]:.0%} without folding."
+            sentence = (
+                f"The deformation failed: this brain's {name} cannot be changed by {SIZES[0]:.0%} without folding."
+            )
             verdicts.append(not_applicable(MODEL, about, sentence))
             continue
         moves = [_value(explained, change.image, weights) - whole for change in changes]
@@ -177,6 +207,9 @@ def _of_answer(
 ) -> Verdict:
     sizes = [change.size for change in changes]
     directed = explained.towards is not None
+    if not any(moves):
+        sentence = f"The answer does not change at all when this brain's {name} change by up to {sizes[-1]:.0%}."
+        return pass_or_fail(MODEL, check, UNNOTICED, 100 * RECOVERY_LARGEST, False, sentence)
     noticed = noticed_from(sizes, moves if directed else [abs(move) for move in moves], limit)
     what = "widening" if name == VENTRICLES else "loss"
     listed = ", ".join(f"{size:.0%}: {move:+.2g}" for size, move in zip(sizes, moves, strict=True))
@@ -214,8 +247,8 @@ def _of_maps(explained: ExplainedImage, mapped: tuple[str, Change] | None) -> li
         place = localise(moved, truth, explained.inside)
         gain = place.mass / place.chance if place.chance > 0 else math.nan
         sentence = (
-            f"With this brain's {name} {change.size:.0%} smaller, {place.mass:.1%} of the map's change lies where the brain "
-            f"changed most, {gain:.1f} times chance."
+            f"With this brain's {name} {change.size:.0%} smaller, {place.mass:.1%} of the map's change lies where the "
+            f"brain changed most, {gain:.1f} times chance."
         )
         if name == VENTRICLES:
             sentence = sentence.replace("smaller", "wider")

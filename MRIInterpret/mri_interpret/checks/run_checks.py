@@ -102,6 +102,8 @@ def run_checks(
     output: OutputChoice | None = None,
     fluid: Array | None = None,
     answers: MutableMapping[Any, NDArray[np.float64]] | None = None,
+    structures: Mapping[str, Array] | None = None,
+    towards: Sequence[float] | None = None,
 ) -> list[Verdict]:
     """Check the maps of one image.
 
@@ -143,6 +145,11 @@ def run_checks(
     answers
         One dictionary for all calls with the same network, image and target: what does not depend on the maps is found
         once.
+    structures
+        Share of each voxel, (I, J, K), that each structure of this brain fills, by the names of
+        :data:`.recovery.STRUCTURES`; for the level "full".
+    towards
+        A weight for each logit: the answer that rises as these structures waste; None if the model has none.
 
     Returns
     -------
@@ -175,6 +182,8 @@ def run_checks(
             affected=affected,
             output=output,
             imputed=None if grid is None else template_imputation(image[0, 0].detach().cpu().numpy(), mask, grid),
+            structures=structures or {},
+            towards=towards,
             template_mask=None if grid is None else template_mask(grid),
             answers={} if answers is None else answers,
         )

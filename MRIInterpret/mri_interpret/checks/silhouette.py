@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +111,9 @@ def masks_by_a_voxel(
         return None
     channels = explained.image[0].detach().cpu().numpy()
     nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    tight = [np.where(inside & ~core, empty, one) for one, empty in zip(channels, _outside(channels, inside), strict=True)]
+    tight = [
+        np.where(inside & ~core, empty, one) for one, empty in zip(channels, _outside(channels, inside), strict=True)
+    ]
     return tight, [np.where(rim, one[tuple(nearest)], one) for one in channels]
 
 
@@ -121,9 +122,7 @@ def _outside(channels: NDArray[np.floating], inside: NDArray[np.bool_]) -> list[
     return [0.0 if inside.all() else float(np.median(one[~inside])) for one in channels]
 
 
-def check_silhouette(
-    explained: ExplainedImage, seed: int = 0, progress: ProgressCallback = silent
-) -> list[Verdict]:
+def check_silhouette(explained: ExplainedImage, seed: int = 0, progress: ProgressCallback = silent) -> list[Verdict]:
     """Two verdicts on the model and this scan: the silhouette, and the mask's edge; none without a method's map."""
     if not explained.methods:
         return []
@@ -133,12 +132,15 @@ def check_silhouette(
 
 def _of_contour(explained: ExplainedImage, found: Silhouette) -> Verdict:
     if math.isnan(found.contour):
-        reason = "The mask covers the whole volume." if explained.inside.all() else "No template is known to compare with."
+        reason = (
+            "The mask covers the whole volume." if explained.inside.all() else "No template is known to compare with."
+        )
         return not_applicable(MODEL, SILHOUETTE, reason)
     share = found.contour_share
     sentence = (
-        f"Shown nothing but the brain mask at one intensity, the model's value differs by {found.contour:+.2g} from that of "
-        f"the template's mask; the template's tissue in this brain's place moves it by up to {abs(found.tissue):.2g}. "
+        f"Shown nothing but the brain mask at one intensity, the model's value differs by {found.contour:+.2g} from "
+        f"that of the template's mask; the template's tissue in this brain's place moves it by up to "
+        f"{abs(found.tissue):.2g}. "
     )
     passed = share < SILHOUETTE_SHARE
     sentence += (

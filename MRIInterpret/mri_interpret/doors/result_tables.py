@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..anatomy import freesurfer
+from ..checks.verdict import MODEL
 from ..scene.nodes import ROLE, RUN, runs
 from ..scene.result_nodes import ANSWER, EXCLUDED, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
 from ..scene.tables import columns_of_node, rows_of_node
@@ -144,10 +145,13 @@ def _mark(node: Any) -> str:
 
 
 def trust_table(nodes: ResultNodes, key: str) -> Table:
-    """What each trust check found about one map; empty if none was run."""
+    """What each trust check found about one map, and about the model on this scan; empty if none was run."""
     if "trust" not in nodes.tables:
         return EMPTY_TABLE
-    rows = [row for row in rows_of_node(nodes.tables["trust"]) if row["method"] == key]
+    found = rows_of_node(nodes.tables["trust"])
+    of_model = [row | {"check": f"the model: {row['check']}"} for row in found if row["method"] == MODEL]
+    rows = [row for row in found if row["method"] == key]
+    rows += of_model if rows else []
     rows.sort(key=lambda row: ("fail", "pass").index(row["verdict"]) if row["verdict"] in ("fail", "pass") else 2)
     return Table(
         ["Check", "Verdict", "Value", "Threshold", "What it means"],

@@ -14,7 +14,7 @@ from ..anatomy.structures_as_regions import as_regions
 from ..anatomy.top_regions import share_outside_brain
 from ..attribution.result import resolution_mm
 from ..checks.run_checks import failed_randomisation
-from ..checks.verdict import Verdicts
+from ..checks.verdict import MODEL, Verdict, Verdicts
 from ..errors import UserError
 from ..images.conversion import as_scan, as_volume
 from ..images.volume import Volume, resample
@@ -181,7 +181,7 @@ def explain(
         )
     template_maps = {name: map_array(found) for name, found in attributions.items()}
     resolutions = {name: resolution_mm(found.details, grid.spacing) for name, found in attributions.items()}
-    check = checks_of(trust, bundle, prepared, labels, methods, attributions, place, report, fluid)
+    check = checks_of(trust, bundle, prepared, labels, methods, attributions, place, report, fluid, anatomy)
     verdicts = check(template_maps)
     failing = failed_randomisation(verdicts) if verdicts else _known_of(bundle.metadata.distrusted, template_maps)
     # What only simulated subjects can tell is not asked again on this scan.
@@ -235,7 +235,7 @@ def explain(
         registration=_registration(prepared),
         verdicts=Verdicts(verdicts),
         warnings=(
-            *_warnings(prepared, attributions.notices, summary, maps, failing, anatomy),
+            *_warnings(prepared, attributions.notices, summary, maps, failing, anatomy, verdicts),
             *_out_of_range(bundle.metadata.output, prediction),
         ),
         provenance=make_provenance(
@@ -311,6 +311,7 @@ def _warnings(
     maps: dict[str, MethodMap],
     failing: dict[str, str],
     anatomy: Segmentation,
+    verdicts: Sequence[Verdict],
 ) -> tuple[str, ...]:
     sentences = [*prepared.scan.notes, *notices]
     sentences += [] if prepared.verdict == "good" else [prepared.sentence]
@@ -324,4 +325,6 @@ def _warnings(
         for name, why in failing.items()
         if name in summary.weights
     ]
+    on_model = (one for one in verdicts if one.method == MODEL and one.verdict == "fail")
+    sentences += [f"The model on this scan fails a check ({one.check}): {one.sentence}" for one in on_model]
     return tuple(sentences)

@@ -19,10 +19,12 @@ from ..models.targets import PREDICTED, is_predicted, output_weights, read_targe
 from ..preprocessing.pipeline import PreprocessedScan
 from ..progress import ProgressCallback, step
 from .facts import Prediction, Target
+from .recovery_inputs import structures_on_grid, towards_disease
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..anatomy.segmentation import Segmentation
     from ..attribution import Attribution, Attributions, Explainer
     from ..attribution.target import Target as ExplainerTarget
 
@@ -128,9 +130,15 @@ def checks_of(
     device: str,
     progress: ProgressCallback,
     fluid: Volume | None = None,
+    anatomy: Segmentation | None = None,
 ) -> Callable[[Mapping[str, np.ndarray]], list[Verdict]]:
-    """The function that runs the trust checks of ``level`` on maps on the model's grid; with "off" it runs none."""
+    """The function that runs the trust checks of ``level`` on maps on the model's grid; with "off" it runs none.
+
+    The level "full" changes the structures of ``anatomy``, this brain's.
+    """
     import torch
+
+    changeable = structures_on_grid(anatomy, prepared.grid, prepared) if level == "full" and anatomy else {}
 
     answers: dict[Any, Any] = {}  # methods are checked first, the summary later: the network is asked once
 
@@ -155,6 +163,8 @@ def checks_of(
                 device=chosen,
                 output=attributions.output,
                 answers=answers,
+                structures=changeable,
+                towards=towards_disease(bundle.metadata.output),
                 fluid=None if fluid is None else fluid.array,
                 progress=lambda name, fraction: progress("Trust checks", min(0.99, fraction)),
             )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..anatomy.top_regions import too_small, top_regions
-from ..checks.verdict import Verdict
+from ..checks.recovery import badge
+from ..checks.verdict import MODEL, Outcome, Verdict
 from ..drawing.html import number, percent
 from ..explanation.answer_words import answer_words, contrast_formula, explained_value
 from ..explanation.explanation import Explanation, MethodMap
@@ -129,6 +130,8 @@ class TrustContent:
     rows: list[tuple[str, list[Verdict | None]]]  # title, verdicts in the columns' order
     independent: list[str]  # titles of methods whose maps hardly depend on what the model learned
     of_summary: list[Verdict]
+    of_model: list[Verdict]  # on the model and this scan, whatever the maps say; those that do not apply too
+    badges: list[tuple[Outcome, str]]  # verdict and a few words: which loss the model would have noticed
 
 
 def trust_matrix(explanation: Explanation) -> TrustContent | None:
@@ -136,7 +139,8 @@ def trust_matrix(explanation: Explanation) -> TrustContent | None:
     verdicts = explanation.verdicts
     if not verdicts:
         return None
-    checks = list(dict.fromkeys(verdict.check for verdict in verdicts))
+    of_model = [verdict for verdict in verdicts if verdict.method == MODEL]
+    checks = list(dict.fromkeys(verdict.check for verdict in verdicts if verdict.method != MODEL))
     cells = {(verdict.method, verdict.check): verdict for verdict in verdicts}
     titles = {name: method.title for name, method in explanation.maps.items()} | {"summary": "Summary score"}
     checked = [name for name in titles if any(verdict.method == name for verdict in verdicts)]
@@ -145,6 +149,8 @@ def trust_matrix(explanation: Explanation) -> TrustContent | None:
         rows=[(titles[name], [cells.get((name, check)) for check in checks]) for name in checked],
         independent=[titles[name] for name in checked if _fails(cells.get((name, "randomisation")))],
         of_summary=_told(explanation, "summary"),
+        of_model=of_model,
+        badges=[(verdict.verdict, words) for verdict in of_model if (words := badge(verdict))],
     )
 
 
