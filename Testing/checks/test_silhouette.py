@@ -103,10 +103,11 @@ def test_a_mask_of_one_voxel_gets_every_check_and_no_error() -> None:
 
 
 def test_the_model_is_judged_once_and_comes_last() -> None:
-    rows = check_explained("fast", case(1.0, 1.0, maps={"map": np.ones(SHAPE), "summary": np.ones(SHAPE)}))
-    assert [row.check for row in rows if row.method == MODEL] == ["silhouette", "mask edge"]
-    assert [row.method for row in rows[-2:]] == [MODEL, MODEL]
-    alone = check_explained("fast", case(1.0, 1.0, maps={"summary": np.ones(SHAPE)}))
+    rows = check_explained("full", case(1.0, 1.0, maps={"map": np.ones(SHAPE), "summary": np.ones(SHAPE)}))
+    of_model = [row.check for row in rows if row.method == MODEL]
+    assert of_model == ["silhouette", "mask edge", "recovery"]
+    assert [row.method for row in rows[-3:]] == [MODEL] * 3
+    alone = check_explained("full", case(1.0, 1.0, maps={"summary": np.ones(SHAPE)}))
     assert {row.method for row in alone} == {"summary"}
 
 

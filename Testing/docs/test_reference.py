@@ -23,11 +23,11 @@ def controls() -> list[str]:
 
 
 def checks() -> list[str]:
-    from mri_interpret.checks import outside_brain
+    from mri_interpret.checks import outside_brain, silhouette
     from mri_interpret.checks.run_checks import CHECKS, FINITE
 
     names = [name for check in CHECKS for name in check.name.split(", ")]
-    return [*names, FINITE, outside_brain.BORDER, outside_brain.FLUID]
+    return [*names, FINITE, outside_brain.BORDER, outside_brain.FLUID, silhouette.MASK_EDGE]
 
 
 @pytest.mark.parametrize("name", controls())
@@ -63,6 +63,9 @@ def test_every_check_says_what_it_tells(name):
         ("faithfulness", f"{1 - thresholds.FAITHFULNESS_LEVEL:.0%}".replace("%", "th percentile")),
         ("other class", f"rank correlation below {thresholds.OTHER_CLASS_SIMILARITY:g}"),
         ("stability", f"at least {thresholds.STABILITY_ICC:g}"),
+        ("silhouette", f"below {thresholds.SILHOUETTE_SHARE:.0%}"),
+        ("mask edge", f"below {thresholds.MASK_EDGE_SHARE:.0%}"),
+        ("recovery", f"at most {thresholds.RECOVERY_LARGEST:.0%}; map: above {thresholds.LOCALISATION_TIMES_CHANCE:g}"),
     ],
 )
 def test_the_page_has_the_threshold_of_the_code(check, criterion):

@@ -69,7 +69,6 @@ CHECKS: tuple[Check, ...] = (
     Check("plausibility", "fast", lambda explained, seed, progress: check_plausibility(explained)),
     Check(RANDOMISATION, "fast", check_randomisation, without_costly(RANDOMISATION, check_randomisation)),
     Check("faithfulness", "fast", lambda explained, seed, progress: check_correlation(explained, seed, progress)),
-    Check(SILHOUETTE, "fast", check_silhouette),
     Check(
         OTHER_CLASS,
         "full",
@@ -77,6 +76,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("deletion, insertion", "full", lambda explained, seed, progress: check_curves(explained, seed, progress)),
     Check("stability", "full", lambda explained, seed, progress: check_stability(explained, seed, progress)),
+    Check(SILHOUETTE, "full", check_silhouette),
     Check(RECOVERY, "full", check_recovery),
 )
 
