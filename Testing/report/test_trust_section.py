@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from mri_interpret.checks.verdict import Verdict, not_applicable
+from mri_interpret.checks.verdict import MODEL, Verdict, not_applicable
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.report.page import page_with
 from mri_interpret.report.pictures import ReportPictures
@@ -76,3 +76,26 @@ def test_nothing_checked_is_nothing_shown(explanation: Explanation, pictures: Re
     assert 'id="trust"' not in page
     assert "#trust" not in page
     assert 'class="verdicts"' not in page
+
+
+def test_what_is_said_of_the_model_has_badges_with_numbers_and_is_no_column(
+    explanation: Explanation, pictures: ReportPictures
+) -> None:
+    of_model = (
+        Verdict(MODEL, "silhouette", 0.2, 0.5, "pass", "The tissue counts <more>."),
+        Verdict(MODEL, "recovery (hippocampi)", 12.3, 30.0, "pass", "It would have."),
+        Verdict(MODEL, "recovery (ventricles)", 100.0, 30.0, "fail", "It would not."),
+        not_applicable(MODEL, "recovery (amygdalae)", "The deformation failed."),
+    )
+    page = _page(replace(explanation, verdicts=(*VERDICTS, *of_model)), pictures)
+    (section,) = re.findall(r"The model on this scan</h3>(.*?)</ul>", page, re.DOTALL)
+    badges = re.findall(r'<span class="verdict (\w+)">([^<]*\([^<]*)</span>', section)
+    assert badges == [
+        ("pass", "would have noticed a loss of 12 % (hippocampi)"),
+        ("fail", "would not have noticed a widening of 30 % (ventricles)"),
+    ]
+    assert "counts &lt;more&gt;" in section
+    assert "The deformation failed." in section
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", page)
+    assert not {"silhouette", "recovery (hippocampi)"} & set(heads)
+    assert "The model on this scan" not in _page(explanation, pictures)
