@@ -12,7 +12,13 @@ import pytest
 import torch
 from mri_interpret.checks.answer_noise import AnswerNoise, answer_noise
 from mri_interpret.checks.explained_image import ExplainedImage, Maps
-from mri_interpret.checks.recovery import badge, changed_structure, check_recovery, noticed_from
+from mri_interpret.checks.recovery import (
+    badge,
+    changed_structure,
+    check_recovery,
+    noticed_from,
+    warnings_of_model,
+)
 from mri_interpret.checks.run_checks import check_explained
 from mri_interpret.checks.verdict import MODEL, Verdict
 from mri_interpret.errors import Cancelled
@@ -130,6 +136,19 @@ def test_where_the_deformation_fails_nothing_is_claimed() -> None:
     assert "No segmentation" in of(unsegmented, MODEL).sentence
     assert check_recovery(case(maps={"summary": np.ones(SHAPE)})) == []
     assert "No function" in of(check_recovery(case(explain=None)), "map").sentence
+
+
+def test_outputs_warn_of_an_outline_and_of_a_model_that_notices_nothing() -> None:
+    def verdict(check: str, outcome: Any) -> Verdict:
+        return Verdict(MODEL, check, 1.0, 0.5, outcome, f"About {check}.")
+
+    noticed, overlooked = verdict("recovery (hippocampi)", "pass"), verdict("recovery (amygdalae)", "fail")
+    assert warnings_of_model([noticed, overlooked, verdict("silhouette", "pass")]) == []
+    found = warnings_of_model([overlooked, verdict("silhouette", "fail"), Verdict("lrp", "recovery", 1, 2, "fail", "")])
+    assert found == [
+        "The model on this scan fails a check (silhouette): About silhouette.",
+        "The model on this scan fails a check (recovery (amygdalae)): About recovery (amygdalae).",
+    ]
 
 
 def test_every_step_can_be_cancelled() -> None:

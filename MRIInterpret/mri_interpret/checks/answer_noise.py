@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,6 +83,6 @@ def answer_noise(
     masks = masks_by_a_voxel(explained)
     return AnswerNoise(
         pose=rms([perturbed(one) for one in poses], 0.0, 0.7),
-        mask=rms([lambda one=one: one for one in masks or ()], 0.7, 0.8),
+        mask=rms([partial(list, one) for one in masks or ()], 0.7, 0.8),
         scanner=rms([perturbed(noise(seed + number)) for number in range(3)], 0.8, 1.0),
     )

@@ -10,8 +10,9 @@ background types"); here the truth is made in the scan that is explained.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +82,18 @@ def badge(verdict: Verdict) -> str:
     return f"would not have noticed a {what} of {verdict.threshold:.0f} % ({name})"
 
 
+def warnings_of_model(verdicts: Iterable[Verdict]) -> list[str]:
+    """Sentences that every output must show: the model reads an outline, or would have noticed none of the changes.
+
+    A model may rightly look at one structure and not at another, so a single one that it overlooks is no warning.
+    """
+    on_model = [one for one in verdicts if one.method == MODEL and one.verdict != "not applicable"]
+    asked = [one for one in on_model if one.check.startswith(CHECK)]
+    failed = [one for one in on_model if one.verdict == "fail" and one not in asked]
+    failed += asked if all(one.verdict == "fail" for one in asked) else []
+    return [f"The model on this scan fails a check ({one.check}): {one.sentence}" for one in failed]
+
+
 def changed_structure(
     explained: ExplainedImage,
     name: str,
@@ -117,7 +130,7 @@ def changed_structure(
     for number, size in enumerate(sizes):
         done = number / len(sizes)
         goal = math.log(1 + size) if grows else math.log(1 - size)
-        reached = resize(head, structure, fluid if not grows else 0 * fluid, goal, u, lambda done=done: told(done))
+        reached = resize(head, structure, fluid if not grows else 0 * fluid, goal, u, partial(told, done))
         if not reached.reached:
             break
         u = reached.u
@@ -180,9 +193,7 @@ def check_recovery(explained: ExplainedImage, seed: int = 0, progress: ProgressC
                 not_applicable(MODEL, about, f"This brain's {name} measure {ml:.2g} ml: too small to change.")
             )
             continue
-        changes = changed_structure(
-            explained, name, told=lambda part, number=number: progress(STEP, share * (1 + number + part))
-        )
+        changes = changed_structure(explained, name, told=partial(_tell, progress, share, number + 1))
         if not changes:
             sentence = (
                 f"The deformation failed: this brain's {name} cannot be changed by {SIZES[0]:.0%} without folding."
@@ -196,6 +207,10 @@ def check_recovery(explained: ExplainedImage, seed: int = 0, progress: ProgressC
     verdicts += _of_maps(explained, mapped)
     progress(STEP, 1.0)
     return verdicts
+
+
+def _tell(progress: ProgressCallback, share: float, number: int, part: float) -> None:
+    progress(STEP, share * (number + part))
 
 
 def _value(explained: ExplainedImage, image: torch.Tensor, weights: Sequence[float]) -> float:

@@ -13,8 +13,9 @@ from ..anatomy.segmentation import Segmentation
 from ..anatomy.structures_as_regions import as_regions
 from ..anatomy.top_regions import share_outside_brain
 from ..attribution.result import resolution_mm
+from ..checks.recovery import warnings_of_model
 from ..checks.run_checks import failed_randomisation
-from ..checks.verdict import MODEL, Verdict, Verdicts
+from ..checks.verdict import Verdict, Verdicts
 from ..errors import UserError
 from ..images.conversion import as_scan, as_volume
 from ..images.volume import Volume, resample
@@ -325,6 +326,4 @@ def _warnings(
         for name, why in failing.items()
         if name in summary.weights
     ]
-    on_model = (one for one in verdicts if one.method == MODEL and one.verdict == "fail")
-    sentences += [f"The model on this scan fails a check ({one.check}): {one.sentence}" for one in on_model]
-    return tuple(sentences)
+    return (*sentences, *warnings_of_model(verdicts))
