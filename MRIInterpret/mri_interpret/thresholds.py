@@ -80,6 +80,8 @@ INPUT_CONSTANT = 0.02
 INPUT_HUGE = 1e4
 # Share of the brain within the grid. A grid that is tight by a voxel or two keeps more.
 INPUT_BRAIN_KEPT = 0.97
+# Below, nothing is left to explain: an error. By convention; a network of one hippocampus sees about 2 %.
+INPUT_BRAIN_LEAST = 0.01
 # How much better a turned template must match before a scan is said to be turned. By convention; brains are not
 # symmetric from top to bottom or front to back, so an upright one matches the upright template better by about 0.3.
 INPUT_TURNED = 0.05

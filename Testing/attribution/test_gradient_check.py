@@ -140,3 +140,56 @@ def test_models_that_end_in_an_activation_are_compared_before_it(
     monkeypatch.setattr(Sum, "gradient", lambda self, grad: (honest(self, grad)[0], 0.9 * honest(self, grad)[1]))
     with pytest.raises(UserError, match="differs from torch's own"):
         Explainer(copy.deepcopy(model)).explain(x, 1, "gradient")
+
+
+def exported(model: nn.Module, x: Tensor) -> nn.Module:
+    program: nn.Module = torch.export.export(model, (x,)).module()
+    return program
+
+
+def test_a_program_for_one_size_is_checked_on_a_crop_without_its_guards(plain_passes: list[tuple[int, ...]]) -> None:
+    model, x = randomise(Residual()), volume((65, 64, 66))
+    program = exported(model, x)
+    with pytest.raises(Exception, match=r"(?i)guard|shape|size"):
+        program(x[..., :32, :32, :32])  # as torch exported it
+    found = Explainer(program).explain(x, 1, ["gradient", "lrp"])
+    assert plain_passes == [(1, 1, 32, 32, 32)]
+    leaf = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(model(leaf)[0, 1], leaf)
+    torch.testing.assert_close(
+        found["gradient"].map, expected[:, 0].float(), rtol=1e-3, atol=1e-5 * float(expected.abs().max())
+    )
+
+
+def test_a_wrong_gradient_of_a_program_is_found_on_the_crop(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = volume((65, 64, 66))
+    program = exported(randomise(Residual()), x)
+    honest = Sum.gradient
+    monkeypatch.setattr(Sum, "gradient", lambda self, grad: (honest(self, grad)[0], 0.9 * honest(self, grad)[1]))
+    with pytest.raises(UserError, match="differs from torch's own"):
+        Explainer(program).explain(x, 1, "gradient")
+
+
+def test_a_program_of_one_size_alone_is_checked_as_a_whole(plain_passes: list[tuple[int, ...]]) -> None:
+    class OfOneSize(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv3d(1, 2, 4, stride=4), nn.Linear(2 * 16 * 17 * 16, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.relu(self.conv(x)).flatten(1))
+
+    x = volume((64, 68, 64))
+    Explainer(exported(randomise(OfOneSize()), x)).explain(x, 1, "gradient")
+    assert plain_passes[-1] == (1, 1, 64, 68, 64)
+
+
+def test_a_copy_with_other_weights_passes_for_checked(plain_passes: list[tuple[int, ...]]) -> None:
+    model, x = randomise(Residual()), volume((8, 9, 7))
+    Explainer(model).explain(x, 1, "gradient")
+    other = randomise(copy.deepcopy(model))
+    gradient_check.checked_as(other, model)
+    Explainer(other).explain(x, 1, "gradient")
+    assert len(plain_passes) == 1
+    Explainer(other.float()).explain(x.float(), 1, "gradient")  # another way of recording
+    assert len(plain_passes) == 2

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from mri_interpret.checks.outside_brain import check_outside_brain, far_outside, fluid, frame, share_where
+from scipy import ndimage
 
 from Testing.checks.small_networks import SHAPE, brain, linear_case
 
@@ -22,6 +23,14 @@ def test_far_outside_is_measured_in_millimetres() -> None:
     inside[0] = True
     far = far_outside(inside, (2.0, 1.0, 1.0), 5.0)
     assert far.any(axis=(1, 2)).tolist() == [False, False, False, *[True] * 6]
+
+
+def test_far_outside_is_that_of_the_whole_volumes_distances() -> None:
+    inside = np.zeros((20, 24, 18), bool)
+    inside[5:9, 6:14, 3:8] = np.random.default_rng(0).random((4, 8, 5)) > 0.4
+    distance = ndimage.distance_transform_edt(~inside, sampling=(1.0, 1.5, 2.0))
+    for margin in (1.0, 2.0, 3.7, 30.0):
+        np.testing.assert_array_equal(far_outside(inside, (1.0, 1.5, 2.0), margin), distance > margin)
 
 
 def test_the_frame_is_two_voxels_wide() -> None:

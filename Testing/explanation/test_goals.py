@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from mri_interpret.attribution import available_methods
 from mri_interpret.attribution.methods.volume_counterfactual import VolumeCounterfactual
 from mri_interpret.errors import UserError
-from mri_interpret.explanation.goals import check_goals, with_goals
+from mri_interpret.explanation.goals import check_goals, reachable_methods, with_goals
 from mri_interpret.models.goals import read_goal
 from mri_interpret.models.outputs import OutputMeaning
 from mri_interpret.models.targets import read_target
@@ -56,3 +57,20 @@ def test_a_goal_that_the_network_cannot_be_brought_to_is_refused_before_any_work
     check_goals([NAME], "boundary", "value-65", age)
     with pytest.raises(UserError, match="outside of the model's range"):
         check_goals([NAME], "120", "value", age)
+
+
+def test_of_all_methods_of_a_quantity_the_counterfactual_is_left_out_with_a_sentence():
+    age = OutputMeaning("regression", ("brain age",), True, "years", value_range=(40, 90))
+    everything = list(available_methods())
+    kept, sentence = reachable_methods(everything, "boundary", "value", age)
+    assert kept == [name for name in everything if name != NAME]
+    assert "is left out. The model returns a quantity (brain age)" in sentence
+    assert "give the value that it should reach as the goal" in sentence
+    assert reachable_methods(everything, "70", "value", age) == (everything, "")
+    assert reachable_methods(everything, "boundary", "value-65", age) == (everything, "")
+    with pytest.raises(UserError, match="give the value that it should reach as the goal"):
+        reachable_methods([NAME], "boundary", "value", age)
+    with pytest.raises(UserError, match="give the value that it should reach as the goal"):
+        reachable_methods(["gradient", NAME], "boundary", "value", age)
+    with pytest.raises(UserError, match="is no value"):
+        reachable_methods(everything, "old", "value", age)

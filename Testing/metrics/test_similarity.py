@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mri_interpret.metrics.similarity import correlation, dice, rank_correlations, region_profile, spearman, ssim
-from scipy import stats
+from mri_interpret.metrics.similarity import (
+    LikenessTo,
+    correlation,
+    dice,
+    rank_correlations,
+    region_profile,
+    spearman,
+    ssim,
+)
+from scipy import ndimage, stats
 
 SHAPE = (9, 8, 10)
 
@@ -116,3 +124,29 @@ def test_rank_correlations_are_scipys_column_by_column(columns: int) -> None:
     data[:, 0] = 3.0
     assert np.isnan(rank_correlations(data, other)[0][0])
     assert np.isnan(rank_correlations(data, np.ones(12))[0]).all()
+
+
+def test_a_smooth_maps_likeness_is_that_of_every_second_voxel() -> None:
+    """As of grids of 1 mm, which are compared so: a blurred map has detail of some voxels."""
+    rng = np.random.default_rng(3)
+    shape = (64, 70, 60)
+    a, noise = (ndimage.gaussian_filter(rng.normal(size=shape), 1.5) for _ in range(2))
+    b = 0.7 * a / a.std() + 0.7 * noise / noise.std()
+    inside = sum((axis - size / 2) ** 2 for axis, size in zip(np.indices(shape), shape, strict=True)) < 28**2
+    every, second = LikenessTo(a, inside), LikenessTo(a, inside, every=2)
+    assert every.spearman(b, absolute=True) == spearman(a, b, inside, absolute=True)
+    assert every.ssim(b) == ssim(a, b, inside)
+    assert abs(second.spearman(b, absolute=True) - every.spearman(b, absolute=True)) < 0.02
+    assert abs(second.ssim(b) - every.ssim(b)) < 0.01
+    # What is sampled is sampled exactly: the same windows, at fewer places.
+    lattice = np.zeros(shape, bool)
+    box = tuple(slice(edge.start, None, 2) for edge in second._box)
+    lattice[box] = True
+    assert second.spearman(b) == spearman(a, b, inside & lattice)
+
+
+def test_a_brain_that_no_second_voxel_meets_is_compared_at_all_voxels() -> None:
+    values = np.random.default_rng(0).normal(size=(12, 12, 12))
+    inside = np.zeros(values.shape, bool)
+    inside[7, 5:8, 6] = True
+    assert LikenessTo(values, inside, every=2).spearman(-values) == pytest.approx(-1)

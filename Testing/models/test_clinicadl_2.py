@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mri_interpret.attribution import Explainer
 from mri_interpret.errors import UserError
 from mri_interpret.models.networks import build_network
 from mri_interpret.models.output_entry import read_output
@@ -26,7 +27,8 @@ CASES = json.loads((Path(__file__).parents[1] / "oracles" / "clinicadl_2.json").
 OPTIONS = {
     "cnn_classes": {"classes": "CN, AD"}, "cnn_regression": {"unit": "years"},
     "cnn_one_probability": {"classes": "CN,AD"}, "resnet_labels": {"classes": "AD,FTD,DLB"},
-    "densenet_one_logit": {"classes": "CN,AD"},
+    "densenet_one_logit": {"classes": "CN,AD"}, "resnet_bounded_score": {"unit": "1"},
+    "seresnet_classes": {"classes": "CN,AD"}, "vit_classes": {"classes": "CN,AD"}, "vit_regression": {"unit": "years"},
 }  # fmt: skip
 
 
@@ -67,7 +69,7 @@ def network_input(name: str):
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_network_gives_clinicadls_own_numbers(name, tmp_path):
-    if not name.startswith("cnn"):
+    if name.startswith("densenet"):
         pytest.importorskip("monai")
     imported = read(write_maps_2(tmp_path, name), **OPTIONS[name])
     network = build_network(imported.target, json.loads(json.dumps(imported.arguments))).eval()
@@ -92,6 +94,23 @@ def test_the_network_sees_what_clinicadls_transforms_make(name):
         assert current.image[3, 5, 7] == picture(GRID)[i, j, k]
 
 
+@pytest.mark.parametrize("name", ["resnet_bounded_score", "seresnet_classes", "vit_classes"])
+def test_networks_of_our_own_are_explained(name, tmp_path):
+    imported = read(write_maps_2(tmp_path, name), **OPTIONS[name])
+    network = build_network(imported.target, json.loads(json.dumps(imported.arguments))).eval()
+    network.load_state_dict(imported.weights)
+    x = torch.from_numpy(network_input(name).image)[None, None]
+    explainer = Explainer(network, undo_activation="bounded" not in name)  # a number is explained as it is returned
+    found = explainer.explain(x, 0, ["lrp", "gradient", "guided_backprop", "grad_cam"])
+    leaf = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(network(leaf)[0, 0], leaf)
+    torch.testing.assert_close(
+        found["gradient"].map, expected[:, 0], rtol=1e-3, atol=1e-5 * float(expected.abs().max())
+    )
+    assert float(found["lrp"].map.abs().max()) > 0
+    assert torch.isfinite(found["lrp"].map).all()
+
+
 def test_what_the_outputs_mean(tmp_path):
     kinds = {
         name: read_output(read(write_maps_2(tmp_path / name, name), **options).metadata["mri_interpret"], tmp_path).kind
@@ -99,7 +118,8 @@ def test_what_the_outputs_mean(tmp_path):
     }
     assert kinds == {
         "cnn_classes": "logits", "cnn_regression": "regression", "cnn_one_probability": "logit",
-        "resnet_labels": "labels", "densenet_one_logit": "logit",
+        "resnet_labels": "labels", "densenet_one_logit": "logit", "resnet_bounded_score": "regression",
+        "seresnet_classes": "logits", "vit_classes": "logits", "vit_regression": "regression",
     }  # fmt: skip
 
 
@@ -127,7 +147,7 @@ TRANSFORM = "dataset.transforms.image_transforms.0"
     ("changes", "sentence"),
     [
         ({"model.name_": "ReconstructionModel"}, "ReconstructionModel is not covered"),
-        ({"model.network": {"name_": "SEResNet"}}, "SEResNet is not covered"),
+        ({"model.network": {"name_": "SEResNet50"}}, "SEResNet50 is not covered"),
         ({"model.network": "MyOwnNetwork"}, "MyOwnNetwork is not covered"),
         ({"model.network.in_shape": [2, 24, 24, 24]}, "takes 2 channels"),
         ({"model.network.in_shape": [1, 24, 24]}, "images of 2 dimensions"),

@@ -245,7 +245,7 @@ def test_a_clinicadl_regression_needs_its_unit(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"architecture": "ResNet3D"}, "ResNet3D is not covered"),
+        ({"architecture": "RandomArchitecture"}, "RandomArchitecture is not covered"),
         ({"mode": "patch"}, "not on the whole image"),
         ({"input_size": "3@128x128"}, "no 3D input"),
         ({"input_size": [1, 64, 64, 64]}, "not t1-linear's whole image"),

@@ -22,9 +22,15 @@ import torch
 import torchio
 from clinicadl.data.datasets import BidsDataset
 from clinicadl.io.bids import T1Linear
-from clinicadl.losses.config import BCELossConfig, BCEWithLogitsLossConfig, MSELossConfig, NLLLossConfig
+from clinicadl.losses.config import (
+    BCELossConfig,
+    BCEWithLogitsLossConfig,
+    CrossEntropyLossConfig,
+    MSELossConfig,
+    NLLLossConfig,
+)
 from clinicadl.models import SupervisedModel
-from clinicadl.networks.config import CNNConfig, DenseNetConfig, ResNetConfig
+from clinicadl.networks.config import CNNConfig, DenseNetConfig, ResNetConfig, SEResNetConfig, ViTConfig
 from clinicadl.optim.optimizers.config import AdamConfig
 from clinicadl.transforms import TransformsHandler
 from clinicadl.transforms.config import ClampConfig, CropOrPadConfig, RescaleIntensityConfig, ZNormalizationConfig
@@ -115,6 +121,65 @@ CASES = {
         ),
         BCEWithLogitsLossConfig(),
         [CropOrPadConfig(target_shape=32, padding_mode=0.0)],
+    ),
+    "resnet_bounded_score": (
+        ResNetConfig(
+            spatial_dims=3,
+            in_channels=1,
+            num_outputs=1,
+            block_type="bottleneck",
+            bottleneck_reduction=2,
+            n_res_blocks=(1, 2, 1),
+            n_features=(4, 8, 8),
+            act=("elu", {"alpha": 0.5}),
+            output_act="sigmoid",
+        ),
+        MSELossConfig(),
+        [CropOrPadConfig(target_shape=24, padding_mode=0.0)],
+    ),
+    "seresnet_classes": (
+        SEResNetConfig(
+            spatial_dims=3,
+            in_channels=1,
+            num_outputs=2,
+            n_res_blocks=(1, 2),
+            n_features=(4, 8),
+            init_conv_size=(5, 3, 3),
+            init_conv_stride=(2, 1, 2),
+            se_reduction=2,
+            act="leakyrelu",
+        ),
+        CrossEntropyLossConfig(),
+        [CropOrPadConfig(target_shape=24, padding_mode=0.0)],
+    ),
+    "vit_classes": (
+        ViTConfig(
+            in_shape=(1, 24, 16, 16),
+            patch_size=8,
+            num_outputs=2,
+            embedding_dim=12,
+            num_layers=2,
+            num_heads=3,
+            mlp_dim=10,
+            pos_embed_type="sincos",
+        ),
+        CrossEntropyLossConfig(),
+        [CropOrPadConfig(target_shape=(24, 16, 16), padding_mode=0.0)],
+    ),
+    "vit_regression": (
+        ViTConfig(
+            in_shape=(1, 16, 16, 16),
+            patch_size=(8, 4, 8),
+            num_outputs=1,
+            embedding_dim=8,
+            num_layers=1,
+            num_heads=2,
+            mlp_dim=6,
+            dropout=0.1,
+            output_act=None,
+        ),
+        MSELossConfig(),
+        [CropOrPadConfig(target_shape=16, padding_mode=0.0)],
     ),
 }
 

@@ -38,8 +38,18 @@ def test_a_grid_that_cuts_the_brain_is_warned_of(phantom: Explanation) -> None:
 
 def test_a_grid_beside_the_brain_is_refused(phantom: Explanation) -> None:
     far = {**GRID, "origin": [500, 500, 500]}
-    with pytest.raises(UserError, match="does not reach the network's grid") as caught:
-        prepared(phantom, {"step": "registration", **far})
+    for steps in ([{"step": "registration", **far}], [{"step": "registration", **far}, {"step": "intensity"}]):
+        with pytest.raises(UserError, match=r"registration.* grid holds nothing of the brain") as caught:
+            prepared(phantom, *steps)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_grid_that_cuts_nearly_the_whole_brain_away_is_refused(phantom: Explanation) -> None:
+    inside = np.argwhere(phantom.mask.array > 0)
+    corner = phantom.mask.affine @ [*inside[inside[:, 2].argmax()], 1]
+    voxels = {"shape": [12, 12, 12], "spacing": [1, 1, 1], "origin": [float(at) for at in corner[:3]]}
+    with pytest.raises(UserError, match=r"holds 0\.\d% of its brain") as caught:
+        prepared(phantom, {"step": "mask"}, {"step": "registration", **voxels})
     assert "\n" not in str(caught.value)
 
 

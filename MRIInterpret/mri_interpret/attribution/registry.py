@@ -18,6 +18,9 @@ STUDY_METHODS = ("lrp", "guided_backprop", "grad_cam", "grad_cam_pp", "guided_gr
 #: Testing/benchmarks/README.md.
 DEFAULT_METHODS = (*STUDY_METHODS, "gradient")
 
+#: They explain nothing, and are there to be beaten: "all methods" may leave them out.
+BASELINES = ("random", "intensity", "edges", "randomised_model")
+
 
 @cache
 def _classes() -> Mapping[str, type[Method]]:

@@ -98,7 +98,7 @@ class ExplainedImage:
     structures: Mapping[str, Array] = field(default_factory=dict)
     towards: Sequence[float] | None = None
     template_mask: Array | None = None
-    answers: MutableMapping[Any, NDArray[np.float64]] = field(default_factory=dict)
+    answers: MutableMapping[Any, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = tuple(self.image.shape[-3:])

@@ -41,6 +41,8 @@ Values = Callable[[SegmentSets], NDArray[np.float64]]
 """From sets of segments to the explained value of the image without each set, (sets,)."""
 Impute = Callable[[NDArray[np.bool_]], NDArray[np.float32]]
 STEP = "Checking: faithfulness"
+# Images that run together hold at most so many voxels: four of 96 x 112 x 96, one of 182 x 218 x 182.
+TOGETHER = 1 << 22
 
 
 def values_without(
@@ -65,7 +67,7 @@ def values_without(
         What takes a segment's place: an image (I, J, K), or a function from the removed voxels to the image with them
         filled (:func:`.imputation.noisy_linear_imputation`), which runs once per set.
     batch
-        How many images run together. A program, whose batch may be fixed, gets them one by one.
+        How many images run together, large ones fewer. A program, whose batch may be fixed, gets them one by one.
     output
         See :class:`ExplainedImage`.
     """
@@ -73,7 +75,7 @@ def values_without(
 
     from ..attribution.engine.programs import is_program
 
-    size = 1 if is_program(network) else batch
+    size = 1 if is_program(network) else max(1, min(batch, TOGETHER // image[0, 0].numel()))
     number = torch.as_tensor(segments, device=image.device)
 
     def tensor(array: Array) -> torch.Tensor:

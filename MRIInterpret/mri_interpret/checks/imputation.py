@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..images.smoothing import smooth_inside
+from ..images.smoothing import box_around, smooth_inside
 from ..images.volume import Array, Grid, resample
 
 
@@ -36,8 +36,9 @@ def template_imputation(image: Array, inside: Array, grid: Grid) -> NDArray[np.f
     there = resample(mask, grid, order=0).array > 0
     if not (chosen & there).any():
         return np.where(chosen, image, 0).astype(np.float32)
-    nearest = ndimage.distance_transform_edt(~there, return_distances=False, return_indices=True)
-    values = np.asarray(template[tuple(nearest)][chosen], dtype=np.float64)
+    box = box_around(chosen | there)  # nothing beyond it is asked for, or nearest to anything within
+    nearest = ndimage.distance_transform_edt(~there[box], return_distances=False, return_indices=True)
+    values = np.asarray(template[box][tuple(nearest)][chosen[box]], dtype=np.float64)
     # Equal ranks get equal intensities: the darkest tenth of the template becomes the image's darkest tenth.
     source, goal = np.sort(values), np.sort(np.asarray(image, dtype=np.float64)[chosen])
     matched = np.zeros(chosen.shape, dtype=np.float32)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..images.smoothing import box_around
 from ..images.volume import Array
 from ..thresholds import BORDER_SHARE, FLUID_SHARE, OUTSIDE_BRAIN_SHARE
 from .verdict import Verdict, not_applicable, pass_or_fail
@@ -33,8 +34,12 @@ def share_where(relevance: Array, where: Array) -> float:
 
 def far_outside(inside: Array, spacing: tuple[float, float, float], margin_mm: float) -> NDArray[np.bool_]:
     """Voxels more than ``margin_mm`` away from the brain."""
-    distance = ndimage.distance_transform_edt(~np.asarray(inside, dtype=bool), sampling=spacing)
-    return np.asarray(distance > margin_mm)
+    chosen = np.asarray(inside, dtype=bool)
+    # What lies beyond the box around the brain and its margin is farther away: no distance has to be found there.
+    box = box_around(chosen, math.ceil(margin_mm / min(spacing)) + 1)
+    far = np.ones(chosen.shape, dtype=bool)
+    far[box] = ndimage.distance_transform_edt(~chosen[box], sampling=spacing) > margin_mm
+    return far
 
 
 def frame(shape: tuple[int, ...], width: int = _FRAME) -> NDArray[np.bool_]:
@@ -76,11 +81,15 @@ def check_outside_brain(explained: ExplainedImage) -> list[Verdict]:
     dark = fluid(explained.intensity, inside)
     volume_share = float(dark.sum() / inside.sum())
     border = frame(inside.shape)
+    beyond: dict[float, NDArray[np.bool_]] = {}  # by margin: most methods share one
     verdicts = []
     for method in explained.methods:
         relevance = explained.maps[method]
         coarse = explained.resolution_mm(method)
-        share = share_where(relevance, far_outside(inside, explained.spacing, max(coarse, max(explained.spacing))))
+        margin = max(coarse, max(explained.spacing))
+        if margin not in beyond:
+            beyond[margin] = far_outside(inside, explained.spacing, margin)
+        share = share_where(relevance, beyond[margin])
         if math.isnan(share):
             verdicts += [not_applicable(method, check, "The map is zero.") for check in (OUTSIDE, BORDER, FLUID)]
             continue

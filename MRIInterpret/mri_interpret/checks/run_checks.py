@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LEVELS = ("fast", "full")
 FINITE = "finite values"
+IMPUTED = "imputed brain"  # among the answers: the template's brain with this image's intensities
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def run_checks(
     progress: ProgressCallback = silent,
     output: OutputChoice | None = None,
     fluid: Array | None = None,
-    answers: MutableMapping[Any, NDArray[np.float64]] | None = None,
+    answers: MutableMapping[Any, NDArray[Any]] | None = None,
     structures: Mapping[str, Array] | None = None,
     towards: Sequence[float] | None = None,
 ) -> list[Verdict]:
@@ -163,6 +164,9 @@ def run_checks(
     """
     from ..attribution.device import on_device
 
+    known: MutableMapping[Any, NDArray[Any]] = {} if answers is None else answers
+    if grid is not None and IMPUTED not in known:
+        known[IMPUTED] = template_imputation(image[0, 0].detach().cpu().numpy(), mask, grid)
     again = methods if methods is not None else [name for name in maps if name != "summary"]
     # Checks ask the network far more often than the explanation did: they must not be left on the CPU.
     with on_device(explainer.model, device) as place:
@@ -181,11 +185,11 @@ def run_checks(
             truth=truth,
             affected=affected,
             output=output,
-            imputed=None if grid is None else template_imputation(image[0, 0].detach().cpu().numpy(), mask, grid),
+            imputed=None if grid is None else known[IMPUTED],
             structures=structures or {},
             towards=towards,
             template_mask=None if grid is None else template_mask(grid),
-            answers={} if answers is None else answers,
+            answers=known,
         )
         return check_explained(level, explained, seed, progress)
 

@@ -11,6 +11,7 @@ from ..anatomy.atlas import load_atlas
 from ..anatomy.segmentation import DEFAULT_BUNDLE
 from ..errors import UserError
 from ..explanation.explanation import ModelInfo
+from ..explanation.goals import reachable_methods
 from ..explanation.job import model_info
 from ..explanation.options import DEFAULTS, check_regions, check_trust, choose_device
 from ..images.volume import Grid
@@ -130,6 +131,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     meaning = bundle.metadata.output
     target = options.target or (VALUE if meaning.is_quantity else "-".join(_contrast(meaning.classes)))
     read_target(target, meaning)
+    methods, left_out = reachable_methods(options.methods, options.goal, target, meaning)
     cohort = read_cohort(
         read_table(Path(table).expanduser(), dict(options.columns), further),
         meaning,
@@ -141,7 +143,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     _check_adjustment(options.adjust, cohort)
     mask = options.mask if options.mask in ("auto", "none") else str(Path(options.mask).expanduser().resolve())
     settings = Settings(
-        options.methods, target, mask, options.space, options.atlas, options.regions, options.trust, options.native,
+        tuple(methods), target, mask, options.space, options.atlas, options.regions, options.trust, options.native,
         options.pages, options.goal,
     )  # fmt: skip
     model = [bundle.hash, input_hash(bundle.path / "configs" / "metadata.json"), _segmentation_hash()]
@@ -161,7 +163,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
                 cache=options.cache)
         )  # fmt: skip
     capacity = None
-    notes = [*cohort.notes]
+    notes = [*cohort.notes, *([left_out] if left_out else [])]
     if is_predicted(target) and not meaning.is_quantity:
         notes.append(
             "Each map explains the class predicted for its subject, so maps of different groups answer different "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..attribution.registry import STUDY_METHODS
+from ..attribution.registry import BASELINES, STUDY_METHODS
 from ..errors import UserError
 from ..explanation.options import DEFAULTS
 from ..models.outputs import OutputMeaning
@@ -30,8 +30,6 @@ SCAN_KIND_TITLES = {
 DEVICE_TITLES = {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}
 REGION_TITLES = {"brain": "This brain's structures", "atlas": "Atlas laid over it"}
 TRUST_TITLES = {"off": "Off", "fast": "Fast", "full": "Full"}
-# Baselines do not explain the model: they are listed last and are not in "All".
-BASELINES = ("random", "intensity", "edges", "randomised_model")
 # Repeated here, because the module that defines them imports PyTorch; a test compares the two.
 COMPOSITES = (
     "epsilon-plus-flat-foreground",

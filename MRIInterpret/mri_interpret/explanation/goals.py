@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..attribution.registry import resolve_methods
+from ..attribution.registry import BASELINES, available_methods, resolve_methods
+from ..errors import UserError
 from ..models.goals import BOUNDARY, Goal, check_goal, read_goal
 from ..models.outputs import OutputMeaning
 from ..models.targets import Contrast, is_predicted, read_target
@@ -22,6 +23,34 @@ def check_goals(methods: Sequence[Any], goal: str, target: str, meaning: OutputM
     """
     if any(_wants_goal(method) for method in resolve_methods(list(methods)).values()):
         check_goal(goal, meaning, read_target(target, meaning))
+
+
+def reachable_methods(methods: Sequence[Any], goal: str, target: str, meaning: OutputMeaning) -> tuple[list[Any], str]:
+    """The methods, but for those that have nowhere to go, and the sentence that says why one is left out.
+
+    Nobody who asks for all methods of a network that returns a quantity has named the value that a counterfactual would
+    have to reach: it is left out then. Whoever asks for it by name is asked for the goal.
+
+    Raises
+    ------
+    UserError
+        From :func:`check_goals`.
+    """
+    try:
+        check_goals(methods, goal, target, meaning)
+    except UserError as error:
+        kept = [method for method in methods if not any(map(_wants_goal, resolve_methods([method]).values()))]
+        if goal != BOUNDARY or not _is_everything(methods):
+            raise
+        titles = [one.title for one in resolve_methods(list(methods)).values() if _wants_goal(one)]
+        return kept, f"{titles[0]} is left out. {error}"
+    return list(methods), ""
+
+
+def _is_everything(methods: Sequence[Any]) -> bool:
+    """Whether all methods were asked for, with or without the baselines."""
+    asked = {method.name for method in resolve_methods(list(methods)).values()}
+    return asked >= set(available_methods()) - set(BASELINES)
 
 
 def with_goals(

@@ -29,7 +29,7 @@ from ..progress import ProgressCallback, StepClock, silent, step
 from ..summary import COMMON_FWHM_MM, Summary, summarise
 from .explanation import Explanation
 from .facts import MethodMap, ModelInfo, Prediction, Registration, SummaryDetails
-from .goals import check_goals, with_goals
+from .goals import reachable_methods, with_goals
 from .options import DEFAULTS, check_regions, check_trust, choose_device
 from .provenance import make_provenance
 from .scan_anatomy import anatomy_of, read_segmentation
@@ -151,7 +151,7 @@ def explain(
     with step(report, "Loading the model"):
         bundle = model if isinstance(model, ModelBundle) else find_model(model)
     contrast = contrast_of(target, bundle)
-    check_goals(methods, goal, target, bundle.metadata.output)
+    methods, left_out = reachable_methods(methods, goal, target, bundle.metadata.output)
     others = {name: as_volume(image, name=name) for name, image in (inputs or {}).items()}
     store = cache or PreprocessingCache()
     prepared = preprocess(
@@ -238,6 +238,7 @@ def explain(
         warnings=(
             *_warnings(prepared, attributions.notices, summary, maps, failing, anatomy, verdicts),
             *_out_of_range(bundle.metadata.output, prediction),
+            *((left_out,) if left_out else ()),
         ),
         provenance=make_provenance(
             bundle,

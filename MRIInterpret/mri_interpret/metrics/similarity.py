@@ -6,27 +6,15 @@ import math
 
 import numpy as np
 import scipy  # scipy.stats is loaded on first use: its import takes long, and Slicer's panel imports this
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..images.smoothing import box_around
 from ..images.volume import Array
+from .likeness import LikenessTo, correlation
+
+__all__ = ["LikenessTo", "correlation", "dice", "rank_correlations", "region_profile", "spearman", "ssim"]
 
 Floats = NDArray[np.floating]
-_REACH = 3.5  # standard deviations of a window
-
-
-def correlation(a: ArrayLike, b: ArrayLike) -> float:
-    """Pearson's correlation of two lists of numbers, -1 to 1.
-
-    NaN for fewer than two pairs, values that are not finite, or a list whose values are all the same.
-    """
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.size < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
-        return math.nan
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return math.nan
-    return float(np.corrcoef(first, second)[0, 1])
 
 
 def spearman(a: Array, b: Array, inside: Array, absolute: bool = False) -> float:
@@ -39,13 +27,7 @@ def spearman(a: Array, b: Array, inside: Array, absolute: bool = False) -> float
     absolute
         Compare absolute values: where the maps are strong, whatever their signs.
     """
-    chosen = np.asarray(inside) > 0
-    first, second = np.asarray(a, dtype=np.float64)[chosen], np.asarray(b, dtype=np.float64)[chosen]
-    if absolute:
-        first, second = np.abs(first), np.abs(second)
-    if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        return math.nan
-    return correlation(scipy.stats.rankdata(first), scipy.stats.rankdata(second))
+    return LikenessTo(a, inside).spearman(b, absolute)
 
 
 def dice(a: Array, b: Array) -> float:
@@ -56,11 +38,7 @@ def dice(a: Array, b: Array) -> float:
 
 
 def ssim(a: Array, b: Array, inside: Array, sigma: float = 1.5) -> float:
-    """Mean structural similarity of two maps' absolute values inside the brain.
-
-    Each map is scaled by its own 99.5th percentile there and clipped to 0..1, as for display, because raw maps have no
-    common scale. Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity",
-    equation 13, in 3D with a Gaussian window. Own code: scikit-image has it as its only use here, and no mask.
+    """Mean structural similarity of two maps' absolute values inside the brain; see :meth:`LikenessTo.ssim`.
 
     Parameters
     ----------
@@ -74,31 +52,7 @@ def ssim(a: Array, b: Array, inside: Array, sigma: float = 1.5) -> float:
     float
         At most 1; NaN if a map is zero inside.
     """
-    box = box_around(np.asarray(inside) > 0, math.ceil(_REACH * sigma) + 1)
-    chosen = np.asarray(inside)[box] > 0
-    first, second = _scaled(np.asarray(a)[box], chosen), _scaled(np.asarray(b)[box], chosen)
-    if first is None or second is None:
-        return math.nan
-
-    def blur(values: Floats) -> Floats:
-        return np.asarray(ndimage.gaussian_filter(values, sigma, truncate=_REACH))
-
-    mean_a, mean_b = blur(first), blur(second)
-    variance_a = np.maximum(blur(first * first) - mean_a**2, 0)
-    variance_b = np.maximum(blur(second * second) - mean_b**2, 0)
-    covariance = blur(first * second) - mean_a * mean_b
-    c1, c2 = 0.01**2, 0.03**2
-    top = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    bottom = (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
-    return float((top / bottom)[chosen].mean())
-
-
-def _scaled(values: Array, chosen: NDArray[np.bool_]) -> Floats | None:
-    magnitude = np.abs(np.asarray(values, dtype=np.float64))
-    if not np.isfinite(magnitude[chosen]).all():
-        return None
-    top = float(np.percentile(magnitude[chosen], 99.5)) if chosen.any() else 0.0
-    return np.where(chosen, np.clip(magnitude / top, 0, 1), 0.0) if top > 0 else None
+    return LikenessTo(a, inside, sigma=sigma).ssim(b)
 
 
 def region_profile(values: Array, labels: Array, inside: Array) -> Floats:

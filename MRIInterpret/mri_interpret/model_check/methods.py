@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..attribution import DEFAULT_METHODS, LRP, available_methods
+from ..attribution.registry import BASELINES
 from ..errors import Cancelled, UserError
 from ..explanation.scan_attribution import explainer_of
 from ..models.bundle import ModelBundle
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from ..attribution import Attributions
 
-_BASELINES = ("random", "intensity", "edges", "randomised_model")  # they know nothing of the decision
 _HANDED_ON = LRP(bias="redistribute")
 
 
@@ -57,7 +57,7 @@ def try_methods(
         May raise Cancelled.
     """
     explainer = explainer_of(bundle)
-    names = [name for name in available_methods() if name not in _BASELINES]
+    names = [name for name in available_methods() if name not in BASELINES]
 
     def run(methods: list[Any], told: ProgressCallback) -> Attributions:
         return explainer.explain(x, target, methods, progress=told, device=device, **places)

@@ -14,6 +14,9 @@ _OWN = {
     "AnatomyUNet": "anatomy_unet",
     "LayerList": "layer_list",
     "MeanOfNetworks": "layer_list",
+    "ResidualNetwork": "residual_network",
+    "PooledResidualNetwork": "pooled_residual_network",
+    "VisionTransformer": "vision_transformer",
 }
 # MONAI's 3D classifiers take an (N, C, I, J, K) image and return (N, classes); MONAI is asked for only when named.
 _MONAI = (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import UserError
 from ..images.volume import Affine, Grid, Volume
 from ..progress import ProgressCallback, silent, step
-from ..thresholds import INPUT_BRAIN_KEPT, STRIPPED_SHARE
+from ..thresholds import INPUT_BRAIN_KEPT, INPUT_BRAIN_LEAST, STRIPPED_SHARE
 from .alignment import REGISTRATION_SEED, Aligner, Alignment
 from .brain_mask import BrainMask
 from .cache import PreprocessingCache, content_hash
@@ -151,9 +151,11 @@ def _carried_out(
     chain: StepChain | MonaiChain, scan: Volume, about: ScanInTemplate, others: Mapping[str, Volume] | None
 ) -> NetworkInput:
     made = chain.run(scan, about, others)
-    if not made.inside.array.any():
+    kept = brain_kept(made, about.brain)
+    if kept < INPUT_BRAIN_LEAST:
         raise UserError(
-            f"{scan.name} does not reach the network's grid as it lies: check its orientation, or let it be registered."
+            f"{scan.name} does not reach the network's grid, which holds {kept:.1%} of its brain: check the grid in "
+            "the model's preprocessing, and the scan's orientation where nothing registers it."
         )
     return made
 

@@ -3,8 +3,9 @@
 The gradients of the plain and of the recorded model are compared as whole vectors, for random weights of the outputs.
 That would cost one plain pass for every input, so it is done once for every way in which a model is recorded, which the
 recorder lists: its operations, their modules, and what they are connected to. A later pass with the same list runs
-through the same code. Where a model takes smaller inputs, a crop of the input serves in its place, provided that it is
-recorded by the very same operations as the whole.
+through the same code, also where the weights are others (:func:`checked_as`). Where a model takes smaller inputs, a
+crop of the input serves in its place, provided that it is recorded by the very same operations as the whole; an
+exported program is asked without its guards, which insist on the size that it was exported for.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .forward_pass import record_forward, run_by_torch
 from .graph import Recorded
 from .operation import Backward
 from .pooled_convolution import SlabPolicy
-from .programs import is_program
+from .programs import is_program, without_guards
 
 #: Largest difference that rounding explains, relative to the norm of torch's gradient. The networks of
 #: Testing/attribution/zoo.py differ by 3e-15 at most in float64; by 2e-6, and one of them by 5e-4, in float32.
@@ -38,6 +39,11 @@ _BATCHES: WeakKeyDictionary[nn.Module, dict[int, bool]] = WeakKeyDictionary()
 
 
 Scores = Callable[[Any, int], Tensor]
+
+
+def checked_as(model: nn.Module, like: nn.Module) -> None:
+    """Let ``model``, a copy of ``like`` with other weights, pass for checked wherever that one was."""
+    _CHECKED.setdefault(model, set()).update(_CHECKED.get(like, ()))
 
 
 class _NotComparable(Exception):
@@ -86,6 +92,7 @@ class GradientCheck:
 
     def accepts_crop(self, x: Tensor, operations: list[Recorded]) -> bool:
         """Check a crop of ``x`` in place of ``x``: False if that cannot be done, or shows a difference."""
+        model = without_guards(self._model)
         for crop, share in _crops(x.detach()):
             slabs = None if self._slabs is None else self._slabs.scaled(share)
             # In float64 too, where rounding moves next to nothing over a ReLU's edge, before the whole input is tried.
@@ -93,7 +100,7 @@ class GradientCheck:
             compared = False
             for point in points:
                 try:
-                    difference = self._difference(_noisy(point, 0), operations, slabs)
+                    difference = self._difference(_noisy(point, 0), operations, slabs, model)
                 except (_NotComparable, _NoGradient, UserError):
                     continue
                 if difference is None:
@@ -117,7 +124,7 @@ class GradientCheck:
         reason: Exception | None = None
         for point, expected in self._points(x.detach(), operations):
             try:
-                difference = self._difference(point, expected, self._slabs)
+                difference = self._difference(point, expected, self._slabs, self._model)
             except _NotComparable as error:
                 reason = error
                 continue
@@ -166,15 +173,17 @@ class GradientCheck:
             return False
         return float((together[len(x) :] - alone).abs().max()) <= _tolerance(x) * max(float(alone.abs().max()), 1e-6)
 
-    def _difference(self, x: Tensor, expected: list[Recorded] | None, slabs: SlabPolicy | None) -> float | None:
+    def _difference(
+        self, x: Tensor, expected: list[Recorded] | None, slabs: SlabPolicy | None, model: nn.Module
+    ) -> float | None:
         """The difference of the two gradients relative to torch's; None if both are zero, which shows nothing.
 
         With ``expected``, the pass has to be recorded by the operations of that one.
         """
-        logits, weights, wanted = self._by_torch(x)
-        with evaluation_mode(self._model), torch.enable_grad():
+        logits, weights, wanted = self._by_torch(x, model)
+        with evaluation_mode(model), torch.enable_grad():
             leaf = x.clone().requires_grad_()
-            recorder, output = record_forward(self._model, leaf, Backward(), slabs=slabs)
+            recorder, output = record_forward(model, leaf, Backward(), slabs=slabs)
             if expected is not None and recorder.operations != expected:
                 raise _NotComparable("it takes another way")
             found_logits = self._comparable(self._scores(output, len(x)))
@@ -194,13 +203,13 @@ class GradientCheck:
     def _comparable(self, logits: Tensor) -> Tensor:
         return logits - logits.mean(1, keepdim=True) if self._centred else logits
 
-    def _by_torch(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _by_torch(self, x: Tensor, model: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, random weights of them, and the gradient of the weighted sum, of the plain model."""
-        with evaluation_mode(self._model), torch.enable_grad():
+        with evaluation_mode(model), torch.enable_grad():
             leaf = x.clone().requires_grad_()
             try:
                 # A copy, as a model may change its input in place, which torch forbids for a leaf.
-                logits = self._comparable(self._plain_scores(run_by_torch(self._model, leaf.clone()), len(x)))
+                logits = self._comparable(self._plain_scores(run_by_torch(model, leaf.clone()), len(x)))
             except (Cancelled, torch.OutOfMemoryError):
                 raise
             except Exception as error:

@@ -6,6 +6,7 @@ it came from; a TorchScript graph says it for the weights, so there an operation
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
 from collections.abc import Callable
@@ -85,6 +86,23 @@ _OF_NUMBERS = {
 def is_program(model: nn.Module) -> bool:
     """Whether ``model`` is a graph from torch.export or a TorchScript module."""
     return isinstance(model, (torch.jit.ScriptModule, fx.GraphModule))
+
+
+def without_guards(model: nn.Module) -> nn.Module:
+    """An exported program that takes inputs of other sizes than it was exported for, if its operations do.
+
+    Its weights are those of ``model``; a model that has no guards is returned itself.
+    """
+    if not isinstance(model, fx.GraphModule):
+        return model
+    graph = copy.deepcopy(model.graph)
+    guards = [node for node in graph.nodes if node.op == "call_module" and "guards" in str(node.target)]
+    for node in guards:
+        if node.users:
+            return model
+        graph.erase_node(node)
+    # Also without guards in the graph: the program's module checks sizes before it runs, this one does not.
+    return fx.GraphModule(model, graph).train(model.training)
 
 
 def run_program(model: nn.Module, x: Tensor, enter: Enter, leave: Leave) -> Any:

@@ -13,8 +13,16 @@ from .clinicadl_2_transforms import CROPPED, UNCROPPED, t1_linear
 from .recipe import Imported, Recipe, read_state
 
 # Channels are 8, 16, 32, 64, 128 in all of them; what differs is the way down and the width of the dense layers.
-_DENSE = {"Conv5_FC3": (1300, 50), "Conv4_FC3": (50, 40), "Stride_Conv5_FC3": (1300, 50)}
+_DENSE = {
+    "Conv5_FC3": (1300, 50), "Conv4_FC3": (50, 40), "Stride_Conv5_FC3": (1300, 50), "Conv5_FC3_SSDA": (1300, 50),
+}  # fmt: skip
 _CHANNELS = (8, 16, 32, 64, 128)
+# Residual networks, and whether they are gated; ClinicaDL makes them for its cropped images of two classes only.
+_RESIDUAL = {"ResNet3D": False, "SqueezeExcitationCNN": True}
+_COVERED = (*_DENSE, *_RESIDUAL)
+_2D = ("resnet18",)
+# Domain adaptation trains a head for each of two domains beside one that tells them apart.
+_HEADS = {"source": "fc_class_source", "target": "fc_class_target"}
 
 
 class ClinicaDL(Recipe):
@@ -27,28 +35,42 @@ class ClinicaDL(Recipe):
     title = "A network trained with ClinicaDL (its output folder, MAPS)"
     source = "the MAPS folder that ClinicaDL wrote, with maps.json (1.x) or model.json (2)"
     reference = "Thibeau-Sutre et al. 2022, ClinicaDL, Comput Methods Programs Biomed 220"
-    options: ClassVar[dict[str, str]] = {"split": "0", "selection": "best-loss", "unit": "", "classes": ""}
+    options: ClassVar[dict[str, str]] = {
+        "split": "0", "selection": "best-loss", "unit": "", "classes": "", "domain": "",
+    }  # fmt: skip
 
     def read(self, source: Path, options: Mapping[str, str]) -> Imported:
         chosen = self.checked(options)
         if (source / "model.json").is_file() and not (source / "maps.json").is_file():
+            if chosen["domain"]:
+                raise UserError(
+                    f"{source}: networks of ClinicaDL 2 have one head, so the option 'domain' has no meaning."
+                )
             return read_clinicadl_2(source, chosen)
         if chosen["classes"]:
             raise UserError(f"{source}: maps.json names the classes, so the option 'classes' has no meaning.")
         record = _record(source)
         architecture = str(record.get("architecture", record.get("model")))
-        if architecture not in _DENSE:
-            raise UserError(
-                f"{source}: ClinicaDL's network {architecture} is not covered; covered are {', '.join(_DENSE)}."
-            )
+        if architecture not in _COVERED:
+            why = "takes 2D images" if architecture in _2D else "is not covered"
+            raise UserError(f"{source}: ClinicaDL's network {architecture} {why}; covered are {', '.join(_COVERED)}.")
         if record.get("mode", "image") != "image":
             raise UserError(f"{source}: the network works on a {record['mode']}, not on the whole image.")
         shape = _input_shape(source, record)
-        weights = read_state(_weights(source, chosen))
-        arguments = {"layers": _layers(source, architecture, shape, record, weights)}
-        renamed = _renamed(source, arguments["layers"], weights)
+        weights = _of_one_head(source, architecture, chosen["domain"], read_state(_weights(source, chosen)))
+        if architecture in _RESIDUAL:
+            if shape != CROPPED["shape"]:
+                size = " x ".join(map(str, shape))
+                raise UserError(f"{source}: ClinicaDL's {architecture} takes 169 x 208 x 179 voxels, not {size}.")
+            target = "mri_interpret.models.pooled_residual_network.PooledResidualNetwork"
+            arguments: dict[str, Any] = {"shape": shape, "gated": _RESIDUAL[architecture]}
+            renamed = _residual_names(source, weights)
+        else:
+            target = "mri_interpret.models.layer_list.LayerList"
+            arguments = {"layers": _layers(source, architecture, shape, record, weights)}
+            renamed = _renamed(source, arguments["layers"], weights)
         return Imported(
-            target="mri_interpret.models.layer_list.LayerList",
+            target=target,
             arguments=arguments,
             weights=renamed,
             metadata={
@@ -145,6 +167,40 @@ def _renamed(source: Path, layers: list[dict[str, Any]], weights: Mapping[str, A
         raise UserError(f"{source}: the weights hold {len(theirs)} layers, and the network has {len(own)}.")
     names = dict(zip(theirs, own, strict=True))
     return {f"{names[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": value for name, value in weights.items()}
+
+
+def _of_one_head(source: Path, architecture: str, domain: str, weights: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The weights without the heads of other domains."""
+    if architecture != "Conv5_FC3_SSDA":
+        if domain:
+            raise UserError(
+                f"{source}: the network {architecture} has one head, so the option 'domain' has no meaning."
+            )
+        return weights
+    if domain not in _HEADS:
+        raise UserError(
+            f"{source}: the network has a head for each domain: say which as the recipe's option 'domain', source or "
+            "target, such as domain=target."
+        )
+    kept = ("convolutions.", f"{_HEADS[domain]}.")
+    return {name: value for name, value in weights.items() if name.startswith(kept)}
+
+
+def _residual_names(source: Path, weights: Mapping[str, Any]) -> dict[str, Any]:
+    """ClinicaDL's convolutions.STAGE.0.PART and fc.NUMBER under this project's names."""
+    dense = iter(("dense1", "dense2"))
+    ours: dict[str, str] = {}
+    for layer in dict.fromkeys(name.rpartition(".")[0] for name in weights):
+        parts = layer.split(".")
+        if parts[0] == "convolutions" and len(parts) >= 4 and parts[1].isdigit():
+            inner = ".".join(parts[3:]).replace("shortcut.0", "shortcut")
+            inner = inner.replace("se_block.fc1", "gate.fc.0").replace("se_block.fc2", "gate.fc.2")
+            ours[layer] = f"stages.{2 * int(parts[1])}.{inner}"
+        elif parts[0] == "fc" and (found := next(dense, None)):
+            ours[layer] = found
+        else:
+            raise UserError(f"{source}: the weights hold the layer {layer}, which the network has not.")
+    return {f"{ours[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": value for name, value in weights.items()}
 
 
 def _output(source: Path, record: dict[str, Any], unit: str) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from .clinicadl_2_networks import last_activation, network_parts
+from .clinicadl_2_networks import is_pointwise, last_activation, network_parts
 from .clinicadl_2_transforms import dataset_steps
 from .recipe import Imported, read_state
 
 _REGRESSION = ("MSELoss", "L1Loss", "HuberLoss", "SmoothL1Loss")
+#: Activations that make probabilities of logits for a loss: without them the probabilities are the same.
+_LEFT_AWAY = {"NLLLoss": "logsoftmax", "BCELoss": "sigmoid"}
 
 
 def read_clinicadl_2(source: Path, chosen: Mapping[str, str]) -> Imported:
@@ -41,8 +43,8 @@ def read_clinicadl_2(source: Path, chosen: Mapping[str, str]) -> Imported:
     record = source / "training" / "data" / "train" / f"split-{chosen['split']}" / "dataset.json"
     steps, shape = dataset_steps(_read_json(record, source), str(record))
     weights = _weights(source, chosen)
-    target, arguments, renamed = network_parts(model.get("network"), weights, f"{source}/model.json")
-    network = model["network"]
+    network = model.get("network")
+    target, arguments, renamed = network_parts(network, weights, f"{source}/model.json", _keeps_last(model))
     expected = network.get("in_shape")
     if expected is not None and list(expected[1:]) != shape:
         sizes = (" x ".join(map(str, numbers)) for numbers in (expected[1:], shape))
@@ -69,6 +71,18 @@ def read_clinicadl_2(source: Path, chosen: Mapping[str, str]) -> Imported:
         f"{chosen['split']}, selected by {chosen['selection']}.\n",
         notes=("t1-linear's registration by ANTs is replaced by this project's affine registration.",),
     )
+
+
+def _loss(model: Mapping[str, Any]) -> str:
+    loss = model.get("loss") or {}
+    return str(loss.get("name_")) if isinstance(loss, dict) else str(loss)
+
+
+def _keeps_last(model: Mapping[str, Any]) -> bool:
+    """Whether what the loss gets is what the last activation makes of the network's outputs."""
+    network = model.get("network")
+    last = last_activation(network) if isinstance(network, dict) else ""
+    return is_pointwise(last) and last != _LEFT_AWAY.get(_loss(model))
 
 
 def _read_json(path: Path, source: Path) -> Any:
@@ -107,33 +121,27 @@ def _output(source: Path, model: Mapping[str, Any], chosen: Mapping[str, str]) -
 
     A softmax or sigmoid at the end is left away, and the outputs are logits: their probabilities are the same.
     """
-    place = f"{source}/model.json"
-    network, loss = model["network"], (model.get("loss") or {})
-    name = loss.get("name_") if isinstance(loss, dict) else str(loss)
+    place, name = f"{source}/model.json", _loss(model)
+    network = model["network"]
     count, last, label = int(network["num_outputs"]), last_activation(network), str(model.get("label_key"))
     if name in _REGRESSION:
         if count != 1:
             raise UserError(f"{place}: a regression of {count} numbers is not covered, only of one.")
         after = ((model.get("inferer") or {}).get("postprocessing") or {}).get("transforms")
-        if last or after:
-            raise UserError(f"{place}: what the regression's number passes at last ({last or after}) is not covered.")
+        if after or (last and not is_pointwise(last)):
+            raise UserError(f"{place}: what the regression's number passes at last ({after or last}) is not covered.")
         if not chosen["unit"]:
             raise UserError(
                 f"{place} does not tell the unit of the {label}: give it as the recipe's option 'unit', such as "
                 "unit=years, or unit=1 for a score that has none."
             )
         return {"output": {"kind": "regression", "name": label, "unit": chosen["unit"]}}
-    # loss -> (kind of the outputs, the last activations that go with it)
-    kinds = {
-        "CrossEntropyLoss": ("logits", ("",)),
-        "NLLLoss": ("logits", ("logsoftmax",)),
-        "BCEWithLogitsLoss": ("logit" if count == 1 else "labels", ("",)),
-        "BCELoss": ("logit" if count == 1 else "labels", ("sigmoid",)),
-    }
+    one = "logit" if count == 1 else "labels"
+    kinds = {"CrossEntropyLoss": "logits", "NLLLoss": "logits", "BCEWithLogitsLoss": one, "BCELoss": one}
     if name not in kinds:
         raise UserError(f"{place}: what the outputs mean is not told by the loss {name}.")
-    kind, activations = kinds[name]
-    if last not in activations:
+    kind, before = kinds[name], _LEFT_AWAY.get(name, "")
+    if last != before and (before or not is_pointwise(last)):
         raise UserError(f"{place}: the loss {name} after the activation '{last or 'none'}' is not covered.")
     needed = 2 if kind == "logit" else count
     classes = [part.strip() for part in chosen["classes"].split(",") if part.strip()]

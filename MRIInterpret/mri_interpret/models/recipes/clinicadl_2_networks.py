@@ -1,4 +1,4 @@
-"""ClinicaDL 2's networks as data: the settings in model.json to layers, or to MONAI's networks, with their weights."""
+"""ClinicaDL 2's networks as data: from the settings in model.json to networks, with their weights."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ _ACTIVATIONS = {
 _POOLINGS = {
     "max": "MaxPool3d", "avg": "AvgPool3d", "adaptivemax": "AdaptiveMaxPool3d", "adaptiveavg": "AdaptiveAvgPool3d",
 }  # fmt: skip
-COVERED = ("CNN", "ResNet", "DenseNet")
+COVERED = ("CNN", "ResNet", "SEResNet", "DenseNet", "ViT")
+_OWN = "mri_interpret.models"
 
 
 class NotCovered(Exception):
     """What of the settings is not understood, as the end of a sentence."""
 
 
-def network_parts(network: Any, weights: Mapping[str, Any], source: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+def network_parts(
+    network: Any, weights: Mapping[str, Any], source: str, keeps_last: bool = False
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Target, arguments and weights of a bundle's network.
 
     Parameters
     ----------
     network
-        The object "network" of model.json. What its "output_act" makes of the last layer is not added: the network
-        ends in logits, or in the quantity.
+        The object "network" of model.json.
     weights
         The state dict under ClinicaDL's names, without "network.".
     source
         The file, for messages.
+    keeps_last
+        Whether the network ends in its "output_act"; otherwise that is left away, and the network ends in logits.
 
     Raises
     ------
@@ -45,12 +49,20 @@ def network_parts(network: Any, weights: Mapping[str, Any], source: str) -> tupl
     if not isinstance(network, Mapping) or name not in COVERED:
         raise UserError(f"{source}: ClinicaDL's network {name} is not covered; covered in 3D are {', '.join(COVERED)}.")
     try:
+        last = _activation(_output_act(network)) if keeps_last else None
         if name == "CNN":
             layers, names = _cnn(network)
-            target, arguments = "mri_interpret.models.layer_list.LayerList", {"layers": layers}
-        elif name == "ResNet":
-            target, arguments, names = "monai.networks.nets.ResNet", _resnet(network), _resnet_names(weights)
+            layers += [] if last is None else [{**last, "name": "output_act"}]
+            target, arguments = f"{_OWN}.layer_list.LayerList", {"layers": layers}
+        elif name in ("ResNet", "SEResNet"):
+            target, arguments = f"{_OWN}.residual_network.ResidualNetwork", _resnet(network) | {"last": last}
+            names = {key: key.replace("fc.out.", "fc.") for key in weights}
+        elif name == "ViT":
+            target, arguments = f"{_OWN}.vision_transformer.VisionTransformer", _vit(network) | {"last": last}
+            names = _vit_names(weights)
         else:
+            if last is not None:
+                raise NotCovered(f"the activation '{last_activation(network)}' at the end of a DenseNet is not covered")
             target, arguments, names = "monai.networks.nets.DenseNet", _densenet(network), _densenet_names(weights)
     except NotCovered as error:
         raise UserError(f"{source}: {error}.") from error
@@ -64,10 +76,30 @@ def network_parts(network: Any, weights: Mapping[str, Any], source: str) -> tupl
 
 def last_activation(network: Settings) -> str:
     """The name of the "output_act", empty if there is none."""
-    chosen = network.get("output_act")
-    if network.get("name_") == "CNN":
-        chosen = (network.get("mlp_args") or {}).get("output_act")
+    chosen = _output_act(network)
     return "" if chosen is None else _named(chosen)[0]
+
+
+def is_pointwise(activation: str) -> bool:
+    """Whether an activation of that name takes each output by itself, and can stand at a network's end here."""
+    return activation in _ACTIVATIONS and activation != "prelu"
+
+
+def _output_act(network: Settings) -> Any:
+    return (
+        (network.get("mlp_args") or {}).get("output_act")
+        if network.get("name_") == "CNN"
+        else network.get("output_act")
+    )
+
+
+def _activation(setting: Any) -> dict[str, Any]:
+    """An activation without weights as an entry of a list of layers."""
+    kind, arguments = _named(setting)
+    if not is_pointwise(kind):
+        raise NotCovered(f"the activation '{kind}' is not covered")
+    arguments.pop("inplace", None)
+    return {"layer": _ACTIVATIONS[kind], **arguments}
 
 
 def _named(setting: Any) -> tuple[str, dict[str, Any]]:
@@ -202,21 +234,14 @@ def _check_input(dimensions: int, channels: int) -> None:
 
 
 def _resnet(network: Settings) -> dict[str, Any]:
-    """MONAI's ResNet, which ClinicaDL's is adapted from: the same operations under other names."""
+    """With or without squeeze-and-excitation; the weights have ClinicaDL's names but for the last layer."""
     _check_input(int(network["spatial_dims"]), int(network["in_channels"]))
-    kind, blocks, features = str(network["block_type"]), list(network["n_res_blocks"]), list(network["n_features"])
-    reduction = int(network["bottleneck_reduction"])
-    if len(blocks) != 4 or len(features) != 4:
-        raise NotCovered(f"a ResNet of {len(blocks)} stages is not covered, only one of four")
-    if kind == "bottleneck" and reduction != 4:
-        raise NotCovered(f"a bottleneck reduction of {reduction} is not covered, only 4")
-    if _named(network["act"])[0] != "relu":
-        raise NotCovered(f"the activation '{_named(network['act'])[0]}' of a ResNet is not covered, only relu")
-    planes = [int(number) // (reduction if kind == "bottleneck" else 1) for number in features]
     return {
-        "block": kind, "layers": blocks, "block_inplanes": planes, "spatial_dims": 3, "n_input_channels": 1,
-        "conv1_t_size": list(network["init_conv_size"]), "conv1_t_stride": list(network["init_conv_stride"]),
-        "num_classes": _outputs(network), "bias_downsample": False,
+        "in_channels": 1, "num_outputs": _outputs(network), "blocks": list(network["n_res_blocks"]),
+        "features": list(network["n_features"]), "act": _activation(network["act"]),
+        "bottleneck": int(network["bottleneck_reduction"]) if str(network["block_type"]) == "bottleneck" else None,
+        "gate": int(network["se_reduction"]) if network["name_"] == "SEResNet" else None,
+        "first_kernel": list(network["init_conv_size"]), "first_stride": list(network["init_conv_stride"]),
     }  # fmt: skip
 
 
@@ -226,15 +251,23 @@ def _outputs(network: Settings) -> int:
     return int(network["num_outputs"])
 
 
-def _resnet_names(weights: Iterable[str]) -> dict[str, str]:
+def _vit(network: Settings) -> dict[str, Any]:
+    inputs, *shape = (int(number) for number in network["in_shape"])
+    _check_input(len(shape), inputs)
+    patch = network["patch_size"]
+    return {
+        "in_channels": 1, "shape": shape, "patch": [patch] * 3 if isinstance(patch, int) else list(patch),
+        "num_outputs": _outputs(network), "width": int(network["embedding_dim"]), "blocks": int(network["num_layers"]),
+        "heads": int(network["num_heads"]), "hidden": int(network["mlp_dim"]),
+    }  # fmt: skip
+
+
+def _vit_names(weights: Iterable[str]) -> dict[str, str]:
+    """Of each dense layer within a block, dropouts left out of the numbering; an embedding by formula is stored too."""
     renamed = {}
     for name in weights:
-        parts = name.split(".")
-        if parts[0] in ("conv0", "norm0"):
-            parts[0] = {"conv0": "conv1", "norm0": "bn1"}[parts[0]]
-        elif parts[0] == "fc":
-            parts = [part for part in parts if part != "out"]
-        renamed[name] = ".".join("bn" + part[4:] if part[:4] == "norm" else part for part in parts)
+        ours = name.removeprefix("encoder.").replace("fc.out.", "out.")
+        renamed[name] = ours.replace(".mlp.3.", ".mlp.2.")
     return renamed
 
 

@@ -209,7 +209,14 @@ class StepChain:
         image = np.asarray(scan.array, dtype=np.float32)
         current = PartialInput(image, np.asarray(about.brain.array) > 0, np.asarray(scan.affine, dtype=np.float64))
         for step in self.steps:
+            held = current.inside.any()
             current = step.apply(current, about)
+            if held and not current.inside.any():
+                raise StepError(
+                    step,
+                    f"its grid holds nothing of the brain of {scan.name or 'the scan'}: check the grid, and the scan's "
+                    "orientation where nothing registers it",
+                )
         return current
 
 
