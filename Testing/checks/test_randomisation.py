@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from mri_interpret.checks.explained_image import ExplainedImage
-from mri_interpret.checks.randomisation import cascade, check_randomisation
+from mri_interpret.checks.randomisation import cascade, check_randomisation, compared_every
 from mri_interpret.errors import Cancelled
 from torch import nn
 
@@ -130,3 +130,28 @@ def test_it_can_be_cancelled_between_stages() -> None:
     explained = _cnn_case()
     with pytest.raises(Cancelled):
         check_randomisation(explained, progress=stop)
+
+
+def test_grids_of_2_mm_are_compared_at_every_voxel_finer_ones_at_every_second() -> None:
+    assert [compared_every((edge,) * 3) for edge in (4.0, 2.0, 1.5, 1.0, 0.5)] == [1, 1, 1, 2, 4]
+    assert compared_every((1.0, 1.0, 2.0)) == 1
+
+
+def test_copies_with_random_layers_are_not_checked_against_torch_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mri_interpret.attribution import Explainer
+    from mri_interpret.attribution.engine import gradient_check
+    from mri_interpret.checks.run_checks import explain_function
+
+    network, x = small_cnn(), image()
+    found = Explainer(network).explain(x, [0.0, 0.0, 1.0], ["gradient"])
+
+    def never(*_: object) -> None:
+        raise AssertionError("torch was asked again")
+
+    monkeypatch.setattr(gradient_check, "run_by_torch", never)
+    explain = explain_function(["gradient"], brain(), atlas())
+    explained = ExplainedImage(
+        network, x, [0.0, 0.0, 1.0], {"gradient": found["gradient"].map[0].numpy()}, brain(), atlas(), explain=explain
+    )
+    (verdict,) = check_randomisation(explained)
+    assert verdict.verdict == "pass"
