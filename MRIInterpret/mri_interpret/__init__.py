@@ -33,6 +33,7 @@ _PUBLIC = {
     "Composite": "attribution.composites",
     "region_table": "anatomy.region_table",
     "check_map": "checks.check_map",
+    "view": "web.notebook",
     "simulate": "simulation.simulate",
     "simulate_cohort": "simulation.command",
     **dict.fromkeys(("RandomMap", "Intensity", "Edges", "RandomisedModel"), "attribution.methods.baselines"),

@@ -13,7 +13,20 @@ from mri_interpret.command_line.app import app, main
 # Commands that take a second or so, on what the page has made before.
 CHEAP = ("check", "methods", "models", "report", "scene")
 # Programs whose options are not ours to check.
-FOREIGN = ("cd", "git", "mkdocs", "pre-commit", "pytest", "ruff", ".ci/run", "export", "lint-imports", "mypy")
+FOREIGN = (
+    "cd",
+    "git",
+    "mkdocs",
+    "pre-commit",
+    "pytest",
+    "ruff",
+    ".ci/run",
+    "export",
+    "lint-imports",
+    "mypy",
+    "ssh",
+    "podman",
+)
 
 
 def commands(source: str) -> list[list[str]]:

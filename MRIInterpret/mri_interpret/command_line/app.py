@@ -151,6 +151,27 @@ def scene(
 
 
 @app.command()
+def view(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Results and scans that can be opened: their folder, or one that holds some; several."),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen at; 8050, or a free one, if left out.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at. Beyond this machine, a random token is part of the address.")
+    ] = "127.0.0.1",
+    token: Annotated[bool, typer.Option("--token", help="Such a token on this machine, too: others use it.")] = False,
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+) -> None:
+    """Look at results in the browser, in Slicer's views, and explain scans there."""
+    from .view import view_command
+
+    view_command(folders or [], port=port, host=host, token=token, browser=browser)
+
+
+@app.command()
 def cohort(
     table: Annotated[Path, typer.Argument(help="participants.tsv or any CSV/TSV, or a BIDS root that holds one.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")] = Path(

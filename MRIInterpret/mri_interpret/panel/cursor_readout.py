@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from ..doors.result_tables import reader_name
+from ..doors.shown_map import cursor_text
 from .context import PanelContext
 
 
@@ -44,19 +44,4 @@ class CursorReadout:
         point = [0.0, 0.0, 0.0]
         result, key, magnitudes = self._shown()
         there = result is not None and crosshair.GetCursorPositionRAS(point)
-        self.ui.cursorLabel.text = self._text(result.nodes, key, magnitudes, point) if there else ""
-
-    def _text(self, nodes: Any, key: str, magnitudes: Any, point: list[float]) -> str:
-        from ..scene.cursor import read_at
-
-        reading = read_at(nodes, point)
-        if reading is None:
-            return ""
-        values = [f"{nodes.volumes[name].GetName()} {value:+.3g}" for name, value in reading.values.items() if value]
-        parts = [", ".join(values)]
-        if reading.region:
-            parts.append(reader_name(reading.region, reading.label))
-        if magnitudes is not None and reading.values.get(key):
-            share = magnitudes.top_of_value(abs(reading.values[key]))
-            parts.append(_("top {share:.3g} % of the shown map").format(share=share))
-        return _("Here: {what}").format(what="; ".join(filter(None, parts))) if any(parts) else ""
+        self.ui.cursorLabel.text = cursor_text(result.nodes, key, magnitudes, point, _) if there else ""

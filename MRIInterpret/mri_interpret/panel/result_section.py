@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..atomic import write_text
-from ..doors import result_tables
+from ..doors import result_tables, shown_map
 from ..doors.reports import NO_REPORT
 from . import result_widgets
 from .context import PanelContext
@@ -116,9 +115,7 @@ class ResultSection:
 
         nodes, key = result.nodes, self.key
         result_widgets.show(self.ui, nodes, key)
-        self._magnitudes = None
-        if map_display.has_threshold(nodes, key):
-            self._magnitudes = map_display.Magnitudes(map_display.node_of(nodes, key))
+        self._magnitudes = shown_map.magnitudes_of(nodes, key)
         colours = [(_(title), name) for title, name in map_display.colour_choices(nodes, key)]
         fill_combo(self.ui.coloursComboBox, colours, map_display.colours_of(nodes, key))
         self._show_threshold()
@@ -126,10 +123,8 @@ class ResultSection:
     @property
     def _value(self) -> float | None:
         """The threshold that was chosen, as a value or as a share; None for labels, which have none."""
-        if self._magnitudes is None:
-            return None
         parameters = self.context.parameters
-        return float(parameters.typedThreshold or self._magnitudes.value_of_top(parameters.topPercent))
+        return shown_map.threshold_of(self._magnitudes, parameters.typedThreshold, parameters.topPercent)
 
     def show(self, over_slices: bool = True) -> None:
         """Show the chosen map in the views: slices, colour bar, threshold, 3D; panel and nodes say the same then."""
@@ -212,17 +207,14 @@ class ResultSection:
         text = self.ui.thresholdLineEdit.text
         if self._magnitudes is None or text == self._threshold_text():
             return
-        try:
-            value = abs(float(text.replace(",", ".")))
-        except ValueError:
-            value = math.inf
-        if not math.isfinite(value):
+        value = shown_map.read_threshold(text)
+        if value is None:
             self._show_threshold()
             slicer.util.showStatusMessage(_("{text} is no number: the threshold stays.").format(text=text), 5000)
             return
         parameters = self.context.parameters
         parameters.typedThreshold = value
-        parameters.topPercent = min(max(self._magnitudes.top_of_value(value), 0.1), 100.0)
+        parameters.topPercent = shown_map.share_of(self._magnitudes, value)
         self._apply_threshold()
 
     def _apply_threshold(self) -> None:
@@ -234,12 +226,8 @@ class ResultSection:
 
     def _threshold_text(self) -> str:
         """The threshold that is in force: what the display nodes say."""
-        from ..scene import map_display
-
         result = self.result
-        if result is None or self._magnitudes is None:
-            return ""
-        return f"{map_display.shown_from(result.nodes, self.key):.4g}"
+        return shown_map.threshold_text(result.nodes, self.key) if result is not None and self._magnitudes else ""
 
     def _show_threshold(self) -> None:
         with quiet(self.ui.thresholdLineEdit, self.ui.topSlider):
@@ -273,28 +261,18 @@ class ResultSection:
         result, row = self.result, self.ui.regionTable.currentRow()
         if result is None or row < 0:
             return
-        from ..scene import map_display
-        from ..scene.atlas import highlight
-
-        label, *peak = self.ui.regionTable.item(row, 0).data(qt.Qt.UserRole)
-        highlight(result.nodes.atlas, int(label))
+        row_key = self.ui.regionTable.item(row, 0).data(qt.Qt.UserRole)
+        shown_map.go_to_region(slicer.mrmlScene, result.nodes, tuple(row_key))
         self._show_outlines(result)
-        map_display.jump_to_local(slicer.mrmlScene, result.nodes, tuple(peak))
 
     def on_structure(self) -> None:
         """Outline the chosen structure, and move the slices to its centre."""
         result, row = self.result, self.ui.volumeTable.currentRow()
         if result is None or row < 0:
             return
-        from ..scene import views
-        from ..scene.atlas import centre, highlight
-
         label = int(self.ui.volumeTable.item(row, 0).data(qt.Qt.UserRole))
-        highlight(result.nodes.atlas, label)
+        shown_map.go_to_structure(slicer.mrmlScene, result.nodes, label)
         self._show_outlines(result)
-        place = centre(result.nodes.atlas, label)
-        if place is not None:
-            views.jump_to(slicer.mrmlScene, place)
 
     def _show_outlines(self, result: MRIInterpretResult | None) -> None:
         """Tick the box if every region is outlined."""

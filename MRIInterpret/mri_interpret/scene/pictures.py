@@ -33,7 +33,7 @@ from .views import fit_slices, nodes_of
 
 Picture = NDArray[np.uint8]  # (height, width, 3), the first row at the top
 
-_SLICE_MANAGERS = (
+SLICE_MANAGERS = (
     "vtkMRMLModelSliceDisplayableManager",
     "vtkMRMLOrientationMarkerDisplayableManager",
     "vtkMRMLRulerDisplayableManager",
@@ -51,8 +51,20 @@ _3D_MANAGERS = (
 )
 
 
-class _View:
-    """A render window without a screen, and the displayable managers that fill it."""
+class OffscreenView:
+    """A render window without a screen, and the displayable managers that fill it.
+
+    Parameters
+    ----------
+    headless
+        The scene.
+    size
+        Width and height in pixels.
+    factory_class
+        Slicer's factory for the managers of this kind of view.
+    managers
+        Class names.
+    """
 
     def __init__(self, headless: HeadlessScene, size: tuple[int, int], factory_class: Any, managers: tuple[str, ...]):
         load_triton_first()
@@ -75,6 +87,7 @@ class _View:
         self.group.Initialize(factory, self.renderer)
 
     def picture(self) -> Picture:
+        """What it shows now."""
         self.window.Render()
         grab = vtkWindowToImageFilter()
         grab.SetInput(self.window)
@@ -86,6 +99,7 @@ class _View:
         return np.flipud(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)).copy()
 
     def close(self) -> None:
+        """Free the window; nodes stay."""
         self.group.SetMRMLDisplayableNode(None)
         self.window.Finalize()
 
@@ -112,17 +126,32 @@ class SliceView:
         Layout name: "Red" (axial), "Yellow" (sagittal) or "Green" (coronal).
     size
         Width and height in pixels.
+    managers
+        Class names of the displayable managers that fill it.
+
+    Attributes
+    ----------
+    view
+        Its window and renderer.
+    logic, node
+        vtkMRMLSliceLogic and vtkMRMLSliceNode.
     """
 
-    def __init__(self, headless: HeadlessScene, name: str = "Red", size: tuple[int, int] = (400, 400)) -> None:
+    def __init__(
+        self,
+        headless: HeadlessScene,
+        name: str = "Red",
+        size: tuple[int, int] = (400, 400),
+        managers: tuple[str, ...] = SLICE_MANAGERS,
+    ) -> None:
         self._headless = headless
-        self._view = _View(headless, size, slicer.vtkMRMLSliceViewDisplayableManagerFactory, _SLICE_MANAGERS)
-        self._view.renderer.GetActiveCamera().ParallelProjectionOn()
+        self.view = OffscreenView(headless, size, slicer.vtkMRMLSliceViewDisplayableManagerFactory, managers)
+        self.view.renderer.GetActiveCamera().ParallelProjectionOn()
         overlay = vtkRenderer()
         overlay.GetActiveCamera().ParallelProjectionOn()
         overlay.SetLayer(1)
-        self._view.window.SetNumberOfLayers(2)
-        self._view.window.AddRenderer(overlay)
+        self.view.window.SetNumberOfLayers(2)
+        self.view.window.AddRenderer(overlay)
         self._actor: Any = None
         self.logic = slicer.vtkMRMLSliceLogic()
         self.logic.SetMRMLApplicationLogic(headless.application_logic)
@@ -131,7 +160,7 @@ class SliceView:
         self.node = next(n for n in nodes_of(headless.scene, "vtkMRMLSliceNode") if n.GetLayoutName() == name)
         self.logic.SetSliceNode(self.node)
         self.node.SetDimensions(size[0], size[1], 1)
-        self._view.group.SetMRMLDisplayableNode(self.node)
+        self.view.group.SetMRMLDisplayableNode(self.node)
 
     @property
     def composite(self) -> Any:
@@ -142,7 +171,7 @@ class SliceView:
         """What it shows now."""
         self.logic.UpdatePipeline()
         if self._actor is not None:
-            self._view.renderer.RemoveViewProp(self._actor)
+            self.view.renderer.RemoveViewProp(self._actor)
             self._actor = None
         if self.logic.GetImageDataConnection() is not None:
             mapper = vtkImageMapper()
@@ -152,12 +181,12 @@ class SliceView:
             self._actor = vtkActor2D()
             self._actor.SetMapper(mapper)
             self._actor.GetProperty().SetDisplayLocationToBackground()
-            self._view.renderer.AddViewProp(self._actor)
-        return self._view.picture()
+            self.view.renderer.AddViewProp(self._actor)
+        return self.view.picture()
 
     def close(self) -> None:
         """Free the view; its nodes stay."""
-        self._view.close()
+        self.view.close()
         self._headless.application_logic.GetSliceLogics().RemoveItem(self.logic)
         self.logic.SetMRMLScene(None)
 
@@ -186,13 +215,19 @@ def slice_picture(headless: HeadlessScene, name: str = "Red", size: tuple[int, i
         return view.picture()
 
 
-def view_picture(headless: HeadlessScene, size: tuple[int, int] = (400, 400)) -> Picture:
-    """What the 3D view shows: the brain surface, and volume rendering where it is switched on."""
-    view = _View(headless, size, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _3D_MANAGERS)
+def three_d_view(headless: HeadlessScene, size: tuple[int, int]) -> OffscreenView:
+    """An empty 3D view that draws translucent surfaces and volumes in the right order."""
+    view = OffscreenView(headless, size, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _3D_MANAGERS)
     view.renderer.SetUseDepthPeeling(True)
     view.renderer.SetUseDepthPeelingForVolumes(True)
     view.renderer.SetMaximumNumberOfPeels(50)
     view.renderer.SetOcclusionRatio(0.0)
+    return view
+
+
+def view_picture(headless: HeadlessScene, size: tuple[int, int] = (400, 400)) -> Picture:
+    """What the 3D view shows: the brain surface, and volume rendering where it is switched on."""
+    view = three_d_view(headless, size)
     try:
         node = nodes_of(headless.scene, "vtkMRMLViewNode")[0]
         view.group.SetMRMLDisplayableNode(node)
@@ -219,4 +254,4 @@ def save_png(picture: Picture, path: str | Path) -> None:
         image.imsave(str(aside), picture, format="png")
 
 
-__all__ = ["SliceView", "four_up", "save_png", "slice_picture", "view_picture"]
+__all__ = ["OffscreenView", "SliceView", "four_up", "save_png", "slice_picture", "three_d_view", "view_picture"]

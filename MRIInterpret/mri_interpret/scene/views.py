@@ -58,21 +58,9 @@ def world_of(node: Any, voxel: tuple[int, int, int]) -> Point:
 def add_views(scene: Any) -> None:
     """The views of Slicer's four-up layout, for a scene without a window, which would add them."""
     for name, orientation, label, colour in _SLICES:
-        node = scene.CreateNodeByClass("vtkMRMLSliceNode")
-        node.SetName(name)
-        node.SetLayoutName(name)
-        node.SetSingletonTag(name)
+        node = add_slice_view(scene, name, orientation)
         node.SetLayoutLabel(label)
         node.SetLayoutColor(*colour)
-        node = scene.AddNode(node)
-        node.SetOrientation(orientation)
-        node.SetOrientationMarkerType(node.OrientationMarkerTypeAxes)  # which side is right
-        node.SetOrientationMarkerSize(node.OrientationMarkerSizeSmall)
-        composite = scene.CreateNodeByClass("vtkMRMLSliceCompositeNode")
-        composite.SetName(name)
-        composite.SetLayoutName(name)
-        composite.SetSingletonTag(name)
-        scene.AddNode(composite)
     view = scene.CreateNodeByClass("vtkMRMLViewNode")
     view.SetName("View1")
     view.SetLayoutName("1")
@@ -96,6 +84,39 @@ def add_views(scene: Any) -> None:
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
 
 
+def add_slice_view(scene: Any, name: str, orientation: str, saved: bool = True) -> Any:
+    """A slice view's node, and the one that says what it shows.
+
+    Parameters
+    ----------
+    scene
+        vtkMRMLScene.
+    name
+        Its layout name.
+    orientation
+        "Axial", "Sagittal" or "Coronal".
+    saved
+        Whether both are saved with the scene.
+
+    Returns
+    -------
+    vtkMRMLSliceNode
+    """
+    node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+    composite = scene.CreateNodeByClass("vtkMRMLSliceCompositeNode")
+    for one in (node, composite):
+        one.SetName(name)
+        one.SetLayoutName(name)
+        one.SetSingletonTag(name)
+        one.SetSaveWithScene(saved)
+    node = scene.AddNode(node)
+    node.SetOrientation(orientation)
+    node.SetOrientationMarkerType(node.OrientationMarkerTypeAxes)  # which side is right
+    node.SetOrientationMarkerSize(node.OrientationMarkerSizeSmall)
+    scene.AddNode(composite)
+    return node
+
+
 def nodes_of(scene: Any, class_name: str) -> list[Any]:
     """All nodes of a class."""
     return [scene.GetNthNodeByClass(n, class_name) for n in range(scene.GetNumberOfNodesByClass(class_name))]
@@ -108,14 +129,19 @@ def show_over_scan(scene: Any, scan: Any, foreground: Any, opacity: float = 0.75
     Slicer's own selectors set.
     """
     for composite in nodes_of(scene, "vtkMRMLSliceCompositeNode"):
-        with slicer.util.NodeModify(composite):
-            composite.SetInteractionFlags(composite.BackgroundVolumeFlag | composite.ForegroundVolumeFlag)
-            composite.SetBackgroundVolumeID(scan.GetID() if scan is not None else None)
-            composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
-            composite.SetForegroundOpacity(opacity)
-            composite.SetLinkedControl(1)
-            composite.Modified()
-        composite.SetInteractionFlags(0)
+        set_layers(composite, scan, foreground, opacity)
+
+
+def set_layers(composite: Any, scan: Any, foreground: Any, opacity: float, linked: bool = True) -> None:
+    """The same in one view. A view that is ``linked`` hands on what the user changes in it."""
+    with slicer.util.NodeModify(composite):
+        composite.SetInteractionFlags(composite.BackgroundVolumeFlag | composite.ForegroundVolumeFlag)
+        composite.SetBackgroundVolumeID(scan.GetID() if scan is not None else None)
+        composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+        composite.SetForegroundOpacity(opacity)
+        composite.SetLinkedControl(linked)
+        composite.Modified()
+    composite.SetInteractionFlags(0)
 
 
 def layers(scene: Any) -> set[str]:

@@ -202,6 +202,7 @@ class WorkerProcess:
 
 
 @atexit.register
-def _end_all() -> None:
+def end_all() -> None:
+    """End every worker that this process started; for a process that is about to end."""
     for worker in list(_STARTED):
         worker.cancel()

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import slicer
-from mri_interpret.scene.pictures import _3D_MANAGERS, _View
+from mri_interpret.scene.pictures import _3D_MANAGERS, OffscreenView
 from mri_interpret.scene.views import nodes_of
 from PySide6 import QtCore
 from vtkmodules.vtkCommonCore import vtkCommand
@@ -30,7 +30,7 @@ class View3D:
         self.own: list[float] = []
         self._asked: float | None = None
         self._waiting = False
-        self._view = _View(headless, size, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _3D_MANAGERS)
+        self._view = OffscreenView(headless, size, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _3D_MANAGERS)
         self._view.renderer.SetUseDepthPeeling(True)
         self._view.renderer.SetUseDepthPeelingForVolumes(True)
         self._view.group.SetMRMLDisplayableNode(nodes_of(headless.scene, "vtkMRMLViewNode")[0])
