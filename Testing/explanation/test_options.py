@@ -34,7 +34,8 @@ def _command(name: str) -> dict[str, Any]:
     """The defaults that the command line itself would use."""
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     given = {parameter.name: parameter.default for parameter in command.params}
-    return given | {"methods": tuple(method_names(given["methods"]))}
+    # An option that may be given again is None where it was not.
+    return given | {"methods": tuple(method_names(given["methods"])), "reference": tuple(given["reference"] or ())}
 
 
 def _python() -> dict[str, Any]:
@@ -69,9 +70,13 @@ DOORS = {
         lambda: _fields(Options) | {"device": Options().cluster.device},
         set(NAMES) - {"target", "segmentation"},
     ),
-    "cohort's subjects": (lambda: _fields(Settings), {"goal", "mask", "space", "atlas", "regions", "trust"}),
-    "worker": (lambda: _fields(ExplainRequest), set(NAMES) - {"atlas", "cache"}),
-    "panel": (_panel, set(NAMES) - {"atlas", "cache"}),
+    "cohort's subjects": (
+        lambda: _fields(Settings),
+        {"goal", "mask", "space", "atlas", "regions", "trust", "reference"},
+    ),
+    # The panel asks for no files of templates: an atlas, or maps to compare with.
+    "worker": (lambda: _fields(ExplainRequest), set(NAMES) - {"atlas", "reference", "cache"}),
+    "panel": (_panel, set(NAMES) - {"atlas", "reference", "cache"}),
 }
 
 

@@ -33,6 +33,7 @@ sub-*/*_volumes.tsv             volume of each structure, and how far to trust i
 sub-*/*_regions.tsv             relevance per region: of this brain (native), of the atlas (template)
 sub-*/*_prediction.json         the model's answer
 sub-*/*_trust.tsv               verdicts of the checks of the maps
+sub-*/*_reference.tsv           how alike the maps are to maps from elsewhere
 sub-*/*_explanation.json        what opens the subject again: mri-interpret report sub-01, mri_interpret.load("sub-01")
 sub-*/*_report.html             the subject's page
 group/                          group maps and tables
@@ -231,6 +232,7 @@ def write_dataset(output: Path, sources: list[str]) -> None:
         "**/*_xfm.*",
         "**/*_agreement.tsv",
         "**/*_trust.tsv",
+        "**/*_reference.tsv",
         "**/*_explanation.json",
     ]
     write_text(

@@ -94,6 +94,7 @@ def _explain_and_write(job: SubjectJob) -> None:
         regions=settings.regions,
         segmentation=subject.segmentation or DEFAULTS.segmentation,
         trust=settings.trust,
+        reference=list(settings.reference),
         cache=PreprocessingCache(enabled=job.cache),
         progress=_checked,
     )

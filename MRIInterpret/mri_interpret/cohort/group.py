@@ -31,6 +31,7 @@ from .quantity_performance import (
     quantity_table,
     value_correlations,
 )
+from .references import group_references, references_long
 from .subject_result import SubjectResult
 from .subject_warnings import subject_warnings
 from .subjects import Outcome
@@ -125,7 +126,7 @@ def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Ou
     chosen = regions.selection(long, excluded)
     methods = dict(subjects[0].record["methods"])
     methods["summary"] = {"title": "Summary score", "signed": False, "units": "0 to 1"}
-    changes = changes_long(subjects)
+    changes, references = changes_long(subjects), references_long(subjects)
     return GroupResults(
         plan,
         subjects,
@@ -147,6 +148,8 @@ def _tables(plan: Plan, subjects: Sequence[SubjectResult], failures: Sequence[Ou
         group_volumes(subjects),
         volume_changes=changes,
         group_volume_changes=group_changes(changes),
+        references=references,
+        group_references=group_references(references),
     )
 
 
@@ -191,6 +194,8 @@ def _write_tables(results: GroupResults, folder: Path) -> None:
     }
     if len(results.volumes):
         frames |= {"volumes": results.volumes, "group_volumes": results.group_volumes}
+    if len(results.references):
+        frames |= {"reference": results.references, "group_reference": results.group_references}
     if len(results.volume_changes):
         frames |= {"volume_changes": results.volume_changes, "group_volume_changes": results.group_volume_changes}
     if isinstance(results.performance, QuantityPerformance):

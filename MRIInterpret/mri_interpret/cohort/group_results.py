@@ -44,5 +44,7 @@ class GroupResults:
     group_volumes: pd.DataFrame = field(default_factory=pd.DataFrame)  # see volumes.group_volumes
     volume_changes: pd.DataFrame = field(default_factory=pd.DataFrame)  # see volume_changes.changes_long
     group_volume_changes: pd.DataFrame = field(default_factory=pd.DataFrame)  # see volume_changes.group_changes
+    references: pd.DataFrame = field(default_factory=pd.DataFrame)  # see references.references_long
+    group_references: pd.DataFrame = field(default_factory=pd.DataFrame)  # see references.group_references
     maps: dict[str, MethodGroupMaps] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from ..thresholds import SMALLEST_REGION_ML
 from .correlations import ALIGNED_VOLUME, MEASURED_SHARE, OWN_VOLUME
 from .group_results import GroupResults
 from .performance import Performance
+from .references import reference_tables
 from .subject_result import SubjectResult
 from .subject_warnings import subject_warnings
 from .volume_changes import change_tables, reached
@@ -29,6 +30,7 @@ _SECTIONS = (
     ("regions", "Regions"),
     ("volume-changes", "What would have to change"),
     ("volumes", "Volumes"),
+    ("references", "Other maps"),
     ("consistency", "Consistency"),
     ("correlations", "Volumes and covariates"),
     ("provenance", "Provenance"),
@@ -75,6 +77,9 @@ def page_content(results: GroupResults) -> dict[str, Any]:
         )
         if len(results.group_volume_changes)
         else [],
+        "references": reference_tables(
+            results.group_references, {name: str(about["title"]) for name, about in results.methods.items()}
+        ),
         "consistency": [
             row | {"title": _title(results, row["method"])} for row in results.consistency.to_dict("records")
         ],
@@ -85,7 +90,11 @@ def page_content(results: GroupResults) -> dict[str, Any]:
 
 def _absent(results: GroupResults) -> set[str]:
     """Sections that this cohort has nothing for."""
-    empty = (("volumes", results.volumes), ("volume-changes", results.group_volume_changes))
+    empty = (
+        ("volumes", results.volumes),
+        ("volume-changes", results.group_volume_changes),
+        ("references", results.group_references),
+    )
     return {name for name, table in empty if not len(table)}
 
 

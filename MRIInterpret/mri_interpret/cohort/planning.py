@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..anatomy.atlas import load_atlas
 from ..anatomy.segmentation import DEFAULT_BUNDLE
+from ..checks.reference_map import read_references
 from ..errors import UserError
 from ..explanation.explanation import ModelInfo
 from ..explanation.goals import reachable_methods
@@ -49,6 +50,7 @@ class Options:
     atlas: tuple[str, str] | None = DEFAULTS.atlas
     regions: str = DEFAULTS.regions
     trust: str = DEFAULTS.trust
+    reference: tuple[str, ...] = DEFAULTS.reference
     native: bool = True
     pages: bool = True
     cache: bool = DEFAULTS.cache
@@ -126,6 +128,8 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         choose_device(where.device)
     if options.atlas:
         load_atlas(*options.atlas)  # an error is reported once, not for every subject
+    references = tuple(str(Path(one).expanduser().resolve()) for one in options.reference)
+    read_references(list(references))
     bundle = find_model(options.model)
     further = tuple(name for name in bundle.metadata.preprocessing.channels if name not in OF_THE_SCAN)
     meaning = bundle.metadata.output
@@ -144,7 +148,7 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
     mask = options.mask if options.mask in ("auto", "none") else str(Path(options.mask).expanduser().resolve())
     settings = Settings(
         tuple(methods), target, mask, options.space, options.atlas, options.regions, options.trust, options.native,
-        options.pages, options.goal,
+        options.pages, options.goal, references,
     )  # fmt: skip
     model = [bundle.hash, input_hash(bundle.path / "configs" / "metadata.json"), _segmentation_hash()]
     if isinstance(bundle.metadata.preprocessing, MonaiChain):  # it stands in the other file

@@ -73,7 +73,9 @@ def subject_key(scan_hash: str, subject: Subject, settings: Settings, model: Seq
         which methods the summary score excludes; and of the network that segments the scan.
     """
     own = [str(subject.segmentation)] if subject.segmentation else []
-    files = [path for path in (*(settings.atlas or ()), *_mask_files(subject, settings), *own) if path]
+    files = [
+        path for path in (*(settings.atlas or ()), *settings.reference, *_mask_files(subject, settings), *own) if path
+    ]
     parts = {
         "format": FORMAT,
         "scan": scan_hash,

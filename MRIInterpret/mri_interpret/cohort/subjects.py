@@ -50,6 +50,7 @@ class Settings:
     native: bool = True  # write the maps on the scan's grid too
     pages: bool = True  # write each subject's report page
     goal: str = DEFAULTS.goal  # of a volume counterfactual
+    reference: tuple[str, ...] = DEFAULTS.reference  # maps that the maps are compared with
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .. import __version__
 from ..explanation.options import DEFAULTS, ExplainOptions
 from .failures import exit_code_of
 from .models_app import models_app
-from .shared_options import Goal, Inputs, Json
+from .shared_options import Goal, Inputs, Json, Reference
 
 app = typer.Typer(
     name="mri-interpret",
@@ -74,6 +74,7 @@ def explain(
         str, typer.Option(help="Your own segmentation of this scan, such as FreeSurfer's aseg.mgz or aparc+aseg.mgz.")
     ] = DEFAULTS.segmentation,
     trust: Trust = DEFAULTS.trust,
+    reference: Reference = None,
     scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene (scene.mrb).")] = True,
     cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = DEFAULTS.cache,
     as_json: Json = False,
@@ -94,6 +95,7 @@ def explain(
         regions=regions,
         segmentation=segmentation,
         trust=trust,
+        reference=tuple(map(str, reference or [])),
         cache=cache,
     )
     explain_command(scan, sample, output, options, inputs=input_files(inputs), scene=scene, as_json=as_json)
@@ -205,6 +207,7 @@ def cohort(
     atlas_labels: Annotated[Path | None, typer.Option(help="CSV or lookup table with the atlas's names.")] = None,
     regions: Regions = DEFAULTS.regions,
     trust: Trust = DEFAULTS.trust,
+    reference: Reference = None,
     native: Annotated[bool, typer.Option(help="Write maps on each scan's own grid too.")] = True,
     pages: Annotated[bool, typer.Option(help="Write each subject's report page.")] = True,
     scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene of the group maps.")] = True,
@@ -231,6 +234,7 @@ def cohort(
         space=space,
         regions=regions,
         trust=trust,
+        reference=tuple(map(str, reference or [])),
         native=native,
         pages=pages,
         cache=cache,

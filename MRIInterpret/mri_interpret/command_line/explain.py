@@ -61,6 +61,7 @@ def explain_command(
             regions=options.regions,
             segmentation=options.segmentation,
             trust=options.trust,
+            reference=list(options.reference),
             inputs=inputs,
             cache=PreprocessingCache(enabled=options.cache),
             progress=progress,

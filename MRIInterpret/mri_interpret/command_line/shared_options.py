@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,4 +14,8 @@ Goal = Annotated[
 Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", help="NAME=FILE of a further image that the model takes, such as flair=flair.nii.gz."),
+]
+Reference = Annotated[
+    list[Path] | None,
+    typer.Option(help="A map in MNI space to compare the maps with, such as a meta-analysis; may be given again."),
 ]

@@ -76,6 +76,8 @@ class Explanation:
     # What the volume methods say of each structure, see anatomy/structure_changes.py; None if none of them was asked.
     volume_changes: pd.DataFrame | None = None
     counterfactuals: dict[str, Counterfactual] = field(default_factory=dict)  # by the method's key
+    # How alike the maps are to maps from elsewhere, see checks/reference_map.py; None if none was given.
+    reference_table: pd.DataFrame | None = None
 
     def save(
         self,
@@ -104,8 +106,9 @@ class Explanation:
             Path by name: "maps/<method>" (scan's grid), "template/<method>" (model's grid), each also for "summary",
             "consensus" and "spread"; "scan/scan", "scan/mask", "scan/atlas" (where an atlas was laid over the brain),
             "scan/template"; "anatomy" (FreeSurfer's labels), "volumes"; "regions", "agreement", "trust" (if checks were
-            run), "prediction", "provenance", and the index, "explanation". Of volume methods, "volume_changes"; of a
-            counterfactual also "counterfactual" (the deformed scan) and "displacement" (for ITK).
+            run), "reference" (if a map to compare with was given), "prediction", "provenance", and the index,
+            "explanation". Of volume methods, "volume_changes"; of a counterfactual also "counterfactual" (the deformed
+            scan) and "displacement" (for ITK).
 
         Raises
         ------
@@ -255,6 +258,7 @@ class Explanation:
         tables = {"regions": self.region_table, "agreement": self.agreement}
         tables |= {"volumes": volume_table(self.anatomy)} if self.anatomy is not None else {}
         tables |= {"volume_changes": self.volume_changes} if self.volume_changes is not None else {}
+        tables |= {"reference": self.reference_table} if self.reference_table is not None else {}
         return tables | ({"trust": as_table(self.verdicts)} if self.verdicts else {})
 
     def _records(self) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,8 @@ from ..anatomy.structures_as_regions import as_regions
 from ..anatomy.top_regions import share_outside_brain
 from ..attribution.result import resolution_mm
 from ..checks.recovery import warnings_of_model
+from ..checks.reference_map import STEP as COMPARING
+from ..checks.reference_map import compare, read_references
 from ..checks.run_checks import failed_randomisation
 from ..checks.verdict import Verdict, Verdicts
 from ..errors import UserError
@@ -69,6 +71,7 @@ def explain(
     regions: str = DEFAULTS.regions,
     segmentation: Any = DEFAULTS.segmentation,
     trust: str = DEFAULTS.trust,
+    reference: Any = DEFAULTS.reference,
     inputs: Mapping[str, Any] | None = None,
     cache: PreprocessingCache | None = None,
     progress: ProgressCallback = silent,
@@ -108,6 +111,8 @@ def explain(
     trust
         "off", "fast" or "full": which trust checks judge the maps. Methods whose maps hardly depend on what the
         network learned (they fail the randomisation check) are then excluded from the summary score.
+    reference
+        Maps in MNI152 space that the maps are compared with: a file or an image, a list, or a dictionary of names.
     inputs
         Further images that the model takes, by the names of its channels, aligned with the scan in RAS mm.
     cache
@@ -148,6 +153,7 @@ def explain(
     given_mask = mask if isinstance(mask, (str, Path, Volume)) else as_volume(mask, name="brain mask")
     chosen_atlas = load_default_atlas() if atlas is None else atlas if isinstance(atlas, Atlas) else load_atlas(*atlas)
     given_segmentation = read_segmentation(segmentation, volume)
+    references = read_references(reference)
     with step(report, "Loading the model"):
         bundle = model if isinstance(model, ModelBundle) else find_model(model)
     contrast = contrast_of(target, bundle)
@@ -201,6 +207,11 @@ def explain(
     verdicts += check({"summary": summary.score.array})
     maps = maps_on_scan(prepared, attributions, template_maps, grid, report)
     on_scan = others_on_scan(prepared, summary, chosen_atlas, report)
+    compared = None
+    if references:
+        everything = {**template_maps, "summary": summary.score.array}
+        with step(report, COMPARING):
+            compared = compare(everything, references, prepared.model_mask.array, labels.array, grid, progress=report)
     with step(report, "Region statistics"):
         own = regions == "brain" and atlas is None
         on_brain = as_regions(anatomy) if own else replace(chosen_atlas, volume=on_scan["atlas"])
@@ -255,6 +266,7 @@ def explain(
         input_warnings=prepared.input_warnings,
         volume_changes=changes,
         counterfactuals=counterfactuals,
+        reference_table=compared,
     )
 
 

@@ -46,6 +46,8 @@ class ExplainOptions:
     trust
         Which checks judge the maps: "off", "fast" or "full". Methods that fail the randomisation check do not count in
         the summary score, so the level can change the score.
+    reference
+        Files of maps in MNI152 space, such as a meta-analysis, that the maps are compared with.
     cache
         Keep and reuse brain masks and transforms.
     """
@@ -61,6 +63,7 @@ class ExplainOptions:
     regions: str = "brain"
     segmentation: str = ""
     trust: str = "fast"
+    reference: tuple[str, ...] = ()
     cache: bool = True
 
 

@@ -90,6 +90,7 @@ def load(folder: str | Path) -> Explanation:
             input_warnings=tuple(facts.get("input_warnings", ())),
             volume_changes=reader.table("volume_changes") if reader.has_table("volume_changes") else None,
             counterfactuals=_counterfactuals(reader, make),
+            reference_table=reader.table("reference") if reader.has_table("reference") else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise UserError(

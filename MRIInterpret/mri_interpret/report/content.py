@@ -15,6 +15,7 @@ from ..explanation.explanation import Explanation, MethodMap
 from ..json_text import to_json
 from ..thresholds import SMALLEST_REGION_ML
 from .charts import region_rows
+from .reference import reference_contents
 from .volume_changes import change_contents
 from .volumes import VolumesContent
 
@@ -29,6 +30,7 @@ _SECTIONS = (
     ("regions", "Regions"),
     ("volume-changes", "What would have to change"),
     ("volumes", "Volumes"),
+    ("reference", "Other maps"),
     ("trust", "Trust"),
     ("methods", "Methods"),
     ("agreement", "Agreement"),
@@ -44,7 +46,9 @@ def page_content(explanation: Explanation) -> dict[str, Any]:
     trust, volumes = trust_matrix(explanation), VolumesContent.of(explanation.anatomy)
     answer, changes = _answer(explanation), change_contents(explanation)
     absent = {name for name, content in (("trust", trust), ("volumes", volumes)) if content is None}
+    references = reference_contents(explanation)
     absent |= set() if changes else {"volume-changes"}
+    absent |= set() if references else {"reference"}
     return {
         "title": f"{explanation.scan.name or 'Scan'}: why {answer['headline']}?",
         "sections": [section for section in _SECTIONS if section[0] not in absent],
@@ -53,6 +57,7 @@ def page_content(explanation: Explanation) -> dict[str, Any]:
         "regions": RegionContent.of(explanation),
         "volumes": volumes,
         "changes": changes,
+        "references": references,
         "trust": trust,
         "methods": [MethodContent.of(method, explanation) for method in explanation.maps.values()],
         "provenance": _provenance_rows(explanation, record),
