@@ -26,6 +26,7 @@ _PUBLIC = {
     "explain": "explanation.job",
     "Explanation": "explanation.explanation",
     "load": "explanation.saving",
+    "export_dicom": "dicom_export.export",
     "attribute": "attribution.attribute",
     "Explainer": "attribution.explainer",
     "create_method": "attribution.registry",

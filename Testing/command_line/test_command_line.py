@@ -69,6 +69,7 @@ def _is_one_sentence(err: str, *words: str) -> None:
         (["explain", "x.nii.gz"], ["x.nii.gz", "does not exist"]),
         (["explain", "SCAN", "--methods", "lrp,magic"], ["'magic'", "grad_cam_pp"]),
         (["explain", "SCAN", "--methods", ","], ["No method"]),
+        (["explain", "SCAN", "--dicom-out", "dicom"], ["is not DICOM"]),
         (["explain", "SCAN", "--model", "nobody"], ["no model 'nobody'"]),
         (["explain", "SCAN", "--trust", "blind"], ["'blind'", "fast"]),
         (["explain", "SCAN", "--device", "tpu"], ["'tpu'", "cpu"]),

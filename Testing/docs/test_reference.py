@@ -40,6 +40,33 @@ def test_the_panel_page_names_no_control_that_is_gone():
     assert sorted(named) == sorted(controls())
 
 
+def test_every_button_has_its_call_in_the_console():
+    """Each deed is one call of the logic or of the package, which exists."""
+    page = (ROOT / "docs" / "how-to" / "slicer-console.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| (.+?) \| (.+) \|$", page.partition("## Each button's call")[2], re.MULTILINE))
+    titles = [
+        element.findtext("property[@name='text']/string")
+        for form in FORMS
+        for element in ElementTree.parse(form).iter("widget")
+        if element.get("class") == "QPushButton"
+    ]
+    named = [title.partition(" (")[0] for title in rows if title not in ("button", "---")]
+    assert sorted(named) == sorted(titles)
+    panel = ROOT / "MRIInterpret" / "mri_interpret" / "panel"
+    logic = (panel / "logic.py").read_text("utf-8") + (panel / "result_logic.py").read_text("utf-8")
+    calls = re.findall(r"`(logic|mri_interpret)\.(\w+)\(", page.partition("## Each button's call")[2])
+    assert len(calls) > len(titles)
+    defined = set(re.findall(r"^    def (\w+)\(", logic, re.MULTILINE))
+    for owner, name in calls:
+        assert name in defined if owner == "logic" else hasattr(mi, name), name
+
+
+def test_the_script_of_the_page_is_the_file_that_the_self_test_runs():
+    page = (ROOT / "docs" / "how-to" / "slicer-console.md").read_text("utf-8")
+    script = (ROOT / "MRIInterpret" / "Resources" / "Scripts" / "tutorial.py").read_text("utf-8")
+    assert f"```python\n{script}```\n" in page
+
+
 @pytest.mark.parametrize("name", mi.methods())
 def test_every_method_says_what_it_means(name):
     terms = re.findall(r"^(`.*`)\n:   .*\*?", (REFERENCE / "methods.md").read_text("utf-8"), re.MULTILINE)

@@ -132,7 +132,7 @@ def test_progress_shows_the_step_and_the_time_left(widget):
 def test_refusing_to_install_leaves_everything_usable(widget, scan, monkeypatch):
     from mri_interpret.errors import UserError
 
-    def refuse(_requirements):
+    def refuse(_requirements, _button="Explain"):
         raise UserError("Explain needs Python packages that were not installed.")
 
     monkeypatch.setattr(environment, "ensure", refuse)

@@ -313,3 +313,11 @@ def test_selections_survive_saving_and_reopening_the_scene(shown, host, tmp_path
     assert again.ui.mapList.currentRow == 1
     assert again.ui.resultComboBox.currentText == run
     again.cleanup()
+
+
+def test_the_panel_fits_the_width_that_a_small_screen_leaves_it(shown):
+    """Of 1366 pixels: with a long name of a result, whatever the combo boxes hold."""
+    ui = shown.ui
+    ui.resultComboBox.addItem("MRIInterpret: a scan with a very long name indeed, T1-weighted, AD-CN", "long")
+    ui.targetComboBox.addItem("a class with a very long name minus another class with a very long name", "long")
+    assert shown.parent.minimumSizeHint.width() <= 420

@@ -220,7 +220,8 @@ def test_legends_name_the_unit_and_the_banner_is_in_the_scene(result, small_expl
     _, nodes = result
     for name, one in small_explanation.maps.items():
         legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(nodes.maps[name])
-        assert one.units in legend.GetTitleText()
+        assert one.units in legend.GetTitleText().replace("\n", " ")
+        assert max(map(len, legend.GetTitleText().splitlines()[1:])) <= 24  # it stays beside the head in a small view
         assert "research use only" in legend.GetTitleText()
     assert nodes.note.GetText().startswith(small_explanation.model.banner)
     for sentence in small_explanation.warnings:

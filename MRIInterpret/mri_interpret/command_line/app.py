@@ -76,6 +76,9 @@ def explain(
     trust: Trust = DEFAULTS.trust,
     reference: Reference = None,
     scene: Annotated[bool, typer.Option(help="Write the 3D Slicer scene (scene.mrb).")] = True,
+    dicom_out: Annotated[
+        Path | None, typer.Option(help="Of a DICOM scan: also write maps, segmentation and measurements as DICOM here.")
+    ] = None,
     cache: Annotated[bool, typer.Option(help="Keep and reuse masks and transforms.")] = DEFAULTS.cache,
     as_json: Json = False,
 ) -> None:
@@ -98,7 +101,9 @@ def explain(
         reference=tuple(map(str, reference or [])),
         cache=cache,
     )
-    explain_command(scan, sample, output, options, inputs=input_files(inputs), scene=scene, as_json=as_json)
+    explain_command(
+        scan, sample, output, options, inputs=input_files(inputs), scene=scene, as_json=as_json, dicom_out=dicom_out
+    )
 
 
 @app.command()

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 SAMPLE = ("SampleData", "colin27_T1.nii.gz")
 # What follows the explanation itself; typical seconds, as in explanation.job.TYPICAL_SECONDS.
-WRITING_SECONDS = {"Writing files": 8.0, "Drawing the report": 15.0, "Writing the Slicer scene": 12.0}
+WRITING_SECONDS = {
+    "Writing files": 8.0,
+    "Drawing the report": 15.0,
+    "Writing the Slicer scene": 12.0,
+    "Writing DICOM": 10.0,
+}
 
 
 def explain_command(
@@ -37,8 +42,12 @@ def explain_command(
     inputs: Mapping[str, Path] | None = None,
     scene: bool,
     as_json: bool,
+    dicom_out: Path | None = None,
 ) -> None:
-    """Explain ``scan``, or the sample, into the folder ``output``; ``inputs`` are further images by channel."""
+    """Explain ``scan``, or the sample, into the folder ``output``; ``inputs`` are further images by channel.
+
+    ``dicom_out`` is a folder for the result as DICOM, which is refused before the work begins if it cannot be.
+    """
     from ..explanation.job import TYPICAL_SECONDS, explain
     from ..preprocessing.cache import PreprocessingCache
 
@@ -47,6 +56,8 @@ def explain_command(
     source = scan or resource(*SAMPLE)
     folder = output or Path("mri-interpret-out") / scan_name(source)
     check_writable(folder)
+    if dicom_out is not None:
+        _check_dicom(source, dicom_out)
     with shown_progress(TYPICAL_SECONDS | WRITING_SECONDS, quiet=as_json) as progress:
         explanation = explain(
             source,
@@ -70,10 +81,24 @@ def explain_command(
         files["report"] = write_report(explanation, folder / REPORT, progress)
         if scene:
             files["scene"] = write_scene(explanation, folder / SCENE, progress)
+        if dicom_out is not None:
+            from ..dicom_export.export import export_dicom
+
+            written = export_dicom(explanation, dicom_out, source, progress=progress)
+            files |= {f"dicom/{name}": path for name, path in written.items()}
     if as_json:
         typer.echo(to_json(_record(explanation, files)), nl=False)
     else:
         _print_summary(explanation, folder, files)
+
+
+def _check_dicom(scan: Path, folder: Path) -> None:
+    """Refuse now what would be refused after minutes."""
+    from ..dicom_export.export import check_highdicom, series_of
+
+    check_highdicom()
+    check_writable(folder)
+    series_of(scan.expanduser())
 
 
 def saved_command(folder: Path, output: Path | None, what: Literal["report", "scene"]) -> None:
@@ -179,3 +204,5 @@ def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path
     for name in ("report", "scene"):
         if name in files:
             console.print(f"  {files[name].name}", markup=False)
+    if "dicom/measurements" in files:
+        console.print(f"DICOM: {files['dicom/measurements'].parent}", markup=False)

@@ -30,6 +30,7 @@ class MRIInterpretResult:
         self.nodes = nodes
         self.source = explanation
         self._read: Explanation | None = None
+        self._scan_file: str | None = None
 
     def __repr__(self) -> str:
         return f"MRIInterpretResult({self.run!r})"
@@ -60,6 +61,16 @@ class MRIInterpretResult:
 
             self._read = load(self.source)
         return self._read if isinstance(self.source, Path) else self.source
+
+    @property
+    def scan_file(self) -> str:
+        """The file or folder that the scan was read from; empty if it is not known, as of a scan of the scene."""
+        if self._scan_file is None and self.source is not None:
+            from ..explanation.folder_reader import scan_file_of
+
+            source = self.source
+            self._scan_file = scan_file_of(source) if isinstance(source, Path) else source.provenance.scan_file
+        return self._scan_file or ""
 
     def let_go(self) -> None:
         """The numbers' files are about to be deleted."""

@@ -121,6 +121,15 @@ class FolderReader:
         return frame.astype(entry["columns"])
 
 
+def scan_file_of(folder: Path) -> str:
+    """The file or folder that a saved explanation's scan was read from; empty if that is not known."""
+    try:
+        record = json.loads(find_index(folder).read_text(encoding="utf-8"))
+        return str(record["facts"]["provenance"]["scan_file"])
+    except (UserError, OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def find_index(folder: Path) -> Path:
     """The index of a saved folder, which may be named itself; a cohort's begins with the subject's name."""
     if folder.is_file() and folder.name.endswith(Layout.index):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def read_dicom(path: Path) -> Volume:
     UserError
         If there is not exactly one series, a file breaks off, or the slices do not make one whole volume.
     """
-    stack, where = _stack(path)
+    stack, where = read_stack(path)
     shape = _shape(stack, where)
     array = np.empty(shape, np.float32)
     frames: NDArray[Any] = np.empty(0)
@@ -52,15 +53,23 @@ def read_dicom(path: Path) -> Volume:
 
 def check_dicom_header(path: Path) -> None:
     """As :func:`read_dicom`, from the headers alone."""
-    _shape(*_stack(path))
+    _shape(*read_stack(path))
 
 
-def _stack(path: Path) -> tuple[SliceStack, str]:
-    with one_sentence(str(path)), quiet_pydicom():
+def read_stack(path: Path | Sequence[Path]) -> tuple[SliceStack, str]:
+    """The slices of the one series in a folder, a file or a list of files, and how messages call it; headers only.
+
+    Raises
+    ------
+    UserError
+        As of :func:`read_dicom`.
+    """
+    place = path if isinstance(path, Path) else Path(path[0]).parent if path else Path()
+    with one_sentence(str(place)), quiet_pydicom():
         series = find_series(path)
-        where = f"{path} ({series.name})"
+        where = f"{place} ({series.name})"
         slices = [each for image in series.images for each in slices_of(image)]
-        stack = stack_slices(slices, where, path.name)
+        stack = stack_slices(slices, where, place.name)
         return SliceStack(stack.slices, checked_affine(stack.affine, where), stack.notes), where
 
 

@@ -40,24 +40,26 @@ class DicomSeries:
     images: tuple[DicomImage, ...]
 
 
-def find_series(path: Path) -> DicomSeries:
-    """The one series of a folder (its subfolders are not looked into), or of a file.
+def find_series(path: Path | Sequence[Path]) -> DicomSeries:
+    """The one series of a folder (its subfolders are not looked into), of a file, or of a list of files.
 
     Raises
     ------
     UserError
         If there is no series, more than one, or a file that is cut short.
     """
-    files = [path]
-    if path.is_dir():
+    if not isinstance(path, Path):
+        files, called, hint = [existing_path(file) for file in path], f"The list of {len(path)} files", ""
+    elif path.is_dir():
         entries = sorted(entry for entry in path.iterdir() if entry.name[0] != ".")
         # A slice that was not fetched must not be passed over as if it were no file.
         files = [existing_path(entry) if entry.is_symlink() else entry for entry in entries if not entry.is_dir()]
+        called, hint = f"The folder {path}", _hint(path)
+    else:
+        files, called, hint = [path], str(path), ""
     images = [image for file in files if (image := _read_header(file)) is not None]
     if not images:
-        raise UserError(
-            f"{_called(path)} holds no DICOM series{_hint(path)}: give a scan file or the folder of one series."
-        )
+        raise UserError(f"{called} holds no DICOM series{hint}: give a scan file or the folder of one series.")
     by_series: dict[str, list[DicomImage]] = {}
     for image in images:
         by_series.setdefault(str(image.header.get("SeriesInstanceUID", "")), []).append(image)
@@ -66,14 +68,10 @@ def find_series(path: Path) -> DicomSeries:
         listed = [f"{each.name}, {_count(each.images)}" for each in series[:_LISTED]]
         more = f" and {len(series) - _LISTED} more" if len(series) > _LISTED else ""
         raise UserError(
-            f"{_called(path)} holds {len(series)} DICOM series ({'; '.join(listed)}{more}): "
+            f"{called} holds {len(series)} DICOM series ({'; '.join(listed)}{more}): "
             "put the T1-weighted one in a folder of its own."
         )
     return series[0]
-
-
-def _called(path: Path) -> str:
-    return f"The folder {path}" if path.is_dir() else str(path)
 
 
 def _count(images: Sequence[DicomImage]) -> str:

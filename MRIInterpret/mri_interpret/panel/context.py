@@ -56,8 +56,12 @@ class PanelContext:
         Emitted when what the panel shows may be out of date.
     result_arrived
         Emitted with a MRIInterpretResult that is to be shown.
+    display_changed
+        Emitted when another map is shown, or the map is shown in another way.
     open_requested
         Emitted with the folder of a saved result that is to be opened.
+    dicom_requested
+        Emitted with a MRIInterpretResult and the folder that it is to be written to as DICOM.
     """
 
     def __init__(self, ui: Any, logic: Any, requirements: str | Path) -> None:
@@ -69,7 +73,9 @@ class PanelContext:
         self.known_methods: dict[str, MethodInfo] = available_methods()
         self.changed = Signal()
         self.result_arrived = Signal()
+        self.display_changed = Signal()
         self.open_requested = Signal()
+        self.dicom_requested = Signal()
 
     @property
     def model(self) -> ChosenModel:

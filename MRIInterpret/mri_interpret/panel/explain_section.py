@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -43,6 +44,7 @@ class ExplainSection:
         ui.explainButton.connect("clicked(bool)", self.on_explain)
         ui.cancelButton.connect("clicked(bool)", self.on_cancel)
         context.open_requested.connect(self.on_open_requested)
+        context.dicom_requested.connect(self.on_dicom_requested)
         self._list_methods()
 
     def _list_methods(self) -> None:
@@ -137,11 +139,27 @@ class ExplainSection:
             )
         )
 
-    def _start(self, job: Callable[[], None]) -> None:
-        """Install what is missing, if the user agrees, and start the worker."""
+    def on_dicom_requested(self, result: Any, folder: str) -> None:
+        """Write a result as DICOM: its progress is shown here and can be cancelled, too."""
+        self._start(
+            lambda: self.context.logic.startExportDicom(result, folder, self.on_progress, self.on_exported),
+            "requirements-dicom.txt",
+            button="Export DICOM",
+        )
+
+    def on_exported(self, files: Mapping[str, Path] | None, sentence: str) -> None:
+        """Say where the DICOM files are, or why there are none."""
+        if files:
+            folder = next(iter(files.values())).parent
+            sentence = _("Wrote {count} DICOM files to {folder}.").format(count=len(files), folder=folder)
+        self.on_finished(None, sentence)
+
+    def _start(self, job: Callable[[], None], *more: str, button: str = "Explain") -> None:
+        """Install what is missing, of ``more`` requirements too, if the user agrees, and start the worker."""
         starting = self._status.start()
         try:
-            environment.ensure(self.context.requirements)
+            for name in (self.context.requirements.name, *more):
+                environment.ensure(self.context.requirements.with_name(name), button)
             job()
         except UserError as error:
             self.on_finished(None, str(error))

@@ -10,6 +10,7 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from .parameters import MRIInterpretParameterNode
+from .result_logic import ResultLogic
 
 if TYPE_CHECKING:
     from ..doors.background_job import BackgroundJob
@@ -20,7 +21,7 @@ OnProgress = Callable[[Any], None]
 OnFinished = Callable[[Any, str], None]
 
 
-class MRIInterpretLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
+class MRIInterpretLogic(ScriptedLoadableModuleLogic, ResultLogic):  # type: ignore[misc]
     """All that the panel does, for scripts; the work is in mri_interpret.doors."""
 
     def __init__(self) -> None:
@@ -229,6 +230,15 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
             self._addModelJob.cancel()
             self._addModelJob = None
 
+    def modelCard(self, model: str = "") -> Any:
+        """The model card's file, or None if the model has none.
+
+        :param model: its name; the model that ships if left out.
+        """
+        from ..doors.models import ModelList
+
+        return ModelList().chosen(model).card
+
     def _backgroundJob(self, worker: Any, finish: Any, onProgress: OnProgress, onFinished: OnFinished) -> BackgroundJob:
         from ..doors.background_job import BackgroundJob
         from .job_timer import JobTimer
@@ -256,6 +266,32 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
         :param onSaved: called with the path and "", or with None and one sentence.
         """
         self.reports.save(result, path, onSaved)
+
+    def startExportDicom(
+        self,
+        result: MRIInterpretResult,
+        folder: Any,
+        onProgress: OnProgress,
+        onFinished: OnFinished,
+        series: Any = None,
+        command: Any = None,
+    ) -> None:
+        """Write a result as DICOM objects of its scan's study in a worker process; returns at once.
+
+        :param folder: is made if it is missing.
+        :param onProgress: as for startExplain.
+        :param onFinished: called with the files by name and "", or with None and one sentence.
+        :param series: folder of the scan's DICOM series; found by the scan's node if left out.
+        """
+        from ..doors import dicom_job
+
+        self._checkIdle()
+        worker = dicom_job.start(result, folder, series, command=command)
+
+        def finish(done: Any) -> Generator[float, None, Any]:
+            return dicom_job.finish(worker, done)
+
+        self._job = self._backgroundJob(worker, finish, onProgress, onFinished)
 
     def results(self) -> list[str]:
         """Names of the results in the scene, oldest first."""

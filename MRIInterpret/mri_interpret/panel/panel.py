@@ -6,10 +6,12 @@ from typing import Any
 
 from .changes_section import ChangesSection
 from .cohort_section import CohortSection
+from .compare_section import CompareSection
 from .context import PanelContext
 from .explain_section import ExplainSection
 from .model_section import ModelSection
 from .result_section import ResultSection
+from .saving_section import SavingSection
 from .scan_section import ScanSection
 
 
@@ -32,8 +34,14 @@ class Panel:
         self.model = ModelSection(self.context)
         self.explain = ExplainSection(self.context)
         self.result = ResultSection(self.context)
+        self.saving = SavingSection(self.context, lambda: self.result.result)
+        self.compare = CompareSection(self.context, lambda: (self.result.result, self.result.key))
         self.changes = ChangesSection(self.context, lambda: self.result.result)
         self.cohort = CohortSection(self.context)
+        self._sections = (
+            self.scan, self.model, self.explain, self.result, self.saving, self.compare, self.changes,
+            self.cohort,
+        )  # fmt: skip
         self._updating = False
         self.context.changed.connect(self.update)
 
@@ -61,7 +69,7 @@ class Panel:
             return
         self._updating = True
         try:
-            for section in (self.scan, self.model, self.explain, self.result, self.changes, self.cohort):
+            for section in self._sections:
                 section.update()
         finally:
             self._updating = False

@@ -1,4 +1,4 @@
-"""Section "Result": the prediction, which map is shown and how, regions, agreement, the report; saved results."""
+"""Section "Result": the prediction, which map is shown and how, regions, agreement; saved results are opened."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..atomic import write_text
-from ..doors import result_tables, shown_map
-from ..doors.reports import NO_REPORT
+from ..doors import shown_map
 from . import result_widgets
 from .context import PanelContext
 from .cursor_readout import CursorReadout
+from .saving_section import NO_RESULT_YET
 from .table_copies import offer_copies
 from .widgets import chosen, enable, fill_combo, quiet
 
@@ -31,7 +30,6 @@ class ResultSection:
         self._drawn: tuple[str, str] | None = ("", "")  # the result and map that the lists and tables show
         self._magnitudes: Any = None  # of the map that is drawn; None for labels
         self.cursor = CursorReadout(context, self._under_the_mouse)
-        self._saving = ""  # why the report cannot be saved now
         context.result_arrived.connect(self.on_result_arrived)
         ui = self.ui
         ui.resultComboBox.connect("currentIndexChanged(int)", self.on_result)
@@ -46,11 +44,9 @@ class ResultSection:
         ui.coloursComboBox.connect("currentIndexChanged(int)", self.on_colours)
         ui.show3DCheckBox.connect("toggled(bool)", self.on_show_3d)
         ui.jumpButton.connect("clicked(bool)", self.on_jump)
-        ui.saveReportButton.connect("clicked(bool)", self.on_save_report)
         ui.regionTable.connect("itemSelectionChanged()", self.on_region)
         ui.volumeTable.connect("itemSelectionChanged()", self.on_structure)
         ui.showAnatomyCheckBox.connect("toggled(bool)", self.on_show_anatomy)
-        ui.exportVolumesButton.connect("clicked(bool)", self.on_export_volumes)
 
     def _under_the_mouse(self) -> tuple[Any, str, Any]:
         result = self.result
@@ -70,7 +66,7 @@ class ResultSection:
     def key(self) -> str:
         """The map that is shown."""
         result = self.result
-        wanted = str(self.context.parameters.shownMap)
+        wanted = str(self.context.parameters.shownMap) if result is not None else ""
         return wanted if result is not None and wanted in result.nodes.volumes else "summary"
 
     def forget(self) -> None:
@@ -82,7 +78,8 @@ class ResultSection:
         runs = self.context.logic.results()
         result = self.result
         fill_combo(self.ui.resultComboBox, [(run, run) for run in runs], result.run if result else "")
-        missing = "" if result else _("There is no result yet: press Explain, or open a saved result.")
+        self.ui.resultComboBox.toolTip = result.run if result else _("The results in the scene.")  # names are long
+        missing = "" if result else _(NO_RESULT_YET)
         shown = (self.ui.mapList, self.ui.opacitySlider, self.ui.topSlider, self.ui.thresholdLineEdit)
         for widget in (*shown, self.ui.coloursComboBox, self.ui.show3DCheckBox, self.ui.resultComboBox):
             widget.enabled = not missing
@@ -93,12 +90,6 @@ class ResultSection:
                 widget.enabled = map_display.has_threshold(result.nodes, self.key)
         enable(self.ui.openResultButton, _(self.context.busy), _("Open the folder of a saved result."))
         enable(self.ui.jumpButton, missing, _("Move the slices to the voxel with the largest magnitude."))
-        unsaved = missing or ("" if result and result.complete else _(NO_REPORT)) or self._saving
-        enable(self.ui.saveReportButton, unsaved, _("Save everything as one HTML page."))
-        unmeasured = missing or (
-            "" if result and "volumes" in result.nodes.tables else _("This brain was not segmented: run Explain again.")
-        )
-        enable(self.ui.exportVolumesButton, unmeasured, _("Save the volumes as a table (CSV)."))
         enable(self.ui.showAnatomyCheckBox, missing, _("Outline every region in the slices, in its own colour."))
         self._show_outlines(result)
         drawn = (result.run, self.key) if result else None
@@ -145,6 +136,7 @@ class ResultSection:
             over_slices=over_slices,
         )
         self._show_threshold()
+        self.context.display_changed.emit()
 
     def enter(self) -> None:
         """The panel comes into view, or a scene was opened: views that show something else are left alone."""
@@ -194,7 +186,9 @@ class ResultSection:
         if result is not None:
             from ..scene import map_display
 
+            self.context.choose("opacity", value)  # the slider tells this section before the parameter node
             map_display.show_over_slices(slicer.mrmlScene, result.nodes, self.key, value)
+            self.context.display_changed.emit()
 
     def on_top(self, value: float) -> None:
         if self.result is not None:
@@ -223,6 +217,7 @@ class ResultSection:
         if self._value is not None:
             map_display.set_threshold(self.result.nodes, self.key, self._value)  # type: ignore[union-attr]
         self._show_threshold()
+        self.context.display_changed.emit()
 
     def _threshold_text(self) -> str:
         """The threshold that is in force: what the display nodes say."""
@@ -252,9 +247,7 @@ class ResultSection:
     def on_jump(self, _checked: bool = False) -> None:
         result = self.result
         if result is not None:
-            from ..scene import map_display
-
-            map_display.jump_to_hottest(slicer.mrmlScene, result.nodes, self.key)
+            self.context.logic.jumpToHottest(result, self.key)
 
     def on_region(self) -> None:
         """Outline the chosen region, and move the slices to the map's peak in it."""
@@ -271,7 +264,7 @@ class ResultSection:
         if result is None or row < 0:
             return
         label = int(self.ui.volumeTable.item(row, 0).data(qt.Qt.UserRole))
-        shown_map.go_to_structure(slicer.mrmlScene, result.nodes, label)
+        self.context.logic.outlineRegion(result, label)
         self._show_outlines(result)
 
     def _show_outlines(self, result: MRIInterpretResult | None) -> None:
@@ -290,30 +283,3 @@ class ResultSection:
             from ..scene.atlas import outline_all
 
             outline_all(result.nodes.atlas, wanted)
-
-    def on_export_volumes(self, _checked: bool = False) -> None:
-        path = qt.QFileDialog.getSaveFileName(
-            slicer.util.mainWindow(), _("Export volumes"), "volumes.csv", "CSV (*.csv)"
-        )
-        if path:
-            with slicer.util.tryWithErrorDisplay(_("The volumes could not be saved."), waitCursor=True):
-                write_text(path, result_tables.volumes_csv(self.result.nodes))  # type: ignore[union-attr]
-                slicer.util.showStatusMessage(_("Saved {path}").format(path=path), 5000)
-
-    def on_save_report(self, _checked: bool = False) -> None:
-        """Ask where to; a worker process draws what is not drawn yet, and the window lives on."""
-        path = qt.QFileDialog.getSaveFileName(
-            slicer.util.mainWindow(), _("Save report"), "report.html", "HTML (*.html)"
-        )
-        if path:
-            self._saving = _("The report is being drawn, and saved then.")
-            self.context.logic.saveReport(self.result, path, self.on_report_saved)
-            self.context.changed.emit()
-
-    def on_report_saved(self, path: Path | None, sentence: str) -> None:
-        """Say where it is, or why it is not."""
-        self._saving = ""
-        text = sentence if path is None else _("Saved {path}").format(path=path)
-        self.ui.statusLabel.text = text
-        slicer.util.showStatusMessage(text, 5000)
-        self.context.changed.emit()

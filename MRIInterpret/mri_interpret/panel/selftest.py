@@ -4,6 +4,8 @@ stand-in."""
 from __future__ import annotations
 
 import os
+import runpy
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,38 +17,40 @@ import slicer
 from ..resources import resource
 from ..user_folders import MODELS_VARIABLE
 
-METHODS = ["lrp", "grad_cam_pp"]
+METHODS, TARGET = ["lrp", "grad_cam_pp"], "AD-CN"  # as in the tutorial's script
 LIMIT_SECONDS = 150.0
 MOST_FRAMES = 40  # of the 3D view, while a result enters the scene; without pauses there are hundreds
 
 
 def check_logic_and_worker(logic: Any) -> None:
-    """The sample is explained in this process and in the worker, with the same result, which is saved and opened."""
+    """The tutorial's script is run, and the worker gives the same result as its call in this process."""
     import numpy as np
 
     from ..scene.geometry import affine_of, volume_of
 
     scan = _small_sample(logic)
     before = volume_of(scan)
-    here = logic.explain(scan, methods=METHODS, device="cpu", trust="off")
+    script = slicer.util.getModuleWidget("MRIInterpret").resourcePath("Scripts/tutorial.py")
+    done = runpy.run_path(script, {"scan": scan, "logic": logic})
+    here, opened, folder = done["result"], done["again"], done["folder"]
+    try:
+        written = sorted(path.name for path in folder.iterdir())
+        assert written == ["report.html", "result", "volumes.csv"], written
+    finally:
+        shutil.rmtree(folder)
     there = _in_worker(logic, scan)
     assert here.probabilities == there.probabilities
     assert abs(sum(here.probabilities.values()) - 1.0) < 1e-5
     for method in METHODS:
-        one, two = here.nodes.maps[method], there.nodes.maps[method]
+        one, two, three = (nodes.maps[method] for nodes in (here.nodes, there.nodes, opened.nodes))
         np.testing.assert_array_equal(volume_of(one).array, volume_of(two).array)
+        np.testing.assert_allclose(volume_of(one).array, volume_of(three).array, atol=1e-6)
         np.testing.assert_allclose(affine_of(one), affine_of(scan), atol=1e-6)
         assert one.GetImageData().GetDimensions() == scan.GetImageData().GetDimensions()
         assert np.abs(volume_of(one).array).max() > 0.0
     assert here.run != there.run
     np.testing.assert_array_equal(volume_of(scan).array, before.array)
     assert here.nodes.atlas.GetSegmentation().GetNumberOfSegments() > 50
-    with TemporaryDirectory() as folder:
-        here.explanation.save(folder)
-        opened = logic.openResult(folder)
-    for method in METHODS:
-        one, two = here.nodes.maps[method], opened.nodes.maps[method]
-        np.testing.assert_allclose(volume_of(one).array, volume_of(two).array, atol=1e-6)
 
 
 def check_cancel(logic: Any) -> None:
@@ -86,6 +90,7 @@ def check_panel(logic: Any) -> None:
         assert map_display.rendered(nodes) == ([name] if ui.show3DCheckBox.checked else [])
     _check_thresholds(ui, nodes)
     ui.jumpButton.click()
+    _check_light_box(ui, nodes)
     ui.regionTable.selectRow(0)
     assert nodes.atlas.GetDisplayNode().GetVisibility()
     _check_end(widget)
@@ -114,6 +119,21 @@ def _check_thresholds(ui: Any, nodes: Any) -> None:
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
     assert legend is not None
     assert legend.GetVisibility()
+
+
+def _check_light_box(ui: Any, nodes: Any) -> None:
+    """Four maps side by side by one click, and back by another."""
+    from ..scene import light_box
+    from ..scene.views import COMPARED, nodes_of
+
+    ui.compareButton.click()
+    slicer.app.processEvents()
+    assert light_box.is_open(slicer.mrmlScene)
+    composites = {node.GetLayoutName(): node for node in nodes_of(slicer.mrmlScene, "vtkMRMLSliceCompositeNode")}
+    shown = [composites[name].GetForegroundVolumeID() for name in COMPARED]
+    assert shown == [node.GetID() for node in list(nodes.volumes.values())[: len(COMPARED)]]
+    ui.compareButton.click()
+    assert not light_box.is_open(slicer.mrmlScene)
 
 
 def _brain_voxels(node: Any) -> int:
@@ -219,6 +239,7 @@ def _in_worker(logic: Any, scan: Any) -> Any:
         lambda message: steps.append(getattr(message, "step", "")),
         lambda result, sentence: finished.extend([result, sentence]),
         methods=METHODS,
+        target=TARGET,
         device="cpu",
         trust="off",
     )

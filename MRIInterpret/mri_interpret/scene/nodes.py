@@ -11,6 +11,7 @@ RUN = "MRIInterpret.Run"  # name of the result that a node belongs to
 METHOD = "MRIInterpret.Method"  # the registry's name of the method, on nodes of one map
 BRAIN_VOXELS = "MRIInterpret.BrainVoxels"  # on a map: how many voxels the brain has
 COLOUR_LIMIT = "MRIInterpret.ColourLimit"  # on a map: where its colours end, whatever the window shows
+UNITS = "MRIInterpret.Units"  # on a map: what its values are in
 UNFINISHED = "MRIInterpret.Unfinished"  # on the first node of a result that is still being put into the scene
 
 

@@ -29,7 +29,7 @@ from vtkmodules.vtkRenderingCore import (
 
 from ..drawing.rendering import load_triton_first
 from .headless import HeadlessScene
-from .views import fit_slices, nodes_of
+from .views import COMPARED, fit_slices, nodes_of
 
 Picture = NDArray[np.uint8]  # (height, width, 3), the first row at the top
 
@@ -108,11 +108,10 @@ def _show_legends(composite: Any) -> None:
     """Legends appear when a layer changes. Here the view is made after the layers were set, so set them once more."""
     foreground = composite.GetForegroundVolumeID()
     for volume in (None, foreground):
-        composite.SetInteracting(1)
         composite.SetInteractionFlags(composite.ForegroundVolumeFlag)
         composite.SetForegroundVolumeID(volume)
         composite.Modified()
-    composite.SetInteracting(0)
+    composite.SetInteractionFlags(0)
 
 
 class SliceView:
@@ -244,6 +243,12 @@ def four_up(headless: HeadlessScene, size: tuple[int, int] = (400, 400)) -> Pict
     return np.vstack([np.hstack(top), np.hstack(bottom)])
 
 
+def compared(headless: HeadlessScene, size: tuple[int, int] = (400, 400)) -> Picture:
+    """The four views in which maps are compared, see :mod:`.light_box`, in one picture."""
+    tiles = [slice_picture(headless, name, size) for name in COMPARED]
+    return np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])
+
+
 def save_png(picture: Picture, path: str | Path) -> None:
     """Write a picture as PNG, aside and renamed."""
     from matplotlib import image
@@ -254,4 +259,13 @@ def save_png(picture: Picture, path: str | Path) -> None:
         image.imsave(str(aside), picture, format="png")
 
 
-__all__ = ["OffscreenView", "SliceView", "four_up", "save_png", "slice_picture", "three_d_view", "view_picture"]
+__all__ = [
+    "OffscreenView",
+    "SliceView",
+    "compared",
+    "four_up",
+    "save_png",
+    "slice_picture",
+    "three_d_view",
+    "view_picture",
+]

@@ -56,7 +56,7 @@ def segmentation_of(node: Any, scan_node: Any) -> tuple[Volume, dict[int, str]] 
     scan = volume_of(scan_node, copy=False)
     if node.IsA("vtkMRMLSegmentationNode"):
         names = label_names(node)
-        array = _labels(node, scan, names)
+        array = labels_on_grid(node, scan, names)
     else:
         names = {}
         labels = volume_of(node, copy=False)
@@ -119,8 +119,23 @@ _BY_WORDS = {
 }
 
 
-def _labels(node: Any, scan: Volume, names: dict[str, tuple[int, str]]) -> Array:
-    """Voxels of the scan with the labels of the segments, nearest neighbour; int32, shape (I, J, K)."""
+def labels_on_grid(node: Any, scan: Volume, names: dict[str, tuple[int, str]]) -> Array:
+    """Voxels of the scan with the labels of the segments, nearest neighbour; int32, shape (I, J, K).
+
+    Parameters
+    ----------
+    node
+        vtkMRMLSegmentationNode.
+    scan
+        Whose grid it is.
+    names
+        Label and name by the segment's identifier.
+
+    Raises
+    ------
+    UserError
+        If there is no segment, the segments are surfaces only, or they overlap.
+    """
     segmentation = node.GetSegmentation()
     kind = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     if not names:

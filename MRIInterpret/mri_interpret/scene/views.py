@@ -20,6 +20,7 @@ _SLICES = (  # layout name, orientation, label, colour: Slicer's own
     ("Yellow", "Sagittal", "Y", (0.929, 0.835, 0.298)),
     ("Green", "Coronal", "G", (0.431, 0.690, 0.294)),
 )
+COMPARED = tuple(f"MRIInterpretMap{number}" for number in (1, 2, 3, 4))  # views of the light-box
 # In-plane world axes (RAS index) of each orientation: to the right of the screen and up.
 _IN_PLANE = {"Axial": (0, 1), "Sagittal": (1, 2), "Coronal": (0, 2)}
 
@@ -125,15 +126,19 @@ def nodes_of(scene: Any, class_name: str) -> list[Any]:
 def show_over_scan(scene: Any, scan: Any, foreground: Any, opacity: float = 0.75) -> None:
     """Scan behind, map in front, with its colour bar, in every slice view, all linked.
 
-    The colour bars' manager follows a view's layers only when the view says that a layer was changed, by flags that
-    Slicer's own selectors set.
+    The views in which maps are compared have a map each, see :mod:`.light_box`.
     """
     for composite in nodes_of(scene, "vtkMRMLSliceCompositeNode"):
-        set_layers(composite, scan, foreground, opacity)
+        if composite.GetLayoutName() not in COMPARED:
+            set_layers(composite, scan, foreground, opacity)
 
 
 def set_layers(composite: Any, scan: Any, foreground: Any, opacity: float, linked: bool = True) -> None:
-    """The same in one view. A view that is ``linked`` hands on what the user changes in it."""
+    """The same in one view. A view that is ``linked`` hands on what the user changes in it.
+
+    The colour bars' manager follows a view's layers only when the view says that a layer was changed, by flags that
+    Slicer's own selectors set.
+    """
     with slicer.util.NodeModify(composite):
         composite.SetInteractionFlags(composite.BackgroundVolumeFlag | composite.ForegroundVolumeFlag)
         composite.SetBackgroundVolumeID(scan.GetID() if scan is not None else None)

@@ -13,7 +13,7 @@ from ..planes.colour_scale import CHANGE_TABLE, is_change_of_volume
 from ..scene_content.content import MapContent
 from .colours import SEQUENTIAL, SIGNED, add_colour_table
 from .geometry import fill_steps
-from .nodes import BRAIN_VOXELS, COLOUR_LIMIT, NodeMaker
+from .nodes import BRAIN_VOXELS, COLOUR_LIMIT, UNITS, NodeMaker
 from .threshold import set_threshold
 
 Steps = Generator[None, None, Any]
@@ -50,6 +50,8 @@ def add_map(make: NodeMaker, one: MapContent, mask: Volume | None = None) -> Ste
     if inside is not None:
         node.SetAttribute(BRAIN_VOXELS, str(np.count_nonzero(inside > 0)))
     node.SetAttribute(COLOUR_LIMIT, repr(one.limits.upper))
+    if one.units:
+        node.SetAttribute(UNITS, one.units)
     table = SIGNED if one.signed else SEQUENTIAL
     if one.signed and is_change_of_volume(one.units):
         table = CHANGE_TABLE

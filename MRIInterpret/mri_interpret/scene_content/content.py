@@ -6,6 +6,7 @@ Slicer nor VTK; where it is read, it does not need pandas either, whose import a
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY, SPREAD = "summary", "spread"
+_LEGEND_LETTERS = 24  # of a line of a colour bar's title
 _TOP_REGIONS = 8  # bars of the chart
 THIS_SCAN = "this scan"  # the bar of the answer among those of a quantity's scale
 STEP = "Building the scene"  # the name under which progress is reported
@@ -112,7 +114,7 @@ def content_of(explanation: Explanation) -> SceneContent:
     ]  # fmt: skip
     maps += [
         map_content(
-            one.native, method, "map", one.title, f"{one.title}\n({one.units})\nresearch use only",
+            one.native, method, "map", one.title, _legend(one.title, one.units),
             signed=one.signed, mask=explanation.mask, method=method, verdict=_verdict(explanation, method),
             units=one.units,
             in_summary=method not in explanation.summary_details.excluded,
@@ -148,6 +150,11 @@ def content_of(explanation: Explanation) -> SceneContent:
         sentences=sentences_in(explanation),
         counterfactuals=counterfactuals_in(explanation),
     )
+
+
+def _legend(title: str, units: str) -> str:
+    """A colour bar's title in lines so short that it stays beside the head in a small view."""
+    return "\n".join([title, *textwrap.wrap(f"({units})", _LEGEND_LETTERS), "research use only"])
 
 
 def run_name(explanation: Explanation) -> str:

@@ -84,6 +84,7 @@ class Host:
         self.module_widgets: dict[str, Any] = {}
         self.qt_application = QtWidgets.QApplication.instance() or pythonqt(QtWidgets.QApplication)([])
         self.headless: HeadlessScene | None = None
+        self.layout_logic: Any = None
         self.new_scene()
         atexit.register(self.close_scene)
 
@@ -92,6 +93,8 @@ class Host:
         self.close_scene()
         self.headless = HeadlessScene()
         add_views(self.headless.scene)
+        self.layout_logic = slicer.vtkMRMLLayoutLogic()  # makes the view nodes of a layout
+        self.layout_logic.SetMRMLScene(self.headless.scene)
         slicer.mrmlScene = self.headless.scene
 
     def close_scene(self) -> None:
@@ -99,6 +102,9 @@ class Host:
         for combo in list(mrml_widgets.qMRMLNodeComboBox.alive):
             combo.release()
         slicer.mrmlScene = None
+        if self.layout_logic is not None:
+            self.layout_logic.SetMRMLScene(None)
+            self.layout_logic = None
         if self.headless is not None:
             self.headless.close()
         self.headless = None
