@@ -320,4 +320,4 @@ def test_the_panel_fits_the_width_that_a_small_screen_leaves_it(shown):
     ui = shown.ui
     ui.resultComboBox.addItem("MRIInterpret: a scan with a very long name indeed, T1-weighted, AD-CN", "long")
     ui.targetComboBox.addItem("a class with a very long name minus another class with a very long name", "long")
-    assert shown.parent.minimumSizeHint.width() <= 420
+    assert shown.parent.minimumSizeHint().width() <= 420
