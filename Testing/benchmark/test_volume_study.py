@@ -17,8 +17,10 @@ from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
 from mri_interpret.images.volume import Grid
 from mri_interpret.models.plain_cnn import PlainCNN3d
 
+from Testing.benchmarks import volume_metric_paired as paired
 from Testing.benchmarks.summary_weights import choose, reported, well_localised
-from Testing.benchmarks.volume_methods import FIRST, TWIN, same_classes, tasks, warped_change
+from Testing.benchmarks.volume_measurements import TWIN, warped_change
+from Testing.benchmarks.volume_methods import FIRST, same_classes, tasks
 from Testing.benchmarks.volume_tables import agreement, best_scale, ceiling_table, goals_table, page
 
 SHAPE = (12, 12, 12)
@@ -76,6 +78,20 @@ def test_networks_of_one_subject_are_averaged_before_the_correlation() -> None:
     assert found.n == SUBJECTS
     reporting = agreement(rows()[rows()["half"] == "report"], "hippocampus")
     assert reporting.value == pytest.approx(1), "0.05 more by one network and less by the other cancel"
+
+
+def test_metrics_are_compared_on_the_subjects_that_both_have() -> None:
+    other = "tissue and fluid apart, 6 mm"
+    table = []
+    for subject, now, this in ((2, 0.3, 0.1), (6, 0.2, 0.1), (8, 0.9, None)):
+        for metric, error in ((paired.NOW, now), (other, this)):
+            if error is not None:
+                values = dict.fromkeys(paired.MEASURES, 1.0) | {"hippocampus: error by warping": error}
+                table += [(metric, subject, measure, value) for measure, value in values.items()]
+    text = paired.table(pd.DataFrame(table, columns=["metric", "subject", "measure", "value"]))
+    assert "2 subjects: 2, 6." in text
+    assert "| hippocampus: error by warping | 0.250 | 0.100 | -0.150 [-0.200, -0.100] |" in text
+    assert text.count("## ") == 1, "metrics that were not run are left out"
 
 
 def test_half_of_what_is_right_is_right_after_the_best_scale() -> None:

@@ -37,7 +37,8 @@ from mri_interpret.simulation.anatomy import MODEL_GRID
 from mri_interpret.simulation.template_anatomy import template_anatomy
 from mri_interpret.training.real_scans import SEVERITIES, atrophy_field, deformed
 
-from Testing.benchmarks.volume_methods import FIRST, map_rows, methods_of
+from Testing.benchmarks.volume_measurements import map_rows, methods_of
+from Testing.benchmarks.volume_methods import FIRST
 
 MEASURES = (
     ("gradient", "times chance"),

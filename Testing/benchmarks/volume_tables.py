@@ -22,7 +22,7 @@ from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
 from mri_interpret.metrics.bootstrap import Estimate, bootstrap, mean_estimate
 from mri_interpret.metrics.similarity import correlation
 
-from Testing.benchmarks.volume_methods import TWIN
+from Testing.benchmarks.volume_measurements import TWIN
 
 HALVES = {"choose": "choosing half (02, 13)", "report": "reporting half (08, 17)"}
 METHODS = ("gradient", GRADIENT, COUNTERFACTUAL)
