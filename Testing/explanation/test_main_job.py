@@ -181,3 +181,26 @@ def test_the_command_line_and_the_library_give_the_same_maps(record: dict[str, o
     for name in ("lrp", "grad_cam"):
         stored = np.asarray(nib.load(folder / "out" / "maps" / f"{name}.nii.gz").dataobj)
         assert np.abs(explanation.maps[name].native.array - stored).max() <= 1e-5 * np.abs(stored).max()
+
+
+def test_the_input_check_tells_wrong_steps_from_right_ones_on_the_sample(
+    record: dict[str, object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the main job prepares the sample: with the bundle's own steps, and with one of them wrong in ten ways."""
+    from mri_interpret.models.registry import find_model
+    from mri_interpret.preprocessing.pipeline import preprocess
+    from mri_interpret.preprocessing.steps.chain import read_steps
+
+    from Testing.benchmarks.input_check import wrong_chains
+
+    monkeypatch.setenv("MRI_INTERPRET_CACHE", str(folder / "cache"))
+    scan, about = read_scan(SAMPLE), find_model("").metadata
+
+    def warned(steps: object) -> bool:
+        found = preprocess(scan, steps, statistics=about.statistics, cache=PreprocessingCache()).input_warnings  # type: ignore[arg-type]
+        return any("does not look like its training data" in sentence for sentence in found)
+
+    assert not warned(about.preprocessing)
+    wrong = {name: warned(read_steps(steps, name)) for name, steps in wrong_chains(about.grid).items()}
+    assert len(wrong) == 10
+    assert sum(wrong.values()) >= 9, [name for name, said in wrong.items() if not said]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from .arguments import Rebuilt, flattened, leaves_of
 from .aten import aten_name, translate
 from .calls import HANDLERS, JOINS, Call, UnsupportedOperation, function_name
 from .constants import LEAVES_TORCH, LEFT_TORCH, VALUE_FREE, is_from_input, lost_gradient, mark_constants
@@ -97,20 +98,20 @@ class Recorder(RecordedGraph, TorchFunctionMode):
         kwargs = kwargs or {}
         name = function_name(func)
         self.last_call = name, self.module
-        leaves, structure = tree_flatten((args, kwargs))
+        leaves, rebuilt = flattened(args, kwargs)
         self._adopt(leaves, self.module)
         if not any(self.own_tag(leaf) is not None for leaf in leaves):
             return self._untracked(name, func, args, kwargs)
         if name in _ANSWERED_BY_DEFERRED and self.own_tag(leaves[0]) is not None:
             return func(self.peek(leaves[0]), *args[1:], **kwargs)
         if functorch_is_active() or (self.with_history and not torch.is_grad_enabled()):
-            return self._as_torch_does(name, func, leaves, structure)
+            return self._as_torch_does(name, func, leaves, rebuilt)
         if aten_name(func) is not None:
             name, func, (args, kwargs) = translate(name, func, tuple(args), kwargs)
-            leaves, structure = tree_flatten((args, kwargs))
+            leaves, rebuilt = flattened(args, kwargs)
         target = leaves[0] if isinstance(leaves[0], Tensor) else None
         leaves = [plain_tensor(leaf) if self._is_constant(leaf) else leaf for leaf in leaves]
-        args, kwargs = tree_unflatten(leaves, structure)
+        args, kwargs = rebuilt(leaves)
         base, changes = without_in_place(func, name, args, kwargs)
         joined = JOINS.get(base)
         if joined is not None:
@@ -123,7 +124,7 @@ class Recorder(RecordedGraph, TorchFunctionMode):
         leaves = [self.current(leaf) for leaf in leaves]
         if base in BOUND or base not in HANDLERS:
             leaves = [self.laid_out_plainly(leaf) for leaf in leaves]
-        args, kwargs = tree_unflatten(leaves, structure)
+        args, kwargs = rebuilt(leaves)
         call = Call(base, func, tuple(args), without_in_place_argument(kwargs))
         followed = any(self.own_tag(leaf) is not None for leaf in leaves)
         if kwargs.get("out") is not None:
@@ -162,7 +163,7 @@ class Recorder(RecordedGraph, TorchFunctionMode):
             raise UnsupportedOperation(name, self.module, LEFT_TORCH)
         return mark_constants(func(*args, **kwargs))
 
-    def _as_torch_does(self, name: str, func: Any, leaves: list[Any], structure: Any) -> Any:
+    def _as_torch_does(self, name: str, func: Any, leaves: list[Any], rebuilt: Rebuilt) -> Any:
         """Inside ``torch.no_grad`` nothing has a history; inside ``torch.func`` transforms torch keeps it itself."""
         target = leaves[0]
         if functorch_is_active():
@@ -170,7 +171,7 @@ class Recorder(RecordedGraph, TorchFunctionMode):
                 if isinstance(self.peek(leaf), Deferred):
                     self._asked_for(leaf)  # it cannot be computed inside a transform
         leaves = [self.laid_out_plainly(self.current(leaf)) for leaf in leaves]
-        args, kwargs = tree_unflatten(leaves, structure)
+        args, kwargs = rebuilt(leaves)
         _, changes = without_in_place(func, name, args, kwargs)
         if (changes or name == "set data") and self.own_tag(target) is not None:
             raise UnsupportedOperation(name, self.module, "it changes a value in place while gradients are off")
@@ -232,11 +233,11 @@ class Recorder(RecordedGraph, TorchFunctionMode):
 
     def _module_called(self, inputs: Any) -> None:
         with torch._C.DisableTorchFunction():  # the recorder is active here, and need not see itself
-            self._adopt(tree_flatten(inputs)[0], self.module)
+            self._adopt(leaves_of(inputs), self.module)
 
     def _module_returned(self, name: str, output: Any) -> None:
         with torch._C.DisableTorchFunction():
-            leaves = tree_flatten(output)[0]
+            leaves = leaves_of(output)
             self._adopt(leaves, name)
             if name in self.wanted:
                 tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]

@@ -1,0 +1,44 @@
+"""The arguments of a torch function one by one, and back; most calls hold no tensors within containers: that is fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import SUPPORTED_NODES, tree_flatten, tree_unflatten
+
+Rebuilt = Callable[[list[Any]], tuple[Any, dict[str, Any]]]
+#: What a list or tuple may hold and still count as one value: sizes, strides, indices.
+_NO_TENSORS = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis), torch.dtype, torch.device})
+
+
+def flattened(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list[Any], Rebuilt]:
+    """The values that a call was given, and the function that makes arguments of as many others.
+
+    Lists and tuples of numbers count as one value; where a container holds anything else, all are taken apart.
+    """
+    leaves = [*args, *kwargs.values()]
+    if not all(map(_is_single, leaves)):
+        parts, structure = tree_flatten((tuple(args), kwargs))
+        return parts, lambda given: tree_unflatten(given, structure)
+    count, names = len(args), list(kwargs)
+    return leaves, lambda given: (tuple(given[:count]), dict(zip(names, given[count:], strict=True)))
+
+
+def leaves_of(value: Any) -> list[Any]:
+    """What a module was given or returned, taken apart."""
+    if isinstance(value, Tensor):
+        return [value]
+    if type(value) is tuple and all(isinstance(part, Tensor) for part in value):
+        return list(value)
+    parts: list[Any] = tree_flatten(value)[0]
+    return parts
+
+
+def _is_single(value: Any) -> bool:
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return all(type(part) in _NO_TENSORS for part in value)
+    return kind not in SUPPORTED_NODES and not isinstance(value, tuple | list | dict)
