@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from mri_interpret.checks.explained_image import ExplainedImage
-from mri_interpret.checks.randomisation import cascade, check_randomisation, compared_every
+from mri_interpret.checks.randomisation import cascade, check_randomisation, compared_share
 from mri_interpret.errors import Cancelled
 from torch import nn
 
@@ -132,9 +132,9 @@ def test_it_can_be_cancelled_between_stages() -> None:
         check_randomisation(explained, progress=stop)
 
 
-def test_grids_of_2_mm_are_compared_at_every_voxel_finer_ones_at_every_second() -> None:
-    assert [compared_every((edge,) * 3) for edge in (4.0, 2.0, 1.5, 1.0, 0.5)] == [1, 1, 1, 2, 4]
-    assert compared_every((1.0, 1.0, 2.0)) == 1
+def test_grids_of_2_mm_are_compared_at_every_voxel_finer_ones_at_as_many() -> None:
+    assert [compared_share((edge,) * 3) for edge in (4.0, 2.0, 1.999, 1.0, 0.5)] == [1, 1, 1, 1 / 8, 1 / 64]
+    assert compared_share((1.0, 1.0, 2.0)) == 1 / 4
 
 
 def test_copies_with_random_layers_are_not_checked_against_torch_again(monkeypatch: pytest.MonkeyPatch) -> None:

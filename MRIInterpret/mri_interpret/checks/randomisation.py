@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from .explained_image import ExplainedImage
 
 CHECK = "randomisation"
-# Maps of a finer grid are compared at every so many voxels: over the 200,000 voxels that a brain has at 2 mm, chance
-# moves a rank correlation by 0.002, which is far below what the verdict is about.
+# Maps of a finer grid are compared at as many voxels as a grid of 2 mm has, drawn at random: over the 200,000 of a
+# brain chance moves a rank correlation by 0.002, which is far below what the verdict is about.
 COMPARED_MM = 2.0
 # Shares of the layers, from the top, whose mean the verdict is about: the top layer, a quarter, half.
 VERDICT_DEPTHS = (0.01, 0.25, 0.5)
@@ -127,12 +127,12 @@ class _Cascade:
         maps: Maps,
         inside: Array,
         explain: Explain,
-        every: int = 1,
+        share: float = 1.0,
     ) -> _Cascade:
         groups = layer_groups(network, image)[::-1]
         if not groups:
             raise ValueError("the network has no parameters to randomise")
-        originals = {name: LikenessTo(values, inside, every=every) for name, values in maps.items()}
+        originals = {name: LikenessTo(values, inside, share=share) for name, values in maps.items()}
         return cls(network, image, target, explain, groups, originals)
 
     def maps_of_random(self, count: int, seed: int) -> Maps:
@@ -168,9 +168,10 @@ class _Cascade:
         return steps
 
 
-def compared_every(spacing: Sequence[float]) -> int:
-    """At every how many voxels along each axis maps are compared: at all of them on grids of more than 1 mm."""
-    return max(1, math.floor(COMPARED_MM / max(spacing) + 1e-6))
+def compared_share(spacing: Sequence[float]) -> float:
+    """Share of the brain's voxels at which maps are compared: all of them from voxels of about 2 mm on."""
+    share = math.prod(spacing) / COMPARED_MM**3
+    return share if share < 0.9 else 1.0  # not fewer because a size of 2 mm was rounded
 
 
 @dataclass(frozen=True)
@@ -210,8 +211,8 @@ def upper_half_similarity(
         raise ValueError("this image has no function that computes its maps again")
     inside = explained.inside
     maps = {method: explained.maps[method] for method in explained.methods}
-    every = compared_every(explained.spacing)
-    given = _Cascade.of(explained.network, explained.image, explained.target, maps, inside, explained.explain, every)
+    share = compared_share(explained.spacing)
+    given = _Cascade.of(explained.network, explained.image, explained.target, maps, inside, explained.explain, share)
     count = len(VERDICT_DEPTHS) + 1
     steps: list[CascadeStep] = []
 

@@ -1,4 +1,4 @@
-"""The arguments of a torch function one by one, and back; most calls hold no tensors within containers: that is fast."""
+"""The arguments of a torch function one by one, and back; those of most calls hold no tensors within containers."""
 
 from __future__ import annotations
 

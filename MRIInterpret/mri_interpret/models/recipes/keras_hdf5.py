@@ -76,7 +76,7 @@ class KerasHdf5(Recipe):
             },
             card=f"# {source.name}\n\nResearch use only, not for diagnosis. Imported from a Keras file.\n",
             notes=(
-                "A Keras file says nothing of how scans were prepared: the preprocessing must be given.",
+                "A Keras file says nothing of how scans were prepared: that is taken from your answers.",
                 "Keras indexes the image (i, j, k, channel); the axes are taken in the file's order.",
             ),
         )
