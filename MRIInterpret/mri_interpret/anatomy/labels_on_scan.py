@@ -43,7 +43,7 @@ def labels_on_scan(
 
     names = np.array(bundle.labels, dtype=np.int16)
     # What all eight corners of a cell call background is background between them, too.
-    background = probabilities.argmax(0) == 0
+    background = probabilities[0] >= probabilities[1:].max(0)
     inside = ndimage.binary_dilation(~background, np.ones((3, 3, 3)))
     near = Volume(inside.astype(np.uint8), bundle.grid.affine)
     places = np.flatnonzero(resample(near, grid, to_template, order=0).array)

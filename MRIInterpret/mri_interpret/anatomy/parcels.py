@@ -34,8 +34,10 @@ def with_parcels(labels: Volume, to_template: Affine) -> Volume:
     Volume
         The same with 1001 to 1035 and 2001 to 2035 instead of 3 and 42.
     """
-    displacement = atlas_to_brain(groups_of_labels(labels, to_template))
     array = np.array(labels.array)
+    if not np.isin(array, [cortex for cortex, _ in _SIDES]).any():
+        return labels.with_array(array)  # nothing to divide: the atlas need not be bent
+    displacement = atlas_to_brain(groups_of_labels(labels, to_template))
     for cortex, base in _SIDES:
         voxels = np.flatnonzero(array == cortex)
         places = _in_atlas(voxels, array.shape, to_template @ labels.affine, displacement)

@@ -22,6 +22,7 @@ from ..images.volume import Grid
 from ..models.bundle import FILES, check_inside, file_hash, fill_network, find_weights, network_definition
 from ..models.metadata import SEGMENTATION, read_grid, read_json
 from ..models.networks import build_network
+from ..models.shape_check import output_without_values
 from ..resources import resource
 from . import freesurfer
 
@@ -181,13 +182,13 @@ def _check_shapes(target: str, arguments: dict[str, Any], grid: Grid, classes: i
     import torch
 
     shape = " x ".join(map(str, grid.shape))
-    with torch.device("meta"):
-        network = build_network(target, arguments).eval()
-        try:
-            output = network(torch.empty(1, 1, *grid.shape))
-        except Exception as error:  # whatever a network raises for an input that it cannot take
-            reason = str(error).strip().partition("\n")[0][:160]
-            raise UserError(f"The network in {config} cannot take a grid of {shape}: {reason}") from error
+    try:
+        output = output_without_values(target, arguments, (1, 1, *grid.shape))
+    except UserError:  # there is no such network
+        raise
+    except Exception as error:  # whatever a network raises for an input that it cannot take
+        reason = str(error).strip().partition("\n")[0][:160]
+        raise UserError(f"The network in {config} cannot take a grid of {shape}: {reason}") from error
     if not isinstance(output, torch.Tensor) or tuple(output.shape) != (1, classes, *grid.shape):
         found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise UserError(f"{config}: the network must return {classes} classes on a grid of {shape}, not {found}.")

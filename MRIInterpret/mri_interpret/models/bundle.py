@@ -15,6 +15,7 @@ from ..errors import UserError
 from .metadata import Metadata, read_json, read_metadata
 from .networks import build_network
 from .program_check import check_archive, check_program
+from .shape_check import output_without_values
 
 if TYPE_CHECKING:
     import torch
@@ -218,16 +219,16 @@ def _check_outputs(target: str, arguments: dict[str, Any], metadata: Metadata, p
 
     if metadata.input_shape is None:  # it depends on the scan, and is told when the network runs
         return
-    with torch.device("meta"):
-        network = build_network(target, arguments).eval()
-        try:
-            output = network(torch.empty(1, *metadata.input_shape))
-        except Exception as error:  # whatever a network raises for an input that it cannot take
-            shape = " x ".join(map(str, metadata.input_shape[1:]))
-            reason = str(error).strip().partition("\n")[0][:160]
-            names = metadata.preprocessing.channels
-            what = f"the {len(names)} channels {', '.join(names)} on a grid" if len(names) > 1 else "a grid"
-            raise UserError(f"The network in {path} cannot take {what} of {shape}: {reason}") from error
+    try:
+        output = output_without_values(target, arguments, (1, *metadata.input_shape))
+    except UserError:  # there is no such network
+        raise
+    except Exception as error:  # whatever a network raises for an input that it cannot take
+        shape = " x ".join(map(str, metadata.input_shape[1:]))
+        reason = str(error).strip().partition("\n")[0][:160]
+        names = metadata.preprocessing.channels
+        what = f"the {len(names)} channels {', '.join(names)} on a grid" if len(names) > 1 else "a grid"
+        raise UserError(f"The network in {path} cannot take {what} of {shape}: {reason}") from error
     if isinstance(output, torch.Tensor):  # of several, the right one is told when the network runs
         width = output.shape[1] if output.dim() == 2 else 1 if output.dim() == 1 else None
         if width != metadata.output.count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,7 @@ class Aligner:
     cache: PreprocessingCache
     progress: ProgressCallback
     hits: list[str]
+    _corrected: dict[str, Volume] = field(default_factory=dict, repr=False)  # the scan by the brain of its bias field
 
     def align(self, mask: str | Path | Volume, space: str) -> Alignment:
         """Find the brain and its way to the template.
@@ -105,20 +106,26 @@ class Aligner:
         """
         import nibabel
 
+        inside_hash = content_hash(brain)
+        if inside_hash in self._corrected:  # a registration and its match want the same
+            return self._corrected[inside_hash]
         stored_as = nibabel.io_orientation(self.scan.affine)
         back = nibabel.orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), stored_as)
         image = nibabel.apply_orientation(np.asarray(self.scan.array), stored_as)
-        key = self.cache.key("bias field, R A S", self.scan_hash, content_hash(brain))
+        key = self.cache.key("bias field, R A S", self.scan_hash, inside_hash)
         stored = self.cache.load(key)
         if stored is not None:
-            field = BiasField(stored["coarse"], stored["factors"], stored["start"])
+            bias = BiasField(stored["coarse"], stored["factors"], stored["start"])
         else:
             inside = nibabel.apply_orientation(np.asarray(brain.array), stored_as)
             spacing = np.empty(3)
             spacing[stored_as[:, 0].astype(int)] = self.scan.grid.spacing
-            field = fit_bias_field(image, inside, spacing, progress=self.progress)
-            self.cache.store(key, coarse=field.coarse, factors=field.factors, start=field.start)
-        return self.scan.with_array(np.ascontiguousarray(nibabel.apply_orientation(field.corrected(image), back)))
+            bias = fit_bias_field(image, inside, spacing, progress=self.progress)
+            self.cache.store(key, coarse=bias.coarse, factors=bias.factors, start=bias.start)
+        found = self.scan.with_array(np.ascontiguousarray(nibabel.apply_orientation(bias.corrected(image), back)))
+        self._corrected.clear()  # of several masks the last one's is kept: memory
+        self._corrected[inside_hash] = found
+        return found
 
     def rigid(self, found: Alignment) -> Affine:
         """A transform that turns and shifts only, from the affine one's turn."""

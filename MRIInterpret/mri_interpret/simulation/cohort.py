@@ -72,6 +72,7 @@ def write_cohort(
         If the folder cannot be written.
     """
     folder, options = Path(folder), options or CohortOptions()
+    _write_description(folder, seed)  # first: a folder that cannot be written is told before any work is done
     prepared: dict[str, Fractions] = {}
     rows = []
     order = np.random.default_rng(seed).permutation(number)  # groups equally frequent, in no order
@@ -87,7 +88,6 @@ def write_cohort(
     writer = csv.DictWriter(stream, COLUMNS, delimiter="\t", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    _write_description(folder, seed)
     write_text(folder / "participants.tsv", stream.getvalue())
     progress("Simulating subjects", 1.0)
     return folder / "participants.tsv"
