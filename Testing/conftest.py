@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes: each keeps to one core, or they wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "MRI_INTERPRET_CACHE" not in os.environ:  # a run's own, which its processes share; the user's is left alone
+    os.environ["MRI_INTERPRET_CACHE"] = tempfile.mkdtemp(prefix="mri-interpret-tests-")
+    atexit.register(shutil.rmtree, os.environ["MRI_INTERPRET_CACHE"], ignore_errors=True)
 
 import pytest
 from mri_interpret.explanation.explanation import Explanation

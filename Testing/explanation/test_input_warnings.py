@@ -12,11 +12,10 @@ from mri_interpret.cohort.subject_warnings import subject_warnings
 from mri_interpret.command_line.explain import _print_summary
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.models.bundle import load_bundle
-from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.report.page import report_page
 from mri_interpret.scene_content.note import note_text
 
-from Testing.fixtures_explanation import MODEL_GRID, make_explanation
+from Testing.fixtures_explanation import MODEL_GRID, kept, make_explanation
 from Testing.models.bundles import write_small_bundle
 
 OTHER_SCALE = {"n": 3, "ranges": {"middle_inside": [140.0, 160.0], "high_inside": [200.0, 255.0]}}
@@ -31,7 +30,7 @@ def warned(tmp_path_factory: pytest.TempPathFactory) -> Explanation:
     phantom = make_explanation(signs=(1, 1, -1))  # in template space: nothing to register
     return mi.explain(
         phantom.scan, mask=phantom.mask, space="mni", model=load_bundle(folder), target="AD", trust="off",
-        methods=["gradient"], device="cpu", segmentation=phantom.anatomy, cache=PreprocessingCache(enabled=False),
+        methods=["gradient"], device="cpu", segmentation=phantom.anatomy, cache=kept(),
     )  # fmt: skip
 
 

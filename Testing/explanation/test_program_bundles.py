@@ -10,14 +10,20 @@ import torch
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.explanation.job import explain
 from mri_interpret.images.volume import Grid, Volume, resample
-from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.preprocessing.template import load_template
 
+from Testing.fixtures_explanation import kept
 from Testing.models.bundles import small_network, write_small_bundle
 
 SHAPE = (48, 56, 48)
 AFFINE = np.array([[4.0, 0, 0, -94], [0, 4, 0, -127], [0, 0, 4, -87], [0, 0, 0, 1]])
 GRID = {"shape": list(SHAPE), "spacing": [4, 4, 4], "origin": AFFINE[:3, 3].tolist(), "space": "MNI152"}
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Explanation:
+    """The network that the programs are made from, explained."""
+    return _explained(tmp_path_factory.mktemp("network"), "")
 
 
 def _explained(folder: Path, suffix: str) -> Explanation:
@@ -39,17 +45,18 @@ def _explained(folder: Path, suffix: str) -> Explanation:
         methods=("gradient", "grad_cam"),
         target="AD",
         mask=Volume(inside, AFFINE, "mask"),
+        segmentation=Volume(inside, AFFINE, "one structure"),  # sooner than the network that segments
         space="mni",
         device="cpu",
         trust="fast",
-        cache=PreprocessingCache(enabled=False),
+        cache=kept(),
     )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".ts", ".pt2"])
-def test_a_program_is_checked_as_its_network_is(suffix: str, tmp_path: Path) -> None:
-    program, network = _explained(tmp_path / "program", suffix), _explained(tmp_path / "network", "")
+def test_a_program_is_checked_as_its_network_is(suffix: str, network: Explanation, tmp_path: Path) -> None:
+    program = _explained(tmp_path, suffix)
     assert [(one.method, one.check) for one in program.verdicts] == [
         (one.method, one.check) for one in network.verdicts
     ]

@@ -23,7 +23,7 @@ from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.progress import silent
 
 from Testing.anatomy.segmentation_bundles import write_intensity_bundle
-from Testing.fixtures_explanation import make_explanation, small_bundle
+from Testing.fixtures_explanation import kept, make_explanation, small_bundle
 
 AFFINE = np.array([[8.0, 0, 0, -80], [0, 8, 0, -110], [0, 0, 8, -80], [0, 0, 0, 1]])
 
@@ -150,7 +150,7 @@ def test_an_atlas_is_laid_over_the_brain_where_it_is_asked_for(small_explanation
     def explained(**options: Any) -> Explanation:
         return job.explain(
             plain.scan, model=small_bundle(), methods=["gradient"], target="AD", mask=plain.mask, space="mni",
-            trust="off", device="cpu", cache=PreprocessingCache(enabled=False), **options,
+            trust="off", device="cpu", cache=kept(), **options,
         )  # fmt: skip
 
     with pytest.raises(UserError, match="give one only"):

@@ -17,10 +17,9 @@ from mri_interpret.errors import UserError
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.images.volume import Grid, Volume, resample
 from mri_interpret.models.plain_cnn import PlainCNN3d
-from mri_interpret.preprocessing.cache import PreprocessingCache
 from safetensors.torch import save_file
 
-from Testing.fixtures_explanation import MODEL_GRID, make_explanation
+from Testing.fixtures_explanation import MODEL_GRID, kept, make_explanation
 from Testing.models.bundles import NETWORK, write_small_bundle
 
 STEPS = [
@@ -56,7 +55,7 @@ def explained(phantom: Explanation, bundle: Path, inputs: dict[str, Any] | None,
     options = {"mask": phantom.mask, "space": "mni", "trust": "off", "methods": ["gradient"], "device": "cpu"} | options
     return mi.explain(
         phantom.scan, model=bundle, target="AD", inputs=inputs, segmentation=phantom.anatomy,
-        cache=PreprocessingCache(enabled=False), **options,
+        cache=kept(), **options,
     )  # fmt: skip
 
 
@@ -165,8 +164,8 @@ def test_the_command_line_takes_further_inputs(
     scan, other = written(phantom.scan, tmp_path / "t1.nii.gz"), written(flair, tmp_path / "flair.nii.gz")
     code = command(
         "explain", scan, "--input", f"flair={other}", "--model", bundle, "--mask", mask, "--space", "mni",
-        "--methods", "gradient", "--trust", "off", "--device", "cpu", "--no-scene", "--regions", "atlas",
-        "-o", tmp_path / "out", "--json",
+        "--methods", "gradient", "--trust", "off", "--device", "cpu", "--no-scene",
+        "--segmentation", mask, "-o", tmp_path / "out", "--json",
     )  # fmt: skip
     assert code == 0
     printed = json.loads(capsys.readouterr().out)

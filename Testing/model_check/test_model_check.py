@@ -24,14 +24,15 @@ from mri_interpret.model_check.open_questions import open_questions
 from mri_interpret.model_check.page import check_page, write_check
 from mri_interpret.models.adding import save_bundle
 from mri_interpret.models.bundle import ModelBundle, load_bundle
-from mri_interpret.preprocessing.cache import PreprocessingCache
 from PIL import Image
 from torch import nn
 
-from Testing.fixtures_explanation import MODEL_GRID, make_explanation
+from Testing.fixtures_explanation import kept, make_explanation
 from Testing.models.bundles import write_small_bundle
 
-GRID = {"step": "registration"} | {key: MODEL_GRID[key] for key in ("shape", "spacing", "origin")}
+# Every method runs in most of these tests, some of them many times: 8 mm.
+COARSE = {"shape": [24, 28, 24], "spacing": [8, 8, 8], "origin": [-92, -125, -85], "space": "MNI152"}
+GRID = {"step": "registration"} | {key: COARSE[key] for key in ("shape", "spacing", "origin")}
 STEPS = [{"step": "mask"}, GRID, {"step": "intensity"}]
 
 
@@ -42,12 +43,12 @@ def phantom() -> Explanation:
 
 def checked(model: Any, phantom: Explanation, **options: Any) -> ModelCheck:
     options = {"mask": phantom.mask, "space": "mni", "device": "cpu"} | options
-    return check_model(model, phantom.scan, cache=PreprocessingCache(enabled=False), **options)
+    return check_model(model, phantom.scan, cache=kept(), **options)
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_bundle(tmp_path_factory.mktemp("check") / "small", {"mri_interpret.grid": MODEL_GRID})
+    return write_small_bundle(tmp_path_factory.mktemp("check") / "small", {"mri_interpret.grid": COARSE})
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory, phantom: Explanation) -> Model
 def test_it_tells_what_the_network_got_and_said(check: ModelCheck, phantom: Explanation) -> None:
     (one,) = check.inputs
     assert one.source == phantom.scan.name
-    assert one.shape == (1, *MODEL_GRID["shape"])
+    assert one.shape == (1, *COARSE["shape"])
     assert one.axes == "RAS"
     assert 0 <= one.values["lowest"] < one.values["mean"] < one.values["highest"] <= 1
     assert sum(one.probabilities.values()) == pytest.approx(1)
@@ -184,7 +185,7 @@ def test_without_a_scan_the_sample_and_the_template_are_taken(
     """The sample's own preparation takes long; here the phantom takes its place."""
     sample = module._Scan("the sample (Colin27)", "Preparing the sample", lambda: phantom.scan, phantom.mask, "mni")
     monkeypatch.setattr(module, "_sample", lambda: sample)
-    found = check_model(small, device="cpu", cache=PreprocessingCache(enabled=False))
+    found = check_model(small, device="cpu", cache=kept())
     assert [one.source for one in found.inputs] == ["the sample (Colin27)", "the template (ICBM152)"]
     assert all(not one.problem for one in found.inputs)
     with pytest.raises(UserError, match="Further inputs belong to a scan"):
@@ -197,9 +198,7 @@ def test_a_head_network_is_not_run_on_the_stripped_template(
     sample = module._Scan("the sample (Colin27)", "Preparing the sample", lambda: phantom.scan, phantom.mask, "mni")
     monkeypatch.setattr(module, "_sample", lambda: sample)
     changes = {"mri_interpret.preprocessing": STEPS[1:], "mri_interpret.grid": None, "mri_interpret.intensity": None}
-    found = check_model(
-        write_small_bundle(tmp_path / "head", changes), device="cpu", cache=PreprocessingCache(enabled=False)
-    )
+    found = check_model(write_small_bundle(tmp_path / "head", changes), device="cpu", cache=kept())
     assert "trained on whole heads" in found.inputs[1].problem
     assert found.inputs[0].problem == ""
     assert not any("whole heads" in sentence for sentence in found.troubles)
@@ -209,9 +208,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setenv("MRI_INTERPRET_CACHE", str(tmp_path / "cache"))
-
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*arguments: Any) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
             cli.main([str(argument) for argument in arguments])

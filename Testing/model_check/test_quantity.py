@@ -9,10 +9,9 @@ import torch
 from mri_interpret.command_line.model_check import _lines
 from mri_interpret.model_check.check_model import check_model
 from mri_interpret.models.adding import save_bundle
-from mri_interpret.preprocessing.cache import PreprocessingCache
 from torch import nn
 
-from Testing.fixtures_explanation import MODEL_GRID, make_explanation
+from Testing.fixtures_explanation import MODEL_GRID, kept, make_explanation
 
 GRID = {"step": "registration"} | {key: MODEL_GRID[key] for key in ("shape", "spacing", "origin")}
 
@@ -29,7 +28,7 @@ def test_a_quantity_is_told_with_its_unit_and_explained_itself(tmp_path: Path) -
     phantom = make_explanation(signs=(1, 1, -1))
     found = check_model(
         tmp_path / "age", phantom.scan, mask=phantom.mask, space="mni", device="cpu",
-        cache=PreprocessingCache(enabled=False),
+        cache=kept(),
     )  # fmt: skip
     (one,) = found.inputs
     assert one.problem == ""

@@ -18,10 +18,9 @@ import torch
 from mri_interpret.models.adding import add_model
 from mri_interpret.models.recipes.monai_config import plain_value
 from mri_interpret.models.registry import find_model
-from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.preprocessing.steps.monai_chain import MonaiChain
 
-from Testing.fixtures_explanation import make_explanation
+from Testing.fixtures_explanation import kept, make_explanation
 
 nets = pytest.importorskip("monai.networks.nets")
 yaml = pytest.importorskip("yaml")
@@ -143,7 +142,8 @@ def test_it_is_added_and_explained_with_its_own_transforms(target: str, form: st
     phantom = make_explanation(signs=(1, 1, -1))
     found = mi.explain(
         phantom.scan, mask=phantom.mask, space="mni", model="zoo", target="ill-healthy", trust="off", device="cpu",
-        methods=["lrp", "gradient", "grad_cam"], cache=PreprocessingCache(enabled=False), regions="atlas",
+        methods=["lrp", "gradient", "grad_cam"], cache=kept(),
+        segmentation=phantom.anatomy,
     )  # fmt: skip
     assert found.model_input.shape == tuple(SIZE)
     assert all(np.isfinite(one.template.array).all() for one in found.maps.values())  # Grad-CAM may rightly be 0
