@@ -5,9 +5,11 @@
 Simulated heads over the anatomies that were kept from training, as users have them: wide anatomies, T1-like contrasts,
 half under a strong bias field, at 1 to 3 mm or in thick slices, a little misaligned, masks tight or generous; and heads
 that nobody should segment (:mod:`.bad_heads`). A structure is unsure from a mean entropy on that one in twenty good
-heads reaches, times a margin for anatomies that were not seen: the smallest with which the thresholds of either half of
-the ``--choose`` anatomies call at most 5 % of any structure of the other half unsure. All tables are of the other
-anatomies. Nothing is chosen on bad heads or on real scans. ``--write`` puts the thresholds into the bundle's metadata.
+heads *of an anatomy that was not seen* should reach. Logarithms of entropies vary between the heads of an anatomy, for
+each structure by its own variance, and between anatomies, by a variance that all structures share, because a structure
+alone has too few anatomies for one: the threshold is the upper 95 % prediction limit of both. It is fitted to the
+``--choose`` anatomies; all tables are of the others. Nothing is chosen on bad heads or on real scans. ``--write`` puts
+the thresholds into the bundle's metadata; ``--from-rows`` repeats all but the simulation.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from mri_interpret.simulation.anatomy import MODEL_GRID, Anatomy, choose_label_m
 from mri_interpret.simulation.atrophy import fractions_of
 from mri_interpret.simulation.structures import NAMES
 from mri_interpret.training.anatomies import cached_anatomy
+from scipy.stats import norm
 
 from Testing.benchmarks.bad_heads import BAD, bad_head
 from Testing.benchmarks.segmentation import HELD_OUT, SAME
@@ -90,31 +93,36 @@ def plain(label: int) -> str:
     return f"parcel {name}" if freesurfer.is_parcel(label) else name
 
 
-def quantiles(frame: pd.DataFrame) -> pd.Series:
-    """Of each structure, the entropy that one in twenty good heads reaches."""
-    return frame.groupby("plain")["entropy"].quantile(QUANTILE)
+def prediction_limits(frame: pd.DataFrame) -> tuple[pd.Series, float]:
+    """Of each structure, the entropy that one in twenty good heads of a new anatomy reaches.
+
+    Parameters
+    ----------
+    frame
+        Good heads: columns ``plain``, ``anatomy``, ``entropy``.
+
+    Returns
+    -------
+    limits
+        Entropy by structure.
+    between
+        Standard deviation between anatomies, of the logarithm, that all structures share.
+    """
+    own = frame.assign(log=np.log(frame["entropy"].clip(lower=1e-4)))
+    groups = own.groupby(["plain", "anatomy"])["log"]
+    means, counts = groups.mean().unstack(), groups.count().unstack()
+    squares = groups.var(ddof=0).unstack() * counts
+    # Rows of both sides of a head are not independent; with heads counted once the limits would be a little wider.
+    within = squares.sum(axis=1) / (counts.sum(axis=1) - counts.notna().sum(axis=1))
+    structures = ~means.index.str.startswith("parcel")  # parcels have fewer heads
+    between = float((means.var(axis=1) - within / counts.mean(axis=1))[structures].clip(lower=0).mean())
+    spread = np.sqrt(within + between * (1 + 1 / frame["anatomy"].nunique()))
+    return np.exp(means.mean(axis=1) + norm.ppf(QUANTILE) * spread).clip(upper=1.0), float(np.sqrt(between))
 
 
 def alarms(frame: pd.DataFrame, thresholds: pd.Series) -> pd.Series:
     """Whether each row is called unsure."""
     return frame["entropy"] >= frame["plain"].map(thresholds)
-
-
-def margin(frame: pd.DataFrame) -> float:
-    """The smallest multiple with which thresholds hold on anatomies that they were not taken from.
-
-    Parcels, of which there are fewer heads and no warnings, take the margin of the structures.
-    """
-    frame = frame[~frame["plain"].str.startswith("parcel")]
-    names = list(dict.fromkeys(frame["anatomy"]))
-    for multiple in np.arange(1.0, 2.0, 0.01):
-        parts = []
-        for name in names:
-            own, others = frame[frame["anatomy"] == name], frame[frame["anatomy"] != name]
-            parts.append(own.assign(alarm=alarms(own, multiple * quantiles(others))))
-        if pd.concat(parts).groupby("plain")["alarm"].mean().max() <= ALARMS:
-            return float(multiple)
-    raise SystemExit("No margin below 2 keeps false alarms down: look at the heads.")
 
 
 def good_table(frame: pd.DataFrame) -> str:
@@ -211,28 +219,35 @@ def main() -> None:
     parser.add_argument("--scans", type=Path, nargs="*", default=[], help="real scans, which choose nothing")
     parser.add_argument("--keep", type=Path, help="a folder in which registered label maps are kept")
     parser.add_argument("--cache", type=Path, help="where masks and alignments of --scans are kept")
-    parser.add_argument("--rows", type=Path)
+    parser.add_argument("--rows", type=Path, help="keep what was measured in this CSV")
+    parser.add_argument("--from-rows", type=Path, help="take what was measured from this CSV")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--write", action="store_true", help="put the thresholds into the bundle's metadata")
     options = parser.parse_args()
     bundle = load_segmentation_bundle(options.bundle)
-    anatomies = [
-        (cached_anatomy(path, options.keep) if options.keep else read_anatomy(path), is_called(path, options.choose))
-        for path in choose_label_maps(options.label_maps, options.subjects)
-    ]
-    frame = simulated_rows(anatomies, options.heads, options.bad_heads, bundle)
+    if options.from_rows:
+        frame = pd.read_csv(options.from_rows)
+    else:
+        anatomies = [
+            (
+                cached_anatomy(path, options.keep) if options.keep else read_anatomy(path),
+                is_called(path, options.choose),
+            )
+            for path in choose_label_maps(options.label_maps, options.subjects)
+        ]
+        frame = simulated_rows(anatomies, options.heads, options.bad_heads, bundle)
     if options.rows:
         frame.to_csv(options.rows, index=False)  # before anything is chosen, so that no rule can lose them
     chosen = frame[frame["choosing"]]
-    multiple = margin(chosen)
-    thresholds = multiple * quantiles(chosen)
+    thresholds, between = prediction_limits(chosen)
     frame["alarm"] = alarms(frame, thresholds)
     rest = frame[~frame["choosing"]]
     text = (
-        f"# Where the segmentation is unsure\n\nThresholds: the {QUANTILE:.0%} quantile of each structure's entropy in "
-        f"{chosen.groupby(['anatomy', 'head']).ngroups} good heads over {', '.join(dict.fromkeys(chosen['anatomy']))}, "
-        f"times {multiple:.2f}.\n\n## Good heads over {', '.join(dict.fromkeys(rest['anatomy']))}\n\n"
-        f"{good_table(rest)}\n\n"
+        f"# Where the segmentation is unsure\n\nThresholds: the {QUANTILE:.0%} prediction limit of each structure's "
+        f"entropy for an anatomy that was not seen, from {chosen.groupby(['anatomy', 'head']).ngroups} good heads over "
+        f"{', '.join(dict.fromkeys(chosen['anatomy']))}; from one anatomy to another it changes by a factor of "
+        f"{np.exp(between):.2f} (standard deviation).\n\n"
+        f"## Good heads over {', '.join(dict.fromkeys(rest['anatomy']))}\n\n{good_table(rest)}\n\n"
         f"## Heads that nobody should segment, over the same\n\n{bad_table(rest)}\n"
     )
     if options.scans:
