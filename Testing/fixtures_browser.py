@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
 DESKTOP, PHONE = (1280, 900), (390, 844)  # width and height in CSS pixels
 # WebGL is drawn by the processor, so that pictures are the same on every machine; root may not use the sandbox.
-_ARGUMENTS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"]
+ARGUMENTS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"]
 
 
 def browser_program() -> str | None:
@@ -36,7 +36,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(f"No browser is installed: none of {', '.join(PROGRAMS)}.")
     sandbox = not (hasattr(os, "geteuid") and os.geteuid() == 0)
     with sync_api.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=_ARGUMENTS, chromium_sandbox=sandbox)
+        started = driver.chromium.launch(executable_path=program, args=ARGUMENTS, chromium_sandbox=sandbox)
         yield started
         started.close()
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -31,6 +32,10 @@ from sklearn.metrics import roc_auc_score
 
 from Testing.cohort.full_disk import files_no_longer_than
 from Testing.cohort.written_cohort import GROUPS, METHODS, STRENGTH, WRONG, map_of
+from Testing.fixtures_browser import accessibility_problems, watched_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow  # a cohort's group results, with page and scene
 
@@ -124,9 +129,10 @@ def test_the_page_is_self_contained_linked_and_sortable(finished: Plan, group: P
     for path in re.findall(r'href="(sub-[^"]+)"', page):
         assert (finished.output / path).is_file()
     assert len(re.findall(r'href="sub-', page)) == len(GROUPS)
-    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}'" in page
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
+    digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
+    assert len(digests) == 2  # the planes', and the tables'
+    assert "script-src 'sha256-{}' blob: 'sha256-{}'".format(*digests) in page
     assert page.count('class="sortable') >= 4
     for words in (
         "Research use only",
@@ -144,6 +150,55 @@ def test_the_page_is_self_contained_linked_and_sortable(finished: Plan, group: P
     figures = {path.stem for path in (group / "figures").iterdir()}
     assert figures >= {"confusion", "roc", "calibration", "selection", "means", "lrp_groups", "summary_difference"}
     assert page.count("data:image/") == len(figures)
+
+
+def test_group_maps_are_clicked_through_and_rows_open_pages(browser: Browser, finished: Plan, group: Path) -> None:
+    with watched_page(browser, offline=True) as page:
+        page.goto((finished.output / "report.html").as_uri())
+        page.wait_for_selector(".planes[data-ready]")
+        place = page.locator("[data-part=place]")
+        for option, file in (
+            ("lrp/true AD (n = 4)", "lrp/true-AD_mean.nii.gz"),
+            ("summary/AD − CN", "summary/AD-minus-CN_difference.nii.gz"),
+        ):
+            page.select_option("[data-part=map]", option)
+            page.wait_for_function("map => document.querySelector('[data-part=map]').dataset.shown === map", arg=option)
+            values = volume(group / "maps" / file)
+            voxel = tuple(int(one) for one in str(place.get_attribute("data-voxel")).split())
+            told = float(str(place.get_attribute("data-value")))
+            assert told == pytest.approx(float(values[voxel]), abs=float(np.abs(values).max()) / 2000)
+        assert "voxel" in place.inner_text()
+        assert accessibility_problems(page) == []
+        page.locator("tr.opens td:nth-child(2)").first.click()
+        page.wait_for_url("**/sub-S00_report.html")
+
+
+def test_a_page_of_500_subjects_is_small_scrolls_and_sorts(
+    browser: Browser, finished: Plan, group: Path, tmp_path: Path
+) -> None:
+    subjects = finished.subject_results()
+    times = -(-500 // len(subjects))
+    results = group_tables(finished, subjects, ())
+    results = replace(
+        results, subjects=subjects * times, predictions=pd.concat([results.predictions] * times, ignore_index=True)
+    )
+    results.pictures.update(all_charts(results))
+    for name in results.methods:
+        results.maps[name] = MethodGroupMaps({}, {}, {}, {"groups": Picture(b"", "image/svg+xml", "no picture")})
+    path = tmp_path / "report.html"
+    path.write_text(cohort_page(results), encoding="utf-8")
+    assert path.stat().st_size + (finished.output / "report.html").stat().st_size < 25e6
+    with watched_page(browser, offline=True) as page:
+        page.goto(path.as_uri())
+        table = page.locator("#subjects ~ .scroll")
+        assert table.locator("tbody tr").count() == times * len(subjects)
+        assert table.evaluate("one => one.scrollHeight > 2 * one.clientHeight")
+        column = table.locator("thead th").last
+        for order in ("ascending", "descending"):
+            column.get_by_role("button").click()
+            assert column.get_attribute("aria-sort") == order
+            seconds = table.locator("tbody td:last-child").all_inner_texts()
+            assert [float(one) for one in seconds] == sorted(map(float, seconds), reverse=order == "descending")
 
 
 def subset(plan: Plan, keep: Callable[[int], bool], output: Path, **changes: str) -> Plan:

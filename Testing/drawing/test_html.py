@@ -47,7 +47,7 @@ def test_a_name_that_is_missing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_no_template_switches_the_escaping_off() -> None:
-    assert {path.parent.name for path in ROOMS} == {"drawing", "report", "cohort", "model_check"}
+    assert {path.parent.name for path in ROOMS} == {"drawing", "report", "cohort", "model_check", "planes"}
     files = [path for room in ROOMS for path in room.iterdir()]
     assert len(files) > 15
     for path in files:

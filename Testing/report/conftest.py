@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ from mri_interpret.drawing.canvas import Picture
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.report.page import report_page
 from mri_interpret.report.pictures import ReportPictures
+
+_PIXEL = base64.b64decode("R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==")
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +35,14 @@ def page(hostile: Explanation) -> str:
     return report_page(hostile)
 
 
-@pytest.fixture
-def pictures(small_explanation: Explanation) -> ReportPictures:
+@pytest.fixture(scope="session")
+def empty_pictures(small_explanation: Explanation) -> ReportPictures:
     """Empty pictures, for pages whose text is looked at."""
-    empty = Picture(b"", "image/webp", "a picture that was not drawn")
+    empty = Picture(_PIXEL, "image/gif", "a picture that was not drawn")
     return ReportPictures(empty, empty, empty, empty, dict.fromkeys(small_explanation.maps, empty), *[empty] * 4)
+
+
+@pytest.fixture
+def pictures(empty_pictures: ReportPictures) -> ReportPictures:
+    """The same."""
+    return empty_pictures

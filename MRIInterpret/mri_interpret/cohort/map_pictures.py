@@ -47,7 +47,7 @@ def sets_picture(rows: Sequence[tuple[str, Volume]], brain: Volume, about: Mappi
     kind
         "mean" or "median", for the caption.
     """
-    scale, units = _scale([volume for _, volume in rows], brain, about)
+    scale, units = shared_scale([volume for _, volume in rows], brain, about)
     title = str(about["title"])
     strongest = max((volume for _, volume in rows), key=lambda volume: float(np.abs(volume.array).max()))
     data, point = _rows([(label, volume, scale, ()) for label, volume in rows], strongest, brain, (scale, units))
@@ -87,7 +87,7 @@ def difference_picture(
     return Picture(data, "image/webp", f"{about['title']}: difference {first} minus {second}.{where}", caption)
 
 
-def _scale(volumes: Sequence[Volume], brain: Volume, about: Mapping[str, Any]) -> tuple[ColourScale, str]:
+def shared_scale(volumes: Sequence[Volume], brain: Volume, about: Mapping[str, Any]) -> tuple[ColourScale, str]:
     """Colours that serve all rows: of the row with the largest values."""
     units = str(about["units"])
     if about["title"] == "Summary score":

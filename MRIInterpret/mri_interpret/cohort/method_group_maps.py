@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ class MethodGroupMaps:
     files: dict[str, str]  # "true-AD_mean" -> path within the group folder
     difference: dict[str, Any]  # facts of the test, or {"reason": why there is none}
     pictures: dict[str, Picture]  # "groups", "difference", "cells", "medians"
+    shown: dict[str, Volume] = field(default_factory=dict)  # mean maps to click through, by their words
+    changes: dict[str, Volume] = field(default_factory=dict)  # differences of them
 
 
 def make_group_maps(
@@ -71,10 +73,14 @@ def make_group_maps(
     tested = _test(plan, results, read, inside, folder, lambda fraction: progress(0.5 + 0.3 * fraction))
     pictures = _draw(plan, found, volumes, tested, inside, about)
     facts: dict[str, Any] = tested if isinstance(tested, dict) else {}
+    sizes = {name: entry.n for name, entry in found.items()}
+    shown = {words(name, sizes[name]): volumes[name, "mean"] for name in _shown_sets(found)}
+    changes: dict[str, Volume] = {}
     if isinstance(tested, GroupDifference):
         first, second = plan.contrast
         pair = f"{label(first)}-minus-{label(second)}"
         change = volumes[set_name(first), "mean"].array - volumes[set_name(second), "mean"].array
+        changes[f"{first} − {second}"] = Volume(change, grid.affine)
         tests = {"difference": Volume(change, grid.affine), "t": tested.t, "logp": tested.logp}
         if tested.enhancement is not None:
             tests["tfce"] = tested.enhancement
@@ -94,7 +100,15 @@ def make_group_maps(
             "adjusted_for": list(plan.options.adjust),
         }
     progress(1.0)
-    return MethodGroupMaps({name: entry.n for name, entry in found.items()}, files, facts, pictures)
+    return MethodGroupMaps(sizes, files, facts, pictures, shown, changes)
+
+
+def _shown_sets(found: Mapping[str, GroupMap]) -> list[str]:
+    """The sets that a reader looks at first: the true groups, all subjects of a quantity, else the predicted groups."""
+    true = [name for name in found if name.startswith("true-") and "_" not in name]
+    if ALL in found:
+        return [ALL, *true]
+    return true or [name for name in found if name.startswith("predicted-")]
 
 
 def _write(
@@ -170,7 +184,7 @@ def _draw(
     def rows(names: Sequence[str], kind: str) -> list[tuple[str, Volume]]:
         return [(words(name, sizes[name]), volumes[name, kind]) for name in names]
 
-    shown = [ALL, *true] if ALL in found else true or predicted
+    shown = _shown_sets(found)
     pictures = {"groups": sets_picture(rows(shown, "mean"), brain, about, "mean")}
     pictures["medians"] = sets_picture(rows(shown, "median"), brain, about, "median")
     if true and cells:

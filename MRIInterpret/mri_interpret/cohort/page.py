@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 
 from ..drawing.html import render
+from ..planes.viewer import script_hash
 from .group_results import GroupResults
 from .page_content import page_content
+from .planes_of import cohort_viewer
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -21,6 +21,7 @@ def cohort_page(results: GroupResults) -> str:
         "cohort.html.j2",
         model=results.plan.model,
         pictures=results.pictures,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=script_hash(script),
+        planes=cohort_viewer(results),
         **page_content(results),
     )

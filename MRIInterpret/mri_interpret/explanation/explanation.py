@@ -20,6 +20,7 @@ from .counterfactual import Counterfactual
 from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
 from .layout import PLAIN, Layout
 from .notebook import banner_html, facts_html, list_html, pictures_html, probabilities_html
+from .notebook_planes import planes_html
 from .notebook_volumes import volumes_html
 from .saved_folder import SavedFolder, SavedVolume, VolumeStorage, write_folder
 from .volume_words import volume_statements
@@ -219,7 +220,7 @@ class Explanation:
             f"{probabilities_html(self.prediction.probabilities)}{list_html('Warnings', self.warnings)}"
             f"<p><b>Summary score</b> (0 to 1; brighter means more)</p>"
             f"{pictures_html(self.summary, signed=False, scan=self.scan, mask=self.mask)}"
-            f"{list_html(top.sentence, gains)}{list_html('What would have to change', said)}"
+            f"{planes_html(self)}{list_html(top.sentence, gains)}{list_html('What would have to change', said)}"
             f"{volumes_html(self.anatomy)}"
             f"{self.verdicts._repr_html_() if self.verdicts else ''}</div>"
         )

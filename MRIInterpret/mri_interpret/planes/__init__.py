@@ -1,1 +1,1 @@
-"""Planes through a volume: where slices lie, and which colour means which value."""
+"""Planes through a volume: where slices lie, which colour means which value, and the viewer to click through them."""

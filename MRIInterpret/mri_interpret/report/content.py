@@ -15,6 +15,7 @@ from ..explanation.explanation import Explanation, MethodMap
 from ..json_text import to_json
 from ..thresholds import SMALLEST_REGION_ML
 from .charts import region_rows
+from .plain_words import plain_words
 from .reference import reference_contents
 from .volume_changes import change_contents
 from .volumes import VolumesContent
@@ -26,6 +27,8 @@ _NOT_SHOWN = {"description", "reference", "value", "fine", "coarse", "layers_nam
     *("sentence", "plausibility", "size_unit", "goal_value"),  # in the section on changes of volume
 }
 _SECTIONS = (
+    ("short", "In short"),
+    ("answer", "Answer"),
     ("summary", "Where"),
     ("regions", "Regions"),
     ("volume-changes", "What would have to change"),
@@ -52,6 +55,7 @@ def page_content(explanation: Explanation) -> dict[str, Any]:
     return {
         "title": f"{explanation.scan.name or 'Scan'}: why {answer['headline']}?",
         "sections": [section for section in _SECTIONS if section[0] not in absent],
+        "in_short": plain_words(explanation),
         "answer": answer,
         "summary": SummaryContent.of(explanation),
         "regions": RegionContent.of(explanation),
@@ -59,7 +63,7 @@ def page_content(explanation: Explanation) -> dict[str, Any]:
         "changes": changes,
         "references": references,
         "trust": trust,
-        "methods": [MethodContent.of(method, explanation) for method in explanation.maps.values()],
+        "methods": _by_trust(explanation),
         "provenance": _provenance_rows(explanation, record),
         "record": to_json(record),
         "date": explanation.provenance.created,
@@ -109,6 +113,7 @@ class RegionContent:
     """
 
     of_map: str
+    key: str  # of that map
     space: str
     rows: list[dict[str, Any]]
     sentence: str = ""
@@ -118,13 +123,13 @@ class RegionContent:
     @classmethod
     def of(cls, explanation: Explanation) -> RegionContent:
         if explanation.region_table.empty:
-            return cls("", "", [], "There are no region statistics.")
+            return cls("", "", "", [], "There are no region statistics.")
         method, rows = region_rows(explanation.region_table)
         space = str(rows["space"].iloc[0]) if len(rows) else ""
         top = top_regions(explanation.region_table, method, _TOP_REGIONS, space or None)
         of_map = "summary score" if method == "summary" else explanation.maps[method].title
         small = tuple(str(name) for name in rows[too_small(rows) & (rows["volume_mm3"] > 0)]["region"])
-        return cls(of_map, space, top.rows.to_dict("records"), top.sentence, small)
+        return cls(of_map, method, space, top.rows.to_dict("records"), top.sentence, small)
 
 
 @dataclass(frozen=True)
@@ -168,15 +173,22 @@ def _told(explanation: Explanation, name: str) -> list[Verdict]:
     return [one for one in explanation.verdicts if one.method == name and one.verdict != "not applicable"]
 
 
+def _by_trust(explanation: Explanation) -> list[MethodContent]:
+    """The methods that count in the summary score, in their order, then those that do not."""
+    found = [MethodContent.of(method, explanation) for method in explanation.maps.values()]
+    return sorted(found, key=lambda one: bool(one.excluded))
+
+
 @dataclass(frozen=True)
 class MethodContent:
-    """One method's block."""
+    """One method's block; ``excluded`` is why it does not count in the summary score, "" if it does."""
 
     name: str
     title: str
     description: str
     facts: list[str]
     verdicts: list[Verdict]
+    excluded: str = ""
 
     @classmethod
     def of(cls, method: MethodMap, explanation: Explanation) -> MethodContent:
@@ -189,7 +201,8 @@ class MethodContent:
         facts.append(f"{method.seconds:.1f} s")
         facts += [text for text in [_detail(method, "reference")] if text]
         verdicts = _told(explanation, method.name)
-        return cls(method.name, method.title, _detail(method, "description"), facts, verdicts)
+        excluded = explanation.summary_details.excluded.get(method.name, "")
+        return cls(method.name, method.title, _detail(method, "description"), facts, verdicts, excluded)
 
 
 def _detail(method: MethodMap, key: str) -> str:

@@ -9,9 +9,12 @@ from ..drawing.montage import Backdrop, Outline, map_montage, outline_montage
 from ..drawing.network_input import input_picture
 from ..drawing.rendering import NoRendering
 from ..drawing.surface_3d import summary_picture
+from ..errors import UserError
 from ..explanation.explanation import Explanation
+from ..explanation.planes_of import planes_of
 from ..planes.colour_scale import relevance_scale, summary_scale
 from ..planes.slices import as_float, hottest
+from ..planes.viewer import Viewer, viewer
 from ..progress import ProgressCallback, silent
 from .answer_chart import answer_chart
 from .charts import agreement_chart, region_chart
@@ -35,6 +38,8 @@ class ReportPictures:
         The segmentation over the scan; None for a brain that was not segmented.
     changes
         Of volume methods.
+    planes
+        All maps to click through; a sentence where their viewer is not installed, None where it was not asked for.
     """
 
     answer: Picture
@@ -47,13 +52,14 @@ class ReportPictures:
     network_input: Picture
     anatomy: Picture | None = None
     changes: ChangePictures = field(default_factory=ChangePictures)
+    planes: Viewer | str | None = None
 
 
 def draw_pictures(
     explanation: Explanation, progress: ProgressCallback = silent, *, in_3d: bool = True
 ) -> ReportPictures:
     """Draw them all; ``progress`` is told after each slow one, and may raise to cancel."""
-    slow = len(explanation.maps) + 7
+    slow = len(explanation.maps) + 8
     done = 0
 
     def drawn() -> None:
@@ -86,6 +92,8 @@ def draw_pictures(
     drawn()
     changes = change_pictures(explanation, backdrop)
     drawn()
+    planes = _planes(explanation)
+    drawn()
     titles = {name: method.title for name, method in explanation.maps.items()}
     pictures = ReportPictures(
         answer=answer_chart(explanation.prediction, explanation.target, explanation.model.output),
@@ -98,6 +106,7 @@ def draw_pictures(
         network_input=seen,
         anatomy=anatomy,
         changes=changes,
+        planes=planes,
     )
     progress(STEP, 1.0)
     return pictures
@@ -134,4 +143,11 @@ def _surface(explanation: Explanation) -> Picture | str:
     try:
         return summary_picture(explanation.summary, explanation.mask, explanation.scan)
     except NoRendering as reason:
+        return str(reason)
+
+
+def _planes(explanation: Explanation) -> Viewer | str:
+    try:
+        return viewer(planes_of(explanation), has_rows=True)
+    except UserError as reason:
         return str(reason)

@@ -24,3 +24,9 @@ for (const table of document.querySelectorAll('.sortable table')) {
     });
   });
 }
+// A click anywhere on a subject's row opens its page, as its link does.
+for (const link of document.querySelectorAll('tbody td:first-child > a')) {
+  const row = link.closest('tr');
+  row.classList.add('opens');
+  row.addEventListener('click', event => { if (!event.target.closest('a')) link.click(); });
+}
