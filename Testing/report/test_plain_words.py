@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from mri_interpret.anatomy.top_regions import top_regions
+from mri_interpret.checks.verdict import MODEL, Verdict
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.report.page import page_with
 from mri_interpret.report.pictures import ReportPictures
@@ -64,6 +65,20 @@ def test_where_nothing_stands_out_it_says_so(small_explanation: Explanation) -> 
     assert "No region stands out" in said(plain_words(replace(small_explanation, region_table=table)))
     empty = replace(small_explanation, region_table=table.iloc[:0])
     assert len(plain_words(empty)) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict", "words"),
+    [
+        (12.3, "pass", "It would have noticed a loss of about 12\u00a0% of the hippocampi's volume."),
+        (100.0, "fail", "It would not have noticed a loss of 30\u00a0% of the hippocampi's volume."),
+    ],
+)
+def test_which_loss_it_would_have_noticed(explanation: Explanation, value: float, verdict: str, words: str) -> None:
+    asked = Verdict(MODEL, "recovery (hippocampi)", value, 30.0, verdict, "...")  # type: ignore[arg-type]
+    sentences = plain_words(replace(explanation, verdicts=type(explanation.verdicts)([asked])))
+    assert len(sentences) == 3
+    assert said(sentences[2:]) == words
 
 
 def test_of_a_quantity_it_says_the_value(age_explanation: Explanation) -> None:

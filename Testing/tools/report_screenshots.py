@@ -1,7 +1,8 @@
 """Take the pictures of a report in Resources/Screenshots, in the browser that tests use, and print it.
 
 Run ``python -m Testing.tools.report_screenshots REPORT [FOLDER]`` on the sample's ``report.html`` when its look
-changed; look at what it made: the page on a desktop by day and on a phone by night, and REPORT's PDF beside it (not committed).
+changed; look at what it made: the page on a desktop by day and on a phone by night,
+and REPORT's PDF beside it, which is not committed.
 """
 
 from __future__ import annotations

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..anatomy import freesurfer
 from ..anatomy.top_regions import top_regions
+from ..checks.recovery import CHECK as RECOVERY
+from ..checks.recovery import HIPPOCAMPI
+from ..checks.verdict import MODEL
 from ..drawing.html import number
 from ..explanation.answer_words import answer_words
 from ..explanation.explanation import Explanation
 from ..explanation.volume_words import volume_statements
-
-if TYPE_CHECKING:
-    pass
 
 _NAMED = 4  # regions at most
 _SIDES = ("Left ", "Right ")
@@ -35,8 +34,9 @@ Sentence = list[Part]
 
 
 def plain_words(explanation: Explanation) -> list[Sentence]:
-    """Two or three sentences: the answer, where it rests and how many methods say so, what would have to change."""
-    return [_answer(explanation), *_places(explanation), *_change(explanation)]
+    """Two or three sentences: the answer; where it rests and how many methods say so; which loss the network would have
+    noticed, or if that was not asked, what would have to change."""
+    return [_answer(explanation), *_places(explanation), *(_noticed(explanation) or _change(explanation))]
 
 
 def _answer(explanation: Explanation) -> Sentence:
@@ -81,6 +81,18 @@ def _places(explanation: Explanation) -> list[Sentence]:
             where = "trust" if explanation.verdicts else "summary"
             sentence += [Part(", and "), Part(f"{left_out} more {'does' if left_out == 1 else 'do'} not count", where)]
     return [[*sentence, Part(".")]]
+
+
+def _noticed(explanation: Explanation) -> list[Sentence]:
+    """Which loss of the hippocampi the network would have noticed, by the recovery check."""
+    check = f"{RECOVERY} ({HIPPOCAMPI})"
+    for one in explanation.verdicts:
+        if one.method == MODEL and one.check == check and one.verdict in ("pass", "fail"):
+            noticed = one.verdict == "pass"
+            size = f"{one.value if noticed else one.threshold:.0f}\u00a0%"
+            first = "It would have noticed a loss of about " if noticed else "It would not have noticed a loss of "
+            return [[Part(first), Part(size, "trust"), Part(" of the hippocampi's volume.")]]
+    return []
 
 
 def _change(explanation: Explanation) -> list[Sentence]:
