@@ -166,6 +166,11 @@ def test_what_the_outputs_are_is_read_off_the_postprocessing(activation: str, ki
     assert find_model("zoo").metadata.output.kind == kind
 
 
+def test_a_bundle_that_was_not_added_says_so(tmp_path: Path) -> None:
+    with pytest.raises(mi.UserError, match=r"'mri_interpret' is missing; .* must be added to your models first"):
+        find_model(write_zoo_bundle(tmp_path / "zoo"))
+
+
 def changed(path: str, value: Any) -> dict[str, Any]:
     """A change of one entry of the network's definition."""
     return {"network_def": config("DenseNet121", NETWORKS["DenseNet121"])["network_def"] | {path: value}}

@@ -119,8 +119,9 @@ def test_a_recipes_options_and_classes(ui, added, tmp_path):
     pick(ui.addKindComboBox, "clinicadl")
     ui.addPathLineEdit.currentPath = str(write_maps_2(tmp_path / "maps"))
     ui.addOptionsLineEdit.text = "split=0; selection=best-loss"
-    ui.addClassesLineEdit.text = "CN, AD"
+    ui.addClassesLineEdit.text, ui.addNameLineEdit.text = "CN, AD", "mine"
     bundle, _ = added()
+    assert bundle.path.name == bundle.metadata.name == "mine"
     assert bundle.metadata.classes == ("CN", "AD")
     assert "split 0, best-loss" in bundle.metadata.description
 

@@ -213,6 +213,7 @@ def _from_recipe(
     with step(progress, READING):
         imported = kind.read(source, options)
         metadata = completed(imported.metadata, answers, has_transforms=imported.transforms is not None)
+        metadata = {**metadata, "name": name} if name else metadata  # results tell models apart as the user does
     with _new_model(name or _as_name(str(metadata["name"])), place, progress) as folder:
         write_bundle_folder(
             folder, metadata, imported.card,

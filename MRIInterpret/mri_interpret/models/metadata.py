@@ -79,6 +79,11 @@ def read_metadata(bundle: Path, *, light: bool = False) -> Metadata:
     """
     path = bundle / "configs" / "metadata.json"
     raw = read_json(path)
+    if "mri_interpret" not in raw:
+        raise UserError(
+            f"{path}: the entry 'mri_interpret' is missing; a bundle as others make them, MONAI's model zoo for one, "
+            "must be added to your models first."
+        )
     own = _entry(raw, "mri_interpret", dict, path)
     meaning = read_output(own, path)
     _check_channels(raw, meaning, path)
