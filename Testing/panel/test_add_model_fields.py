@@ -76,7 +76,7 @@ def test_a_program_of_a_quantity_with_every_field_changed(ui, added, tmp_path):
     assert entry["input_statistics"] == STATISTICS
 
 
-@pytest.mark.parametrize("kind", ["softmax", "sigmoid", "labels", "ordinal", "logit"])
+@pytest.mark.parametrize("kind", ["sigmoid", "ordinal", "logit"])
 def test_the_kind_of_the_outputs_and_the_classes(kind, ui, added, tmp_path):
     outputs = {"ordinal": 2, "logit": 1}.get(kind, 3)
     classes = ("CN", "AD") if kind == "logit" else ("CN", "MCI", "AD")
