@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("playwright")
 pytest.importorskip("trame_rca", reason="The extra web is not installed.")
 
-from Testing.fixtures_browser import watched_page
+from Testing.fixtures_browser import accessibility_problems, watched_page
 from Testing.web.conftest import Served
 
 
@@ -127,8 +127,19 @@ def test_a_saved_result_is_clicked_through(browser, served):
 
         page.get_by_text("Is this map to be believed?").click()
         assert page.locator("[data-table=trust] tbody tr").count() >= 2
+        assert accessibility_problems(page) == []
         page.locator("[data-view=Green] input[type=range]").fill("0")
         until(lambda: abs(offset(page, "Green")) < 5)
+        page.get_by_role("button", name="Compare methods").click()
+        page.locator("[data-view=Compare2] select").select_option("consensus")
+        until(lambda: coloured(page, "Compare1") > 300 and coloured(page, "Compare2") > 300)
+        at = page.locator(".mi-cursor label").inner_text()
+        page.locator("[data-view=Compare1] .mi-stream").hover()
+        page.mouse.wheel(0, 100)
+        until(lambda: page.locator(".mi-cursor label").inner_text() != at)  # all four move
+        page.get_by_role("button", name="Usual views").click()
+        page.wait_for_selector("[data-view=Red] img")
+
         with page.expect_download() as download:
             page.get_by_text("Save report").click()
         report = download.value.path().read_text("utf-8")

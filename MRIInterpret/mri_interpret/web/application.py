@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ class Application:
         self.comparison.show(wanted)
         for name, view in self.comparison.views.items():
             if name not in self.remote:
-                view.on_change(lambda name=name: self.comparison.lead(name) if self.state.compare else None)
-                self._stream(RemoteView(view, name, self.comparison.fit), name)
+                lead = partial(self.comparison.lead, name)
+                self._stream(RemoteView(view, name, self.comparison.fit, lead), name)
         for name, remote in self.remote.items():
             remote.seen = (name in self.comparison.views) == bool(self.state.compare)
 

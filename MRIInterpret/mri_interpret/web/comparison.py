@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..scene import map_display, views
@@ -28,6 +30,7 @@ class Comparison:
     def __init__(self, state: Any, scene: SessionScene, shown: ShownResult) -> None:
         self.state, self._scene, self._shown = state, scene, shown
         self.views: dict[str, LiveSliceView] = {}
+        self._moving = False
         state.update({"compare": False, "compared": dict.fromkeys(NAMES, "")})
 
     def show(self, wanted: bool) -> None:
@@ -76,16 +79,31 @@ class Comparison:
     def follow(self) -> None:
         """The axial view was moved: the four cut where it does."""
         offset = self._scene.slices["Red"].logic.GetSliceOffset()
-        for view in self.views.values():
-            if abs(view.logic.GetSliceOffset() - offset) > 1e-6:
-                view.logic.SetSliceOffset(offset)
+        with self._moves() as mine:
+            for view in self.views.values() if mine else ():
+                if abs(view.logic.GetSliceOffset() - offset) > 1e-6:
+                    view.logic.SetSliceOffset(offset)
 
     def lead(self, name: str) -> None:
-        """One of the four was moved: the axial view, and by it the others, cut where it does."""
+        """One of the four was moved by the visitor: the axial view and the others cut where it does.
+
+        To be called after the event, not from within it: while Slicer moves a slice, its place is not certain.
+        """
         offset = self.views[name].logic.GetSliceOffset()
-        red = self._scene.slices["Red"].logic
-        if abs(red.GetSliceOffset() - offset) > 1e-6:
-            red.SetSliceOffset(offset)
+        with self._moves() as mine:
+            for view in (self._scene.slices["Red"], *self.views.values()) if mine else ():
+                if abs(view.logic.GetSliceOffset() - offset) > 1e-6:
+                    view.logic.SetSliceOffset(offset)
+
+    @contextmanager
+    def _moves(self) -> Iterator[bool]:
+        """Views that are moved from here say so while they are half-way: nothing follows from that."""
+        mine, self._moving = not self._moving, True
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._moving = False
 
 
 __all__ = ["NAMES", "Comparison"]

@@ -25,17 +25,20 @@ html { overflow-y: auto; }
 .mi-panel { overflow-y: auto; padding: 8px; }
 .mi-views { display: grid; grid-template-columns: 1fr 1fr; grid-template-rows: 1fr 1fr auto; gap: 2px;
   background: #444; }
-.mi-cursor { grid-column: 1 / -1; background: #000; color: #fff; font-size: 12px; padding: 1px 6px; min-height: 20px; }
+.mi-cursor { grid-column: 1 / -1; background: #000; color: #fff; font-size: 12px; padding: 1px 6px; min-height: 20px;
+  max-height: 40px; overflow: hidden; }
 .mi-view { position: relative; background: #000; min-height: 0; min-width: 0; overflow: hidden; display: flex;
   flex-direction: column; }
 .mi-stream { flex: 1; min-height: 0; position: relative; }
 .mi-view label { color: #fff; font-size: 12px; display: flex; align-items: center; gap: 6px; padding: 0 6px; }
-.mi-view input[type=range] { flex: 1; }
+.mi-view input[type=range], .mi-range input { flex: 1; min-width: 0; }
+.mi-range { display: flex; align-items: center; gap: 8px; margin: 6px 0; }
+.v-label, .v-field-label { opacity: 1 !important; }
 .mi-view select { color: #fff; background: #333; flex: 1; min-width: 0; }
 .mi-list { list-style: none; padding: 0; }
 .mi-list button, .mi-table tr.mi-go { cursor: pointer; }
 .mi-list button { display: flex; width: 100%; gap: 8px; padding: 5px 8px; border-radius: 4px; text-align: left; }
-.mi-list button[aria-current=true] { background: rgb(var(--v-theme-primary)); color: rgb(var(--v-theme-on-primary)); }
+.mi-list button[aria-current=true] { background: #1a5fb4; color: #fff; }
 .mi-list button:focus-visible, .mi-table tr:focus-visible { outline: 2px solid rgb(var(--v-theme-primary)); }
 .mi-verdict { margin-left: auto; font-size: 12px; white-space: nowrap; }
 .mi-scroll { overflow: auto; max-height: 320px; }
@@ -60,7 +63,7 @@ def build_page(app: Application) -> None:
     with VAppLayout(app.server) as layout:
         layout.root.theme = ("dark ? 'dark' : 'light'",)
         client.Style(_STYLE)
-        html.Div(f"{{{{ banner || '{BANNER}' }}}}", classes="mi-banner", raw_attrs=['role="note"'])
+        html.Header(f"{{{{ banner || '{BANNER}' }}}}", classes="mi-banner")
         with html.Main(classes="mi-app"):
             with html.Div(classes="mi-panel"):
                 _scan(app)
@@ -135,7 +138,7 @@ def _explain(app: Application) -> None:
         _select("Device", "device", "devices")
         v3.VTextField(label="Goal of a volume counterfactual", v_model=("goal",), density="compact", hide_details=True)
     with html.Div(classes="mi-row"):
-        v3.VBtn("Explain", click=app.deed(runs.explain), disabled=("!!blocked",), color="primary", size="small")
+        v3.VBtn("Explain", click=app.deed(runs.explain), disabled=("!!blocked",), color="#1a5fb4", size="small")
         v3.VBtn("Cancel", click=app.deed(runs.cancel), disabled=("!running",), size="small")
     html.Div("{{ blocked }}", v_if=("blocked && !running",), classes="text-caption")
     v3.VProgressLinear(v_if=("running",), model_value=("percent",), height=6, raw_attrs=['aria-label="Progress"'])
@@ -188,32 +191,53 @@ def _result(app: Application) -> None:
 def _display(app: Application) -> None:
     shown = app.shown
     with html.Div(v_if=("has_threshold",)):
-        v3.VSlider(
-            label="Show top (%)", model_value=("top_percent",), min=0.1, max=100, step=0.1,
-            update_modelValue=(app.deed(shown.on_top), "[$event]"), density="compact", hide_details=True,
-            thumb_label=True,
-        )  # fmt: skip
+        _range(
+            app, "Show top", "top_percent", (0.1, 100, 0.1), shown.on_top, "{{ Number(top_percent).toPrecision(3) }} %"
+        )
         v3.VTextField(
-            label="Threshold (the map's units)", model_value=("threshold",), density="compact", hide_details=True,
+            label="Threshold (the map's units)",
+            model_value=("threshold",),
+            density="compact",
+            hide_details=True,
             change=(app.deed(shown.on_threshold), "[$event.target.value]"),
-        )  # fmt: skip
+        )
         v3.VSelect(
-            label="Colours", model_value=("colours",), items=("colour_choices",), density="compact", hide_details=True,
+            label="Colours",
+            model_value=("colours",),
+            items=("colour_choices",),
+            density="compact",
+            hide_details=True,
             update_modelValue=(app.deed(shown.on_colours), "[$event]"),
-        )  # fmt: skip
-    v3.VSlider(
-        label="Opacity", model_value=("opacity",), min=0, max=1, step=0.05, density="compact", hide_details=True,
-        update_modelValue=(app.deed(shown.on_opacity), "[$event]"),
-    )  # fmt: skip
+        )
+    _range(app, "Opacity", "opacity", (0, 1, 0.05), shown.on_opacity, "{{ Math.round(100 * opacity) }} %")
     with html.Div(classes="mi-row"):
         for title, name, do in (
             ("Show in 3D", "show_3d", shown.on_show_3d),
             ("Outline regions", "outlines", shown.on_outlines),
         ):
             v3.VCheckbox(
-                label=title, model_value=(name,), update_modelValue=(app.deed(do), "[$event]"), density="compact",
+                label=title,
+                model_value=(name,),
+                update_modelValue=(app.deed(do), "[$event]"),
+                density="compact",
                 hide_details=True,
-            )  # fmt: skip
+            )
+
+
+def _range(app: Application, title: str, name: str, limits: tuple[float, float, float], do: Any, text: str) -> None:
+    """A slider with its title and what it stands at."""
+    deed = app.server.trigger_name(app.deed(lambda value: do(float(value))))
+    low, high, step = limits
+    with html.Label(classes="mi-range"):
+        html.Span(title)
+        html.Input(
+            type="range",
+            raw_attrs=[
+                f'min="{low}" max="{high}" step="{step}" :value="{name}" '
+                f"@input=\"trigger('{deed}', [$event.target.value])\""
+            ],
+        )
+        html.Span(text)
 
 
 def _table(app: Application, title: str, name: str, *, clickable: bool) -> None:
@@ -242,7 +266,7 @@ def _table(app: Application, title: str, name: str, *, clickable: bool) -> None:
 def _views(app: Application) -> None:
     for name in ("Red", THREE_D, "Green", "Yellow"):
         with html.Div(classes="mi-view", raw_attrs=[f'data-view="{name}"']):
-            _stream(name)
+            _stream(name, f"{SLICES[name]} slice" if name in SLICES else "The brain in 3D")
             if name in SLICES:
                 _slider(app, name)
     html.Div("{{ cursor }}", classes="mi-cursor", raw_attrs=['data-name="cursor"'])
@@ -251,7 +275,7 @@ def _views(app: Application) -> None:
 def _comparison(app: Application) -> None:
     for name in COMPARED:
         with html.Div(classes="mi-view", raw_attrs=[f'data-view="{name}"']):
-            _stream(name)
+            _stream(name, "Axial slice with one of the maps")
             chosen = app.server.trigger_name(app.deed(lambda key, name=name: app.comparison.choose(name, key)))
             with html.Label():
                 html.Span("Map")
@@ -263,12 +287,17 @@ def _comparison(app: Application) -> None:
         _slider(app, "Red")
 
 
-def _stream(name: str) -> None:
+def _stream(name: str, said: str) -> None:
     with html.Div(classes="mi-stream"):
         rca_widgets.RemoteControlledArea(
-            name=name, display="image", send_mouse_move=True, event_throttle_ms=("40",),
+            name=name,
+            display="image",
+            send_mouse_move=True,
+            event_throttle_ms=("40",),
             style="position: absolute; inset: 0;",
-        )  # fmt: skip
+            # The component has no property for it.
+            raw_attrs=[f"""@vue:mounted="({{ el }}) => el.querySelectorAll('img').forEach(i => i.alt = '{said}')" """],
+        )
 
 
 def _slider(app: Application, name: str) -> None:

@@ -31,8 +31,8 @@ class RemoteView:
         The view.
     name
         Of its place in the page.
-    on_size
-        Called when the page has given it another size.
+    on_size, on_event
+        Called when the page has given it another size, and after a mouse or key event.
 
     Attributes
     ----------
@@ -40,8 +40,14 @@ class RemoteView:
         Whether the page shows it: else nothing is drawn.
     """
 
-    def __init__(self, view: LiveView, name: str, on_size: Callable[[], None] | None = None) -> None:
-        self.view, self.seen, self._on_size = view, True, on_size
+    def __init__(
+        self,
+        view: LiveView,
+        name: str,
+        on_size: Callable[[], None] = lambda: None,
+        on_event: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.view, self.seen, self._on_size, self._on_event = view, True, on_size, on_event
         view.interactor.EnableRenderOff()  # pictures are drawn when they are asked for
         self._drawing = False
         scheduler = RcaImageRenderScheduler(
@@ -76,10 +82,10 @@ class RemoteView:
     def process_resize_event(self, width: int, height: int) -> None:
         """The page gave it another size."""
         self.view.resize(width, height)
-        if self._on_size is not None:
-            self._on_size()
+        self._on_size()
 
     def process_interaction_event(self, event: dict[str, Any]) -> None:
         """A mouse or key event of the page, as vtk.js writes it."""
         if event["type"] not in ("StartInteractionEvent", "EndInteractionEvent"):
             vtkRemoteInteractionAdapter.ProcessEvent(self.view.interactor, json.dumps(event))
+            self._on_event()

@@ -49,8 +49,17 @@ def main() -> None:
         """trame's page first asks for a launcher; without an answer it would write an error into its console."""
         return web.json_response(None)
 
+    async def index(_request: web.Request) -> web.Response:
+        """trame's page; but readers may enlarge it, and it has its own title from the beginning."""
+        from trame_client.module import vue3
+
+        text = (Path(vue3.www) / "index.html").read_text(encoding="utf-8")
+        text = text.replace(",maximum-scale=1,minimum-scale=1", "").replace("trame is built by Kitware", "MRIInterpret")
+        return web.Response(text=text, content_type="text/html")
+
     def bind(wslink_server: Any) -> None:
         wslink_server.app.middlewares.append(only_front)
+        wslink_server.app.router.add_get("/index.html", index)
         wslink_server.app.add_routes(application.files.routes())
         wslink_server.app.router.add_post("/paraview/", no_launcher)
 
