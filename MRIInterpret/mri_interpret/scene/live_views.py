@@ -58,7 +58,7 @@ class LiveSliceView(SliceView):
         limits, step = [0.0, 0.0], reference(1.0)
         if not self.logic.GetSliceOffsetRangeResolution(limits, step) or limits[1] <= limits[0]:
             return 0.0, 1.0, 1.0
-        return limits[0], limits[1], float(step)
+        return limits[0], limits[1], float(step.get())
 
 
 class LiveView3D:

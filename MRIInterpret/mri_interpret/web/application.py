@@ -59,7 +59,7 @@ class Application:
         for name, view in self.scene.views.items():
             self._stream(RemoteView(view, name), name)
         for name, view in self.scene.slices.items():
-            view.on_change(lambda name=name: self._follow(name))
+            view.on_change(partial(self._follow, name))
         results, scans = self.folders.results(), self.folders.scans()
         with self.state:
             if len(results) == 1:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -81,7 +81,12 @@ class Files:
             raise UserError("There is no result yet: explain a scan, or open a saved result.")
         path = Path(_new_folder(self._folder)) / "report.html"
         drawn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._runs.reports.save(result, path, lambda _path, sentence: drawn.done() or drawn.set_result(sentence))
+
+        def on_saved(_path: Path | None, sentence: str) -> None:
+            if not drawn.done():  # else nobody waits any more
+                drawn.set_result(sentence)
+
+        self._runs.reports.save(result, path, on_saved)
         sentence = await drawn
         if sentence:
             raise UserError(sentence)
@@ -97,8 +102,8 @@ class Files:
             return _attachment(path.read_bytes(), "scene.mrb", "application/octet-stream")
 
 
-async def _chunks(part: object) -> object:
-    while chunk := await part.read_chunk(2**18):  # type: ignore[attr-defined]
+async def _chunks(part: Any) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk(2**18):
         yield chunk
 
 

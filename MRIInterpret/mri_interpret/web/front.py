@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from html import escape
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, WSMsgType, web
+from aiohttp import ClientError, ClientSession, ClientTimeout, ClientWebSocketResponse, DummyCookieJar, WSMsgType, web
 
 from ..errors import UserError
 from .front_header import SECRET_HEADER
 from .sessions import Session, Sessions
 
+Socket = web.WebSocketResponse | ClientWebSocketResponse
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 # They concern one connection, not what is passed on (RFC 9110, 7.6.1).
 _HOP_BY_HOP = frozenset(
@@ -146,7 +147,7 @@ class Front:
         return outer
 
 
-async def _copy(source: web.WebSocketResponse, sink: web.WebSocketResponse) -> None:
+async def _copy(source: Socket, sink: Socket) -> None:
     async for message in source:
         if message.type is WSMsgType.TEXT:
             await sink.send_str(message.data)

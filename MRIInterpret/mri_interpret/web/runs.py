@@ -133,12 +133,12 @@ class Runs:
 
         self._or_say(add, str(path), name)
 
-    def _or_say(self, deed: Callable[[], None], *renamed: str) -> None:
-        """Do it, or say why it cannot be done; ``renamed``: a path that the visitor does not know, and its name."""
+    def _or_say(self, deed: Callable[[], None], path: str = "", name: str = "") -> None:
+        """Do it, or say why it cannot be done; by ``name``, where a sentence has a path that the visitor knows not."""
         try:
             deed()
         except UserError as error:
-            self.say(str(error).replace(*renamed) if renamed else str(error))
+            self.say(str(error).replace(path, name) if path else str(error))
         except Exception as error:
             logging.exception("MRIInterpret: a click failed")
             self.say(f"This could not be done ({type(error).__name__}: {error}).")
@@ -164,6 +164,8 @@ class Runs:
         methods = [name for name in self.state.methods if name in self.known] or list(DEFAULT_METHODS)
         takes = {name: list(info.parameters) for name, info in self.known.items()}
         parameters = SimpleNamespace(**{name: self.state[name] for name in _CHOICES})
+        # Of the listed models only: a page could name a folder, which would be read.
+        parameters.model = self.models.chosen(self.state.model).name
         scan = self._scan
         worker = explain_job.start(scan, **choices.explain_options(parameters, methods, takes))
 
