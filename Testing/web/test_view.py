@@ -21,7 +21,7 @@ from Testing.fixtures_browser import accessibility_problems, watched_page
 from Testing.web.conftest import Served
 
 
-def until(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 150.0) -> Any:
     """Wait for something; what it is."""
     end = time.monotonic() + seconds
     while not (found := holds()):
@@ -44,7 +44,7 @@ def visitor(browser: Any, served: Served) -> Iterator[Any]:
                 route.abort()
 
         page.route("**/*", guard)
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(150_000)  # milliseconds; a session starts meanwhile
         page.goto(served.address)
         page.wait_for_selector("[data-view=Red] img")
         yield page
@@ -135,8 +135,13 @@ def test_a_saved_result_is_clicked_through(browser, served):
         until(lambda: coloured(page, "Compare1") > 300 and coloured(page, "Compare2") > 300)
         at = page.locator(".mi-cursor label").inner_text()
         page.locator("[data-view=Compare1] .mi-stream").hover()
-        page.mouse.wheel(0, 100)
-        until(lambda: page.locator(".mi-cursor label").inner_text() != at)  # all four move
+
+        def rolled() -> bool:  # Slicer takes a view's first roll for its being entered
+            page.mouse.wheel(0, 100)
+            page.wait_for_timeout(300)
+            return bool(page.locator(".mi-cursor label").inner_text() != at)
+
+        until(rolled)
         page.get_by_role("button", name="Usual views").click()
         page.wait_for_selector("[data-view=Red] img")
 
@@ -203,10 +208,10 @@ def test_a_closed_tab_ends_the_session_and_a_killed_server_its_orphans(browser, 
         choose(page, "Saved result of the folders", "open/small")
         until(lambda: len(served.descendants()) >= 2)  # a session and its worker
         running = served.descendants()
-    until(lambda: not any(one.is_running() for one in running), 30)
+    until(lambda: not any(one.is_running() for one in running))
     assert not list(served.temporary.glob("*/session-*"))
     with visitor(browser, served) as page:
         running = until(served.descendants)
         served.process.kill()
-        until(lambda: not any(one.is_running() for one in running), 30)
+        until(lambda: not any(one.is_running() for one in running))
         page.goto("about:blank")
