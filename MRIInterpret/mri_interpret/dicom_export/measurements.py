@@ -41,7 +41,8 @@ def measurement_report(content: DicomContent, source: SourceSeries, regions: Dat
     )
     groups: list[Any] = [_answer(content)]
     if regions is not None:
-        groups += [_region(one, regions, n) for n, one in enumerate(exported_in(content), start=1)]
+        series = sr.SourceSeriesForSegmentation(str(source.header.SeriesInstanceUID))
+        groups += [_region(one, regions, n, series) for n, one in enumerate(exported_in(content), start=1)]
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
         procedure_reported=coded("24590-2", "MR Brain", "LN"),
@@ -90,7 +91,8 @@ def _answer(content: DicomContent) -> Any:
     )
 
 
-def _region(one: ExportedRegion, regions: Dataset, number: int) -> Any:
+def _region(one: ExportedRegion, regions: Dataset, number: int, series: Any) -> Any:
+    """The group of one region: which segment it is, what it is, and what was measured in it."""
     from highdicom import sr
     from pydicom.sr.codedict import codes
 
@@ -99,7 +101,10 @@ def _region(one: ExportedRegion, regions: Dataset, number: int) -> Any:
         tracking_identifier=sr.TrackingIdentifier(
             regions.SegmentSequence[number - 1].TrackingUID, regions.SegmentSequence[number - 1].TrackingID
         ),
-        referenced_segment=sr.ReferencedSegment.from_segmentation(regions, number),
+        # from_segmentation would list every slice of each segment instead, which takes half a minute for a whole brain.
+        referenced_segment=sr.ReferencedSegment(
+            regions.SOPClassUID, regions.SOPInstanceUID, number, source_series=series
+        ),
         finding_category=category,
         finding_type=kind,
         finding_sites=[sr.FindingSite(kind, side)],
