@@ -69,7 +69,8 @@ class Panel:
             return
         self._updating = True
         try:
-            for section in self._sections:
-                section.update()
+            with self.result.held():
+                for section in self._sections:
+                    section.update()
         finally:
             self._updating = False

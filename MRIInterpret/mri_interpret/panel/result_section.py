@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ class ResultSection:
         self.context = context
         self.ui = context.ui
         self._drawn: tuple[str, str] | None = ("", "")  # the result and map that the lists and tables show
+        self._held: tuple[MRIInterpretResult | None, ...] = ()  # the result that is shown, while the panel is updated
         self._magnitudes: Any = None  # of the map that is drawn; None for labels
         self.cursor = CursorReadout(context, self._under_the_mouse)
         context.result_arrived.connect(self.on_result_arrived)
@@ -52,9 +55,21 @@ class ResultSection:
         result = self.result
         return result, self.key if result is not None else "", self._magnitudes
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within it, results are looked for in the scene once, however often they are asked for."""
+        self._held = (self._find(),)
+        try:
+            yield
+        finally:
+            self._held = ()
+
     @property
     def result(self) -> MRIInterpretResult | None:
         """The result that is shown: the chosen one, else the newest in the scene."""
+        return self._held[0] if self._held else self._find()
+
+    def _find(self) -> MRIInterpretResult | None:
         runs = self.context.logic.results()
         if not runs or not self.context.parameters:
             return None

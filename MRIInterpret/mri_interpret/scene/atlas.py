@@ -14,6 +14,7 @@ from .geometry import oriented_image_steps
 from .nodes import NodeMaker, batch
 
 LABEL_TAG = "MRIInterpret.Label"
+_AT_ONCE = 10  # regions that are made in one step
 
 
 def add_atlas(
@@ -45,7 +46,7 @@ def add_atlas(
     node = make.create("vtkMRMLSegmentationNode", name, "atlas")
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(kind)
-    for region in regions:
+    for count, region in enumerate(regions, start=1):
         segment = slicer.vtkSegment()
         segment.SetName(region.name)
         segment.SetColor(*region.colour)
@@ -54,6 +55,8 @@ def add_atlas(
         segment.AddRepresentation(kind, image)
         segment.SetLabelValue(region.label)
         segmentation.AddSegment(segment, segment_id(region.label))
+        if count % _AT_ONCE == 0:
+            yield
     yield
     with batch(make.scene):
         make.adopt(make.scene.AddNode(node), "atlas")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import types
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +15,18 @@ from .recording import Recordable
 
 # Qt calls these as virtual methods, so they must stay methods here; PythonQt has them as properties.
 _METHODS = {"sizeHint", "minimumSizeHint"}
+
+
+def _keep_none_alive() -> None:
+    """PySide6 6.12 gives up a reference to None with each call that returns nothing, as if None were immortal.
+
+    It is since Python 3.12; before, Python ends when the last reference is gone, after some hundred thousand calls.
+    """
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+
+
+_keep_none_alive()
 
 
 def signal_and_count(signature: str) -> tuple[str, int]:
