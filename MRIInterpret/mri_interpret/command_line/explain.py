@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -141,6 +142,7 @@ def scan_name(path: Path) -> str:
 
 def _record(explanation: Explanation, files: dict[str, Path]) -> dict[str, Any]:
     from ..anatomy.top_regions import top_regions
+    from ..checks.verdict import MODEL
     from ..explanation.volume_words import volume_statements
 
     record, top = explanation.provenance_record(), top_regions(explanation.region_table)
@@ -152,6 +154,7 @@ def _record(explanation: Explanation, files: dict[str, Path]) -> dict[str, Any]:
         "top_regions_sentence": top.sentence,
         "volumes": _volumes(explanation),
         "volume_changes": [_said(one) for one in volume_statements(explanation)],
+        "model_checks": [asdict(one) for one in explanation.verdicts if one.method == MODEL],
         "outside_brain": {name: one["outside_brain"] for name, one in record["methods"].items()},
         "seconds": record["seconds"],
         "files": {name: str(path) for name, path in files.items()},
@@ -179,6 +182,7 @@ def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path
     from rich.markup import escape  # names of files, classes and regions may have brackets
 
     from ..anatomy.top_regions import top_regions
+    from ..checks.recovery import badge
     from ..explanation.answer_words import answer_words
     from ..explanation.volume_words import volume_statements
 
@@ -197,6 +201,8 @@ def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path
     for statement in volume_statements(explanation):
         for sentence in statement.all:
             console.print(sentence, markup=False)
+    for words in filter(None, map(badge, explanation.verdicts)):
+        console.print(f"The model {words}.", markup=False)
     for warning in explanation.warnings:
         console.print(f"[yellow]Warning:[/yellow] {escape(warning)}")
     console.print(f"[dim]{escape(explanation.model.banner)}[/dim]")
