@@ -1,7 +1,7 @@
 """What the trust checks find on simulated subjects: numbers behind their thresholds, and how each map is read best.
 
     python -m Testing.benchmarks.trust_checks --label-maps DIR --bundles A B C --out FOLDER    # resumes
-    python -m Testing.benchmarks.trust_checks --tables FOLDER                                  # prints the tables
+    python -m Testing.benchmarks.trust_checks --tables Testing/benchmarks/trust_checks         # prints the tables
 
 Anatomies 02 and 13 choose, 08 and 17 report. Each subject is given to one network, in turn: faithfulness of each map
 by each reading that it could have, eMPRT beside rank correlation, silhouette and mask edge, recovery of the subject's
@@ -143,7 +143,7 @@ def measure(options: argparse.Namespace) -> None:
 
 def tables(folder: Path) -> str:
     """Mean over networks and subjects by half, method and measure, with the number of cases."""
-    rows = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv"))])
+    rows = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv*"))])
     lines = []
     for measure_name, part in rows.groupby("measure", sort=False):
         lines += [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks.recovery import badge
 from ..explanation.answer_words import answer_words
 from ..explanation.explanation import Explanation, Region
 from ..images.volume import Volume
@@ -239,6 +240,7 @@ def _verdict(explanation: Explanation, method: str) -> tuple[str, str]:
         lines.append(
             f"Not part of the summary score: {reason}" if reason else "Part of the summary score all the same."
         )
+    lines += [f"The model {words}." for words in map(badge, explanation.verdicts) if words and method == SUMMARY]
     lines += [f"{v.check}: {v.verdict}. {v.sentence}" for v in own]
     one = explanation.maps.get(method)
     if one is not None and not own and one.outside_brain >= WORTH_SAYING:
