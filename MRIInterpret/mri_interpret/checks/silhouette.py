@@ -2,8 +2,9 @@
 
 Two questions to the model about this scan, whatever the maps say. How far does the mask's outline alone move the
 explained value, beside what tissue moves? And how far does it move if the mask is a voxel tighter or wider, which is
-less than two programs for brain extraction differ by? Source: Tinauer et al. 2025, whose networks for Alzheimer's
-disease did as well on binarised images as on scans: they read volumes off the contours of skull stripping.
+less than two programs for brain extraction differ by? Source: Tinauer et al. 2025, "Skull-stripping induces shortcut
+learning in MRI-based Alzheimer's disease classification" (arXiv 2501.15831), whose networks did as well on binarised
+images as on scans: they read volumes off the contours of skull stripping.
 """
 
 from __future__ import annotations
