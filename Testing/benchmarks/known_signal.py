@@ -5,9 +5,10 @@
 
 A trained network may answer rightly for a wrong reason, so that a map is blamed for what the network does. Here nothing
 is trained: the network averages 3 x 3 x 3 voxels at every second one, counts by a soft threshold what lies on one side
-of an intensity, and adds that up inside a fixed window around the structure. (Siegel et al. 2025, arXiv 2508.02560, train
-networks on tasks whose signal is known, on unaltered scans; that takes a training for each.) Two tasks: dark fluid in a window around the ventricles, and bright tissue in the hippocampi. Its answer
-follows the volume (the table has the correlation), and every other place is without influence.
+of an intensity, and adds that up inside a fixed window around the structure. (Siegel et al. 2025, arXiv 2508.02560,
+train networks on tasks whose signal is known, on unaltered scans; that takes a training for each.) Two tasks: dark
+fluid in a window around the ventricles, and bright tissue in the hippocampi. The answer follows the volume (the table
+has the correlation), and every other place is without influence.
 """
 
 from __future__ import annotations
