@@ -107,18 +107,7 @@ def _taps(weight: Tensor, window: Window, block: Sequence[int]) -> tuple[Tensor,
 def _reaching(grad: Tensor, needed: Sequence[int]) -> Tensor:
     """``grad`` with zeros behind each axis up to the length that is needed."""
     short = [max(0, need - n) for need, n in zip(needed, grad.shape[2:], strict=True)]
-    if not any(short):
-        return grad
-    i, j, k = grad.shape[2:]
-    form = torch.channels_last_3d if grad.stride(1) == 1 else torch.contiguous_format
-    wide = torch.empty(
-        (*grad.shape[:2], i + short[0], j + short[1], k + short[2]), dtype=grad.dtype, memory_format=form
-    )
-    wide[:, :, :i, :j, :k] = grad
-    # Padding would write zeros everywhere first; the map is the largest of the whole pass.
-    for behind in (wide[:, :, i:], wide[:, :, :i, j:], wide[:, :, :i, :j, k:]):
-        behind.zero_()
-    return _dense(wide)
+    return _dense(F.pad(grad, [amount for n in reversed(short) for amount in (0, n)])) if any(short) else grad
 
 
 def _every(stride: Sequence[int], count: Sequence[int], shift: Sequence[int] = (0, 0, 0)) -> tuple[slice, ...]:
