@@ -43,7 +43,7 @@ def read_clinicadl_2(source: Path, chosen: Mapping[str, str]) -> Imported:
     record = source / "training" / "data" / "train" / f"split-{chosen['split']}" / "dataset.json"
     steps, shape = dataset_steps(_read_json(record, source), str(record))
     weights = _weights(source, chosen)
-    network = model.get("network")
+    network: Any = model.get("network")
     target, arguments, renamed = network_parts(network, weights, f"{source}/model.json", _keeps_last(model))
     expected = network.get("in_shape")
     if expected is not None and list(expected[1:]) != shape:
@@ -80,7 +80,7 @@ def _loss(model: Mapping[str, Any]) -> str:
 
 def _keeps_last(model: Mapping[str, Any]) -> bool:
     """Whether what the loss gets is what the last activation makes of the network's outputs."""
-    network = model.get("network")
+    network: Any = model.get("network")
     last = last_activation(network) if isinstance(network, dict) else ""
     return is_pointwise(last) and last != _LEFT_AWAY.get(_loss(model))
 
