@@ -178,6 +178,8 @@ def test_every_step_can_be_cancelled() -> None:
         ((-1.0, 0.5, 3.0), 3.0, 0.3),
         ((1.0, 2.0, 3.0), 3.1, math.nan),
         ((-1.0, -2.0, -3.0), 0.5, math.nan),
+        ((0.0, 0.0, 2.0), 0.0, 0.2),
+        ((0.0, 0.0, 0.0), 0.0, math.nan),
     ],
 )
 def test_the_size_that_is_noticed_is_read_between_sizes(

@@ -163,7 +163,7 @@ def noticed_from(sizes: Sequence[float], moves: Sequence[float], limit: float) -
     """The smallest size whose move reaches the limit, linear between sizes and from no change at 0; NaN if none."""
     before, at = 0.0, 0.0
     for size, move in zip(sizes, moves, strict=True):
-        if move >= limit:
+        if move >= limit and move > 0:  # without noise, no move at all would reach the limit
             return at + (size - at) * (limit - before) / (move - before) if move > before else size
         before, at = move, size
     return math.nan
@@ -227,9 +227,12 @@ def _of_answer(
         return pass_or_fail(MODEL, check, UNNOTICED, 100 * RECOVERY_LARGEST, False, sentence)
     noticed = noticed_from(sizes, moves if directed else [abs(move) for move in moves], limit)
     what = "widening" if name == VENTRICLES else "loss"
-    listed = ", ".join(f"{size:.0%}: {move:+.2g}" for size, move in zip(sizes, moves, strict=True))
     of = "towards the disease" if directed else "in either direction, as the model has no class of the disease"
-    sentence = f"This brain's {name} changed by {listed} in the answer ({of}; its own noise is {limit:.2g}): the model "
+    sentence = (
+        f"With this brain's {name} {'wider' if name == VENTRICLES else 'smaller'} by "
+        f"{', '.join(f'{size:.0%}' for size in sizes)}, the answer moves by "
+        f"{', '.join(f'{move:+.2g}' for move in moves)} ({of}; its own noise reaches {limit:.2g}): the model "
+    )
     if not math.isnan(noticed):
         sentence += f"would have noticed a {what} of {100 * noticed:.0f} %."
     elif directed and moves[-1] <= -limit:
