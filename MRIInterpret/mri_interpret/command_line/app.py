@@ -17,6 +17,9 @@ from .failures import exit_code_of
 from .models_app import models_app
 from .shared_options import Goal, Inputs, Json, Reference
 
+DISEASE_HELP = (
+    "published: regions, subtypes and ageing as in the literature; stylised: as the bundled network knows it."
+)
 app = typer.Typer(
     name="mri-interpret",
     help="Why a 3D CNN decided what it decided about a brain MRI, and how far to believe the map. Research use only.",
@@ -280,6 +283,7 @@ def simulate(
     whole_head: Annotated[bool, typer.Option(help="With skull and skin (needs label maps that have them).")] = False,
     healthy_twins: Annotated[bool, typer.Option(help="Also each subject's scan without the disease.")] = False,
     in_template: Annotated[bool, typer.Option(help="Scans lie in template space and need no registration.")] = False,
+    disease: Annotated[str, typer.Option(help=DISEASE_HELP)] = "published",
 ) -> None:
     """Simulate a cohort of T1-weighted scans with controlled atrophy and its truth, voxel by voxel."""
     from .simulate import simulate_command
@@ -293,6 +297,7 @@ def simulate(
         healthy_twins=healthy_twins,
         only=tuple(name.strip() for name in only.split(",") if name.strip()),
         in_template=in_template,
+        disease=disease,
     )
 
 
@@ -313,7 +318,18 @@ def train(
     every: Annotated[int, typer.Option(help="Scans between validations and checkpoints.")] = 1500,
     patience: Annotated[int, typer.Option(help="Stop after so many validations without improvement; 0: never.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same training on a CPU.")] = 1,
-    folds: Annotated[int, typer.Option(help="Folds of the cross-validation (with --table).")] = 5,
+    disease: Annotated[str, typer.Option(help=DISEASE_HELP)] = "published",
+    network: Annotated[str, typer.Option(help="A new network's kind: PlainCNN3d or EvidenceCNN3d.")] = "PlainCNN3d",
+    cross_validate: Annotated[
+        bool, typer.Option("--cross-validate", help="Test every label map by a network without it; train on all.")
+    ] = False,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation (with --table or --cross-validate).")] = 5,
+    fold: Annotated[
+        int | None, typer.Option(help="Only this fold of --cross-validate, 0 for all label maps; writes no bundle.")
+    ] = None,
+    first_brains: Annotated[
+        int, typer.Option(help="Brains simulated before training begins, the others meanwhile; 0: all.")
+    ] = 0,
     init: Annotated[str, typer.Option(help="Bundle to fine-tune.")] = "",
     work: Annotated[
         Path | None, typer.Option(help="For prepared scans and checkpoints (gigabytes); OUTPUT.work if left out.")
@@ -323,14 +339,19 @@ def train(
     evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Evaluate the bundle that is there.")] = False,
 ) -> None:
     """Train the bundled network, on simulated atrophy or on your own scans. The same call goes on after a stop."""
-    from .train import evaluate_command, settings_of, simulated, train_command
+    from .train import cross_validate_command, evaluate_command, settings_of, simulated, train_command
 
-    simulation = simulated(label_maps, held_out, excluded, brains, test_brains)
+    simulation = simulated(label_maps, held_out, excluded, brains, test_brains, disease, first_brains)
     if evaluate_only:
         evaluate_command(output, simulation, work)
         return
     settings = settings_of(samples, seed, every, patience, device)
-    train_command(output, settings, simulation, table, folds=folds, init=init, work=work, evaluate=evaluate)
+    if cross_validate:
+        cross_validate_command(output, settings, simulation, folds=folds, only=fold, network=network, work=work)
+        return
+    train_command(
+        output, settings, simulation, table, folds=folds, init=init, network=network, work=work, evaluate=evaluate
+    )
 
 
 @app.command()

@@ -20,6 +20,7 @@ def simulate_command(
     healthy_twins: bool,
     only: tuple[str, ...] = (),
     in_template: bool = False,
+    disease: str = "published",
 ) -> None:
     """Write the cohort and say where its table is."""
     from ..simulation.command import simulate_cohort
@@ -35,6 +36,7 @@ def simulate_command(
             healthy_twins=healthy_twins,
             only=only,
             in_template=in_template,
+            disease=disease,
             progress=progress,
         )
     typer.echo(f"Results: {table}")

@@ -36,17 +36,25 @@ def settings_of(samples: int, seed: int, every: int, patience: int, device: str)
 
 
 def simulated(
-    label_maps: Path | None, held_out: str, excluded: str, brains: int, test_brains: int
+    label_maps: Path | None,
+    held_out: str,
+    excluded: str,
+    brains: int,
+    test_brains: int,
+    disease: str = "published",
+    first_brains: int = 0,
 ) -> SimulatedTraining:
     """What to simulate; names of label maps are separated by commas.
 
     Raises
     ------
     UserError
-        If there are no brains to train or to test on.
+        If there are no brains to train or to test on, or the disease is not known.
     """
+    from ..simulation.disease import check_disease
     from ..training.command import SimulatedTraining
 
+    check_disease(disease)
     if brains < 1 or test_brains < 1:
         raise UserError("--brains and --test-brains must be 1 or more.")
     return SimulatedTraining(
@@ -55,6 +63,8 @@ def simulated(
         excluded=_names(excluded),
         brains=brains,
         test_brains=test_brains,
+        disease=disease,
+        first_brains=first_brains or None,
     )
 
 
@@ -66,6 +76,7 @@ def train_command(
     *,
     folds: int,
     init: str,
+    network: str = "PlainCNN3d",
     work: Path | None,
     evaluate: bool,
 ) -> None:
@@ -93,12 +104,52 @@ def train_command(
                 settings,
                 work=work,
                 init=start,
+                network_name=network,
                 evaluate_after=evaluate,
                 command=command,
                 hardware=f"{settings.device}, {platform.machine()}",
                 progress=progress,
             )
     typer.echo(f"Results: {output}")
+
+
+def cross_validate_command(
+    output: Path,
+    settings: FitSettings,
+    simulation: SimulatedTraining,
+    *,
+    folds: int,
+    only: int | None,
+    network: str,
+    work: Path | None,
+) -> None:
+    """Cross-validate over label maps, then train on all of them."""
+    from ..training.anatomy_folds import AnatomyFolds, cross_validate
+
+    check_writable(output)
+    if simulation.label_maps is None:
+        raise UserError("--cross-validate needs --label-maps: with one anatomy there is nothing to leave out.")
+    with shown_progress({}) as progress:
+        cross_validate(
+            output,
+            AnatomyFolds(
+                label_maps=simulation.label_maps,
+                number=folds,
+                excluded=simulation.excluded,
+                brains=simulation.brains,
+                first_brains=simulation.first_brains,
+                test_brains=simulation.test_brains,
+                disease=simulation.disease,
+            ),
+            settings,
+            network=network,
+            only=only,
+            work=work,
+            command=" ".join(map(shlex.quote, ["mri-interpret", *sys.argv[1:]])),
+            hardware=f"{settings.device}, {platform.machine()}",
+            progress=progress,
+        )
+    typer.echo(f"Results: {output if only is None else work or output.with_name(output.name + '.work')}")
 
 
 def evaluate_command(bundle: Path, simulation: SimulatedTraining, work: Path | None) -> None:

@@ -11,6 +11,7 @@ from ..errors import UserError
 #: Networks of our own: name -> file of this folder.
 _OWN = {
     "PlainCNN3d": "plain_cnn",
+    "EvidenceCNN3d": "evidence_cnn",
     "AnatomyUNet": "anatomy_unet",
     "LayerList": "layer_list",
     "MeanOfNetworks": "layer_list",

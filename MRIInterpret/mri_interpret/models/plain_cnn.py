@@ -73,6 +73,24 @@ class PlainCNN3d(nn.Module):
         """The last feature maps: (N, C, I / stride, J / stride, K / stride), non-negative."""
         return self.blocks(image)
 
+    def before_last_relu(self, image: torch.Tensor) -> torch.Tensor:
+        """The last feature maps before their ReLU."""
+        *early, last = self.blocks
+        for block in early:
+            image = block(image)
+        found: torch.Tensor = last[1](last[0](image))  # type: ignore[index]
+        return found
+
+    @property
+    def width(self) -> int:
+        """Number of the features that are averaged."""
+        return self.classifier.in_features
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return self.classifier.out_features
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits (N, num_classes) of images (N, in_channels, I, J, K)."""
         return self.classifier(self.pool(self.features(image)).flatten(1))

@@ -6,6 +6,7 @@ network outside the range it was trained on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +16,27 @@ from torch.nn import functional
 from .artefacts import random_artefact
 from .bank import BankItem
 from .contrast import WIDENING, draw_contrast
+
+
+@dataclass(frozen=True)
+class Misalignment:
+    """SDs of what an affine registration leaves: turns in degrees, shifts in mm, logs of scale, common and by axis."""
+
+    turn_deg: tuple[float, float, float]  # about R, A, S
+    shift_mm: tuple[float, float, float]
+    scale: float
+    scale_of_axis: tuple[float, float, float]
+
+    def times(self, factor: float) -> Misalignment:
+        """All of it ``factor`` times as large."""
+
+        def larger(values: tuple[float, float, float]) -> tuple[float, float, float]:
+            a, b, c = values
+            return (a * factor, b * factor, c * factor)
+
+        return Misalignment(
+            larger(self.turn_deg), larger(self.shift_mm), self.scale * factor, larger(self.scale_of_axis)
+        )
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,13 @@ class AcquisitionRange:
         Level of the smoothed brain at which the mask ends: low is generous, high is tight.
     mask_grow
         Voxels by which the mask is then dilated, or eroded if negative.
+    left_by_alignment
+        Misregistration as the product's alignment leaves it, normally distributed, instead of ``shift_mm``,
+        ``angle_deg`` and ``scale``; see :class:`Misalignment`.
+    mask_level
+        Mean and SD of the level instead of ``mask_low`` and ``mask_high``, and SD by which it varies along the outline.
+    voxel_mm
+        Native voxel sizes from, to: the scan is blurred as a voxel's width does, in place of ``blur`` and ``thick``.
     """
 
     widening: float = WIDENING
@@ -65,6 +94,9 @@ class AcquisitionRange:
     mask_low: float = 0.12
     mask_high: float = 0.55
     mask_grow: int = 0
+    left_by_alignment: Misalignment | None = None
+    mask_level: tuple[float, float, float] | None = None
+    voxel_mm: tuple[float, float] | None = None
 
     def wider(self, factor: float) -> AcquisitionRange:
         """Contrast, bias, noise and resolution widened by ``factor``; alignment and mask unchanged."""
@@ -77,7 +109,18 @@ class AcquisitionRange:
             texture_bias=self.texture_bias * factor,
             blur=self.blur * factor,
             gamma=self.gamma * factor,
+            voxel_mm=None if self.voxel_mm is None else (self.voxel_mm[0], self.voxel_mm[1] * factor),
         )
+
+
+#: As the product's preprocessing leaves scans; measured on simulated heads over the anatomies 02 and 13 and compared
+#: with 08 and 17 (Testing/benchmarks/geometry.md).
+MISALIGNMENT = Misalignment((2.0, 1.0, 1.0), (0.8, 1.5, 1.5), 0.015, (0.012, 0.012, 0.015))
+AS_PREPROCESSED = AcquisitionRange(
+    left_by_alignment=MISALIGNMENT,
+    mask_level=(0.48, 0.07, 0.05),
+    voxel_mm=(0.8, 3.0),
+)
 
 
 @dataclass(frozen=True)
@@ -86,11 +129,16 @@ class Scan:
 
     image: Tensor  # (1, I, J, K) float32 in [0, 1], 0 outside the mask
     mask: Tensor  # (I, J, K) bool
-    targets: Tensor  # (T, I / 4, J / 4, K / 4): shares of structures.TARGETS in 8 mm voxels
+    targets: Tensor  # (T, I / 4, J / 4, K / 4): shares of structures.TARGETS in 8 mm voxels, or 4 mm if asked for
 
 
 def acquire(
-    item: BankItem, generator: torch.Generator, ranges: AcquisitionRange | None = None, margin: int = 0
+    item: BankItem,
+    generator: torch.Generator,
+    ranges: AcquisitionRange | None = None,
+    margin: int = 0,
+    *,
+    targets_mm: int = 8,
 ) -> Scan:
     """Synthesise one T1-like scan of a packed brain, as the network gets it.
 
@@ -101,11 +149,13 @@ def acquire(
     generator
         Random generator; the same state gives the same scan.
     ranges
-        The ranges to draw from; the training ranges by default.
+        The ranges to draw from; by default the training ranges, for the published disease ``AS_PREPROCESSED``.
     margin
         Voxels to crop at each face, a multiple of 4: no brain is there, and it saves two fifths of the time.
+    targets_mm
+        Voxel size of the targets, 4 or 8.
     """
-    ranges = ranges or AcquisitionRange()
+    ranges = ranges or (AS_PREPROCESSED if item.is_published else AcquisitionRange())
 
     def draw(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
@@ -118,10 +168,7 @@ def acquire(
     image = crop(_scattered(inside, values), margin)
     shape = (image.shape[0], image.shape[1], image.shape[2])
     image = image * smooth_gain(shape, generator, draw(0, ranges.bias), draw(0, ranges.texture_bias))
-    sigmas = [draw(0.2, ranges.blur) for _ in range(3)]
-    if draw(0, 1) < ranges.thick:
-        sigmas[int(draw(0, 2.999))] = draw(ranges.blur, 2 * ranges.blur)
-    image = blur(image, sigmas)
+    image = blur(image, _widths(ranges, draw))
     image = random_artefact(image, generator, ranges.artefacts)
     noise = draw(0.5, ranges.noise)
     real, imaginary = (torch.randn(shape, generator=generator) * noise for _ in range(2))
@@ -131,13 +178,40 @@ def acquire(
     matrix = random_affine(generator, ranges)
     image, envelope = transformed(torch.stack((image, envelope)), matrix)
     targets = transformed(crop(torch.from_numpy(item.targets), margin // 2).float() / 255, matrix, 4.0)
-    mask = _grown(envelope > draw(ranges.mask_low, ranges.mask_high), ranges.mask_grow)
+    mask = _grown(envelope > _level(ranges, generator, envelope.shape), ranges.mask_grow)
     exponent = float(torch.exp(ranges.gamma * torch.randn((), generator=generator)))
     return Scan(
         image=normalise(image, mask, exponent=exponent)[None],
         mask=mask,
-        targets=functional.avg_pool3d(targets[None], 2)[0],
+        targets=functional.avg_pool3d(targets[None], 2)[0] if targets_mm == 8 else targets,
     )
+
+
+def _widths(ranges: AcquisitionRange, draw: Callable[[float, float], float]) -> list[float]:
+    """Gaussian sigmas along the axes, in voxels of 2 mm."""
+    if ranges.voxel_mm is None:
+        sigmas = [draw(0.2, ranges.blur) for _ in range(3)]
+        if draw(0, 1) < ranges.thick:
+            sigmas[int(draw(0, 2.999))] = draw(ranges.blur, 2 * ranges.blur)
+        return sigmas
+    # In plane about as fine everywhere, the slices from as fine to the thickest. A voxel is a box; the scan is then
+    # interpolated between voxels, a triangle of twice that width: together a quarter of the squared width.
+    low, high = ranges.voxel_mm
+    in_plane = draw(low, 0.5 * (low + high))
+    voxel = [in_plane] * 3
+    voxel[int(draw(0, 2.999))] = draw(in_plane, high)
+    return [max(0.2, 0.5 * width / 2.0) for width in voxel]
+
+
+def _level(ranges: AcquisitionRange, generator: torch.Generator, shape: torch.Size) -> float | Tensor:
+    """At which value of the envelope the mask ends: one number, or one that varies along the outline."""
+    if ranges.mask_level is None:
+        low, high = ranges.mask_low, ranges.mask_high
+        return low + (high - low) * float(torch.rand((), generator=generator))
+    mean, sd, along = ranges.mask_level
+    level = mean + sd * float(torch.randn((), generator=generator).clamp(-2.5, 2.5))
+    coarse = torch.randn(1, 1, 8, 9, 8, generator=generator) * along
+    return (level + functional.interpolate(coarse, size=tuple(shape), mode="trilinear")[0, 0]).clamp(0.15, 0.85)
 
 
 def crop(volumes: Tensor, margin: int) -> Tensor:
@@ -212,15 +286,28 @@ def random_affine(generator: torch.Generator, ranges: AcquisitionRange) -> Tenso
     def both_sides(size: int, limit: float) -> Tensor:
         return (torch.rand(size, generator=generator) * 2 - 1) * limit
 
-    angles = both_sides(3, ranges.angle_deg) * torch.pi / 180
+    left = ranges.left_by_alignment
+    if left is not None:
+
+        def normal(sds: tuple[float, ...]) -> Tensor:
+            return torch.randn(len(sds), generator=generator).clamp(-3, 3) * torch.tensor(sds)
+
+        turn = normal(left.turn_deg)
+        angles = torch.stack((-turn[2], turn[1], -turn[0])) * torch.pi / 180
+    else:
+        angles = both_sides(3, ranges.angle_deg) * torch.pi / 180
     skew = torch.zeros(3, 3)
     skew[0, 1], skew[0, 2], skew[1, 2] = angles
     rotation = torch.linalg.matrix_exp(skew - skew.T)
-    scales = torch.exp(both_sides(1, ranges.scale / 3) + both_sides(3, ranges.scale * 2 / 3))
+    if left is not None:
+        scales = torch.exp(normal((left.scale,)) + normal(left.scale_of_axis))
+    else:
+        scales = torch.exp(both_sides(1, ranges.scale / 3) + both_sides(3, ranges.scale * 2 / 3))
     flip = torch.ones(3)
     if float(torch.rand((), generator=generator)) < ranges.flip:
         flip[0] = -1
-    return torch.cat((rotation * scales * flip, both_sides(3, ranges.shift_mm)[:, None]), 1)
+    shift = normal(left.shift_mm) if left is not None else both_sides(3, ranges.shift_mm)
+    return torch.cat((rotation * scales * flip, shift[:, None]), 1)
 
 
 def transformed(volumes: Tensor, matrix: Tensor, spacing_mm: float = 2.0) -> Tensor:

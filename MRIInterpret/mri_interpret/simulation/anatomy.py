@@ -13,13 +13,17 @@ from scipy import ndimage
 
 from ..errors import UserError
 from ..images.reading import read_volume
-from ..images.volume import Affine, Grid, Volume, resample
+from ..images.volume import Affine, Volume, resample
 from ..preprocessing.registration import register_affine
 from ..preprocessing.template import load_template
+from .grids import FINE_GRID as FINE_GRID
+from .grids import MODEL_GRID as MODEL_GRID
+from .parcels_of_anatomy import FIRST_PARCEL, parcels_of
 from .structures import BRAIN, INTRACRANIAL, NAMES, NEEDED, TISSUE_OF_CODE, TISSUES, code_of_label
+from .template_alignment import align_as_the_product
 
-MODEL_GRID = Grid((96, 112, 96), np.array([[2.0, 0, 0, -95], [0, 2, 0, -128], [0, 0, 2, -88], [0, 0, 0, 1]]))
-FINE_GRID = Grid((192, 224, 192), np.array([[1.0, 0, 0, -95.5], [0, 1, 0, -128.5], [0, 0, 1, -88.5], [0, 0, 0, 1]]))
+#: The two diseases: the published one, and the simulator's until 2026, which the shipped network was trained on.
+PUBLISHED, STYLISED = DISEASES = ("published", "stylised")
 # T1 intensities that only serve to register a label map to the template.
 _GUIDE = {"white matter": 1.0, "cerebellar white matter": 0.9, "CSF": 0.15, "choroid plexus": 0.3, "background": 0.0}
 _GUIDE_OTHER = 0.62
@@ -37,20 +41,28 @@ class Anatomy:
         Codes of :mod:`.structures`, uint8, on ``FINE_GRID``.
     scale
         Volume in template space over volume in the subject's own space, to give volumes in the subject's own mm^3.
+    parcels
+        FreeSurfer's Desikan-Killiany labels (1001 ... 2035) of the cortex on ``FINE_GRID``, 0 elsewhere; None if they
+        are not known, and the atlas has to say where they are likely.
     """
 
     name: str
     labels: NDArray[np.uint8]
     scale: float = 1.0
+    parcels: NDArray[np.uint16] | None = None
 
 
-def read_anatomy(path: str | Path) -> Anatomy:
+def read_anatomy(path: str | Path, disease: str = STYLISED) -> Anatomy:
     """Read a FreeSurfer-style label map and register it to the template.
 
     Parameters
     ----------
     path
         Label volume, any orientation and spacing. Both sides of the structures in ``structures.NEEDED`` must be there.
+    disease
+        Which disease it is for. "published" lays it as the product would lay a scan of this head, and finds the
+        cortex's parcels: those of the label map, or else the atlas', bent onto this brain. "stylised" registers the
+        brain's outline, as until 2026, and knows no parcels.
 
     Raises
     ------
@@ -65,9 +77,15 @@ def read_anatomy(path: str | Path) -> Anatomy:
         raise UserError(f"{path} is no label map: FreeSurfer labels are whole numbers from 0 to {len(table) - 1}.")
     labels = table[values.astype(np.int64)]
     check_structures(labels, str(path))
-    to_template = _register(volume.with_array(labels))
-    fine = resample(volume.with_array(labels), FINE_GRID, np.linalg.inv(to_template), order=0)
-    return Anatomy(path.name.split(".")[0], np.asarray(fine.array, dtype=np.uint8), float(np.linalg.det(to_template)))
+    codes = volume.with_array(labels)
+    to_template = align_as_the_product(codes) if disease == PUBLISHED else _register(codes)
+    back, scale = np.linalg.inv(to_template), float(np.linalg.det(to_template))
+    fine = np.asarray(resample(codes, FINE_GRID, back, order=0).array, dtype=np.uint8)
+    parcels = None
+    if disease == PUBLISHED:
+        known = resample(volume, FINE_GRID, back, order=0).array if values.max() >= FIRST_PARCEL else None
+        parcels = parcels_of(fine, known)
+    return Anatomy(path.name.split(".")[0], fine, scale, parcels)
 
 
 def check_structures(labels: NDArray[np.uint8], name: str) -> None:

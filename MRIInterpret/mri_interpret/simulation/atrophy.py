@@ -43,12 +43,14 @@ REGIONS = (
 class Fractions:
     """Partial volumes of an anatomy: regions on the coarse grid, the hippocampus also at 2 mm."""
 
-    regions: Tensor  # (R, i, j, k) at 4 mm: share of each voxel in each of REGIONS
+    regions: Tensor  # (R, i, j, k) at 4 mm: share of each voxel in each of ``names``
     giving: Tensor  # (i, j, k): how readily a voxel takes up or gives volume
     intracranial: Tensor  # (i, j, k)
     hippocampus: Tensor  # (1, I, J, K) at 2 mm
     corner: tuple[int, int, int] = field(default=(0, 0, 0))  # of the coarse block that holds the hippocampi
     block: tuple[int, int, int] = field(default=COARSE)
+    names: tuple[str, ...] = REGIONS
+    brain: Tensor = field(default_factory=lambda: torch.zeros(COARSE))  # (i, j, k): tissue and ventricles
 
 
 def fractions_of(anatomy: Anatomy) -> Fractions:

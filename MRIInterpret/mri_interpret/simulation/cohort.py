@@ -15,8 +15,10 @@ from ..atomic import write_text
 from ..images.writing import save_nifti
 from ..progress import ProgressCallback, silent
 from .anatomy import Anatomy
-from .atrophy import Fractions, fractions_of
-from .groups import GROUPS, Subject, draw_subject
+from .atrophy import Fractions
+from .disease import PUBLISHED, draw, fractions_for
+from .groups import GROUPS, Subject
+from .regions import NAMES_OF_REGIONS
 from .simulate import simulated_scan
 from .structures import INTRACRANIAL, NAMES, member
 from .subject import SimulatedBrain
@@ -27,6 +29,7 @@ COLUMNS: tuple[str, ...] = (
     "group",
     "age",
     "severity",
+    "subtype",
     "hippocampal_fraction_per_mille",
     "left_hippocampus_mm3",
     "right_hippocampus_mm3",
@@ -36,6 +39,7 @@ COLUMNS: tuple[str, ...] = (
     "cortex_mm3",
     "intracranial_mm3",
     "effect_map",
+    "regions",
     "healthy_path",
     "base_anatomy",
     "seed",
@@ -50,6 +54,7 @@ class CohortOptions:
     healthy_twins: bool = False  # also each subject's scan without disease, same contrast and noise
     label_maps: bool = False
     in_template: bool = False  # scans as they lie in template space, not in a scanner
+    disease: str = PUBLISHED
 
 
 def write_cohort(
@@ -80,9 +85,9 @@ def write_cohort(
         progress(f"Simulating subject {index + 1} of {number}", index / number)
         anatomy = anatomies[index % len(anatomies)]
         if anatomy.name not in prepared:
-            prepared[anatomy.name] = fractions_of(anatomy)
+            prepared[anatomy.name] = fractions_for(anatomy, options.disease)
         rng = np.random.default_rng([seed, index])
-        subject = draw_subject(rng, GROUPS[int(order[index]) % len(GROUPS)])
+        subject = draw(rng, GROUPS[int(order[index]) % len(GROUPS)], options.disease)
         rows.append(_write_subject(folder, index, anatomy, prepared[anatomy.name], subject, rng, options))
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, delimiter="\t", lineterminator="\n")
@@ -115,6 +120,10 @@ def _write_subject(
     if made.healthy is not None:
         healthy_path = str(truth / f"{name}_desc-healthy_T1w.nii.gz")
         save_nifti(made.healthy, folder / healthy_path)
+    regions_path = ""
+    if subject.is_published:
+        regions_path = (truth / f"{name}_regions.tsv").as_posix()
+        write_text(folder / regions_path, regions_table(made.brain))
     if options.label_maps:
         save_nifti(made.labels, folder / truth / f"{name}_dseg.nii.gz", labels=True)
     return {
@@ -123,12 +132,33 @@ def _write_subject(
         "group": subject.group,
         "age": f"{subject.age:.1f}",
         "severity": f"{subject.severity:.3f}",
-        **_volumes(made.brain, anatomy.scale),
+        "subtype": subject.subtype or "n/a",
+        **_volumes(made.brain, anatomy.scale * made.brain.scale),
         "effect_map": effect_path.as_posix(),
+        "regions": regions_path or "n/a",
         "healthy_path": Path(healthy_path).as_posix() if healthy_path else "n/a",
         "base_anatomy": anatomy.name,
         "seed": made.seed,
     }
+
+
+def regions_table(brain: SimulatedBrain) -> str:
+    """What was drawn for each region of the published disease and what the brain reached, tab-separated, in log-volume.
+
+    ``ageing_and_chance`` is against the healthy mean at 73 years, ``disease`` what the disease was to change,
+    ``reached`` what it changed.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+    writer.writerow(("region", "ageing_and_chance", "disease", "reached"))
+    for region in NAMES_OF_REGIONS:
+        found = (
+            brain.subject.variation[region],
+            brain.subject.disease.get(region, 0.0),
+            brain.changes.get(region, 0.0),
+        )
+        writer.writerow((region, *(f"{value:.4f}" for value in found)))
+    return stream.getvalue()
 
 
 def _volumes(brain: SimulatedBrain, scale: float) -> dict[str, str]:
@@ -158,6 +188,10 @@ def _write_description(folder: Path, seed: int) -> None:
     write_text(folder / "dataset_description.json", json.dumps(description, indent=2) + "\n")
     columns = {
         "group": {"Description": "CN, MCI or AD: drawn first; it sets the hippocampal fraction that is then reached"},
+        "subtype": {"Description": "of the published disease: typical, limbic-predominant ...; n/a without disease"},
+        "regions": {
+            "Description": "log-volume of each region: drawn by age and chance, drawn and reached by the disease"
+        },
         "severity": {"Description": "of the simulated disease: 0 in CN"},
         "hippocampal_fraction_per_mille": {"Description": "both hippocampi over the intracranial volume, counted"},
         "effect_map": {

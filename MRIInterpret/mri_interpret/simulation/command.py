@@ -9,6 +9,7 @@ from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from .anatomy import Anatomy, choose_label_maps, read_anatomy
 from .cohort import CohortOptions, write_cohort
+from .disease import PUBLISHED, check_disease
 from .template_anatomy import template_anatomy
 
 
@@ -22,6 +23,7 @@ def simulate_cohort(
     healthy_twins: bool = False,
     only: Sequence[str] = (),
     in_template: bool = False,
+    disease: str = PUBLISHED,
     progress: ProgressCallback = silent,
 ) -> Path:
     """Write a simulated cohort.
@@ -44,6 +46,8 @@ def simulate_cohort(
         Names of the label maps to use ("02" for labels_02.nii.gz); all by default.
     in_template
         Write the scans as they lie in template space, instead of turned and shifted in a scanner.
+    disease
+        "published" or "stylised", see :func:`.simulate.simulate`.
 
     Returns
     -------
@@ -52,19 +56,23 @@ def simulate_cohort(
     Raises
     ------
     UserError
-        If n is not positive, a label map cannot be used, or the folder cannot be written.
+        If n is not positive, the disease is not known, a label map cannot be used, or the folder cannot be written.
     """
     if n < 1:
         raise UserError(f"A cohort of {n} subjects cannot be simulated: ask for 1 or more.")
     if seed < 0:
         raise UserError(f"The seed {seed} is negative: seeds are whole numbers from 0.")
-    anatomies = load_anatomies(label_maps, only, progress)
-    options = CohortOptions(whole_head, healthy_twins, in_template=in_template)
+    check_disease(disease)
+    anatomies = load_anatomies(label_maps, only, progress, disease)
+    options = CohortOptions(whole_head, healthy_twins, in_template=in_template, disease=disease)
     return write_cohort(output, anatomies, n, seed, options, progress)
 
 
 def load_anatomies(
-    label_maps: str | Path | None, only: Sequence[str] = (), progress: ProgressCallback = silent
+    label_maps: str | Path | None,
+    only: Sequence[str] = (),
+    progress: ProgressCallback = silent,
+    disease: str = PUBLISHED,
 ) -> list[Anatomy]:
     """Label maps of a folder, registered to the template one by one; the template's own anatomy without a folder."""
     if label_maps is None:
@@ -76,5 +84,5 @@ def load_anatomies(
     anatomies = []
     for number, path in enumerate(paths):
         progress(f"Registering {path.name}", number / len(paths))
-        anatomies.append(read_anatomy(path))
+        anatomies.append(read_anatomy(path, disease))
     return anatomies

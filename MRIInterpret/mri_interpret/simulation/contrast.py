@@ -30,6 +30,20 @@ PRIORS: dict[str, tuple[float, float]] = {
     "choroid plexus": (60.0, 22.0),
 }
 _EXTRA_CEREBRAL = (80.0, 45.0)  # skin, fat, bone, muscle, eyes: anything
+#: The same by kind, for heads that a mask tool has to find its way in: bone is dark and fat is bright.
+HEAD_PRIORS: dict[str, tuple[float, float]] = {
+    "extra-cerebral 502": (126.0, 40.0),
+    "extra-cerebral 506": (18.0, 10.0),
+    "extra-cerebral 507": (94.0, 25.0),
+    "extra-cerebral 508": (117.0, 30.0),
+    "extra-cerebral 509": (70.0, 20.0),
+    "extra-cerebral 511": (114.0, 35.0),
+    "extra-cerebral 512": (68.0, 20.0),
+    "extra-cerebral 514": (48.0, 15.0),
+    "extra-cerebral 515": (30.0, 12.0),
+    "extra-cerebral 516": (94.0, 25.0),
+    "extra-cerebral 530": (144.0, 30.0),
+}
 WIDENING = 1.25
 _STRUCTURE_SD = 4.0  # of a structure about its tissue's mean
 _HIPPOCAMPUS_ABOVE_CORTEX = 5.0  # in real T1 scans it is a little brighter than cortex, being mixed with white matter
@@ -37,10 +51,19 @@ _LEAST_GREY_WHITE = 28.0
 _LEAST_CSF_GREY = 16.0
 
 
-def draw_contrast(generator: torch.Generator, widening: float = WIDENING) -> Tensor:
+def draw_contrast(generator: torch.Generator, widening: float = WIDENING, *, any_head: bool = True) -> Tensor:
     """Mean intensity of each structure code, (len(STRUCTURES),), on the 0..255 scale.
 
     Tissues keep the order of a T1 contrast: CSF darker than grey, grey darker than white matter.
+
+    Parameters
+    ----------
+    generator
+        Random generator.
+    widening
+        Factor on the SD of the tissues' mean intensities.
+    any_head
+        Skull, fat and skin of any intensity; otherwise each kind about its own.
     """
     drawn: dict[str, float] = {}
     for tissue, (mean, sd) in PRIORS.items():
@@ -53,7 +76,7 @@ def draw_contrast(generator: torch.Generator, widening: float = WIDENING) -> Ten
     means = []
     for name, structure in zip(NAMES, STRUCTURES, strict=True):
         if structure.tissue.startswith("extra"):
-            mean, sd = _EXTRA_CEREBRAL
+            mean, sd = _EXTRA_CEREBRAL if any_head else HEAD_PRIORS[structure.tissue]
             value = mean + sd * widening * float(torch.randn((), generator=generator))
         else:
             value = drawn[structure.tissue]

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..progress import ProgressCallback, silent
 from .anatomy import Anatomy
-from .atrophy import fractions_of
 from .bank import pack, save_item
+from .disease import PUBLISHED, STYLISED, fractions_for
 from .groups import GROUPS, draw_subject, draw_wide
+from .published import any_age, draw_published
 from .subject import simulate_brain
 
 
@@ -31,6 +32,8 @@ def fill_bank(
     seed: int,
     *,
     wide_share: float = 0.0,
+    disease: str = STYLISED,
+    any_age_share: float = 0.0,
     first: int = 0,
     step: int = 1,
     progress: ProgressCallback = silent,
@@ -48,12 +51,18 @@ def fill_bank(
     seed
         Random seed.
     wide_share
-        Share of items with an evenly spread hippocampal fraction instead of a group's distribution.
+        Of the stylised disease: share of items with an evenly spread hippocampal fraction instead of a group's
+        distribution.
+    disease
+        "published" or "stylised".
+    any_age_share
+        Of the published disease: share of the cognitively normal who are of any age from 20 to 95 instead of the
+        patients'.
     first, step
         Simulate only items first, first + step, ..., so that several processes can fill one bank.
     """
     folder = Path(folder)
-    fractions = {anatomy.name: fractions_of(anatomy) for anatomy in anatomies}
+    fractions = {anatomy.name: fractions_for(anatomy, disease) for anatomy in anatomies}
     for index in range(first, number, step):
         path = item_path(folder, index)
         if path.exists():
@@ -61,7 +70,12 @@ def fill_bank(
         progress("Simulating brains", index / number)
         rng = np.random.default_rng([seed, index])
         anatomy = anatomies[index % len(anatomies)]
-        subject = draw_wide(rng) if rng.random() < wide_share else draw_subject(rng, GROUPS[rng.integers(3)])
+        if disease == PUBLISHED:
+            group = GROUPS[rng.integers(3)]
+            age = any_age(rng) if rng.random() < any_age_share and group == "CN" else None
+            subject = draw_published(rng, group, age=age)
+        else:
+            subject = draw_wide(rng) if rng.random() < wide_share else draw_subject(rng, GROUPS[rng.integers(3)])
         brain_seed = int(rng.integers(2**31))
         brain = simulate_brain(anatomy, fractions[anatomy.name], subject, brain_seed)
         save_item(pack(brain, anatomy.name, brain_seed), path)

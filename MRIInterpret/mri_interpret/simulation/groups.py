@@ -50,11 +50,21 @@ class Subject:
     healthy_fraction: float  # of the same subject without disease
     severity: float  # 0 without disease, about 0.5 in MCI, 1 in AD
     variation: dict[str, float]  # change of log-volume of each region by age and chance
+    effects: dict[str, float] | None = None  # of the published disease: change of log-volume by region and side
+    subtype: str = ""  # of the published disease, see effects.SUBTYPES
+    vessels: float = 0.0  # how much small-vessel disease for the age, in SD of its logarithm
 
     @property
     def disease(self) -> dict[str, float]:
         """Change of log-volume of each region by the disease."""
+        if self.effects is not None:
+            return self.effects
         return {region: self.severity * change for region, change in DISEASE.items()}
+
+    @property
+    def is_published(self) -> bool:
+        """Drawn by :func:`.published.draw_published`, with regions of :mod:`.regions`."""
+        return self.effects is not None
 
 
 def draw_subject(rng: np.random.Generator, group: str) -> Subject:

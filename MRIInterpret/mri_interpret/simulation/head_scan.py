@@ -18,7 +18,9 @@ from .contrast import draw_contrast
 _AIR = 3.0  # mean intensity of air, on the 0..255 scale of the contrast
 
 
-def head_scan(labels: NDArray[np.uint8], seed: int, *, whole_head: bool = False) -> tuple[NDArray[np.int16], Tensor]:
+def head_scan(
+    labels: NDArray[np.uint8], seed: int, *, whole_head: bool = False, any_head: bool = True
+) -> tuple[NDArray[np.int16], Tensor]:
     """Synthesise a scan at 1 mm.
 
     Parameters
@@ -30,6 +32,8 @@ def head_scan(labels: NDArray[np.uint8], seed: int, *, whole_head: bool = False)
         so that a brain with and without disease can be compared voxel by voxel.
     whole_head
         Keep skull and skin; otherwise they are cut off, with 0 outside.
+    any_head
+        Skull, fat and skin of any intensity, see :func:`.contrast.draw_contrast`: a mask tool then goes astray.
 
     Returns
     -------
@@ -43,7 +47,7 @@ def head_scan(labels: NDArray[np.uint8], seed: int, *, whole_head: bool = False)
     def draw(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
 
-    means = draw_contrast(generator)
+    means = draw_contrast(generator, any_head=any_head)
     means[0] = _AIR
     codes = torch.from_numpy(labels).int()
     shape = FINE_GRID.shape

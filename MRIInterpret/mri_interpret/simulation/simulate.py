@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..images.volume import Volume
 from ..progress import ProgressCallback, silent
 from .anatomy import FINE_GRID, Anatomy, read_anatomy
-from .atrophy import Fractions, fractions_of
-from .groups import GROUPS, Subject, draw_subject
+from .atrophy import Fractions
+from .disease import PUBLISHED, check_disease, draw, fractions_for
+from .groups import GROUPS, Subject
 from .head_scan import effect_on_fine_grid, head_scan, scanner_affine
 from .subject import SimulatedBrain, simulate_brain
 from .template_anatomy import template_anatomy
@@ -60,6 +62,7 @@ def simulate(
     whole_head: bool = True,
     healthy_twin: bool = True,
     in_template: bool = False,
+    disease: str = PUBLISHED,
     progress: ProgressCallback = silent,
 ) -> SimulatedScan:
     """Simulate one T1-weighted scan whose disease is known voxel by voxel.
@@ -78,25 +81,29 @@ def simulate(
         Also make the scan of the same brain without the disease.
     in_template
         As the brain lies in template space, instead of turned and shifted in a scanner.
+    disease
+        "published": regions, subtypes and ageing as in the literature (:mod:`.effects`); "stylised": the simulator's
+        disease until 2026, on which the bundled network was trained.
     progress
         Called with each step; may raise Cancelled.
 
     Raises
     ------
     UserError
-        If the group is not known, the seed is negative, or the label map cannot be used.
+        If group or disease are not known, the seed is negative, or the label map cannot be used.
     """
+    check_disease(disease)
     if group not in GROUPS:
         raise UserError(f"The group '{group}' is not known: give one of {', '.join(GROUPS)}.")
     if seed < 0:
         raise UserError(f"The seed {seed} is negative: seeds are whole numbers from 0.")
     progress("Preparing the anatomy", 0.0)
-    anatomy = template_anatomy() if label_map is None else read_anatomy(Path(label_map))
+    anatomy = template_anatomy() if label_map is None else read_anatomy(Path(label_map), disease)
     rng = np.random.default_rng([seed, 0])
-    subject = draw_subject(rng, group)
+    subject = draw(rng, group, disease)
     progress("Simulating the brain", 0.3)
     made = simulated_scan(
-        anatomy, fractions_of(anatomy), subject, rng,
+        anatomy, fractions_for(anatomy, disease), subject, rng,
         whole_head=whole_head, healthy_twin=healthy_twin, in_template=in_template,
     )  # fmt: skip
     progress("Simulating the brain", 1.0)
@@ -115,12 +122,18 @@ def simulated_scan(
 ) -> SimulatedScan:
     """The scan of one subject, with the seeds of brain and scanner drawn from ``rng``."""
     brain_seed, scan_seed = (int(value) for value in rng.integers(2**31, size=2))
-    brain = simulate_brain(anatomy, fractions, subject, brain_seed, with_healthy=healthy_twin)
+    brain = simulate_brain(
+        anatomy, fractions, subject, brain_seed, with_healthy=healthy_twin, align=in_template
+    )  # in a scanner, nothing has aligned it yet
     affine = FINE_GRID.affine if in_template else scanner_affine(anatomy.scale, scan_seed)
-    voxels, _ = head_scan(brain.labels, scan_seed, whole_head=whole_head)
+
+    def scanned(labels: NDArray[np.uint8]) -> NDArray[np.int16]:
+        return head_scan(labels, scan_seed, whole_head=whole_head, any_head=not subject.is_published)[0]
+
+    voxels = scanned(brain.labels)
     twin = None
     if brain.healthy_labels is not None:
-        twin = Volume(head_scan(brain.healthy_labels, scan_seed, whole_head=whole_head)[0], affine, "healthy twin")
+        twin = Volume(scanned(brain.healthy_labels), affine, "healthy twin")
     return SimulatedScan(
         subject=subject,
         scan=Volume(voxels, affine, f"simulated {subject.group}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,7 +14,11 @@ from ..deformation.displacement import COARSE, log_jacobian, resized, warp
 from .anatomy import FINE_GRID, Anatomy
 from .atrophy import Fractions, drive, intracranial_volume
 from .groups import Subject
+from .norms import healthy_changes
+from .regional_drive import drive_regions
 from .structures import INTRACRANIAL, NAMES, member
+from .template_alignment import affine_part, carried_by, followed_by
+from .vessels import with_vessel_disease
 
 # Gaussian sigma (mm) to root-mean-square displacement (mm) of the random deformation, at strength 1.
 VARIABILITY = {30.0: 2.5, 15.0: 1.5, 8.0: 0.4}
@@ -35,6 +39,10 @@ class SimulatedBrain:
         Negative where tissue shrank, positive where CSF took its place, zero everywhere without disease.
     fraction
         Hippocampal share of the intracranial volume reached, per mille, counted from ``labels``.
+    scale
+        Volume here over volume in the anatomy's place in template space: alignment scales a shrunken brain up.
+    changes
+        Of the published disease: change of each region's log-volume that the disease made, counted at 4 mm.
     """
 
     subject: Subject
@@ -43,6 +51,8 @@ class SimulatedBrain:
     deformation: Tensor
     effect: Tensor
     fraction: float
+    scale: float = 1.0
+    changes: dict[str, float] = field(default_factory=dict)
 
 
 def simulate_brain(
@@ -53,13 +63,15 @@ def simulate_brain(
     *,
     strength: float | None = None,
     with_healthy: bool = False,
+    align: bool = True,
 ) -> SimulatedBrain:
     """Deform an anatomy into a subject.
 
     Parameters
     ----------
     anatomy, fractions
-        The base and its partial volumes (:func:`.atrophy.fractions_of`).
+        The base and its partial volumes (:func:`.groups.Subject.is_published` says which kind: those of
+        :func:`.regions.regional_fractions` for the published disease, else of :func:`.atrophy.fractions_of`).
     subject
         The subject to simulate.
     seed
@@ -68,6 +80,9 @@ def simulate_brain(
         Scale of the random deformation; drawn between 0.5 and 1.3 by default. 0 keeps the base anatomy's shape.
     with_healthy
         Also return the labels of the same brain without disease.
+    align
+        Of the published disease: lay the brain as the affine registration would, which sees the brain and not the
+        skull. False leaves the skull where the anatomy has it.
     """
     generator = torch.Generator().manual_seed(seed)
     if strength is None:
@@ -75,6 +90,8 @@ def simulate_brain(
     u = torch.zeros(3, *COARSE)
     if strength > 0:
         u = random_diffeomorphism(generator, {sigma: strength * rms for sigma, rms in VARIABILITY.items()})
+    if subject.is_published:
+        return _published_brain(anatomy, fractions, subject, seed, u, with_healthy, align)
     healthy_mm3 = subject.healthy_fraction * 1e-3 * intracranial_volume(fractions, u)
     healthy = drive(fractions, u, healthy_mm3, subject.variation)
     u, added = healthy.u, torch.zeros_like(u)
@@ -90,6 +107,45 @@ def simulate_brain(
         deformation=u,
         effect=-log_jacobian(added),
         fraction=hippocampal_fraction(labels),
+    )
+
+
+def _published_brain(
+    anatomy: Anatomy,
+    fractions: Fractions,
+    subject: Subject,
+    seed: int,
+    start: Tensor,
+    with_healthy: bool,
+    align: bool,
+) -> SimulatedBrain:
+    """Chance and age, then the disease, then the alignment that this brain would get."""
+    healthy = drive_regions(fractions, start, healthy_changes(subject, fractions, start))
+    u, added, changes = healthy.u, torch.zeros_like(start), dict[str, float]()
+    if subject.disease:
+        diseased = drive_regions(fractions, u, subject.disease)
+        u, added, changes = diseased.u, diseased.added, diseased.changes
+    effect = -log_jacobian(added)
+    both, scale = (u, healthy.u), 1.0
+    if align:
+        matrix = affine_part(u, warp(fractions.brain[None], u)[0])
+        both = (followed_by(u, matrix), followed_by(healthy.u, matrix))
+        effect = carried_by(effect, matrix)
+        scale = 1.0 / float(torch.linalg.det(matrix[:, :3]))
+
+    def labels_of(displacement: Tensor) -> NDArray[np.uint8]:
+        return with_vessel_disease(warp_labels(anatomy, displacement), subject.age, subject.vessels, seed)
+
+    labels = labels_of(both[0])
+    return SimulatedBrain(
+        subject=subject,
+        labels=labels,
+        healthy_labels=labels_of(both[1]) if with_healthy else None,
+        deformation=both[0],
+        effect=effect,
+        fraction=hippocampal_fraction(labels),
+        scale=scale,
+        changes=changes,
     )
 
 

@@ -57,3 +57,22 @@ def cortical_zones() -> Tensor:
     blurred = smooth(torch.stack([*likelihoods, rest]), _BLUR_MM).clamp(min=0)
     blurred[-1] += 1e-3
     return blurred / blurred.sum(0)
+
+
+@lru_cache(maxsize=2)
+def parcel_likelihoods(groups: tuple[tuple[int, ...], ...]) -> Tensor:
+    """How likely cortex at each place belongs to each group of parcels: (groups, i, j, k) on the coarse grid, sum 1.
+
+    Parameters
+    ----------
+    groups
+        FreeSurfer's parcel numbers less 1000 (left) or 2000 (right); both sides count.
+    """
+    atlas = atlas_volume()
+    values = np.asarray(atlas.array).astype(np.int64)
+    parcel = np.where(values >= 1000, values % 1000, -1)
+    inside = [atlas.with_array(np.isin(parcel, group).astype(np.float32)) for group in groups]
+    stacked = torch.stack([torch.from_numpy(np.asarray(resample(one, _COARSE_GRID).array)) for one in inside])
+    # Far from every parcel all are equally likely, which does not matter: no cortex is there.
+    blurred = smooth(stacked, _BLUR_MM).clamp(min=0) + 1e-6
+    return blurred / blurred.sum(0)

@@ -8,17 +8,20 @@ import numpy as np
 
 from ..atomic import replacing
 from ..progress import ProgressCallback, silent
-from ..simulation.anatomy import Anatomy, read_anatomy
+from ..simulation.anatomy import STYLISED, Anatomy, read_anatomy
 
 
-def cached_anatomy(path: Path, cache: Path, progress: ProgressCallback = silent) -> Anatomy:
-    """A label map, registered once."""
-    kept = cache / (path.name.split(".")[0] + ".npz")
+def cached_anatomy(path: Path, cache: Path, progress: ProgressCallback = silent, disease: str = STYLISED) -> Anatomy:
+    """A label map, registered once for each disease."""
+    ending = "" if disease == STYLISED else f"_{disease}"
+    kept = cache / (path.name.split(".")[0] + f"{ending}.npz")
     if kept.exists():
         with np.load(kept) as stored:
-            return Anatomy(str(stored["name"]), stored["labels"], float(stored["scale"]))
+            parcels = stored.get("parcels")
+            return Anatomy(str(stored["name"]), stored["labels"], float(stored["scale"]), parcels)
     progress(f"Registering {path.name}", 0.0)
-    anatomy = read_anatomy(path)
+    anatomy = read_anatomy(path, disease)
+    parcels = {} if anatomy.parcels is None else {"parcels": anatomy.parcels}
     with replacing(kept) as aside:
-        np.savez_compressed(aside, labels=anatomy.labels, scale=anatomy.scale, name=anatomy.name)
+        np.savez_compressed(aside, labels=anatomy.labels, scale=anatomy.scale, name=anatomy.name, **parcels)
     return anatomy

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.bundle_folder import write_bundle_folder
+from ..models.evidence_cnn import EvidenceCNN3d
 from ..models.plain_cnn import CHANNELS, STRIDES, PlainCNN3d
 from ..simulation.anatomy import MODEL_GRID
 from ..simulation.groups import GROUPS
@@ -36,7 +37,7 @@ class BundleText:
 class Trained:
     """A network and what is known about it."""
 
-    network: PlainCNN3d
+    network: PlainCNN3d | EvidenceCNN3d
     temperature: float = 1.0
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     classes: tuple[str, ...] = GROUPS
@@ -52,13 +53,13 @@ def write_bundle(folder: str | Path, trained: Trained, text: BundleText, card: s
     UserError
         If the folder cannot be written.
     """
-    definition = {
-        "_target_": "mri_interpret.models.plain_cnn.PlainCNN3d",
-        "in_channels": 1,
-        "num_classes": len(trained.classes),
-        "channels": list(trained.channels),
-        "strides": list(trained.strides),
-    }
+    definition: dict[str, Any] = {"in_channels": 1, "num_classes": len(trained.classes)}
+    if isinstance(trained.network, EvidenceCNN3d):
+        definition["_target_"] = "mri_interpret.models.evidence_cnn.EvidenceCNN3d"
+        definition |= trained.network.channels()
+    else:
+        definition["_target_"] = "mri_interpret.models.plain_cnn.PlainCNN3d"
+        definition |= {"channels": list(trained.channels), "strides": list(trained.strides)}
     weights = trained.network.state_dict()
     write_bundle_folder(folder, _metadata(trained, text), card, definition=definition, weights=weights)
 

@@ -12,8 +12,15 @@ import torch
 
 from ..atomic import replacing
 from ..errors import UserError
+from ..models.evidence_cnn import EvidenceCNN3d
 from ..models.plain_cnn import PlainCNN3d
 from ..models.registry import find_model
+
+#: Networks that can be trained, by name.
+TRAINABLE: dict[str, type[PlainCNN3d] | type[EvidenceCNN3d]] = {
+    "PlainCNN3d": PlainCNN3d,
+    "EvidenceCNN3d": EvidenceCNN3d,
+}
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], identity: dict[str, Any]) -> None:
@@ -53,17 +60,30 @@ def load_checkpoint(path: Path, identity: dict[str, Any]) -> dict[str, Any] | No
     return result
 
 
-def start_network(init: str | Path | None, seed: int) -> tuple[PlainCNN3d, bool]:
+def start_network(
+    init: str | Path | None, seed: int, name: str = "PlainCNN3d"
+) -> tuple[PlainCNN3d | EvidenceCNN3d, bool]:
     """The network to train: a new one, or a bundle's to fine-tune; and whether it is the latter.
+
+    Parameters
+    ----------
+    init
+        Bundle to fine-tune, or None.
+    seed
+        Random seed of a new network's weights.
+    name
+        Of a new network: a key of :data:`TRAINABLE`.
 
     Raises
     ------
     UserError
-        If the bundle cannot be read, or holds another kind of network.
+        If the name is not known, the bundle cannot be read, or it holds another kind of network.
     """
     torch.manual_seed(seed)
+    if name not in TRAINABLE:
+        raise UserError(f"The network '{name}' cannot be trained here: give one of {', '.join(TRAINABLE)}.")
     if init is None:
-        return PlainCNN3d(), False
+        return TRAINABLE[name](), False
     network = find_model(init).network
     if not isinstance(network, PlainCNN3d):
         raise UserError(f"{init} holds a {type(network).__name__}: only the bundled kind of network can be fine-tuned.")

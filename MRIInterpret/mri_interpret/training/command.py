@@ -14,7 +14,8 @@ from ..atomic import replacing, write_bytes
 from ..errors import UserError
 from ..models.bundle import load_bundle
 from ..progress import ProgressCallback, silent
-from ..simulation.anatomy import Anatomy, choose_label_maps, list_label_maps
+from ..simulation.anatomy import PUBLISHED, Anatomy, choose_label_maps, list_label_maps
+from ..simulation.disease import check_disease
 from ..simulation.fill_bank import bank_items, fill_bank
 from ..simulation.template_anatomy import template_anatomy
 from .anatomies import cached_anatomy
@@ -23,6 +24,7 @@ from .card import FIRST_LINE, TrainingStory, reliability_picture, write_card
 from .checkpoint import start_network
 from .evaluation import Evaluation, evaluate_bank, metrics_of
 from .fit import FitSettings, fit, identity_of, settings_to_go_on
+from .heads import TARGETS_MM
 from .samples import BankSamples
 
 _MARGIN = 8  # voxels without brain at each face of the model grid, cropped for most of the training
@@ -49,6 +51,8 @@ class SimulatedTraining:
         depends on it.
     validation_brains, test_brains
         Items of the other two banks.
+    disease
+        "published", or "stylised" for what the bundled network was trained on.
     """
 
     label_maps: Path | None = None
@@ -58,6 +62,7 @@ class SimulatedTraining:
     first_brains: int | None = None
     validation_brains: int = 96
     test_brains: int = 399
+    disease: str = PUBLISHED
 
 
 def train(
@@ -67,6 +72,7 @@ def train(
     *,
     work: str | Path | None = None,
     init: str | Path | None = None,
+    network_name: str = "PlainCNN3d",
     evaluate_after: bool = True,
     command: str = "mri-interpret train --simulate",
     hardware: str = "CPU",
@@ -84,6 +90,8 @@ def train(
         For registered anatomies, banks and checkpoints (gigabytes); ``<output>.work`` by default.
     init
         Bundle to fine-tune.
+    network_name
+        Of a new network, see :func:`.checkpoint.start_network`.
     evaluate_after
         Evaluate on the held-out label maps and write the numbers into card and metadata.
     command, hardware
@@ -101,17 +109,19 @@ def train(
     output = Path(output)
     work = Path(work) if work is not None else output.with_name(output.name + ".work")
     training, testing = _split(simulation, work / "anatomies", progress)
-    _fill(work, "val", training, simulation.validation_brains, progress)
-    network, fine_tune = start_network(init, settings.seed)
+    check_disease(simulation.disease)
+    _fill(work, "val", training, simulation, simulation.validation_brains, progress)
+    network, fine_tune = start_network(init, settings.seed, network_name)
+    targets_mm = TARGETS_MM[type(network)]
     begun = min(simulation.first_brains or simulation.brains, simulation.brains)
     settings = replace(settings, margin=settings.margin or _MARGIN)
     identity = identity_of(network, settings, f"{len(training)} anatomies, {simulation.brains} brains")
     settings = settings_to_go_on(settings, work / "fit", identity)
-    _fill(work, "train", training, begun, progress)
+    _fill(work, "train", training, simulation, begun, progress)
     filler = None
     if begun < simulation.brains:
         filler = multiprocessing.get_context("spawn").Process(
-            target=_fill, args=(work, "train", training, simulation.brains), daemon=True
+            target=_fill, args=(work, "train", training, simulation, simulation.brains), daemon=True
         )
         filler.start()
     try:
@@ -124,6 +134,7 @@ def train(
                 settings.seed,
                 first=begun,
                 margin_at=settings.margin_at,
+                targets_mm=targets_mm,
             ),
             BankSamples(work / "val", simulation.validation_brains, simulation.validation_brains, 99, in_order=True),
             settings,
@@ -140,11 +151,12 @@ def train(
     if not evaluate_after:
         write_bundle(output, trained, text, _short_card(output.name, command, settings))
         return output
-    _fill(work, "test", testing, simulation.test_brains, progress)
+    _fill(work, "test", testing, simulation, simulation.test_brains, progress)
     evaluation = evaluate_bank(
         network,
         (work / "val", simulation.validation_brains),
         (work / "test", simulation.test_brains),
+        disease=simulation.disease,
         progress=progress,
     )
     story = TrainingStory(
@@ -155,6 +167,7 @@ def train(
         hardware=hardware,
         training_anatomies=", ".join(anatomy.name for anatomy in training),
         test_anatomies=", ".join(anatomy.name for anatomy in testing),
+        disease=simulation.disease,
     )
     write_evaluated(output, trained, text, evaluation, story, log=work / "fit" / "log.csv")
     return output
@@ -196,12 +209,13 @@ def evaluate(
     network = load_bundle(bundle).network
     work = Path(work)
     training, testing = _split(simulation, work / "anatomies", progress)
-    _fill(work, "val", training, simulation.validation_brains, progress)
-    _fill(work, "test", testing, simulation.test_brains, progress)
+    _fill(work, "val", training, simulation, simulation.validation_brains, progress)
+    _fill(work, "test", testing, simulation, simulation.test_brains, progress)
     return evaluate_bank(
         network,
         (work / "val", simulation.validation_brains),
         (work / "test", simulation.test_brains),
+        disease=simulation.disease,
         progress=progress,
     )
 
@@ -222,16 +236,28 @@ def _split(
             f"Of the label maps in {simulation.label_maps}, {len(training)} remain for training and {len(testing)} "
             "for testing: each needs at least one."
         )
-    return [cached_anatomy(p, cache, progress) for p in training], [cached_anatomy(p, cache, progress) for p in testing]
+
+    def read(paths: Sequence[Path]) -> list[Anatomy]:
+        return [cached_anatomy(path, cache, progress, simulation.disease) for path in paths]
+
+    return read(training), read(testing)
 
 
 def _fill(
-    work: Path, bank: str, anatomies: Sequence[Anatomy], number: int, progress: ProgressCallback = silent
+    work: Path,
+    bank: str,
+    anatomies: Sequence[Anatomy],
+    simulation: SimulatedTraining,
+    number: int,
+    progress: ProgressCallback = silent,
 ) -> None:
     torch.set_num_threads(1)
-    wide = 0.3 if bank == "train" else 0.0
+    share = 0.3 if bank == "train" else 0.0  # of subjects whose hippocampi, or ages, are spread evenly
     if len(bank_items(work / bank)) < number:
-        fill_bank(work / bank, anatomies, number, _BANK_SEEDS[bank], wide_share=wide, progress=progress)
+        fill_bank(
+            work / bank, anatomies, number, _BANK_SEEDS[bank],
+            wide_share=share, disease=simulation.disease, any_age_share=share, progress=progress,
+        )  # fmt: skip
 
 
 def _hours(log: Path) -> float:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..progress import ProgressCallback, silent
-from ..simulation.acquisition import AcquisitionRange
+from ..simulation.acquisition import AS_PREPROCESSED, MISALIGNMENT, AcquisitionRange
+from ..simulation.anatomy import PUBLISHED
 from .samples import BankSamples
 
 # As a registration leaves it: the network was trained on up to 4 mm and 4 degrees.
@@ -24,6 +25,25 @@ CONDITIONS: dict[str, AcquisitionRange] = {
 }
 
 
+# The same for the published disease, whose scans lie as the product's preprocessing leaves them.
+_PREPROCESSED = replace(AS_PREPROCESSED, flip=0.0)
+_PUBLISHED_CONDITIONS: dict[str, AcquisitionRange] = {
+    "plain": _PREPROCESSED,
+    "gain, bias, noise, resolution 30 % beyond": _PREPROCESSED.wider(1.3),
+    "misregistered twice as far": replace(_PREPROCESSED, left_by_alignment=MISALIGNMENT.times(2.0)),
+    "mask dilated by a voxel": replace(_PREPROCESSED, mask_grow=1),
+    "mask eroded by a voxel": replace(_PREPROCESSED, mask_grow=-1),
+}
+
+
+def conditions_for(disease: str) -> dict[str, AcquisitionRange]:
+    """Conditions of an evaluation by name, "plain" first."""
+    return _PUBLISHED_CONDITIONS if disease == PUBLISHED else CONDITIONS
+
+
+YOUNG = 55.0  # years; patients are older
+
+
 @dataclass
 class Scores:
     """Logits of many subjects under one condition, with the truth."""
@@ -33,6 +53,17 @@ class Scores:
     fractions: NDArray[np.float64]  # (N,) per mille
     bases: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, dtype=str))  # anatomy that each came from
     flipped: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))  # logits of the mirrored images
+    chances: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))  # given all volumes, if known
+    ages: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # years, if known
+
+    @property
+    def young(self) -> NDArray[np.bool_]:
+        """Who is younger than the patients; nobody where ages are not known."""
+        return self.ages < YOUNG if len(self.ages) else np.zeros(len(self.labels), dtype=bool)
+
+    def chosen(self, keep: NDArray[np.bool_]) -> Scores:
+        """The same of some subjects."""
+        return Scores(**{name: values[keep] if len(values) else values for name, values in vars(self).items()})
 
     @property
     def ad_minus_cn(self) -> NDArray[np.float64]:
@@ -54,7 +85,7 @@ def score(
 ) -> Scores:
     """Run a network over samples, float32, one by one."""
     network.eval()
-    logits, mirrored, labels, fractions, bases = [], [], [], [], []
+    logits, mirrored, labels, fractions, bases, chances, ages = [], [], [], [], [], [], []
     for index in range(len(samples)):
         progress(name or "Evaluating", index / len(samples))
         sample = samples[index]
@@ -64,11 +95,16 @@ def score(
             mirrored.append(network(image.flip(2))[0].numpy())
         labels.append(int(sample["label"]))
         fractions.append(float(sample["fraction"]))
-        bases.append(samples.base(index))
+        facts = samples.facts(index)
+        bases.append(str(facts["base"]))
+        chances += [facts["chances"]] if "chances" in facts else []
+        ages.append(float(facts["age"]))
     return Scores(
         np.array(logits, dtype=float),
         np.array(labels),
         np.array(fractions),
         np.array(bases),
         np.array(mirrored, dtype=float) if flipped else np.zeros((0, 3)),
+        np.array(chances, dtype=float).reshape(-1, 3),
+        np.array(ages),
     )

@@ -21,10 +21,12 @@ from ..metrics.classification import (
 )
 from ..metrics.similarity import correlation
 from ..progress import ProgressCallback, silent
+from ..simulation.anatomy import STYLISED
 from ..simulation.groups import group_posterior
-from .conditions import CONDITIONS, PLAIN, Scores, score
+from .conditions import Scores, conditions_for, score
 from .samples import BankSamples
 
+YOUNG_AD = 0.05  # an AD probability below it calls a young adult healthy
 COHORT = 133  # subjects of the confusion matrix: as many as in the published validation cohort that we follow
 EVALUATION_SEED = 2026
 
@@ -48,6 +50,9 @@ class Evaluation:
     flip_change: Estimate
     least_calibration_error: float  # of the true fraction's posterior on the same subjects: what chance leaves
     bins: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]
+    young: tuple[int, int] | None = (
+        None  # of the subjects below YOUNG, how many have AD below 0.05, and how many there are
+    )
 
 
 def evaluate_bank(
@@ -55,6 +60,7 @@ def evaluate_bank(
     calibration: tuple[Path, int],
     test: tuple[Path, int],
     *,
+    disease: str = STYLISED,
     progress: ProgressCallback = silent,
 ) -> Evaluation:
     """Calibrate on one bank, evaluate on another.
@@ -67,13 +73,16 @@ def evaluate_bank(
         Folder and number of items of a bank over training anatomies, with subjects that were not trained on.
     test
         The same over held-out anatomies.
+    disease
+        Of the banks' subjects.
     progress
         Called with the condition and the fraction done.
     """
+    conditions = conditions_for(disease)
     folder, number = calibration
     known = score(
         network,
-        BankSamples(folder, number, number, EVALUATION_SEED, PLAIN, True),
+        BankSamples(folder, number, number, EVALUATION_SEED, conditions["plain"], True),
         progress=progress,
         name="Calibrating",
     )
@@ -86,7 +95,7 @@ def evaluate_bank(
             progress=progress,
             name=f"Evaluating: {name}",
         )
-        for name, ranges in CONDITIONS.items()
+        for name, ranges in conditions.items()
     }
     return assess(scores, known)
 
@@ -94,13 +103,21 @@ def evaluate_bank(
 def assess(scores: dict[str, Scores], known: Scores) -> Evaluation:
     """The numbers from the scores of each condition; "plain" must be among them, with flipped logits and anatomies.
 
-    ``known`` are further subjects over the training anatomies, which also help to fit the temperature.
+    ``known`` are further subjects over the training anatomies, which also help to fit the temperature. Where ages are
+    known, the young are told apart: all other numbers are of people of the patients' ages.
     """
+    everybody = scores["plain"]
+    scores = {name: found.chosen(~found.young) for name, found in scores.items()}
     plain = scores["plain"]
     everyone = np.concatenate((known.logits, plain.logits)), np.concatenate((known.labels, plain.labels))
     temperatures = _cross_fitted(plain, known)
     labels = plain.labels
     aucs = {"volume alone": _aucs(-plain.fractions, -plain.fractions, labels)}
+    expected = group_posterior(plain.fractions)
+    if len(plain.chances):
+        expected = plain.chances
+        odds = np.log(np.clip(expected, 1e-12, None))
+        aucs["all volumes"] = _aucs(odds[:, 2] - odds[:, 0], odds[:, 1] - odds[:, 0], labels)
     for name, found in scores.items():
         aucs[name] = _aucs(found.ad_minus_cn, found.mci_minus_cn, labels)
     probabilities = softmax(plain.logits / temperatures[:, None])
@@ -122,9 +139,19 @@ def assess(scores: dict[str, Scores], known: Scores) -> Evaluation:
         ),
         correlation=bootstrap(correlate, labels),
         flip_change=bootstrap(lambda index: float(changes[index].mean()), labels),
-        least_calibration_error=expected_calibration_error(group_posterior(plain.fractions), labels),
+        least_calibration_error=expected_calibration_error(expected, labels),
         bins=reliability(probabilities, labels),
+        young=_young(everybody, fit_temperature(*everyone)),
     )
+
+
+def _young(everybody: Scores, temperature: float) -> tuple[int, int] | None:
+    """How many of the young have AD below 0.05, and how many there are."""
+    there = everybody.chosen(everybody.young)
+    if not there.labels.size:
+        return None
+    chances = softmax(there.logits, temperature)[:, -1]
+    return int((chances < YOUNG_AD).sum()), len(chances)
 
 
 def _cross_fitted(plain: Scores, known: Scores) -> NDArray[np.float64]:

@@ -14,11 +14,10 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..metrics.classification import auc
 from ..metrics.similarity import correlation
-from ..models.plain_cnn import PlainCNN3d
 from ..progress import ProgressCallback, silent
 from ..simulation.acquisition import crop
 from .checkpoint import load_checkpoint, save_checkpoint
-from .heads import LossWeights, TrainingHeads, losses
+from .heads import LossWeights, Trainable, TrainingHeads, losses
 from .log import TrainingLog
 
 Samples = Dataset[dict[str, Tensor]]
@@ -76,7 +75,7 @@ class FitSettings:
 
 
 def fit(
-    network: PlainCNN3d,
+    network: Trainable,
     train: Samples,
     validation: Samples,
     settings: FitSettings,
@@ -85,7 +84,7 @@ def fit(
     identity: dict[str, Any],
     fine_tune: bool = False,
     progress: ProgressCallback = silent,
-) -> PlainCNN3d:
+) -> Trainable:
     """Train, resuming from ``folder`` if a checkpoint of the same training lies there.
 
     Parameters
@@ -114,7 +113,7 @@ def fit(
     torch.manual_seed(settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device(settings.device)
-    classes = network.classifier.out_features
+    classes = network.num_classes
     heads = TrainingHeads(network, classes, fresh=not fine_tune).to(device)
     heads.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if fine_tune:
@@ -288,7 +287,7 @@ def settings_to_go_on(settings: FitSettings, folder: Path, identity: dict[str, A
     return replace(settings, margin=0) if state is not None and state["margin"] == 0 else settings
 
 
-def identity_of(network: PlainCNN3d, settings: FitSettings, data: str) -> dict[str, Any]:
+def identity_of(network: Trainable, settings: FitSettings, data: str) -> dict[str, Any]:
     """What a checkpoint must agree on: the network's layout, seed, batch and data, but not the number of samples."""
     fixed = {key: value for key, value in asdict(settings).items() if key in ("seed", "batch")}
     shapes = ";".join("x".join(map(str, tensor.shape)) for tensor in network.state_dict().values())

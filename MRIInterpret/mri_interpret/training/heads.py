@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..models.evidence_cnn import EvidenceCNN3d
 from ..models.plain_cnn import PlainCNN3d
 from ..simulation.acquisition import crop
 from ..simulation.structures import TARGETS
@@ -26,6 +27,10 @@ DENSE_WEIGHTS = {
     "white matter": 1.0,
     "CSF": 1.0,
 }
+#: The networks that can be trained; both average non-negative features over the grid and read the classes from that.
+Trainable = PlainCNN3d | EvidenceCNN3d
+#: Voxel size of the dense targets at which each is trained: that of its last features.
+TARGETS_MM: dict[type[nn.Module], int] = {PlainCNN3d: 8, EvidenceCNN3d: 4}
 FRACTION_CENTRE, FRACTION_SCALE = 4.3, 0.8  # per mille
 _EPSILON = 1e-12
 
@@ -38,16 +43,18 @@ class TrainingHeads(nn.Module):
     linear map of the features would add up the noise of ten thousand empty voxels to the signal of twenty.
 
     Pooled features hardly vary between subjects: without standardising them (running mean and variance, no gradient)
-    the linear layers would learn at a crawl.
+    the linear layers would learn at a crawl. A network without biases must not be centred by a constant: there each
+    feature over its mean is compared with the mean of all of these, which is near 1 in every scan and grows with the
+    image as the feature does, so that the logits stay positively homogeneous.
     """
 
     mean: Tensor
     var: Tensor
     seen: Tensor
 
-    def __init__(self, network: PlainCNN3d, num_classes: int = 3, *, fresh: bool = True) -> None:
+    def __init__(self, network: Trainable, num_classes: int = 3, *, fresh: bool = True) -> None:
         super().__init__()
-        width = network.classifier.in_features
+        width = network.width
         if width < len(TARGETS):
             raise ValueError(f"{width} features cannot hold {len(TARGETS)} dense targets")
         self.network = network
@@ -60,34 +67,51 @@ class TrainingHeads(nn.Module):
             nn.init.normal_(layer.weight, std=0.02)
         if fresh:
             with torch.no_grad():  # shares are small and mostly zero; begin near there
-                self._last_norm().weight[: len(TARGETS)] = 0.3
-                self._last_norm().bias[: len(TARGETS)] = -0.2
+                norm = network.joint[1] if isinstance(network, EvidenceCNN3d) else network.blocks[-1][1]  # type: ignore[index]
+                norm.weight[: len(TARGETS)] = 0.3  # type: ignore[union-attr]
+                if isinstance(network, PlainCNN3d):
+                    norm.bias[: len(TARGETS)] = -0.2  # type: ignore[union-attr, operator]
 
-    def _last_norm(self) -> nn.BatchNorm3d:
-        norm = self.network.blocks[-1][1]  # type: ignore[index]
-        assert isinstance(norm, nn.BatchNorm3d)
-        return norm
+    @property
+    def centred(self) -> bool:
+        """Whether features are centred by a constant, as only a network with biases may be."""
+        return isinstance(self.network, PlainCNN3d)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Shares before their ReLU (N, T, i, j, k), scaled fraction (N,), logits (N, C); float32 in any autocast."""
-        *early, last = self.network.blocks
-        for block in early:
-            image = block(image)
-        before = last[1](last[0](image))  # type: ignore[index]
+        before = self.network.before_last_relu(image)
         with torch.autocast(image.device.type, enabled=False):
             before = before.float()
             pooled = before.relu().mean((2, 3, 4))
             if self.training:
                 self._update(pooled.detach())
-            standard = (pooled - self.mean) / torch.sqrt(self.var + _EPSILON)
-            return before[:, : len(TARGETS)], self.fraction(standard).squeeze(1), self.classes(standard)
+            standard, level = self._standard(pooled)
+
+            def read(layer: nn.Linear) -> Tensor:
+                return functional.linear(standard, layer.weight) + level * layer.bias
+
+            return before[:, : len(TARGETS)], read(self.fraction).squeeze(1), read(self.classes)
+
+    def _standard(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Features about as large as their differences between scans, (N, width), and what biases multiply, (N, 1)."""
+        deviation = torch.sqrt(self.var + _EPSILON)
+        if self.centred:
+            return (pooled - self.mean) / deviation, torch.ones_like(pooled[:, :1])
+        relative, level = self._relative(pooled)
+        return relative / deviation, level
+
+    def _relative(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        over_mean = pooled / self.mean.clamp(min=_EPSILON)
+        level = over_mean.mean(1, keepdim=True)
+        return over_mean - level, level
 
     @torch.no_grad()
     def _update(self, pooled: Tensor) -> None:
         self.seen += 1
         momentum = max(0.03, 1.0 / float(self.seen))
         self.mean.lerp_(pooled.mean(0), momentum)
-        self.var.lerp_((pooled - self.mean).square().mean(0), momentum)
+        away = pooled - self.mean if self.centred else self._relative(pooled)[0]
+        self.var.lerp_(away.square().mean(0), momentum)
 
     @torch.no_grad()
     def match_whole_grid(self, images: Tensor, margin: int) -> None:
@@ -96,6 +120,9 @@ class TrainingHeads(nn.Module):
         Empty space adds the same to every scan's pooled features and dilutes the rest, so the standardised features,
         and all that was learnt on them, stay as they were: only mean and variance are set anew.
         """
+        if not self.centred:  # empty space adds nothing to a network without biases
+            self.mean.mul_(crop(images, margin)[0].numel() / images[0].numel())
+            return
         was_training = self.training
         self.eval()
         whole = self.network.features(images).float().mean((0, 2, 3, 4))
@@ -109,6 +136,7 @@ class TrainingHeads(nn.Module):
     @torch.no_grad()
     def start_from_network(self, images: Tensor) -> None:
         """Take the class layer from the network's own classifier, for fine-tuning; ``images`` set mean and variance."""
+        assert isinstance(self.network, PlainCNN3d)
         was_training = self.training
         self.eval()
         pooled = self.network.features(images).float().mean((2, 3, 4))
@@ -121,11 +149,16 @@ class TrainingHeads(nn.Module):
         self.train(was_training)
 
     @torch.no_grad()
-    def fold(self) -> PlainCNN3d:
-        """The network by itself, its classifier set so that its logits equal this module's."""
+    def fold(self) -> Trainable:
+        """The network by itself, its last layer set so that its logits equal this module's."""
         weight = self.classes.weight / torch.sqrt(self.var + _EPSILON)
-        self.network.classifier.weight.copy_(weight)
-        self.network.classifier.bias.copy_(self.classes.bias - weight @ self.mean)
+        if isinstance(self.network, PlainCNN3d):
+            self.network.classifier.weight.copy_(weight)
+            self.network.classifier.bias.copy_(self.classes.bias - weight @ self.mean)
+            return self.network
+        left = (self.classes.bias - weight.sum(1))[:, None] / weight.shape[1]
+        folded = (weight + left) / self.mean.clamp(min=_EPSILON)
+        self.network.evidence.weight.copy_(folded[:, :, None, None, None])
         return self.network
 
 
@@ -167,6 +200,8 @@ def losses(
         scale = torch.tensor([DENSE_WEIGHTS[name] for name in TARGETS], device=dense.device)
         # Outside a structure every value below zero is right, because the ReLU makes it zero.
         truth = batch["targets"]
+        if truth.shape[2:] != dense.shape[2:]:
+            truth = functional.avg_pool3d(truth, truth.shape[2] // dense.shape[2])
         gap = torch.where(truth > 0, dense - truth, dense.relu())
         error = (gap.square().mean((0, 2, 3, 4)) * scale).sum()
         total = total + weights.dense * error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ class BankSamples(Dataset[dict[str, Tensor]]):
         Voxels to crop at each face, by sample number: :meth:`.fit.FitSettings.margin_at`.
     first
         Items present when training begins; all by default.
+    targets_mm
+        Voxel size of the dense targets, 4 or 8.
+    chosen
+        Numbers of the items to take, ascending; all by default. A fold leaves out those of its anatomies.
     """
 
     def __init__(
@@ -62,25 +66,36 @@ class BankSamples(Dataset[dict[str, Tensor]]):
         in_order: bool = False,
         first: int | None = None,
         margin_at: Callable[[int], int] | None = None,
+        targets_mm: int = 8,
+        chosen: Sequence[int] | None = None,
     ) -> None:
         self.folder, self.items, self.length, self.seed = folder, items, length, seed
         self.ranges, self.in_order, self.first = ranges, in_order, items if first is None else first
-        self.margin_at = margin_at
+        self.margin_at, self.targets_mm = margin_at, targets_mm
+        self.chosen = np.arange(items) if chosen is None else np.asarray(chosen, dtype=np.int64)
 
     def __len__(self) -> int:
         return self.length
 
-    def base(self, index: int) -> str:
-        """Name of the anatomy of sample ``index`` of a bank taken in order."""
-        return str(load_item(item_path(self.folder, index % self.items)).facts["base"])
+    def facts(self, index: int) -> dict[str, Any]:
+        """Group, age, base anatomy ... of sample ``index`` of a bank taken in order."""
+        found: dict[str, Any] = load_item(item_path(self.folder, self._in_order(index))).facts
+        return found
+
+    def _in_order(self, index: int) -> int:
+        return int(self.chosen[index % len(self.chosen)])
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.seed, index])
         there = min(self.items, self.first + index // _SAMPLES_PER_NEW_BRAIN)
-        choice = index % self.items if self.in_order else int(rng.integers(there))
+        if self.in_order:
+            choice = self._in_order(index)
+        else:
+            choice = int(self.chosen[rng.integers(max(1, int(np.searchsorted(self.chosen, there))))])
         item = load_item(_wait_for(item_path(self.folder, choice)))
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        scan = acquire(item, generator, self.ranges, self.margin_at(index) if self.margin_at else 0)
+        margin = self.margin_at(index) if self.margin_at else 0
+        scan = acquire(item, generator, self.ranges, margin, targets_mm=self.targets_mm)
         return {"image": scan.image, "targets": scan.targets, **labels_of(item.facts)}
 
 
@@ -98,7 +113,8 @@ def labels_of(facts: dict[str, Any]) -> dict[str, Tensor]:
     group = GROUPS.index(str(facts["group"]))
     fraction = float(facts["reached"])
     drawn = np.eye(len(GROUPS))[group]
-    soft = (1 - _POSTERIOR_SHARE) * drawn + _POSTERIOR_SHARE * group_posterior([fraction])[0]
+    known = np.asarray(facts["chances"]) if "chances" in facts else group_posterior([fraction])[0]
+    soft = (1 - _POSTERIOR_SHARE) * drawn + _POSTERIOR_SHARE * known
     return {
         "classes": torch.tensor(soft, dtype=torch.float32),
         "label": torch.tensor(group),

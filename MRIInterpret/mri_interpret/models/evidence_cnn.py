@@ -1,0 +1,166 @@
+"""A network whose answer is a sum over places: no biases, no centring; evidence for each class is added up at 4 mm.
+
+Everything is convolution, multiplication by a positive constant, ReLU, linear interpolation and addition, so that the
+logits are positively homogeneous in the image: f(a x) = a f(x). By Euler's theorem gradient x input, integrated
+gradients from black and LRP with any rule that has no stabiliser then add up to the logit, without redistributing
+(compare Mohan et al. 2020, "Robust and interpretable blind image denoising via bias-free CNNs", arXiv 1906.05478).
+
+Fine features at 4 mm say what a place looks like; features at 8 mm with a wide view say where it is. They are joined
+at 4 mm, and a convolution of one voxel turns them into evidence for each class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+FINE_CHANNELS = (16, 24)
+WIDE_CHANNELS = (48, 64, 64, 64, 64)
+JOINT_CHANNELS = 48
+
+
+class ScaleNorm3d(nn.Module):
+    """Channels divided by their root mean square over batch and places, without centring; a constant once trained.
+
+    Parameters
+    ----------
+    channels
+        Number of channels.
+    momentum
+        Of the running mean of the squares.
+    """
+
+    running_square: Tensor
+    seen: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.05) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.momentum = momentum
+        self.register_buffer("running_square", torch.ones(channels))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+
+    def scale(self) -> Tensor:
+        """The constant factor of each channel, (C,)."""
+        return self.weight / torch.sqrt(self.running_square + 1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, I, J, K) to the same."""
+        if not self.training:
+            zero = torch.zeros_like(self.running_square)
+            return functional.batch_norm(x, zero, self.running_square, self.weight, None, False, 0.0, 1e-6)
+        square = x.float().square().mean((0, 2, 3, 4))
+        with torch.no_grad():
+            self.seen += 1
+            self.running_square.lerp_(square, max(self.momentum, 1.0 / float(self.seen)))
+        factor = self.weight / torch.sqrt(square + 1e-6)
+        return x * factor.to(x.dtype)[:, None, None, None]
+
+
+class ScaledConv(nn.Sequential):
+    """Convolution without bias, :class:`ScaleNorm3d`, and a ReLU unless it is left out."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, relu: bool = True
+    ) -> None:
+        # A strided kernel is twice its stride wide, so that every voxel lies in equally many windows.
+        width, padding = (kernel, kernel // 2) if stride == 1 else (2 * stride, stride // 2)
+        layers: list[nn.Module] = [
+            nn.Conv3d(channels_in, channels_out, width, stride=stride, padding=padding, bias=False),
+            ScaleNorm3d(channels_out),
+        ]
+        super().__init__(*layers, *([nn.ReLU()] if relu else []))
+
+
+class EvidenceCNN3d(nn.Module):
+    """Evidence at 4 mm, averaged over the grid.
+
+    Parameters
+    ----------
+    in_channels
+        Channels of the input; 1 for a T1-weighted scan.
+    num_classes
+        Number of logits.
+    fine_channels
+        Of the layers at half of the input's resolution.
+    wide_channels
+        Of the layers at a quarter of it.
+    joint_channels
+        Features from which the evidence is read.
+
+    Raises
+    ------
+    ValueError
+        If there are no layers at one of the resolutions, or a count is below 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        num_classes: int = 3,
+        fine_channels: Sequence[int] = FINE_CHANNELS,
+        wide_channels: Sequence[int] = WIDE_CHANNELS,
+        joint_channels: int = JOINT_CHANNELS,
+    ) -> None:
+        super().__init__()
+        if not fine_channels or not wide_channels:
+            raise ValueError("fine_channels and wide_channels need one layer or more")
+        if min(*fine_channels, *wide_channels, in_channels, num_classes, joint_channels) < 1:
+            raise ValueError("channel and class counts must be positive")
+        self.fine = _stack(in_channels, fine_channels)
+        self.wide = _stack(fine_channels[-1], wide_channels)
+        self.joint = ScaledConv(fine_channels[-1] + wide_channels[-1], joint_channels, kernel=1, relu=False)
+        self.evidence = nn.Conv3d(joint_channels, num_classes, 1, bias=False)
+
+    def before_last_relu(self, image: Tensor) -> Tensor:
+        """The joint features before their ReLU: (N, joint_channels, I / 2, J / 2, K / 2)."""
+        fine = self.fine(image)
+        wide = functional.interpolate(self.wide(fine), size=fine.shape[2:], mode="trilinear", align_corners=False)
+        joined: Tensor = self.joint(torch.cat((fine, wide), 1))
+        return joined
+
+    def features(self, image: Tensor) -> Tensor:
+        """The joint features: (N, joint_channels, I / 2, J / 2, K / 2), non-negative."""
+        return functional.relu(self.before_last_relu(image))
+
+    def places(self, image: Tensor) -> Tensor:
+        """Evidence for each class at each place: (N, num_classes, I / 2, J / 2, K / 2); its mean is the logits."""
+        found: Tensor = self.evidence(self.features(image))
+        return found
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, num_classes) of images (N, in_channels, I, J, K), sides divisible by 4."""
+        return self.places(image).mean((2, 3, 4))
+
+    def channels(self) -> dict[str, object]:
+        """The arguments of the constructor that say how many channels each layer has."""
+
+        def widths(layers: nn.Sequential) -> list[int]:
+            return [layer[0].out_channels for layer in layers]  # type: ignore[index]
+
+        return {
+            "fine_channels": widths(self.fine),
+            "wide_channels": widths(self.wide),
+            "joint_channels": self.width,
+        }
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return self.evidence.out_channels
+
+    @property
+    def width(self) -> int:
+        """Number of the features that are averaged."""
+        return self.evidence.in_channels
+
+
+def _stack(channels_in: int, channels: Sequence[int]) -> nn.Sequential:
+    """Layers of which the first halves the resolution."""
+    widths = (channels_in, *channels)
+    return nn.Sequential(
+        *(ScaledConv(widths[k], widths[k + 1], stride=2 if k == 0 else 1) for k in range(len(channels)))
+    )

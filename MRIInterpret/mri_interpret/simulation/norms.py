@@ -1,0 +1,81 @@
+"""Volumes of healthy people by age, and how far an anatomy's own are from those of the subject that it is made into."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from torch import Tensor
+
+from .atrophy import Fractions, intracranial_volume
+from .effects import EFFECT_OF, REFERENCE_AGE, Effect
+from .groups import Subject
+from .regional_drive import region_volumes
+from .regions import CORTICAL, SIDES
+
+#: At 73 years, per mille of the volume inside the skull, both sides together. The hippocampus' is that of the stylised
+#: simulator; the others are ours, set so that by the table's ageing the young and the old among the label maps lie on
+#: either side.
+NORMS = {
+    "hippocampus": 4.9,
+    "amygdala": 2.0,
+    "accumbens and basal forebrain": 0.64,
+    "thalamus": 8.9,
+    "caudate": 4.5,
+    "putamen": 6.6,
+    "inferior lateral ventricle": 0.9,
+    "lateral ventricle": 22.0,
+    "third ventricle": 1.15,
+}
+CORTEX_NORM = 285.0
+#: Changes of an anatomy's own volume towards the drawn one end here (log-volume): beyond, the shape would be none.
+_MOST_TISSUE, _MOST_FLUID, _MOST_CORTEX = 0.6, 1.1, 0.25
+
+
+def age_change(effect: Effect, age: float) -> float:
+    """Change of a region's log-volume from 73 years to ``age``, by the table's rates."""
+    bounds = (-math.inf, 55.0, 70.0, math.inf)
+    low, high = sorted((age, REFERENCE_AGE))
+    change = 0.0
+    for rate, start, end in zip(effect.ageing, bounds, bounds[1:], strict=False):
+        change += rate / 100 * max(0.0, min(high, end) - max(low, start))
+    return change if age > REFERENCE_AGE else -change
+
+
+def healthy_changes(subject: Subject, fractions: Fractions, u: Tensor) -> dict[str, float]:
+    """What has to be done to an anatomy so that it has the subject's volumes, the disease apart.
+
+    Structures are brought to the volumes that were drawn, whatever the anatomy's own. The cortex as a whole is brought
+    to its norm for the age; what is particular about an anatomy's single parcels stays, and the drawn chance is added.
+
+    Parameters
+    ----------
+    subject
+        With regions of :mod:`.regions`.
+    fractions
+        The anatomy's, of :func:`.regions.regional_fractions`.
+    u
+        Its deformation so far, (3, i, j, k) in mm.
+
+    Returns
+    -------
+    Change of log-volume by region.
+    """
+    inside = 1e-3 * intracranial_volume(fractions, u)
+    now = region_volumes(fractions, u)
+    found = {}
+    for name, volume in now.items():
+        region = name.partition(" ")[2] if name.startswith(SIDES) else name
+        if region in NORMS and volume > 0:
+            norm = NORMS[region] / (2 if region != name else 1) * inside
+            most = _MOST_FLUID if region.endswith("ventricle") else _MOST_TISSUE
+            wanted = math.log(norm / volume) + subject.variation[name]
+            found[name] = float(np.clip(wanted, -most, most))
+    cortex = [f"{side} {region}" for region in CORTICAL for side in SIDES]
+    ageing = {region: age_change(EFFECT_OF[region], subject.age) for region in CORTICAL}
+    mean = float(np.mean(list(ageing.values())))
+    whole = math.log(CORTEX_NORM * inside / sum(now[name] for name in cortex)) + mean
+    whole = float(np.clip(whole, -_MOST_CORTEX, _MOST_CORTEX))
+    for name in cortex:
+        found[name] = float(whole + subject.variation[name] - mean)
+    return found

@@ -1,0 +1,288 @@
+"""`mri-interpret train --cross-validate`: each anatomy is tested by a network without it; what ships saw all.
+
+The folds share their banks of simulated brains: a fold takes the items whose anatomies are not its own. Each fold and
+the last training keep their own checkpoints, so the same call goes on after a kill at any moment.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..atomic import replacing
+from ..errors import UserError
+from ..progress import ProgressCallback, silent
+from ..simulation.anatomy import PUBLISHED, Anatomy, choose_label_maps, list_label_maps
+from ..simulation.fill_bank import bank_items, fill_bank
+from .anatomies import cached_anatomy
+from .bundle_writer import BundleText, Trained
+from .card import TrainingStory
+from .checkpoint import start_network
+from .command import write_evaluated
+from .conditions import Scores, conditions_for, score
+from .evaluation import EVALUATION_SEED, assess
+from .fit import FitSettings, fit, identity_of, settings_to_go_on
+from .heads import TARGETS_MM, Trainable
+from .samples import BankSamples
+
+FINAL = 0  # the number of the training on all anatomies
+_MARGIN = 8
+_BANK_SEEDS = {"train": 21, "val": 22, "test": 23}
+# Of the cognitively normal, those who are of any age instead of the patients'.
+_ANY_AGE = {"train": 0.35, "val": 0.0, "test": 0.3}
+
+
+@dataclass(frozen=True)
+class AnatomyFolds:
+    """What to cross-validate.
+
+    Attributes
+    ----------
+    label_maps
+        Folder of label maps, two or more.
+    number
+        Number of folds; anatomies are dealt out to them by the training's seed.
+    excluded
+        Label maps that are not used at all.
+    brains, first_brains
+        Items of the training bank, and how many of them are simulated before training begins, the others meanwhile;
+        all by default. The result of a seed depends on it.
+    validation_brains, test_brains
+        Items of the other two banks, over all anatomies.
+    disease
+        "published" or "stylised".
+    """
+
+    label_maps: Path
+    number: int = 5
+    excluded: tuple[str, ...] = ()
+    brains: int = 1500
+    first_brains: int | None = None
+    validation_brains: int = 90
+    test_brains: int = 600
+    disease: str = PUBLISHED
+
+
+def cross_validate(
+    output: str | Path,
+    folds: AnatomyFolds,
+    settings: FitSettings,
+    *,
+    network: str = "PlainCNN3d",
+    only: int | None = None,
+    work: str | Path | None = None,
+    command: str = "mri-interpret train --cross-validate",
+    hardware: str = "CPU",
+    progress: ProgressCallback = silent,
+) -> Path:
+    """Train each fold, then on all anatomies, and write the bundle of the last with the numbers of the folds.
+
+    Parameters
+    ----------
+    output
+        The bundle's folder.
+    folds, settings
+        What to cross-validate, and how to train each.
+    network
+        Name of a network that can be trained, see :func:`.checkpoint.start_network`.
+    only
+        Train this fold alone (1 to ``number``, or 0 for the training on all anatomies) and write no bundle.
+    work
+        For registered anatomies, banks and checkpoints (gigabytes); ``<output>.work`` by default.
+    command, hardware
+        For the card.
+
+    Raises
+    ------
+    UserError
+        If there are fewer anatomies than folds, one cannot be used, or a file cannot be written.
+    """
+    output = Path(output)
+    work = Path(work) if work is not None else output.with_name(output.name + ".work")
+    if only is not None and not 0 <= only <= folds.number:
+        raise UserError(f"There is no fold {only}: give one from 1 to {folds.number}, or 0 for all anatomies.")
+    paths = _chosen(folds)
+    anatomies = [cached_anatomy(path, work / "anatomies", progress, folds.disease) for path in paths]
+    fold_of = deal(len(anatomies), folds.number, settings.seed)
+    _fill(work, "val", anatomies, folds, folds.validation_brains, progress)
+    begun = min(folds.first_brains or folds.brains, folds.brains)
+    _fill(work, "train", anatomies, folds, begun, progress)
+    filler = _filler(work, anatomies, folds) if begun < folds.brains else None
+    try:
+        for fold in [*range(1, folds.number + 1), FINAL] if only is None else [only]:
+            trained = _train(work, fold, fold_of, folds, settings, network, begun, progress)
+            if fold != FINAL:
+                _judged(work, fold, trained, anatomies, fold_of, folds, progress)
+    finally:
+        if filler is not None:
+            filler.terminate()
+    if only is None:
+        _write(output, work, trained, folds, settings, [path.name for path in paths], command, hardware)
+    return output
+
+
+def deal(anatomies: int, folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each anatomy, 1 to ``folds``, as evenly as the numbers allow."""
+    order = np.random.default_rng([seed, 40]).permutation(anatomies)
+    found = np.empty(anatomies, dtype=np.int64)
+    found[order] = np.arange(anatomies) % folds + 1
+    return found
+
+
+def _chosen(folds: AnatomyFolds) -> list[Path]:
+    unused = choose_label_maps(folds.label_maps, folds.excluded) if folds.excluded else []
+    paths = [path for path in list_label_maps(folds.label_maps) if path not in unused]
+    if folds.number < 2 or len(paths) < folds.number:
+        raise UserError(
+            f"{folds.label_maps} leaves {len(paths)} label maps for {folds.number} folds: each fold needs one, and "
+            "there must be two folds or more."
+        )
+    return paths
+
+
+def _fill(
+    work: Path, bank: str, anatomies: Sequence[Anatomy], folds: AnatomyFolds, number: int, progress: ProgressCallback
+) -> None:
+    torch.set_num_threads(1)
+    if len(bank_items(work / bank)) < number:
+        fill_bank(
+            work / bank, anatomies, number, _BANK_SEEDS[bank],
+            disease=folds.disease, any_age_share=_ANY_AGE[bank], progress=progress,
+        )  # fmt: skip
+
+
+def _filler(work: Path, anatomies: Sequence[Anatomy], folds: AnatomyFolds) -> multiprocessing.process.BaseProcess:
+    """A process that simulates the rest of the training bank while training goes on."""
+    process = multiprocessing.get_context("spawn").Process(
+        target=_fill, args=(work, "train", anatomies, folds, folds.brains, silent), daemon=True
+    )
+    process.start()
+    return process
+
+
+def items_of(fold_of: NDArray[np.int64], fold: int, number: int, *, inside: bool) -> NDArray[np.int64]:
+    """Numbers of a bank's items whose anatomies are in a fold, or are not; the anatomies take turns."""
+    mine = fold_of[np.arange(number) % len(fold_of)] == fold
+    return np.flatnonzero(mine if inside else ~mine)
+
+
+def _train(
+    work: Path,
+    fold: int,
+    fold_of: NDArray[np.int64],
+    folds: AnatomyFolds,
+    settings: FitSettings,
+    name: str,
+    begun: int,
+    progress: ProgressCallback,
+) -> Trainable:
+    """The network of one fold, or of all anatomies."""
+    folder = work / (f"fold{fold}" if fold != FINAL else "all")
+    network, _ = start_network(None, settings.seed, name)
+    settings = replace(settings, margin=settings.margin or _MARGIN)
+    identity = identity_of(network, settings, f"{len(fold_of)} anatomies, {folds.brains} brains, fold {fold}")
+    settings = settings_to_go_on(settings, folder, identity)
+    targets_mm = TARGETS_MM[type(network)]
+
+    def report(step: str, fraction: float) -> None:
+        progress(f"Fold {fold} of {folds.number}: {step}" if fold != FINAL else f"All anatomies: {step}", fraction)
+
+    return fit(
+        network,
+        BankSamples(
+            work / "train",
+            folds.brains,
+            settings.samples,
+            settings.seed,
+            first=begun,
+            margin_at=settings.margin_at,
+            targets_mm=targets_mm,
+            chosen=items_of(fold_of, fold, folds.brains, inside=False),
+        ),
+        _in_order(work / "val", items_of(fold_of, fold, folds.validation_brains, inside=False), targets_mm),
+        settings,
+        folder,
+        identity=identity,
+        progress=report,
+    )
+
+
+def _in_order(folder: Path, chosen: NDArray[np.int64], targets_mm: int) -> BankSamples:
+    return BankSamples(
+        folder, int(chosen.max()) + 1, len(chosen), 99, in_order=True, targets_mm=targets_mm, chosen=chosen
+    )
+
+
+def _judged(
+    work: Path,
+    fold: int,
+    network: Trainable,
+    anatomies: Sequence[Anatomy],
+    fold_of: NDArray[np.int64],
+    folds: AnatomyFolds,
+    progress: ProgressCallback,
+) -> None:
+    """Answers on the fold's own anatomies under every condition, kept in the fold's folder."""
+    _fill(work, "test", anatomies, folds, folds.test_brains, progress)
+    chosen = items_of(fold_of, fold, folds.test_brains, inside=True)
+    for name, ranges in conditions_for(folds.disease).items():
+        path = _scores_path(work, fold, name)
+        if path.exists() and path.stat().st_mtime > (work / f"fold{fold}" / "checkpoint.pt").stat().st_mtime:
+            continue
+        samples = BankSamples(
+            work / "test", folds.test_brains, len(chosen), EVALUATION_SEED, ranges, True, chosen=chosen
+        )
+        found = score(network, samples, flipped=name == "plain", progress=progress, name=f"Fold {fold}: {name}")
+        with replacing(path) as aside, aside.open("wb") as stream:
+            np.savez(stream, **vars(found))
+
+
+def _scores_path(work: Path, fold: int, condition: str) -> Path:
+    return work / f"fold{fold}" / f"scores, {condition}.npz".replace(" ", "_").replace("%", "percent")
+
+
+def all_scores(work: Path, folds: int, condition: str) -> Scores:
+    """The answers of all folds on their own anatomies."""
+    parts = []
+    for fold in range(1, folds + 1):
+        with np.load(_scores_path(work, fold, condition)) as stored:
+            parts.append({name: stored[name] for name in stored.files})
+    return Scores(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+def _write(
+    output: Path,
+    work: Path,
+    network: Trainable,
+    folds: AnatomyFolds,
+    settings: FitSettings,
+    names: Sequence[str],
+    command: str,
+    hardware: str,
+) -> None:
+    found = {name: all_scores(work, folds.number, name) for name in conditions_for(folds.disease)}
+    none = Scores(np.zeros((0, 3)), np.zeros(0, dtype=np.int64), np.zeros(0))
+    log = work / "all" / "log.csv"
+    rows = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    anatomies = ", ".join(name.split(".")[0] for name in names)
+    story = TrainingStory(
+        command=command,
+        seed=settings.seed,
+        samples=settings.samples,
+        hours=float(rows[-1].split(",")[1]) / 3600 if len(rows) > 1 else 0.0,
+        hardware=hardware,
+        training_anatomies=anatomies,
+        test_anatomies=f"the same, each judged by the one of {folds.number} networks that had not seen it",
+        notes=(
+            f"The network that ships was trained on all anatomies; the numbers are those of {folds.number} others, "
+            "each trained on the anatomies of the other folds.",
+        ),
+        disease=folds.disease,
+    )
+    write_evaluated(output, Trained(network), BundleText(output.name), assess(found, none), story, log=log)
