@@ -7,120 +7,19 @@ network outside the range it was trained on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .acquisition_ranges import AS_PREPROCESSED
+from .acquisition_ranges import AcquisitionRange as AcquisitionRange
 from .artefacts import random_artefact
 from .bank import BankItem
-from .contrast import WIDENING, draw_contrast
+from .contrast import draw_contrast
 
-
-@dataclass(frozen=True)
-class Misalignment:
-    """SDs of what an affine registration leaves: turns in degrees, shifts in mm, logs of scale, common and by axis."""
-
-    turn_deg: tuple[float, float, float]  # about R, A, S
-    shift_mm: tuple[float, float, float]
-    scale: float
-    scale_of_axis: tuple[float, float, float]
-
-    def times(self, factor: float) -> Misalignment:
-        """All of it ``factor`` times as large."""
-
-        def larger(values: tuple[float, float, float]) -> tuple[float, float, float]:
-            a, b, c = values
-            return (a * factor, b * factor, c * factor)
-
-        return Misalignment(
-            larger(self.turn_deg), larger(self.shift_mm), self.scale * factor, larger(self.scale_of_axis)
-        )
-
-
-@dataclass(frozen=True)
-class AcquisitionRange:
-    """The ranges from which a scan's acquisition is drawn: upper ends, and both ends where the name says so.
-
-    Attributes
-    ----------
-    widening
-        Factor on the SD of the tissues' mean intensities.
-    texture
-        SD of voxelwise variation inside a tissue, on the 0..255 scale.
-    noise
-        SD of the Rician noise's two parts, same scale.
-    bias
-        Amplitude of the log of the bias field; ``texture_bias`` of its finer part.
-    blur
-        Gaussian sigma in voxels, drawn for each axis; a large one along one axis is an anisotropic acquisition.
-    thick
-        Share of scans with one such axis, whose sigma goes up to twice ``blur``.
-    artefacts
-        Share of scans with Gibbs ringing or motion.
-    gamma
-        SD of the log exponent.
-    shift_mm, angle_deg, scale
-        Affine misregistration, in either direction (scale: of its log, along each axis; a third of it common to all).
-    flip
-        Share of scans that are mirrored left to right.
-    mask_low, mask_high
-        Level of the smoothed brain at which the mask ends: low is generous, high is tight.
-    mask_grow
-        Voxels by which the mask is then dilated, or eroded if negative.
-    left_by_alignment
-        Misregistration as the product's alignment leaves it, normally distributed, instead of ``shift_mm``,
-        ``angle_deg`` and ``scale``; see :class:`Misalignment`.
-    mask_level
-        Mean and SD of the level instead of ``mask_low`` and ``mask_high``, and SD by which it varies along the outline.
-    voxel_mm
-        Native voxel sizes from, to: the scan is blurred as a voxel's width does, in place of ``blur`` and ``thick``.
-    """
-
-    widening: float = WIDENING
-    texture: float = 8.0
-    noise: float = 8.0
-    bias: float = 0.35
-    texture_bias: float = 0.03
-    blur: float = 0.6
-    thick: float = 0.2
-    artefacts: float = 0.15
-    gamma: float = 0.2
-    shift_mm: float = 4.0
-    angle_deg: float = 4.0
-    scale: float = 0.03
-    flip: float = 0.5
-    mask_low: float = 0.12
-    mask_high: float = 0.55
-    mask_grow: int = 0
-    left_by_alignment: Misalignment | None = None
-    mask_level: tuple[float, float, float] | None = None
-    voxel_mm: tuple[float, float] | None = None
-
-    def wider(self, factor: float) -> AcquisitionRange:
-        """Contrast, bias, noise and resolution widened by ``factor``; alignment and mask unchanged."""
-        return replace(
-            self,
-            widening=self.widening * factor,
-            texture=self.texture * factor,
-            noise=self.noise * factor,
-            bias=self.bias * factor,
-            texture_bias=self.texture_bias * factor,
-            blur=self.blur * factor,
-            gamma=self.gamma * factor,
-            voxel_mm=None if self.voxel_mm is None else (self.voxel_mm[0], self.voxel_mm[1] * factor),
-        )
-
-
-#: As the product's preprocessing leaves scans; measured on simulated heads over the anatomies 02 and 13 and compared
-#: with 08 and 17 (Testing/benchmarks/geometry.md).
-MISALIGNMENT = Misalignment((2.0, 1.0, 1.0), (0.8, 1.5, 1.5), 0.015, (0.012, 0.012, 0.015))
-AS_PREPROCESSED = AcquisitionRange(
-    left_by_alignment=MISALIGNMENT,
-    mask_level=(0.48, 0.07, 0.05),
-    voxel_mm=(0.8, 3.0),
-)
+_OUTERMOST = 0.15  # of the envelope: no mask reaches farther
 
 
 @dataclass(frozen=True)
@@ -161,7 +60,7 @@ def acquire(
         return low + (high - low) * float(torch.rand((), generator=generator))
 
     inside = torch.from_numpy(item.inside)
-    means = draw_contrast(generator, ranges.widening)
+    means = draw_contrast(generator, ranges.widening, any_head=not item.is_published)
     # The mean over the fine voxels' intensities is the partial-volume effect, for free.
     values = means[torch.from_numpy(item.codes).int()].mean(1)
     values += torch.randn(values.shape, generator=generator) * draw(1.0, ranges.texture)
@@ -178,7 +77,7 @@ def acquire(
     matrix = random_affine(generator, ranges)
     image, envelope = transformed(torch.stack((image, envelope)), matrix)
     targets = transformed(crop(torch.from_numpy(item.targets), margin // 2).float() / 255, matrix, 4.0)
-    mask = _grown(envelope > _level(ranges, generator, envelope.shape), ranges.mask_grow)
+    mask = _grown(_drawn_mask(ranges, envelope, generator), ranges.mask_grow)
     exponent = float(torch.exp(ranges.gamma * torch.randn((), generator=generator)))
     return Scan(
         image=normalise(image, mask, exponent=exponent)[None],
@@ -203,15 +102,19 @@ def _widths(ranges: AcquisitionRange, draw: Callable[[float, float], float]) -> 
     return [max(0.2, 0.5 * width / 2.0) for width in voxel]
 
 
-def _level(ranges: AcquisitionRange, generator: torch.Generator, shape: torch.Size) -> float | Tensor:
-    """At which value of the envelope the mask ends: one number, or one that varies along the outline."""
-    if ranges.mask_level is None:
+def _drawn_mask(ranges: AcquisitionRange, envelope: Tensor, generator: torch.Generator) -> Tensor:
+    """A level set of the envelope: at a level that is drawn, or of a volume that is drawn."""
+    if ranges.mask_ml is None:
         low, high = ranges.mask_low, ranges.mask_high
-        return low + (high - low) * float(torch.rand((), generator=generator))
-    mean, sd, along = ranges.mask_level
-    level = mean + sd * float(torch.randn((), generator=generator).clamp(-2.5, 2.5))
+        return envelope > low + (high - low) * float(torch.rand((), generator=generator))
+    mean, sd, along = ranges.mask_ml
+    millilitres = mean + sd * float(torch.randn((), generator=generator).clamp(-2.5, 2.5))
     coarse = torch.randn(1, 1, 8, 9, 8, generator=generator) * along
-    return (level + functional.interpolate(coarse, size=tuple(shape), mode="trilinear")[0, 0]).clamp(0.15, 0.85)
+    shape = (envelope.shape[0], envelope.shape[1], envelope.shape[2])
+    uneven = envelope * torch.exp(functional.interpolate(coarse, size=shape, mode="trilinear")[0, 0])
+    there = uneven[envelope > _OUTERMOST]
+    number = min(int(millilitres * 1000 / 8), there.numel())
+    return uneven > float(there.kthvalue(there.numel() - number + 1).values) - 1e-6
 
 
 def crop(volumes: Tensor, margin: int) -> Tensor:

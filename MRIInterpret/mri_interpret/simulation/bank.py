@@ -21,9 +21,9 @@ from .structures import BRAIN, INTRACRANIAL, TARGETS
 from .subject import SimulatedBrain
 
 ENVELOPE_SIGMA_MM = 3.0
-#: Of the published disease: deepbet's mask follows the skull's inside, smoothed by this; chosen on the anatomies 02 and
-#: 13 (Testing/benchmarks/geometry.md).
-SKULL_SIGMA_MM = 4.0
+# Of the published disease: deepbet's mask follows the skull's inside, smoothed by the first, where brain is within
+# about the second; chosen on the anatomies 02 and 13 (Testing/benchmarks/geometry.md).
+_SKULL_SIGMA_MM, _NEAR_BRAIN_SIGMA_MM, _NEAR_BRAIN_GAIN = 4.0, 10.0, 2.5
 _ENVELOPE_FLOOR = 0.05  # voxels with a smoothed brain below this are never inside a mask, however dilated
 TARGET_SHAPE = (48, 56, 48)  # 4 mm
 
@@ -40,7 +40,7 @@ class BankItem:
         uint8 (N, 8): structure codes of the eight fine voxels in each.
     envelope
         uint8 (N,): 255 for 1; brain masks of any tightness are its level sets. Of the stylised disease, the tissue
-        smoothed by 3 mm; of the published one, the skull's inside smoothed by 4 mm.
+        smoothed by 3 mm; of the published one, the skull's inside smoothed by 4 mm, without the canal below.
     targets
         uint8 (T, 48, 56, 48): share of each of ``structures.TARGETS`` in 4 mm voxels, 255 for 1.
     facts
@@ -65,8 +65,7 @@ def pack(brain: SimulatedBrain, base: str, seed: int) -> BankItem:
     i, j, k = MODEL_GRID.shape
     eight = labels.reshape(i, 2, j, 2, k, 2).transpose(0, 2, 4, 1, 3, 5).reshape(i, j, k, 8)
     published = brain.subject.is_published
-    outlined, sigma = (INTRACRANIAL, SKULL_SIGMA_MM) if published else (BRAIN, ENVELOPE_SIGMA_MM)
-    envelope = smooth(torch.from_numpy(outlined.astype(np.float32)[eight].mean(-1)), sigma).clamp(0, 1).numpy()
+    envelope = (_skull_outline if published else _tissue_outline)(eight).clamp(0, 1).numpy()
     inside = envelope > _ENVELOPE_FLOOR
     fine = torch.from_numpy(labels).long()
     tables = [torch.from_numpy(table.astype(np.float32)) for table in TARGETS.values()]
@@ -84,6 +83,20 @@ def pack(brain: SimulatedBrain, base: str, seed: int) -> BankItem:
             **({"changes": brain.changes, "chances": group_chances(brain.subject)} if published else {}),
         },
     )
+
+
+def _tissue_outline(eight: NDArray[np.uint8]) -> torch.Tensor:
+    return smooth(_share(BRAIN, eight), ENVELOPE_SIGMA_MM)
+
+
+def _skull_outline(eight: NDArray[np.uint8]) -> torch.Tensor:
+    """The skull's inside without the canal below the brain."""
+    near_brain = _NEAR_BRAIN_GAIN * smooth(_share(BRAIN, eight), _NEAR_BRAIN_SIGMA_MM)
+    return torch.minimum(smooth(_share(INTRACRANIAL, eight), _SKULL_SIGMA_MM), near_brain)
+
+
+def _share(table: NDArray[np.bool_], eight: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(table.astype(np.float32)[eight].mean(-1))
 
 
 def save_item(item: BankItem, path: Path) -> None:

@@ -22,7 +22,7 @@ _ASYMMETRY = 0.03  # SD of half the log ratio of the sides, in healthy people
 _LATERAL = 0.15  # SD of the disease's excess on the left
 _SEVERITY_SD = {"MCI": 0.6, "AD": 0.45}  # of a factor on the group's effects with mean 1
 _MOST_SEVERE = 2.2
-_REFERENCE_DRAWS = 6000
+_REFERENCE_DRAWS = 4000
 
 
 def subtype_factors(subtype: str) -> dict[str, float]:

@@ -128,7 +128,7 @@ def _published_brain(
     effect = -log_jacobian(added)
     both, scale = (u, healthy.u), 1.0
     if align:
-        matrix = affine_part(u, warp(fractions.brain[None], u)[0])
+        matrix = affine_part(u, warp(fractions.intracranial[None], u)[0])
         both = (followed_by(u, matrix), followed_by(healthy.u, matrix))
         effect = carried_by(effect, matrix)
         scale = 1.0 / float(torch.linalg.det(matrix[:, :3]))

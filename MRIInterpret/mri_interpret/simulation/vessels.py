@@ -2,7 +2,8 @@
 
 None of it depends on the group: it is there so that a network learns that it is no sign of the disease. How much there
 is grows exponentially with age and differs widely between people (de Kort 2024,
-doi:10.1016/j.neurobiolaging.2024.11.006; Vinke 2018, Neurobiol Aging 71:32); the sizes are ours. In a T1-weighted scan hyperintensities are dark.
+doi:10.1016/j.neurobiolaging.2024.11.006; Vinke 2018, Neurobiol Aging 71:32); the sizes are ours. In a
+T1-weighted scan hyperintensities are dark.
 """
 
 from __future__ import annotations

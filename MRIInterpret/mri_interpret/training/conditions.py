@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..progress import ProgressCallback, silent
-from ..simulation.acquisition import AS_PREPROCESSED, MISALIGNMENT, AcquisitionRange
+from ..simulation.acquisition_ranges import AS_PREPROCESSED, MISALIGNMENT, AcquisitionRange
 from ..simulation.anatomy import PUBLISHED
 from .samples import BankSamples
 
