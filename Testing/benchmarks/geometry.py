@@ -1,6 +1,6 @@
 """Do training scans lie as preprocessing leaves scans? Masks, extents and centres in template space, three ways.
 
-For each simulated subject over the named anatomies: (a) the training scan that the bank delivers, (b) the same' whole
+For each simulated subject over the named anatomies: (a) the training scan that the bank delivers, (b) its whole
 head, turned and shifted in a scanner, through the product's whole preprocessing; and (c) real scans through it.
 For the published disease, also how far the short cut to an alignment is from the product's own.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.simulation.acquisition import crop
 from mri_interpret.simulation.structures import TARGETS
 from mri_interpret.training.heads import LossWeights, TrainingHeads, losses
+from torch.nn import functional
 
 
 @pytest.fixture
@@ -76,3 +78,43 @@ def test_loss_weights_move_from_dense_targets_to_classes() -> None:
     start, end = LossWeights.at(0.0), LossWeights.at(1.0)
     assert start.classes == 0.0 < end.classes
     assert start.dense > end.dense > 0
+
+
+@pytest.fixture
+def without_biases() -> TrainingHeads:
+    torch.manual_seed(5)
+    network = EvidenceCNN3d(fine_channels=(6, 8), wide_channels=(8, 12), joint_channels=16)
+    heads = TrainingHeads(network)
+    for _ in range(4):
+        heads.train()(torch.rand(3, 1, 16, 16, 16) + 0.1)
+    with torch.no_grad():
+        heads.classes.weight.normal_()
+        heads.classes.bias.normal_()
+    return heads.eval()
+
+
+def test_without_biases_the_logits_grow_with_the_image_and_fold_exactly(without_biases: TrainingHeads) -> None:
+    image = torch.rand(2, 1, 16, 16, 16)
+    with torch.no_grad():
+        shares, _, logits = without_biases(image)
+        torch.testing.assert_close(without_biases(2.5 * image)[2], 2.5 * logits, rtol=1e-4, atol=1e-4)
+        assert shares.shape == (2, len(TARGETS), 8, 8, 8)
+        torch.testing.assert_close(without_biases.fold()(image), logits, rtol=1e-4, atol=1e-4)
+
+
+def test_without_biases_whole_images_give_the_logits_that_cropped_ones_gave(without_biases: TrainingHeads) -> None:
+    image = torch.zeros(1, 1, 32, 32, 32)
+    image[..., 12:20, 12:20, 12:20] = torch.rand(8, 8, 8)
+    with torch.no_grad():
+        cropped = without_biases(image[..., 4:-4, 4:-4, 4:-4])[2]
+        without_biases.match_whole_grid(image, 4)
+        torch.testing.assert_close(without_biases(image)[2], cropped, rtol=1e-3, atol=1e-3)
+
+
+def test_targets_finer_than_the_features_are_pooled(heads: TrainingHeads) -> None:
+    fine = torch.rand(1, len(TARGETS), 8, 8, 8)
+    dense, other = torch.rand(1, len(TARGETS), 4, 4, 4), (torch.zeros(1), torch.zeros(1, 3))
+    batch = {"classes": torch.full((1, 3), 1 / 3), "targets": fine}
+    coarse = batch | {"targets": functional.avg_pool3d(fine, 2)}
+    weights = LossWeights.at(0.5)
+    assert float(losses((dense, *other), batch, weights)[0]) == float(losses((dense, *other), coarse, weights)[0])

@@ -19,11 +19,12 @@ from ..atomic import replacing
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from ..simulation.anatomy import PUBLISHED, Anatomy, choose_label_maps, list_label_maps
+from ..simulation.disease import check_disease
 from ..simulation.fill_bank import bank_items, fill_bank
 from .anatomies import cached_anatomy
 from .bundle_writer import BundleText, Trained
 from .card import TrainingStory
-from .checkpoint import start_network
+from .checkpoint import check_network, start_network
 from .command import write_evaluated
 from .conditions import Scores, conditions_for, score
 from .evaluation import EVALUATION_SEED, assess
@@ -107,6 +108,8 @@ def cross_validate(
     work = Path(work) if work is not None else output.with_name(output.name + ".work")
     if only is not None and not 0 <= only <= folds.number:
         raise UserError(f"There is no fold {only}: give one from 1 to {folds.number}, or 0 for all anatomies.")
+    check_network(network)
+    check_disease(folds.disease)
     paths = _chosen(folds)
     anatomies = [cached_anatomy(path, work / "anatomies", progress, folds.disease) for path in paths]
     fold_of = deal(len(anatomies), folds.number, settings.seed)

@@ -60,6 +60,12 @@ def load_checkpoint(path: Path, identity: dict[str, Any]) -> dict[str, Any] | No
     return result
 
 
+def check_network(name: str) -> None:
+    """Raise a UserError unless a network of this name can be trained."""
+    if name not in TRAINABLE:
+        raise UserError(f"The network '{name}' cannot be trained here: give one of {', '.join(TRAINABLE)}.")
+
+
 def start_network(
     init: str | Path | None, seed: int, name: str = "PlainCNN3d"
 ) -> tuple[PlainCNN3d | EvidenceCNN3d, bool]:
@@ -80,8 +86,7 @@ def start_network(
         If the name is not known, the bundle cannot be read, or it holds another kind of network.
     """
     torch.manual_seed(seed)
-    if name not in TRAINABLE:
-        raise UserError(f"The network '{name}' cannot be trained here: give one of {', '.join(TRAINABLE)}.")
+    check_network(name)
     if init is None:
         return TRAINABLE[name](), False
     network = find_model(init).network

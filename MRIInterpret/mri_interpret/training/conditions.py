@@ -98,7 +98,7 @@ def score(
         facts = samples.facts(index)
         bases.append(str(facts["base"]))
         chances += [facts["chances"]] if "chances" in facts else []
-        ages.append(float(facts["age"]))
+        ages += [float(facts["age"])] if "age" in facts else []
     return Scores(
         np.array(logits, dtype=float),
         np.array(labels),

@@ -120,14 +120,16 @@ class TrainingHeads(nn.Module):
         Empty space adds the same to every scan's pooled features and dilutes the rest, so the standardised features,
         and all that was learnt on them, stay as they were: only mean and variance are set anew.
         """
-        if not self.centred:  # empty space adds nothing to a network without biases
-            self.mean.mul_(crop(images, margin)[0].numel() / images[0].numel())
-            return
         was_training = self.training
         self.eval()
         whole = self.network.features(images).float().mean((0, 2, 3, 4))
         cropped_images = crop(images, margin)
         cropped = self.network.features(cropped_images).float().mean((0, 2, 3, 4))
+        if not self.centred:
+            # Empty space adds nothing, but dilutes; and features reach beyond where the image was cut.
+            self.mean.mul_(whole / cropped.clamp(min=_EPSILON))
+            self.train(was_training)
+            return
         dilution = cropped_images[0].numel() / images[0].numel()
         self.mean.copy_(whole + dilution * (self.mean - cropped))
         self.var.mul_(dilution**2)
