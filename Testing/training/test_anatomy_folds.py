@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mri_interpret.errors import UserError
 from mri_interpret.models.bundle import load_bundle
+from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.simulation.acquisition_ranges import AS_PREPROCESSED
 from mri_interpret.simulation.anatomy import Anatomy
 from mri_interpret.simulation.grids import MODEL_GRID
@@ -15,6 +16,7 @@ from mri_interpret.simulation.structures import TARGETS
 from mri_interpret.training import anatomy_folds
 from mri_interpret.training.anatomy_folds import AnatomyFolds, cross_validate, deal, items_of
 from mri_interpret.training.fit import FitSettings
+from mri_interpret.training.samples import BankSamples
 
 TINY = FitSettings(samples=2, seed=1, batch=2, every=2, workers=0, bfloat16=False)
 
@@ -74,7 +76,7 @@ def _noise(folder: Path, anatomies: list[Anatomy], number: int, seed: int, **_: 
         inside[40:56, 40:56, 40:56] = True
         count = int(inside.sum())
         facts = {
-            "group": ("CN", "MCI", "AD")[index % 3], "age": 30.0 if index % 9 == 0 else 75.0, "reached": 4.5,
+            "group": ("CN", "MCI", "AD")[index % 3], "age": 30.0 if index == 0 else 75.0, "reached": 4.5,
             "base": anatomies[index % len(anatomies)].name, "chances": [0.4, 0.3, 0.3],
         }  # fmt: skip
         item = BankItem(
@@ -87,25 +89,40 @@ def _noise(folder: Path, anatomies: list[Anatomy], number: int, seed: int, **_: 
         save_item(item, item_path(folder, index))
 
 
-@pytest.mark.slow
+def _fit(network: PlainCNN3d, train: BankSamples, *others: object, **_: object) -> PlainCNN3d:
+    """In place of a training: note the items that it may take, and leave a checkpoint once."""
+    checkpoint = Path(str(others[2])) / "checkpoint.pt"
+    if not checkpoint.exists():
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_text(" ".join(map(str, train.chosen)))
+    return network.eval()
+
+
 def test_all_folds_and_the_network_of_all_anatomies_make_a_bundle(
     maps: Path, tmp_path: Path, banks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folds = AnatomyFolds(maps, 2, brains=6, validation_brains=6, test_brains=9)
+    folds, work = AnatomyFolds(maps, 2, brains=6, validation_brains=3, test_brains=6), tmp_path / "model.work"
     monkeypatch.setattr(anatomy_folds, "conditions_for", lambda _: {"plain": AS_PREPROCESSED})
+    monkeypatch.setattr(anatomy_folds, "fit", _fit)
+    monkeypatch.setattr(anatomy_folds, "settings_to_go_on", lambda settings, *_: settings)
     steps: list[str] = []
-    folder = cross_validate(
-        tmp_path / "model", folds, TINY, network="PlainCNN3d", progress=lambda step, _: steps.append(step)
-    )
+
+    def run() -> Path:
+        return cross_validate(tmp_path / "model", folds, TINY, progress=lambda step, _: steps.append(step))
+
+    folder = run()
+    trained = {name: (work / name / "checkpoint.pt").read_text().split() for name in ("fold1", "fold2", "all")}
+    assert trained["all"] == list("012345")
+    assert sorted(trained["fold1"] + trained["fold2"]) == list("012345")
+    found = anatomy_folds.all_scores(work, 2, "plain")
+    assert sorted(found.bases) == sorted(f"labels_0{1 + index % 3}" for index in range(6))
     loaded = load_bundle(folder)
     assert "AUC AD vs CN" in loaded.metadata.metrics
     card = loaded.card.read_text(encoding="utf-8")
     assert "each judged by the one of 2 networks that had not seen it" in card
-    assert "below 0.05 | 0 of 1 |" in card or "below 0.05 | 1 of 1 |" in card
+    assert "below 0.05 | 0 of 1 |" in card or "below 0.05 | 1 of 1 |" in card  # the one who is 30 years old
     assert "| all volumes |" in card
-    found = anatomy_folds.all_scores(tmp_path / "model.work", 2, "plain")
-    assert sorted(found.bases) == sorted([f"labels_0{1 + index % 3}" for index in range(9)])
-    # The same call again trains nothing and judges nothing: every part is there.
+    # The same call again judges nothing anew: every answer is there.
     steps.clear()
-    cross_validate(tmp_path / "model", folds, TINY, network="PlainCNN3d", progress=lambda step, _: steps.append(step))
+    run()
     assert not [step for step in steps if "plain" in step]
