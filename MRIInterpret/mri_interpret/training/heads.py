@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..models.evidence_cnn import EvidenceCNN3d
+from ..models.evidence_cnn import EvidenceCNN3d, ScaleNorm3d
 from ..models.plain_cnn import PlainCNN3d
 from ..simulation.acquisition import crop
 from ..simulation.structures import TARGETS
@@ -68,9 +68,10 @@ class TrainingHeads(nn.Module):
         if fresh:
             with torch.no_grad():  # shares are small and mostly zero; begin near there
                 norm = network.joint[1] if isinstance(network, EvidenceCNN3d) else network.blocks[-1][1]  # type: ignore[index]
-                norm.weight[: len(TARGETS)] = 0.3  # type: ignore[union-attr]
-                if isinstance(network, PlainCNN3d):
-                    norm.bias[: len(TARGETS)] = -0.2  # type: ignore[union-attr, operator]
+                assert isinstance(norm, (nn.BatchNorm3d, ScaleNorm3d))
+                norm.weight[: len(TARGETS)] = 0.3
+                if isinstance(norm, nn.BatchNorm3d):
+                    norm.bias[: len(TARGETS)] = -0.2
 
     @property
     def centred(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -67,7 +68,7 @@ class BankSamples(Dataset[dict[str, Tensor]]):
         first: int | None = None,
         margin_at: Callable[[int], int] | None = None,
         targets_mm: int = 8,
-        chosen: Sequence[int] | None = None,
+        chosen: Sequence[int] | NDArray[np.int64] | None = None,
     ) -> None:
         self.folder, self.items, self.length, self.seed = folder, items, length, seed
         self.ranges, self.in_order, self.first = ranges, in_order, items if first is None else first
