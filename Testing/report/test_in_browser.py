@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -190,9 +191,24 @@ def test_without_javascript_the_page_is_whole_and_has_no_planes(browser: Browser
         assert page.get_by_role("heading", name="Where in the brain").is_visible()
 
 
+def test_a_notebook_shows_the_planes_in_a_frame(browser: Browser, hostile: Explanation, tmp_path: Path) -> None:
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!DOCTYPE html><title>A notebook</title>{hostile._repr_html_()}", encoding="utf-8")
+    with watched_page(browser, offline=True) as page:
+        page.goto(path.as_uri())
+        page.locator("iframe").scroll_into_view_if_needed()
+        frame = page.frame_locator("iframe")
+        frame.locator(READY).wait_for()
+        assert frame.locator(part("map")).locator("option").count() == len(hostile.maps) + 3
+        assert "mm · voxel" in frame.locator(part("place")).inner_text()
+        sizes = page.locator("iframe").evaluate("one => [one.contentDocument.body.scrollHeight, one.clientHeight]")
+        assert sizes[0] <= sizes[1]  # nothing to scroll within the frame
+
+
 def test_in_print_folded_methods_are_open_and_planes_are_left_out(opened: Page) -> None:
     opened.emulate_media(media="print", color_scheme="dark")
     assert not opened.locator(".planes").is_visible()
     assert opened.locator("details.method .facts").first.is_visible()
+    assert not opened.locator("details.record").is_visible()  # pages of numbers, which provenance.json has
     assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     opened.emulate_media(media="screen", color_scheme="light")

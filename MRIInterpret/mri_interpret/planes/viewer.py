@@ -83,7 +83,7 @@ def viewer(planes: Planes, *, has_rows: bool = False, spacing: float | None = No
     has_rows
         Whether the page has a table whose rows have ``data-peak``, "R A S" in mm.
     spacing
-        Of the scan behind the maps, in mm; if left out, about 1 for a human brain, and no finer than the scan.
+        Of the scan behind the maps, in mm; about 1 for a human brain if left out. Never finer than the scan.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _data(planes: Planes, spacing: float | None) -> dict[str, Any]:
     if not planes.maps:
         raise UserError("There is no map to show: give at least one.")
     box = brain_box(planes.mask)
-    grid = box.grid(spacing or max(box.spacing, min(planes.scan.grid.spacing)))
+    grid = box.grid(max(spacing or box.spacing, min(planes.scan.grid.spacing)))
     brain, affine = Brain(planes.mask), planes.mask.affine
     maps = [_told(one.record(brain)) for one in planes.maps]
     names, labels = _labels(planes)

@@ -15,6 +15,7 @@ from .packing import packed, quantised
 
 # Of the brain's voxels, in per cent: where the slider for the shown share stops.
 SHARES = (0.1, 0.2, 0.5, 1, 2, 3, 4, 5, 7, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100)
+_SHOWN = 10  # the share to begin with, as in Slicer's panel
 _CHECKED = 50_000  # voxels on which the page's values are compared with the map's file
 
 
@@ -31,7 +32,8 @@ class ViewerMap:
     volume
         On the grid where it was computed.
     scale
-        Its colours in the still pictures: colour limit, table, and threshold to begin with.
+        Its colours in the still pictures: colour limit and table. The threshold is for labels, and for maps that are
+        0 nearly everywhere; others begin with the top 10 % of the brain.
     on_scan
         The map on the scan's grid, as its file has it; None if ``volume`` is that.
     to_volume
@@ -66,6 +68,7 @@ class ViewerMap:
         on_scan = self.on_scan if self.on_scan is not None else volume
         magnitudes = np.abs(np.nan_to_num(np.asarray(on_scan.array[brain.inside], dtype=np.float32)))
         shares = [1 - share / 100 for share in SHARES]
+        tops = np.quantile(magnitudes, shares).tolist() if magnitudes.size else [0.0] * len(SHARES)
         return {
             "key": self.key,
             "title": self.title,
@@ -75,9 +78,9 @@ class ViewerMap:
             "order": self.order,
             "names": list(self.names),
             "limit": self.scale.limit,
-            "threshold": self.scale.threshold,
+            "threshold": (self.order and tops[SHARES.index(_SHOWN)]) or self.scale.threshold,
             "colours": self.scale.table or (SIGNED_TABLE if self.signed else SEQUENTIAL_TABLE),
-            "tops": np.quantile(magnitudes, shares).tolist() if magnitudes.size else [0.0] * len(SHARES),
+            "tops": tops,
             "size": size,
             "compared": len(brain.voxels),
             "error": _difference(sent, on_scan, brain.voxels, self.to_volume, self.order),
