@@ -191,15 +191,17 @@ def test_without_javascript_the_page_is_whole_and_has_no_planes(browser: Browser
         assert page.get_by_role("heading", name="Where in the brain").is_visible()
 
 
-def test_a_notebook_shows_the_planes_in_a_frame(browser: Browser, hostile: Explanation, tmp_path: Path) -> None:
+def test_a_notebook_shows_the_planes_in_a_frame(
+    browser: Browser, small_explanation: Explanation, tmp_path: Path
+) -> None:
     path = tmp_path / "notebook.html"
-    path.write_text(f"<!DOCTYPE html><title>A notebook</title>{hostile._repr_html_()}", encoding="utf-8")
+    path.write_text(f"<!DOCTYPE html><title>A notebook</title>{small_explanation._repr_html_()}", encoding="utf-8")
     with watched_page(browser, offline=True) as page:
         page.goto(path.as_uri())
         page.locator("iframe").scroll_into_view_if_needed()
         frame = page.frame_locator("iframe")
         frame.locator(READY).wait_for()
-        assert frame.locator(part("map")).locator("option").count() == len(hostile.maps) + 3
+        assert frame.locator(part("map")).locator("option").count() == len(small_explanation.maps) + 3
         assert "mm · voxel" in frame.locator(part("place")).inner_text()
         sizes = page.locator("iframe").evaluate("one => [one.contentDocument.body.scrollHeight, one.clientHeight]")
         assert sizes[0] <= sizes[1]  # nothing to scroll within the frame

@@ -28,7 +28,7 @@ DOCS = ROOT / "docs"
 SCAN = ("SampleData", "colin27_T1.nii.gz")
 TARGET = "AD-CN"
 METHODS = ("lrp", "gradient", "integrated_gradients", "grad_cam_pp", "guided_backprop", "region_occlusion")
-SCREENSHOTS = ("report", "panel", "scene")  # taken by make_screenshots.py; the site shows them smaller
+SCREENSHOTS = ("report", "panel", "scene")  # by make_screenshots.py and report_screenshots.py; here they are smaller
 WIDTH = 1200  # pixels; wider pictures are made smaller
 HEAD = """# Gallery
 
@@ -86,7 +86,7 @@ def smaller(data: bytes) -> bytes:
 def main() -> None:
     """Write the page and its pictures; what was there before goes."""
     for name in SCREENSHOTS:
-        taken = ROOT / "Resources" / "Screenshots" / f"{name}.png"
+        taken = next((ROOT / "Resources" / "Screenshots").glob(f"{name}.*"))
         (DOCS / "images" / f"{name}.webp").write_bytes(smaller(taken.read_bytes()))
     explanation = mi.explain(resource(*SCAN), target=TARGET, methods=METHODS)
     figures = [*of_the_scan(explanation), *of_the_simulator()]

@@ -11,6 +11,7 @@ import io
 import sys
 from pathlib import Path
 
+from mri_interpret.drawing.canvas import encode_webp
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -21,9 +22,8 @@ DESKTOP = (1180, 1000)
 
 
 def save(page: Page, path: Path) -> None:
-    """What the window shows, in 256 colours: a third of the size."""
-    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    image.quantize(256).save(path, optimize=True)
+    """What the window shows, as WebP."""
+    path.write_bytes(encode_webp(Image.open(io.BytesIO(page.screenshot())).convert("RGB")))
 
 
 def main(report: Path, folder: Path) -> None:
@@ -42,9 +42,7 @@ def main(report: Path, folder: Path) -> None:
                     page.pdf(path=report.with_suffix(".pdf"), format="A4", print_background=False)
                 page.evaluate("document.querySelector('#summary').scrollIntoView()")
                 page.wait_for_timeout(1000)
-                save(page, folder / f"{name}.png")
-                page.evaluate("scrollTo(0, 0)")
-                save(page, folder / f"{name}_top.png")
+                save(page, folder / f"{name}.webp")
         browser.close()
 
 
