@@ -141,6 +141,7 @@ def test_the_policy_names_the_script_that_runs_and_the_licence_travels_along(pla
     pieces = viewer(planes)
     assert re.fullmatch(r"script-src 'sha256-[\w+/]{43}=' blob:", pieces.policy)
     assert "Copyright (c) 2021, Niivue" in pieces.tail
+    assert pieces.tail.isascii()  # or a frame in a page of another encoding would change the script, and its hash
 
 
 def test_a_brain_without_voxels_and_a_map_of_zeros_have_planes(planes: Planes) -> None:

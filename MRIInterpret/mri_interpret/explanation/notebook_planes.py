@@ -22,6 +22,6 @@ def planes_html(explanation: Explanation) -> str:
     except UserError as reason:
         return f"<p>{escape(str(reason))}</p>"
     return (
-        '<iframe title="Planes to click through" loading="lazy" style="width:100%;height:700px;border:0" '
+        '<iframe title="Planes to click through" loading="lazy" style="width:100%;height:640px;border:0" '
         f'srcdoc="{escape(page)}"></iframe>'
     )

@@ -13,7 +13,7 @@
   }
 
   const data = JSON.parse(document.getElementById('planes-data').textContent);
-  const number = value => Number(value.toPrecision(3)).toString().replace(/-/g, '−');
+  const number = value => Number(value.toPrecision(3)).toString().replace(/-/g, '\u2212');
 
   // Numbers in the page: see packing.py.
   const bytes = async text => {
@@ -107,7 +107,7 @@
       if (map.names.length) words.push(`${map.title}: ${map.names[found]}`);
       else words.push(`${map.title}: ${number(found)} ${map.units}, top ${number(shareOf(Math.abs(found)))} % of the brain`);
     }
-    said.textContent = words.join(' · ');
+    said.textContent = words.join(' \u00b7 ');
   };
   nv.onLocationChange = found => {
     cursor = Array.from(found.mm).slice(0, 3);
