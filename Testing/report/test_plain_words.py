@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from mri_interpret.anatomy.top_regions import top_regions
 from mri_interpret.checks.verdict import MODEL, Verdict
-from mri_interpret.explanation.explanation import Explanation
+from mri_interpret.explanation.explanation import Explanation, Prediction
+from mri_interpret.models.outputs import OutputMeaning
 from mri_interpret.report.page import page_with
 from mri_interpret.report.pictures import ReportPictures
 from mri_interpret.report.plain_words import Part, plain_words, structures
@@ -81,10 +82,15 @@ def test_which_loss_it_would_have_noticed(explanation: Explanation, value: float
     assert said(sentences[2:]) == words
 
 
-def test_of_a_quantity_it_says_the_value(age_explanation: Explanation) -> None:
-    answer = said(plain_words(age_explanation)[:1])
-    value = age_explanation.model.output.amount(age_explanation.prediction.logits["brain age"])
-    assert answer == f"The network puts the brain age of this scan at {value}."
+def test_of_a_quantity_it_says_the_value_and_of_labels_their_names(small_explanation: Explanation) -> None:
+    model = replace(small_explanation.model, output=OutputMeaning("regression", ("brain age",), True, "years"))
+    age = Prediction({"brain age": 71.34}, {}, "brain age 71.3 years")
+    answer = said(plain_words(replace(small_explanation, model=model, prediction=age))[:1])
+    assert answer == "The network puts the brain age of this scan at 71.3 years."
+    model = replace(model, output=OutputMeaning("labels", ("atrophy", "lesions", "mass")))
+    labels = Prediction({}, {"atrophy": 0.9, "lesions": 0.7, "mass": 0.1}, "atrophy")
+    answer = said(plain_words(replace(small_explanation, model=model, prediction=labels))[:1])
+    assert answer == "The network finds in this scan: atrophy, lesions."
 
 
 def test_sides_are_said_together() -> None:

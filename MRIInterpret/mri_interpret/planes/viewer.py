@@ -94,8 +94,8 @@ def viewer(planes: Planes, *, has_rows: bool = False, spacing: float | None = No
 
     script = (_TEMPLATES / "viewer.js").read_text(encoding="utf-8")
     style = (_TEMPLATES / "viewer.css").read_text(encoding="utf-8")
-    # No text of the data can end the element that holds it. All is ASCII, and so is the script, because a frame takes on
-    # the encoding of the page around it.
+    # No text of the data can end the element that holds it. All is ASCII, and so is the script, because a frame takes
+    # on the encoding of the page around it.
     data = json.dumps(_data(planes, spacing), allow_nan=False).replace("<", "\\u003c")
     tail = (
         f'<script type="text/plain" id="niivue-licence">{LICENCE.read_text(encoding="utf-8")}</script>\n'
