@@ -112,10 +112,15 @@ def test_a_twin_is_the_same_scan_but_for_the_disease(subjects: dict[str, Simulat
     stream = SubjectStream([template_anatomy()], seed=5)
     assert np.array_equal(stream.twin(0).numpy(), subjects["CN"].image.numpy()), "there is nothing to take away"
     given, twin = subjects["AD"], stream.twin(2)[0, 0].numpy()
-    difference = np.abs(twin - given.image[0, 0].numpy())
     untouched = given.mask & (np.abs(given.effect) < 0.02)
-    assert difference[given.truth].mean() > 2 * difference[untouched].mean()
-    assert np.corrcoef(twin[untouched], given.image[0, 0].numpy()[untouched])[0, 1] > 0.95
+
+    def alike(other: SimulatedSubject, where: np.ndarray) -> float:
+        return float(np.corrcoef(twin[where], other.image[0, 0].numpy()[where])[0, 1])
+
+    # Texture is drawn anew, because other voxels are inside; contrast and anatomy are the subject's.
+    assert alike(given, untouched) > 0.85
+    assert alike(given, untouched) > alike(given, given.truth) + 0.2, "the disease is missing"
+    assert alike(given, untouched) > alike(subjects["MCI"], untouched) + 0.05, "it is nobody else's"
 
 
 def test_a_stream_simulates_what_its_folder_lacks(subjects: dict[str, SimulatedSubject], tmp_path: Path) -> None:

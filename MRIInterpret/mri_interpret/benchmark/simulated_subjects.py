@@ -128,8 +128,8 @@ def simulate_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: i
 
 
 def simulate_twin(anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int) -> torch.Tensor:
-    """The scan, (1, 1, I, J, K), of the same brain without the disease: the contrast, noise and so on of subject
-    number ``index``, as :func:`simulate_subject` draws them. For CN it is the subject's own scan."""
+    """The scan, (1, 1, I, J, K), of the same brain without the disease, as subject number ``index`` is scanned:
+    with its contrast, bias and noise; the tissue's texture is drawn anew. For CN it is the subject's own scan."""
     brain, scan_of = _drawn(anatomy, fractions, group, seed, index)
     return scan_of(brain.labels if brain.healthy_labels is None else brain.healthy_labels).image[None]
 
