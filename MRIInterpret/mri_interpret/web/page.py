@@ -66,8 +66,15 @@ def build_page(app: Application) -> None:
         html.Header(f"{{{{ banner || '{BANNER}' }}}}", classes="mi-banner")
         with html.Main(classes="mi-app"):
             with html.Div(classes="mi-panel"):
-                _scan(app)
-                _explain(app)
+                with html.Div(classes="mi-row"):
+                    html.H1("MRIInterpret", classes="text-h6")
+                    v3.VSpacer()
+                    v3.VBtn("{{ dark ? 'Light' : 'Dark' }}", click="dark = !dark", size="small", variant="text")
+                with html.Details(raw_attrs=[':open="!result_name"']):  # with a result, that comes first
+                    html.Summary("Scan and explanation")
+                    _scan(app)
+                    _explain(app)
+                _progress(app)
                 _result(app)
             with html.Div(classes="mi-views", v_if=("!compare",)):
                 _views(app)
@@ -77,16 +84,11 @@ def build_page(app: Application) -> None:
 
 def _scan(app: Application) -> None:
     runs = app.runs
-    with html.Div(classes="mi-row"):
-        html.H1("MRIInterpret", classes="text-h6")
-        v3.VSpacer()
-        v3.VBtn("{{ dark ? 'Light' : 'Dark' }}", click="dark = !dark", size="small", variant="text")
     html.H2("Scan")
     with html.Div(classes="mi-row"):
         v3.VBtn("Load sample", click=app.deed(runs.load_sample), size="small")
         with (
             html.Form(
-                v_if=("true",),
                 raw_attrs=['action="upload" method="post" enctype="multipart/form-data" target="upload-answer"'],
             ),
             html.Label(classes="text-body-2"),
@@ -139,8 +141,12 @@ def _explain(app: Application) -> None:
         v3.VTextField(label="Goal of a volume counterfactual", v_model=("goal",), density="compact", hide_details=True)
     with html.Div(classes="mi-row"):
         v3.VBtn("Explain", click=app.deed(runs.explain), disabled=("!!blocked",), color="#1a5fb4", size="small")
-        v3.VBtn("Cancel", click=app.deed(runs.cancel), disabled=("!running",), size="small")
     html.Div("{{ blocked }}", v_if=("blocked && !running",), classes="text-caption")
+
+
+def _progress(app: Application) -> None:
+    with html.Div(v_if=("running",), classes="mi-row"):
+        v3.VBtn("Cancel", click=app.deed(app.runs.cancel), size="small")
     v3.VProgressLinear(v_if=("running",), model_value=("percent",), height=6, raw_attrs=['aria-label="Progress"'])
     html.Div("{{ status }}", classes="mi-status text-body-2", raw_attrs=['role="status" data-name="status"'])
 
