@@ -16,7 +16,7 @@ from .open_folders import OpenFolders
 from .page import build_page
 from .remote_views import RemoteView
 from .runs import Runs
-from .session_scene import SLICES, SessionScene
+from .session_scene import SLICES, THREE_D, SessionScene
 from .shown_result import ShownResult
 
 # By the axis of RAS that a view cuts across: its orientation, and the letters of both directions.
@@ -82,7 +82,7 @@ class Application:
             remote.seen = (name in self.comparison.views) == bool(self.state.compare)
 
     def deed(self, do: Callable[..., None]) -> Callable[..., None]:
-        """A click: do it, then draw what it changed."""
+        """A click: do it, then draw what it may have changed."""
 
         def done(*arguments: Any, **_state: Any) -> None:
             do(*arguments)
@@ -92,9 +92,10 @@ class Application:
         return done
 
     def draw(self) -> None:
-        """Draw every view soon."""
-        for view in self.remote.values():
-            view.render()
+        """Draw the slice views soon. The 3D view asks for that itself, and only where it must: it costs most."""
+        for name, view in self.remote.items():
+            if name != THREE_D:
+                view.render()
 
     def move_slice(self, name: str, offset: float) -> None:
         """A slider beside a slice view was moved, to mm along the view's axis."""

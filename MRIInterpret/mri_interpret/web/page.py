@@ -308,7 +308,7 @@ def _stream(name: str, said: str) -> None:
 
 def _slider(app: Application, name: str) -> None:
     """Moves a slice view; for the keyboard and for touch, too."""
-    deed = app.server.trigger_name(app.deed(lambda offset: app.move_slice(name, offset)))
+    deed = app.server.trigger_name(lambda offset: app.move_slice(name, offset))  # the view itself asks to be drawn
     with html.Label():
         html.Span(f"{SLICES[name]} {{{{ slices.{name}.text }}}}", classes="text-no-wrap")
         html.Input(
