@@ -6,6 +6,8 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from mri_interpret.anatomy.atlas import load_default_atlas
+from mri_interpret.images.volume import resample
 from mri_interpret.preprocessing.template import load_template
 from scipy import ndimage
 
@@ -28,10 +30,24 @@ def write_scan(path: Path, seed: int, shrink: float = 0.0) -> Path:
     return path
 
 
-def write_cohort(folder: Path, groups: list[str], *, bids: bool = False) -> Path:
-    """A participants.tsv with age, sex and a hippocampal volume, and its scans beside it; the table's path."""
+def write_segmentation(path: Path) -> Path:
+    """The atlas's structures on the grid of the scans: a segmentation of every brain of :func:`write_scan`."""
+    brain, _ = load_template(2)
+    labels = resample(load_default_atlas().volume, brain.grid, order=0).array.astype(np.int16)
+    nib.save(nib.Nifti1Image(labels, brain.affine), path)
+    return path
+
+
+def write_cohort(folder: Path, groups: list[str], *, bids: bool = False, segmented: bool = False) -> Path:
+    """A participants.tsv with age, sex and a hippocampal volume, and its scans beside it; the table's path.
+
+    ``segmented`` gives a segmentation of the brains too, for tests that are not about the network that segments.
+    """
     strength = {"CN": 0.0, "MCI": 0.3, "AD": 0.6}
     lines = ["participant_id\tgroup\tage\tsex\tLeft-Hippocampus" + ("" if bids else "\tpath")]
+    if segmented:
+        lines[0] += "\tsegmentation"
+        write_segmentation(folder / "structures.nii.gz")
     for number, group in enumerate(groups, start=1):
         name = f"sub-{number:02d}"
         relative = Path(name) / "anat" / f"{name}_T1w.nii.gz"
@@ -39,7 +55,8 @@ def write_cohort(folder: Path, groups: list[str], *, bids: bool = False) -> Path
         sex = "F" if number % 2 else "M"
         volume = 4000 - 1500 * strength.get(group, 0.0) + 10 * number
         cells = [name, group, str(60 + (7 * number) % 23), sex, f"{volume:.0f}"]
-        lines.append("\t".join(cells + ([] if bids else [relative.as_posix()])))
+        cells += ([] if bids else [relative.as_posix()]) + (["structures.nii.gz"] if segmented else [])
+        lines.append("\t".join(cells))
     table = folder / "participants.tsv"
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return table

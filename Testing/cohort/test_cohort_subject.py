@@ -19,13 +19,15 @@ from mri_interpret.cohort import explain_subject, folders
 from mri_interpret.cohort.derivatives import write_derivatives
 from mri_interpret.cohort.planning import Options, Plan, make_plan
 from mri_interpret.cohort.subject_result import read_result
+from mri_interpret.cohort.subjects import SubjectJob
 from mri_interpret.cohort.validation import InvalidTable
 from mri_interpret.command_line import explain as command
 from mri_interpret.errors import UserError
 from mri_interpret.explanation.explanation import Explanation
 
-from Testing.cohort.cohort_scans import write_cohort, write_scan
+from Testing.cohort.cohort_scans import write_cohort, write_scan, write_segmentation
 from Testing.cohort.full_disk import files_no_longer_than
+from Testing.fixtures_explanation import MODEL_GRID
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.slow
 def explained(tmp_path_factory: pytest.TempPathFactory, options: Options) -> Plan:
     """A cohort of two of which the first is complete, with everything that can be written."""
     folder = tmp_path_factory.mktemp("two subjects")
-    full = replace(options, native=True, pages=True)
+    full = replace(options, native=True, pages=True, trust="fast")
     plan = make_plan(write_cohort(folder, ["CN", "AD"], bids=True), folder / "out", full)
     outcome = explain_subject.explain_subject(plan.jobs[0])
     assert outcome.reason == ""
@@ -47,6 +49,13 @@ def names(plan: Plan) -> list[str]:
 
 def again(plan: Plan, **changes: Any) -> Plan:
     return make_plan(plan.cohort.table, plan.output, replace(plan.options, **changes))
+
+
+def quick_job(plan: Plan, place: int) -> SubjectJob:
+    """A job of the plan that segments nothing and checks nothing: for tests of how its files are written."""
+    job = again(plan, force=True, trust="off", pages=False).jobs[place]
+    structures = write_segmentation(plan.output.parent / "structures.nii.gz")
+    return replace(job, subject=replace(job.subject, segmentation=structures))
 
 
 def test_the_folder_is_bids_derivatives(explained: Plan) -> None:
@@ -64,7 +73,7 @@ def test_the_folder_is_bids_derivatives(explained: Plan) -> None:
     expected |= {"sub-01_volumes.tsv"}
     assert found == expected
     image = nib.load(folder / "anat" / "sub-01_space-MNI152NLin2009aSym_desc-gradcam_relevance.nii.gz")
-    assert image.shape == (96, 112, 96)
+    assert image.shape == tuple(MODEL_GRID["shape"])
     assert int(image.header["sform_code"]) == 4
     sidecar = json.loads((folder / "anat" / "sub-01_space-orig_desc-gradcam_relevance.json").read_text())
     assert sidecar["Units"]
@@ -154,12 +163,11 @@ def test_another_scan_another_model_a_lost_or_cut_file(explained: Plan, tmp_path
 
 @pytest.mark.slow
 def test_a_failing_subject_is_recorded_and_forgotten_when_it_succeeds(tmp_path: Path, options: Options) -> None:
-    table = write_cohort(tmp_path, ["CN"])
+    table = write_cohort(tmp_path, ["CN"], segmented=True)
     scan = tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
     good = scan.read_bytes()
     image = nib.load(scan)
     nib.save(nib.Nifti1Image(np.zeros(image.shape, np.float32), image.affine), scan)
-    options = replace(options, regions="atlas")  # sooner than the brain's structures
     plan = make_plan(table, tmp_path / "out", options)
     outcome = explain_subject.explain_subject(plan.jobs[0])
     assert "all zero" in outcome.reason
@@ -179,12 +187,13 @@ def test_a_full_disk_is_told_apart_and_leaves_the_older_result(
 ) -> None:
     subject = explained.cohort.subjects[0]
     before = (explained.output / "sub-01" / "sub-01_result.json").read_bytes()
+    job = quick_job(explained, 0)
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "replace", full)
-    outcome = explain_subject.explain_subject(again(explained, force=True, regions="atlas").jobs[0])
+    outcome = explain_subject.explain_subject(job)
     monkeypatch.undo()
     assert outcome.disk_full
     assert "Cannot write" in outcome.reason
@@ -195,7 +204,7 @@ def test_a_full_disk_is_told_apart_and_leaves_the_older_result(
 
 @pytest.mark.slow
 def test_a_write_that_the_system_refuses_half_way(explained: Plan, tmp_path: Path) -> None:
-    job = replace(again(explained, regions="atlas").jobs[1], output=tmp_path / "out")
+    job = replace(quick_job(explained, 1), output=tmp_path / "out")
     with files_no_longer_than(100_000):
         outcome = explain_subject.explain_subject(job)
     assert outcome.disk_full, outcome

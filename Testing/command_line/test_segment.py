@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 from mri_interpret.command_line import app as cli
 from mri_interpret.command_line import segment as module
+from mri_interpret.images.writing import save_nifti
 from mri_interpret.resources import resource
+
+from Testing.sample_scan import sample_at_2_mm
 
 SAMPLE = resource("SampleData", "colin27_T1.nii.gz")
 
@@ -62,7 +65,8 @@ def test_the_machine_readable_result_is_all_that_is_printed(
 
 @pytest.mark.slow
 def test_the_sample_is_segmented(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("segment", SAMPLE, "-o", tmp_path, "--json") == 0
+    scan = save_nifti(sample_at_2_mm(), tmp_path / "scan.nii.gz")
+    assert call("segment", scan, "-o", tmp_path / "out", "--json") == 0
     ml = json.loads(capsys.readouterr().out)["ml"]
     for side in ("Left", "Right"):
         assert 2.5 < ml[f"{side}-Hippocampus"] < 6.5

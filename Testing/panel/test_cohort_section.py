@@ -18,12 +18,16 @@ from mri_interpret.worker.messages import Notice, Progress
 
 from Testing.cohort.cohort_scans import write_cohort
 from Testing.cohort.written_cohort import write_finished_cohort
+from Testing.fixtures_explanation import MODEL_GRID
 from Testing.panel.panel_nodes import composites
 from Testing.panel.test_building import ids
 from Testing.worker.test_process import is_alive
 
 FINISHED = {"methods": ["lrp", "grad_cam"], "mask": "none", "space": "mni", "native": False, "permutations": 60}
-QUICK = {"methods": ["grad_cam"], "mask": "none", "space": "mni", "native": False, "pages": False, "cache": False}
+QUICK = {
+    "methods": ["grad_cam"], "mask": "none", "space": "mni", "trust": "off", "native": False, "pages": False,
+    "cache": False,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +36,7 @@ def finished(tmp_path_factory):
     from Testing.models.bundles import write_small_bundle
 
     folder = tmp_path_factory.mktemp("cohort")
-    return write_finished_cohort(folder, write_small_bundle(folder / "bundle"))
+    return write_finished_cohort(folder, write_small_bundle(folder / "bundle", {"mri_interpret.grid": MODEL_GRID}))
 
 
 @pytest.fixture
@@ -155,8 +159,8 @@ def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
 
     Cancelled in the midst of real work, both end within a second, and what is complete stays.
     """
-    table, output = write_cohort(tmp_path, ["AD", "CN"]), tmp_path / "out"
-    options = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0, "regions": "atlas"}
+    table, output = write_cohort(tmp_path, ["AD", "CN"], segmented=True), tmp_path / "out"
+    options = {**QUICK, "model": "small", "device": "cpu", "workers": 1, "permutations": 0}
     told, finished = [], []
     widget.logic.startCohort(str(table), str(output), told.append, lambda *outcome: finished.append(outcome), **options)
     worker = psutil.Process(widget.logic._cohortJob.worker._process.pid)

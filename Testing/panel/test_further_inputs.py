@@ -139,6 +139,7 @@ def test_the_second_image_makes_a_difference(several, host, scan, small_explanat
     mask = host.headless.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "brain")
     fill_volume_node(mask, small_explanation.mask)
     options = {"model": "two", "methods": ["gradient"], "trust": "off", "maskNode": mask, "space": "mni"}
+    options["segmentationNode"] = mask  # sooner than the network
     answers = []
     for node in nodes:
         result = several.logic.explain(scan, inputNodes={"flair": node}, **options)

@@ -196,7 +196,7 @@ def test_no_scan_and_an_empty_scan_are_one_sentence(host, logic):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{"model": "nonsense"}, {"methods": ["nonsense"]}, {"target": "nonsense"}])
+@pytest.mark.parametrize("options", [{"model": "nonsense"}, {"target": "nonsense"}])
 def test_the_workers_errors_are_one_sentence_and_leave_the_scene_as_it_was(host, in_worker, coarse, options):
     scan = add_volume(host.headless.scene, coarse, "scan")
     before = node_ids(host.headless.scene)

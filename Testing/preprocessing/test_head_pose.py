@@ -17,10 +17,9 @@ def _angle(found: Affine, placement: Affine) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "angles", [(0, 0, 0), (40, 0, 0), (0, 0, -30), (0, 90, 0), (180, 0, 0), (-65, 20, 100)], ids=str
-)
+@pytest.mark.parametrize("angles", [(0, 0, 0), (180, 0, 0), (-65, 20, 100)], ids=str)
 def test_a_head_is_found_in_any_pose(angles: tuple[int, int, int]) -> None:
+    """Turns about one axis by 30 to 90 degrees are in test_alignment, through the whole alignment."""
     placement = rotation(*angles)
     placement[:3, 3] = [15, -30, 20]
     scan, mask, _ = scanned("LPS", placement)
