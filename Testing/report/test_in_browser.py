@@ -191,6 +191,15 @@ def test_without_javascript_the_page_is_whole_and_has_no_planes(browser: Browser
         assert page.get_by_role("heading", name="Where in the brain").is_visible()
 
 
+def test_a_browser_without_webgl_says_so_and_keeps_the_rest(browser: Browser, address: str) -> None:
+    with watched_page(browser) as page:
+        page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+        page.goto(address)
+        assert "lacks WebGL 2" in page.locator(part("none")).inner_text()
+        assert not page.locator(part("viewer")).is_visible()
+        assert page.get_by_role("heading", name="Which regions").is_visible()
+
+
 def test_a_notebook_shows_the_planes_in_a_frame(
     browser: Browser, small_explanation: Explanation, tmp_path: Path
 ) -> None:
