@@ -12,7 +12,7 @@ from mri_interpret.scene.threshold import signed_window
 from mri_interpret.scene.volume_rendering import add_volume_rendering
 from mri_interpret.scene.volumes import add_map
 from mri_interpret.scene_content.content import map_content
-from mri_interpret.scene_content.display_range import DisplayRange, label_format
+from mri_interpret.scene_content.display_range import SHOWN_TOP_PERCENT, DisplayRange, label_format
 from mri_interpret.scene_content.vtk_images import finished
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
@@ -70,10 +70,23 @@ def test_the_whole_brain_can_be_shown_but_nothing_outside(made):
     assert shown[mask].mean() > 0.85  # what is left cannot be told from zero in 255 levels
 
 
-def test_a_new_map_shows_the_top_tenth_of_the_brain(made):
+def test_a_new_map_shows_the_usual_share_of_the_brain(made):
     node, mask, content = made
-    assert visible(node)[mask].mean() == pytest.approx(0.1, abs=2 / mask.sum())
+    assert visible(node)[mask].mean() == pytest.approx(SHOWN_TOP_PERCENT / 100, abs=2 / mask.sum())
     assert threshold.shown_from(node) == pytest.approx(content.limits.hidden_below, rel=1e-5)
+
+
+def test_slicers_slices_know_no_half_transparent_colour(made):
+    """So nothing can fade at the threshold there, as it does in 3D: an alpha between 0 and 1 is shown as 1."""
+    node, mask, _content = made
+    colours = node.GetDisplayNode().GetColorNode()
+    threshold.set_threshold(node, 0.0)
+    for index in range(colours.GetNumberOfColors()):
+        colours.SetOpacity(index, 0.5 if colours.GetLookupTable().GetTableValue(index)[3] else 0.0)
+    assert colours.GetLookupTable().GetTableValue(250)[3] == pytest.approx(0.5, abs=0.01)
+    alpha = colours_shown(node)[..., 3][mask]
+    assert set(np.unique(alpha)) <= {0, 255}
+    assert (alpha == 255).mean() > 0.8
 
 
 def test_another_colour_table_keeps_the_threshold_and_thresholds_keep_the_colours(made):

@@ -24,9 +24,9 @@ logic.jumpToHottest(result, "lrp")
 print(logic.compareMethods(result))
 logic.stopComparing()
 
-# 5. Numbers: the regions where relevance is densest, and one of them outlined.
-regions = result.regions
-summary = regions[(regions["method"] == "summary") & (regions["space"] == "native") & (regions["label"] > 0)]
+# 5. Numbers: the regions where relevance is densest, and one of them outlined. Below 0.3 ml no statement holds.
+regions = result.regions[(result.regions["volume_mm3"] >= 300) & (result.regions["label"] > 0)]
+summary = regions[(regions["method"] == "summary") & (regions["space"] == "native")]
 top = summary.nlargest(5, "gain")
 print(top[["region", "gain", "share"]])
 logic.outlineRegion(result, int(top["label"].iloc[0]))
