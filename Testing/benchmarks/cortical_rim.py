@@ -1,8 +1,8 @@
 """How much of what a map shows above a threshold is a thin rim: ``python -m Testing.benchmarks.cortical_rim DIR``.
 
 DIR holds label maps. Simulated subjects over two anatomies for choosing and over two others for reporting, and the
-DIR holds label maps. Simulated subjects over two anatomies for choosing and over two others for reporting, and the
 sample (which chooses nothing), are explained; for each share of the voxels that *Show top* may show, printed are
+
 - edge: the share of the shown voxels within one voxel of the brain mask's edge, over that of the whole brain (1 is what
   a map without preference has);
 - thin: the share of the shown voxels in no cube of 2 x 2 x 2 shown voxels, that is in sheets and specks of one voxel.

@@ -189,6 +189,7 @@ def test_the_agreement_table_names_the_methods(shown, small_explanation):
 
 def test_colours_can_be_changed_in_the_slices_and_in_3d(shown):
     nodes, combo = shown.panel.result.result.nodes, shown.ui.coloursComboBox
+    shown.ui.topSlider.value = 10.0  # where the window of LRP is as wide as its colours
     offered = {key: [title for title, _ in map_display.colour_choices(nodes, key)] for key in ("summary", "lrp")}
     assert offered["summary"] == ["Inferno", "Magma", "Plasma", "Viridis", "Cividis"]
     assert len(offered["lrp"]) == 3
