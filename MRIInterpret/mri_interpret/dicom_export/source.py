@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..images.dicom import read_stack
 from ..images.dicom_files import quiet_pydicom
 from ..images.dicom_geometry import SliceStack
+from ..images.dicom_slices import Numbers
 from ..images.refusals import one_sentence
 from ..images.volume import Volume
 
@@ -133,15 +134,17 @@ class SourceSeries:
         import highdicom
 
         slices = [self.stack.slices[k] for k in self.order]
-        rows, columns = slices[0].spacing or (1.0, 1.0)
+        # A stack has no slice without position, orientation and spacing: see dicom_geometry.stack_slices.
+        positions = [cast(Numbers, each.position) for each in slices]
+        orientation, (rows, columns) = cast(Numbers, slices[0].orientation), cast(Numbers, slices[0].spacing)
         distance = float(np.linalg.norm(self.stack.affine[:3, 2]))
         return {
             "plane_positions": [
-                highdicom.PlanePositionSequence(highdicom.CoordinateSystemNames.PATIENT, each.position)
-                for each in slices
+                highdicom.PlanePositionSequence(highdicom.CoordinateSystemNames.PATIENT, position)
+                for position in positions
             ],
             "plane_orientation": highdicom.PlaneOrientationSequence(
-                highdicom.CoordinateSystemNames.PATIENT, slices[0].orientation
+                highdicom.CoordinateSystemNames.PATIENT, orientation
             ),
             "pixel_measures": highdicom.PixelMeasuresSequence(
                 pixel_spacing=(rows, columns), slice_thickness=distance, spacing_between_slices=distance
