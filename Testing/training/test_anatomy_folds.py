@@ -14,7 +14,8 @@ from mri_interpret.simulation.anatomy import Anatomy
 from mri_interpret.simulation.grids import MODEL_GRID
 from mri_interpret.simulation.structures import TARGETS
 from mri_interpret.training import anatomy_folds
-from mri_interpret.training.anatomy_folds import AnatomyFolds, cross_validate, deal, items_of
+from mri_interpret.training.anatomy_folds import AnatomyFolds, check_groups, cross_validate, deal, items_of
+from mri_interpret.training.conditions import Scores
 from mri_interpret.training.fit import FitSettings
 from mri_interpret.training.samples import BankSamples
 
@@ -87,6 +88,14 @@ def _noise(folder: Path, anatomies: list[Anatomy], number: int, seed: int, **_: 
             facts=facts,
         )
         save_item(item, item_path(folder, index))
+
+
+def test_a_test_bank_without_a_group_is_one_clear_sentence() -> None:
+    labels, ages = np.array([0, 1, 2]), np.array([75.0, 75.0, 40.0])
+    scores = Scores(np.zeros((3, 3)), labels, np.full(3, 4.5), ages=ages)
+    with pytest.raises(UserError, match="3 test brains do not hold all of CN, MCI, AD"):
+        check_groups(scores)
+    check_groups(Scores(np.zeros((3, 3)), labels, np.full(3, 4.5), ages=ages + 20))
 
 
 def _fit(network: PlainCNN3d, train: BankSamples, *others: object, **_: object) -> PlainCNN3d:

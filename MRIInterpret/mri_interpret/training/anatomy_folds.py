@@ -21,6 +21,7 @@ from ..progress import ProgressCallback, silent
 from ..simulation.anatomy import PUBLISHED, Anatomy, choose_label_maps, list_label_maps
 from ..simulation.disease import check_disease
 from ..simulation.fill_bank import bank_items, fill_bank
+from ..simulation.groups import GROUPS
 from .anatomies import cached_anatomy
 from .bundle_writer import BundleText, Trained
 from .card import TrainingStory
@@ -259,6 +260,16 @@ def all_scores(work: Path, folds: int, condition: str) -> Scores:
     return Scores(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
+def check_groups(scores: Scores) -> None:
+    """Raise a UserError unless the test bank holds subjects of the patients' ages from every group."""
+    there = set(scores.labels[~scores.young].tolist())
+    if len(there) < len(GROUPS):
+        raise UserError(
+            f"The {len(scores.labels)} test brains do not hold all of {', '.join(GROUPS)} at patients' ages: ask for "
+            "more test brains; the trainings are kept."
+        )
+
+
 def _write(
     output: Path,
     work: Path,
@@ -270,6 +281,7 @@ def _write(
     hardware: str,
 ) -> None:
     found = {name: all_scores(work, folds.number, name) for name in conditions_for(folds.disease)}
+    check_groups(found["plain"])
     none = Scores(np.zeros((0, 3)), np.zeros(0, dtype=np.int64), np.zeros(0))
     log = work / "all" / "log.csv"
     rows = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
