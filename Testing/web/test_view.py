@@ -20,6 +20,8 @@ pytest.importorskip("trame_rca", reason="The extra web is not installed.")
 from Testing.fixtures_browser import accessibility_problems, watched_page
 from Testing.web.conftest import Served
 
+pytestmark = pytest.mark.slow
+
 
 def until(holds: Callable[[], Any], seconds: float = 150.0) -> Any:
     """Wait for something; what it is."""

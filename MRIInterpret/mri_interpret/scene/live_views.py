@@ -55,7 +55,8 @@ class LiveSliceView(SliceView):
     @property
     def range(self) -> tuple[float, float, float]:
         """Lowest and highest offset, and the distance of slices, in mm; 0, 1, 1 without a volume."""
-        limits, step = [0.0, 0.0], reference(1.0)
+        limits = [0.0, 0.0]
+        step: Any = reference(1.0)
         if not self.logic.GetSliceOffsetRangeResolution(limits, step) or limits[1] <= limits[0]:
             return 0.0, 1.0, 1.0
         return limits[0], limits[1], float(step.get())
