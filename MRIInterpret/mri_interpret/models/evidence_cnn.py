@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 FINE_CHANNELS = (16, 24)
-WIDE_CHANNELS = (48, 64, 64, 64, 64)
+WIDE_CHANNELS = (48, 64, 64)  # more of them see wider, and blur maps: Testing/benchmarks/response_width.md
 JOINT_CHANNELS = 48
 
 
