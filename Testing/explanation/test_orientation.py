@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.explanation.job import explain
-from mri_interpret.images.reading import read_scan
-from mri_interpret.images.volume import Grid, Volume, resample
+from mri_interpret.images.volume import Volume, resample
 from mri_interpret.models.bundle import ModelBundle, load_bundle
 from mri_interpret.preprocessing.cache import PreprocessingCache
-from mri_interpret.resources import resource
 
 from Testing.models.bundles import write_small_bundle
+from Testing.sample_scan import sample_at_2_mm
 
 pytestmark = pytest.mark.slow  # the whole job on a head at 2 mm, once per orientation
 
@@ -31,11 +30,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
 @pytest.fixture(scope="module")
 def scan() -> Volume:
     """The sample at 2 mm, with a bright spot in the right temporal lobe, so that no symmetry hides a flip."""
-    sample = read_scan(resource("SampleData", "colin27_T1.nii.gz"))
-    affine = np.diag([2.0, 2.0, 2.0, 1.0])
-    affine[:3, 3] = sample.affine[:3, 3] + 0.5
-    small = resample(sample, Grid((90, 108, 90), affine))
-    place = np.linalg.inv(affine) @ [45.0, -20.0, -20.0, 1.0]
+    small = sample_at_2_mm()
+    place = np.linalg.inv(small.affine) @ [45.0, -20.0, -20.0, 1.0]
     index = np.indices(small.shape) - place[:3, None, None, None]
     spot = 60.0 * np.exp(-(index**2).sum(0) / (2 * 3.0**2))
     return small.with_array((small.array + spot).astype(np.float32), "sample.nii.gz")
@@ -56,8 +52,10 @@ def _stored_otherwise(scan: Volume, order: tuple[int, int, int], flips: tuple[in
     return Volume(np.ascontiguousarray(array), affine, scan.name)
 
 
-def _explain(scan: Volume, bundle: ModelBundle, segmentation: Volume | str = "") -> Explanation:
-    cache = PreprocessingCache(enabled=False)
+def _explain(
+    scan: Volume, bundle: ModelBundle, segmentation: Volume | str = "", cache: PreprocessingCache | None = None
+) -> Explanation:
+    cache = cache or PreprocessingCache(enabled=False)
     return explain(
         scan, model=bundle, methods=METHODS, target="AD-CN", trust="off", segmentation=segmentation, cache=cache
     )
@@ -69,8 +67,14 @@ def _one_structure(scan: Volume) -> Volume:
 
 
 @pytest.fixture(scope="module")
-def reference(scan: Volume, bundle: ModelBundle) -> Explanation:
-    return _explain(scan, bundle)
+def kept(tmp_path_factory: pytest.TempPathFactory) -> PreprocessingCache:
+    """Brain and registration of the scan as it lies: for tests that do not ask how it is stored."""
+    return PreprocessingCache(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def reference(scan: Volume, bundle: ModelBundle, kept: PreprocessingCache) -> Explanation:
+    return _explain(scan, bundle, cache=kept)
 
 
 @pytest.mark.parametrize(
@@ -99,27 +103,27 @@ def test_storage_does_not_matter(
 
 
 def test_without_checks_methods_that_the_model_distrusts_are_excluded_unless_all_are(
-    scan: Volume, bundle: ModelBundle
+    scan: Volume, bundle: ModelBundle, kept: PreprocessingCache
 ) -> None:
     reasons = {"lrp": "of a test", "grad_cam": "of a test"}
     for chosen, in_summary in ((("lrp",), ["grad_cam"]), (("lrp", "grad_cam"), ["grad_cam", "lrp"])):
         told = {name: reasons[name] for name in chosen}
         judged = replace(bundle, metadata=replace(bundle.metadata, distrusted=told))
-        found = _explain(scan, judged, _one_structure(scan))
+        found = _explain(scan, judged, _one_structure(scan), kept)
         assert sorted(found.summary_details.weights) == in_summary
         assert len([sentence for sentence in found.warnings if "of a test" in sentence]) == len(chosen)
         assert found.summary_template.array.max() > 0.9
 
 
 def test_what_a_header_leaves_in_doubt_is_a_warning_of_the_explanation(
-    scan: Volume, bundle: ModelBundle, tmp_path: Path
+    scan: Volume, bundle: ModelBundle, kept: PreprocessingCache, tmp_path: Path
 ) -> None:
     image = nib.Nifti1Image(scan.array, scan.affine)
     image.set_sform(scan.affine, 1)
     image.set_qform(scan.affine @ np.diag([1.1, 1, 1, 1]), 1)
     nib.save(image, tmp_path / "scan.nii")
     found = explain(
-        tmp_path / "scan.nii", model=bundle, methods=["grad_cam"], cache=PreprocessingCache(enabled=False), trust="off",
+        tmp_path / "scan.nii", model=bundle, methods=["grad_cam"], cache=kept, trust="off",
         segmentation=_one_structure(scan),
     )  # fmt: skip
     assert any("qform and sform disagree" in warning for warning in found.warnings)
