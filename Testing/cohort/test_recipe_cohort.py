@@ -5,16 +5,16 @@ With random weights always; with the weights of one real fold where they are at 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mri_interpret.command_line import app as cli
 from mri_interpret.models.registry import find_model
 
 from Testing.cohort.cohort_scans import write_cohort
@@ -24,17 +24,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 REAL_SCANS = REAL.parents[1] / "real-scans"
 
 
-def mri_interpret(*arguments: str | Path, models: Path) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "MRI_INTERPRET_MODELS": str(models)}
-    command = [sys.executable, "-m", "mri_interpret", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
 def run(*arguments: str | Path, models: Path) -> str:
-    done = mri_interpret(*arguments, models=models)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """What the command line prints; its workers are processes of their own."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setenv("MRI_INTERPRET_MODELS", str(models))
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+    assert not ended.value.code, said.getvalue()
+    return said.getvalue()
 
 
 def test_two_folds_with_random_weights(tmp_path: Path) -> None:
@@ -48,10 +46,10 @@ def test_two_folds_with_random_weights(tmp_path: Path) -> None:
         save_file(state, files / f"fold{fold}.safetensors")
     assert "Added qiu2022_cog" in run("models", "add", files, "--recipe", "qiu2022", models=models)
     assert "mean of the folds 0, 1" in run("models", models=models)
-    table = write_cohort(tmp_path, ["CN", "AD"])
+    table = write_cohort(tmp_path, ["CN", "AD"], segmented=True)
     output = tmp_path / "out"
     quick = ["--methods", "grad_cam", "--mask", "none", "--space", "mni", "--no-native", "--no-cache", "--trust", "off"]
-    quick += ["--regions", "atlas"]
+    quick += ["--no-pages"]
     quick += ["--device", "cpu", "--workers", "1", "--memory", "3", "--permutations", "0", "--no-scene"]
     run("cohort", table, "-o", output, "--model", "qiu2022_cog", *quick, models=models)
     predictions = pd.read_csv(output / "group" / "predictions.csv")

@@ -12,11 +12,13 @@ from mri_interpret.errors import Cancelled, UserError
 from mri_interpret.simulation.anatomy import FINE_GRID, choose_label_maps
 from mri_interpret.simulation.command import simulate_cohort
 
+SEED = 1  # the first two of three subjects are in the same groups as two alone
+
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort")
-    simulate_cohort(3, 7, folder, healthy_twins=True)
+    simulate_cohort(3, SEED, folder, healthy_twins=True)
     return folder
 
 
@@ -62,8 +64,9 @@ def test_the_table_s_fraction_is_that_of_its_volumes(cohort: Path) -> None:
 
 @pytest.mark.slow
 def test_a_seed_repeats_voxel_by_voxel(cohort: Path, tmp_path: Path) -> None:
-    simulate_cohort(3, 7, tmp_path, whole_head=False)
+    simulate_cohort(2, SEED, tmp_path, whole_head=False)
     first, again = _rows(cohort)[1], _rows(tmp_path)[1]
+    assert first["group"] == again["group"] == "MCI"
     assert first["hippocampal_fraction_per_mille"] == again["hippocampal_fraction_per_mille"]
     one, two = (np.asarray(nibabel.load(f / first["path"]).dataobj) for f in (cohort, tmp_path))
     np.testing.assert_array_equal(one, two)
