@@ -187,6 +187,7 @@ def test_the_input_check_tells_wrong_steps_from_right_ones_on_the_sample(
     record: dict[str, object], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the main job prepares the sample: with the bundle's own steps, and with one of them wrong in ten ways."""
+    from mri_interpret.models import DEFAULT_MODEL
     from mri_interpret.models.registry import find_model
     from mri_interpret.preprocessing.pipeline import preprocess
     from mri_interpret.preprocessing.steps.chain import read_steps
@@ -194,7 +195,7 @@ def test_the_input_check_tells_wrong_steps_from_right_ones_on_the_sample(
     from Testing.benchmarks.input_check import wrong_chains
 
     monkeypatch.setenv("MRI_INTERPRET_CACHE", str(folder / "cache"))
-    scan, about = read_scan(SAMPLE), find_model("").metadata
+    scan, about = read_scan(SAMPLE), find_model(DEFAULT_MODEL).metadata
 
     def warned(steps: object) -> bool:
         found = preprocess(scan, steps, statistics=about.statistics, cache=PreprocessingCache()).input_warnings  # type: ignore[arg-type]

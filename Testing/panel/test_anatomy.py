@@ -55,7 +55,7 @@ def test_a_segmentation_of_ones_own_can_be_chosen_and_then_decides_what_regions_
 def test_explain_is_asked_for_what_was_chosen(widget, host, scan, monkeypatch, own):
     asked = {}
     monkeypatch.setattr(widget.logic, "startExplain", lambda *_args, **options: asked.update(options))
-    monkeypatch.setattr("mri_interpret.panel.environment.ensure", lambda _file: None)
+    monkeypatch.setattr("mri_interpret.panel.environment.ensure", lambda *_: None)
     node = host.headless.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "own") if own else None
     widget._parameterNode.inputVolume = scan
     pick(widget.ui.regionsComboBox, "atlas")

@@ -103,7 +103,7 @@ def test_the_worker_gets_each_image_by_its_channel(several, scan, flair, tmp_pat
     monkeypatch.setattr(
         several.logic, "startExplain", lambda *a, **k: start(*a, command=[sys.executable, "-c", copied], **k)
     )
-    monkeypatch.setattr("mri_interpret.panel.environment.ensure", lambda _requirements: None)
+    monkeypatch.setattr("mri_interpret.panel.environment.ensure", lambda *_: None)
     several.ui.explainButton.click()
     wait(lambda: not several.logic.running)
     request = explain_request.ExplainRequest.read(tmp_path / "job" / "job.json")

@@ -278,7 +278,7 @@ def test_a_scan_that_a_step_cannot_work_on_is_one_sentence(entries, array, sente
 
 def test_a_mask_that_the_grid_misses_is_one_sentence(scan, about):
     far = {"step": "registration", "shape": [10, 10, 10], "origin": [300, 300, 300]}
-    with pytest.raises(UserError, match="no voxel to take the numbers from"):
+    with pytest.raises(UserError, match="its grid holds nothing of the brain of scan"):
         steps_of({"step": "mask"}, far, {"step": "intensity", "method": "zscore"}).run(scan, about)
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks.recovery import badge
 from ..explanation.answer_words import answer_words
 from ..explanation.explanation import Explanation, Region
 from ..images.volume import Volume
@@ -240,6 +239,8 @@ def _verdict(explanation: Explanation, method: str) -> tuple[str, str]:
         lines.append(
             f"Not part of the summary score: {reason}" if reason else "Part of the summary score all the same."
         )
+    from ..checks.recovery import badge
+
     lines += [f"The model {words}." for words in map(badge, explanation.verdicts) if words and method == SUMMARY]
     lines += [f"{v.check}: {v.verdict}. {v.sentence}" for v in own]
     one = explanation.maps.get(method)
