@@ -39,7 +39,8 @@ def planes_of(results: GroupResults) -> Planes | None:
         title, units = str(about["title"]), str(about["units"])
         scale, _ = shared_scale(list(found.shown.values()), brain, about)
         for words, volume in found.shown.items():
-            maps.append(ViewerMap(f"{name}/{words}", f"{title}: {words}", units, bool(about["signed"]), volume, scale))
+            shown = f"({units})" if name == "summary" else units  # a range is no unit: "0.98 (0 to 1)"
+            maps.append(ViewerMap(f"{name}/{words}", f"{title}: {words}", shown, bool(about["signed"]), volume, scale))
         for words, volume in found.changes.items():
             of = "score" if name == "summary" else units
             scale_of_change = relevance_scale(volume.array, brain.array, True, of)
