@@ -131,7 +131,7 @@ def main(folder: Path, only: str = "", study: str = "") -> None:
     qt.QFileDialog.answer = ""
     widget = MRIInterpret.MRIInterpretWidget()
     widget.setup()
-    widget.parent.resize(440, 1900)
+    widget.parent.resize(440, 2400)  # as high as every section open wants to be
     widget.parent.show()
     camera = Camera(folder)
     try:
