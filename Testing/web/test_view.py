@@ -200,10 +200,19 @@ def test_what_is_sent_is_opened_or_refused_in_the_page(browser, served, tmp_path
         with urlopen(Request(page.url.replace("index.html", "upload"), b"--b", size), timeout=60) as answer:
             assert b"are taken" in answer.read()  # before the body has come
         assert "5,1" in said(page, "MiB")
+        assert not list(served.temporary.rglob("program*"))
         page.get_by_text("Load sample").click()
         said(page, "Colin27 T1 is open")
         until(lambda: picture(page).max() > 100)
-        assert not list(served.temporary.rglob("program*"))
+        assert coloured(page) == 0
+        choose(page, "Model", "small")
+        page.get_by_role("button", name="Fast").click()
+        page.get_by_text("More", exact=True).click()
+        choose(page, "Regions", "Atlas laid over it")
+        choose(page, "Trust checks", "Off")
+        page.get_by_role("button", name="Explain", exact=True).click()
+        page.wait_for_selector("[data-name=answer]")
+        until(lambda: coloured(page) > 300)
 
 
 def test_a_closed_tab_ends_the_session_and_a_killed_server_its_orphans(browser, served):
