@@ -91,3 +91,28 @@ def test_training_on_a_table_cross_validates(tmp_path: Path, monkeypatch: pytest
     judged = (folder / "docs" / "cross_validation.csv").read_text(encoding="utf-8").splitlines()
     assert len(judged) == 10
     assert {step.split(":")[0] for step in steps} == {f"Fold {n} of 3" for n in (1, 2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--cross-validate", "--table", "t.csv"], "--table does not go with --cross-validate"),
+        (["--cross-validate", "--held-out", "02"], "--held-out does not go with --cross-validate"),
+        (["--cross-validate", "--init", "other"], "--init does not go with --cross-validate"),
+        (["--cross-validate", "--evaluate-only"], "--evaluate-only does not go with --cross-validate"),
+        (["--cross-validate", "--no-evaluate"], "--no-evaluate does not go with --cross-validate"),
+        (["--table", "t.csv", "--network", "EvidenceCNN3d"], "--network does not go with --table"),
+        (["--init", "other", "--network", "EvidenceCNN3d"], "--network does not go with --init"),
+        (["--fold", "1"], "--fold goes with --cross-validate only"),
+    ],
+)
+def test_an_option_that_would_not_be_followed_is_refused(
+    options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mri_interpret.command_line.app import main
+
+    with pytest.raises(SystemExit) as end:
+        main(["train", "-o", str(tmp_path / "out"), *options])
+    assert end.value.code == 2
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import UserError
 from .arguments import check_writable
+from .simulation_commands import NEW_NETWORK
 from .terminal import shown_progress
 
 if TYPE_CHECKING:
@@ -66,6 +67,40 @@ def simulated(
         disease=disease,
         first_brains=first_brains or None,
     )
+
+
+def check_train_options(
+    *,
+    evaluate_only: bool,
+    cross_validate: bool,
+    fold: int | None,
+    table: Path | None,
+    held_out: str,
+    init: str,
+    network: str,
+    evaluate: bool,
+) -> None:
+    """Refuse options that the asked way of training would not follow.
+
+    Raises
+    ------
+    UserError
+        Which option, and what it does not go with.
+    """
+    way = "--cross-validate" if cross_validate else "--table" if table is not None else "--init" if init else ""
+    given = {
+        "--evaluate-only": evaluate_only and cross_validate,
+        "--table": table is not None and cross_validate,
+        "--held-out": bool(held_out) and cross_validate,
+        "--init": bool(init) and cross_validate,
+        "--no-evaluate": not evaluate and cross_validate,
+        "--network": network != NEW_NETWORK and not cross_validate and bool(way),
+    }
+    for option, unused in given.items():
+        if unused:
+            raise UserError(f"{option} does not go with {way}, which would not follow it: leave one of them out.")
+    if fold is not None and not cross_validate:
+        raise UserError("--fold goes with --cross-validate only: add that, or leave --fold out.")
 
 
 def train_command(
