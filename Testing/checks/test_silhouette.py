@@ -123,3 +123,23 @@ def test_channels_keep_their_own_levels() -> None:
         inside = both[0, channel][torch.as_tensor(brain())]
         assert float(flat[0, channel, 6, 6, 5]) == pytest.approx(float(inside.mean()), rel=1e-5)
         assert float(flat[0, channel, 0, 0, 0]) == channel
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_template_stands_in_for_a_single_channel_only(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is T1-weighted: put into another contrast it would be an image that no network was trained on."""
+    from mri_interpret.attribution.explainer import Explainer
+    from mri_interpret.checks import run_checks as module
+    from mri_interpret.images.volume import Grid
+
+    monkeypatch.setattr(module, "template_imputation", lambda *_: IMPUTED)
+    monkeypatch.setattr(module, "template_mask", lambda _: TEMPLATE)
+    seen: list[ExplainedImage] = []
+    monkeypatch.setattr(module, "check_explained", lambda _level, explained, *_: seen.append(explained) or [])
+    given = torch.cat([image(number) for number in range(channels)], dim=1)
+    maps = {"gradient": np.zeros(SHAPE, np.float32)}
+    grid = Grid(SHAPE, np.diag([2.0, 2.0, 2.0, 1.0]))
+    explainer = Explainer(Reader(1.0, 1.0))
+    module.run_checks("fast", explainer, given, maps, target=[1.0], mask=brain(), labels=atlas(), grid=grid)
+    assert (seen[0].imputed is IMPUTED) == (channels == 1)
+    assert (seen[0].imputed is None) == (channels == 2)

@@ -134,7 +134,7 @@ def run_checks(
         Where the network computes, and maps are computed again; where the model is if left out. It is moved back.
     grid
         The model's grid in template space. With it, the template takes the place of removed parts of the brain; without
-        it, the blurred brain.
+        it, or where there are several channels, the blurred brain of each.
     seed
         Random seed.
     progress
@@ -165,7 +165,9 @@ def run_checks(
     from ..attribution.device import on_device
 
     known: MutableMapping[Any, NDArray[Any]] = {} if answers is None else answers
-    if grid is not None and IMPUTED not in known:
+    # The template is T1-weighted: several inputs are filled with their own blurred brains.
+    by_template = grid is not None and image.shape[1] == 1
+    if by_template and grid is not None and IMPUTED not in known:
         known[IMPUTED] = template_imputation(image[0, 0].detach().cpu().numpy(), mask, grid)
     again = methods if methods is not None else [name for name in maps if name != "summary"]
     # Checks ask the network far more often than the explanation did: they must not be left on the CPU.
@@ -185,7 +187,7 @@ def run_checks(
             truth=truth,
             affected=affected,
             output=output,
-            imputed=None if grid is None else known[IMPUTED],
+            imputed=known[IMPUTED] if by_template else None,
             structures=structures or {},
             towards=towards,
             template_mask=None if grid is None else template_mask(grid),
