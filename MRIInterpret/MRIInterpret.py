@@ -8,6 +8,7 @@ import os
 import slicer
 from mri_interpret.errors import UserError
 from mri_interpret.panel import file_reader
+from mri_interpret.panel.file_dialog import MRIInterpretFileDialog
 from mri_interpret.panel.logic import MRIInterpretLogic
 from mri_interpret.panel.parameters import MRIInterpretParameterNode
 from slicer.i18n import tr as _
@@ -22,6 +23,7 @@ from vtkmodules.vtkCommonCore import vtkCommand
 
 __all__ = [
     "MRIInterpret",
+    "MRIInterpretFileDialog",
     "MRIInterpretFileReader",
     "MRIInterpretLogic",
     "MRIInterpretParameterNode",

@@ -88,6 +88,18 @@ def test_the_index_entry_is_what_its_schema_wants():
     assert set(entry) <= known | {"enabled", "tier", "dicom_support_rule"}
 
 
+def test_what_the_index_asks_of_tier_1_is_there():
+    """Its pull request template: LICENSE.txt in the root, the licence's name on the homepage, words to find it by."""
+    licence = (ROOT / "LICENSE.txt").read_text("utf-8")
+    assert "Apache License" in licence[:200]
+    assert "Apache-2.0" in (ROOT / "README.md").read_text("utf-8")
+    assert 1 <= metadata("EXTENSION_DESCRIPTION").count(". ") + 1 <= 2
+    lines = (ROOT / "CMakeLists.txt").read_text("utf-8").splitlines()
+    (keywords,) = [line for line in lines if line.startswith("set(EXTENSION_KEYWORDS ")]
+    assert len(re.findall(r'"[^"]+"', keywords)) >= 5
+    assert metadata("EXTENSION_RECOMMENDS") == "QuantitativeReporting"  # reads the DICOM objects that are exported
+
+
 def test_requirements_name_minimum_versions_only_and_leave_torch_to_its_extension():
     lines = (ROOT / "MRIInterpret" / "Resources" / "requirements.txt").read_text("utf-8").splitlines()
     packages = [line for line in lines if line and not line.startswith("#")]

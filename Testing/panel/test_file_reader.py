@@ -58,6 +58,49 @@ def test_an_incomplete_result_is_one_sentence(reader, small_explanation, tmp_pat
     assert "\n" not in sentence
 
 
+@pytest.fixture
+def drop(host, widget, monkeypatch):
+    """What Slicer asks and does when paths are dragged over its window and dropped: is it taken, and open it."""
+    import slicer
+    from PySide6 import QtCore
+
+    import MRIInterpret
+
+    held = SimpleNamespace(accepted=None)
+    held.acceptMimeData = lambda accept: setattr(held, "accepted", accept)
+    monkeypatch.setattr(slicer, "qSlicerFileDialog", SimpleNamespace(Read=1), raising=False)
+    monkeypatch.setattr(slicer.util, "selectModule", lambda name: host.messages.append(name), raising=False)
+    monkeypatch.setitem(host.module_widgets, "MRIInterpret", widget)
+    dialog = MRIInterpret.MRIInterpretFileDialog(held)
+
+    def dropped(*paths):
+        data = QtCore.QMimeData()
+        data.setUrls([QtCore.QUrl.fromLocalFile(str(path)) for path in paths])
+        held.mimeData = lambda: data
+        dialog.isMimeDataAccepted()
+        dialog.dropEvent()
+        return held.accepted
+
+    return dropped, held
+
+
+def test_a_dropped_results_folder_is_opened_as_a_result(host, widget, drop, saved, monkeypatch):
+    dropped, held = drop
+    opened = []
+    monkeypatch.setattr(widget.logic, "startOpenResult", lambda folder, *_, **__: opened.append(folder))
+    assert (held.description, held.fileType, held.action) == ("MRIInterpret result", "MRIInterpretResult", 1)
+    assert dropped(saved)
+    assert opened == [str(saved)]
+    assert "MRIInterpret" in host.messages  # the panel, which shows how far it is, was opened
+
+
+def test_what_else_is_dropped_is_left_to_slicer(widget, drop, saved, tmp_path, monkeypatch):
+    dropped, _held = drop
+    monkeypatch.setattr(widget.logic, "startOpenResult", lambda *_, **__: pytest.fail("opened"))
+    for paths in ([tmp_path], [saved / "scan"], [saved, saved], [saved / "explanation.json"], []):
+        assert dropped(*paths) is False
+
+
 def test_reload_forgets_the_packages_modules(monkeypatch):
     from mri_interpret.panel.reloading import forget_modules
 

@@ -243,6 +243,24 @@ def test_everything_is_under_one_folder(result):
     wanted = [nodes.scan, nodes.summary, nodes.consensus, nodes.atlas, nodes.surface, nodes.note]
     for node in [*wanted, *nodes.maps.values(), *nodes.tables.values(), *nodes.charts.values()]:
         assert node in inside, node.GetName()
+    # Whom Slicer's data tree asks for the icon; without one it shows a question mark.
+    owners = {tree.GetItemByDataNode(node): owner for node, owner in owned(nodes).items()}
+    for item in [items.GetId(n) for n in range(items.GetNumberOfIds())]:
+        owner = tree.GetItemOwnerPluginName(item)
+        assert owner, tree.GetItemName(item)
+        if tree.GetItemDataNode(item) is None:
+            assert owner == "Folder"
+        elif item in owners:
+            assert owner == owners[item], tree.GetItemName(item)
+
+
+def owned(nodes):
+    """Nodes with the plugins of Slicer that own nodes of their kind (canOwnSubjectHierarchyItem of each)."""
+    tables = {node: "Tables" for node in nodes.tables.values()}
+    charts = {node: "Plots" for node in nodes.charts.values()}
+    volumes = {node: "Volumes" for node in (nodes.scan, nodes.summary, *nodes.maps.values())}
+    others = {nodes.consensus: "LabelMaps", nodes.atlas: "Segmentations", nodes.surface: "Models", nodes.note: "Texts"}
+    return volumes | others | tables | charts
 
 
 def fill_scan(scene, explanation):

@@ -10,7 +10,15 @@ from pathlib import Path
 from Testing.tools import update_file_lists as lists
 
 ROOT = Path(__file__).resolve().parents[2]
-IN_SDIST = ("pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md", "CMakeLists.txt", "mkdocs.yml")
+IN_SDIST = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE.txt",
+    "CITATION.cff",
+    "CHANGELOG.md",
+    "CMakeLists.txt",
+    "mkdocs.yml",
+)
 
 
 def in_wheel() -> set[str]:

@@ -14,7 +14,7 @@ from ..worker.process import WorkerProcess
 Finish = Callable[[messages.Done], Generator[float, None, Any]]
 
 _POLL_MS = 100  # between looks at what the worker wrote
-_TURN_SECONDS = 0.02  # time spent on the result before the front end gets its turn
+_TURN_SECONDS = 0.01  # time spent on the result before the front end gets its turn; the last turn shows it, too
 
 
 class Timer(Protocol):

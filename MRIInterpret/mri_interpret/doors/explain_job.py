@@ -161,6 +161,7 @@ def show_steps(
     from ..scene.result_nodes import remove_result, remove_steps
     from ..scene_content.content_files import read_content
 
+    yield 0.0  # the first time, modules were loaded
     content = read_content(folder)
     yield 0.01
     nodes = yield from build_steps(content, scene, scan_node=scan_node)

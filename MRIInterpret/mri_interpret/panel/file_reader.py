@@ -27,6 +27,11 @@ def confidence(path: str) -> float:
     return 0.95 if f'"format": {json.dumps(_FORMAT)}' in beginning else 0.0
 
 
+def index_of(folder: str) -> str:
+    """Path of the file that says what is saved in a folder, whether or not it is there."""
+    return str(Path(folder) / Layout.index)
+
+
 def load(logic: Any, path: str) -> list[str]:
     """Open the result beside an index; the IDs of the nodes that Slicer may list as loaded.
 

@@ -58,11 +58,12 @@ class ResultSection:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Within it, results are looked for in the scene once, however often they are asked for."""
-        self._held = (self._find(),)
+        before = self._held
+        self._held = before or (self._find(),)
         try:
             yield
         finally:
-            self._held = ()
+            self._held = before
 
     @property
     def result(self) -> MRIInterpretResult | None:
@@ -109,10 +110,11 @@ class ResultSection:
         self._show_outlines(result)
         drawn = (result.run, self.key) if result else None
         if drawn != self._drawn:
-            self._drawn = drawn
-            self._draw(result)
+            before, self._drawn = self._drawn, drawn
+            self._draw(result, new=before is None or drawn is None or before[0] != drawn[0])
 
-    def _draw(self, result: MRIInterpretResult | None) -> None:
+    def _draw(self, result: MRIInterpretResult | None, new: bool) -> None:
+        """Fill the lists and tables; those that are the same for every map only if the result is ``new`` here."""
         if result is None:
             self._magnitudes = None
             result_widgets.clear(self.ui)
@@ -120,7 +122,9 @@ class ResultSection:
         from ..scene import map_display
 
         nodes, key = result.nodes, self.key
-        result_widgets.show(self.ui, nodes, key)
+        if new:
+            result_widgets.show_result(self.ui, nodes)
+        result_widgets.show_map(self.ui, nodes, key)
         self._magnitudes = shown_map.magnitudes_of(nodes, key)
         colours = [(_(title), name) for title, name in map_display.colour_choices(nodes, key)]
         fill_combo(self.ui.coloursComboBox, colours, map_display.colours_of(nodes, key))
@@ -134,24 +138,25 @@ class ResultSection:
 
     def show(self, over_slices: bool = True) -> None:
         """Show the chosen map in the views: slices, colour bar, threshold, 3D; panel and nodes say the same then."""
-        result = self.result
-        if result is None:
-            return
-        from ..scene import map_display
+        with self.held():
+            result = self.result
+            if result is None:
+                return
+            from ..scene import map_display
 
-        self.update()
-        parameters = self.context.parameters
-        map_display.show(
-            slicer.mrmlScene,
-            result.nodes,
-            self.key,
-            value=self._value,
-            opacity=parameters.opacity,
-            show_3d=parameters.show3D,
-            over_slices=over_slices,
-        )
-        self._show_threshold()
-        self.context.display_changed.emit()
+            self.update()
+            parameters = self.context.parameters
+            map_display.show(
+                slicer.mrmlScene,
+                result.nodes,
+                self.key,
+                value=self._value,
+                opacity=parameters.opacity,
+                show_3d=parameters.show3D,
+                over_slices=over_slices,
+            )
+            self._show_threshold()
+            self.context.display_changed.emit()
 
     def enter(self) -> None:
         """The panel comes into view, or a scene was opened: views that show something else are left alone."""
@@ -163,6 +168,7 @@ class ResultSection:
 
     def on_result_arrived(self, result: MRIInterpretResult) -> None:
         """Choose a new result and show it."""
+        self.forget()  # it may have the name of the one whose place it took
         if self.context.parameters:
             self.context.parameters.typedThreshold = 0.0
             self.context.parameters.resultRun = result.run

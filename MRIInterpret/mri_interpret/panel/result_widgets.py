@@ -37,16 +37,24 @@ def clear(ui: Any) -> None:
     _show_bars(ui.probabilitiesWidget, ())
 
 
-def show(ui: Any, nodes: Any, key: str) -> None:
-    """The prediction, the maps, and the tables of the map ``key``."""
+def show_result(ui: Any, nodes: Any) -> None:
+    """The prediction, the list of maps, and the tables that are the same for every map."""
     prediction = result_tables.prediction_text(nodes)
     ui.predictionLabel.text = prediction.sentence
     _show_warnings(ui, prediction.warnings)
     _show_bars(ui.probabilitiesWidget, prediction.bars)
-    _show_maps(ui.mapList, result_tables.map_entries(nodes), key)
-    fill_table(ui.regionTable, result_tables.region_table(nodes, key))
+    _list_maps(ui.mapList, result_tables.map_entries(nodes))
     fill_table(ui.agreementTable, result_tables.agreement_table(nodes))
     fill_table(ui.volumeTable, result_tables.volume_table(nodes))
+
+
+def show_map(ui: Any, nodes: Any, key: str) -> None:
+    """The map ``key`` is the chosen one of the list; its tables."""
+    with quiet(ui.mapList):
+        for row in range(ui.mapList.count):
+            if ui.mapList.item(row).data(qt.Qt.UserRole) == key:
+                ui.mapList.setCurrentRow(row)
+    fill_table(ui.regionTable, result_tables.region_table(nodes, key))
     fill_table(ui.trustTable, result_tables.trust_table(nodes, key))
 
 
@@ -76,17 +84,16 @@ def _show_bars(widget: Any, bars: Sequence[result_tables.Bar]) -> None:
         shown.toolTip = bar.tooltip
 
 
-def _show_maps(maps: Any, entries: list[result_tables.MapEntry], key: str) -> None:
+def _list_maps(maps: Any, entries: list[result_tables.MapEntry]) -> None:
+    icons = {verdict: _icon(verdict) for verdict in {entry.verdict for entry in entries}}
     with quiet(maps):
         maps.clear()
-        for row, entry in enumerate(entries):
+        for entry in entries:
             item = qt.QListWidgetItem(entry.title)
             item.setData(qt.Qt.UserRole, entry.key)
             item.setToolTip(entry.tooltip)
-            item.setIcon(_icon(entry.verdict))
+            item.setIcon(icons[entry.verdict])
             maps.addItem(item)
-            if entry.key == key:
-                maps.setCurrentRow(row)
 
 
 def _icon(verdict: str) -> Any:

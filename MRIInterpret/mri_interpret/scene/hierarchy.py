@@ -7,16 +7,18 @@ from typing import Any
 
 import slicer
 
-_SHOWN = (  # classes that users look for in the data tree
-    "vtkMRMLScalarVolumeNode",
-    "vtkMRMLSegmentationNode",
-    "vtkMRMLModelNode",
-    "vtkMRMLTableNode",
-    "vtkMRMLPlotChartNode",
-    "vtkMRMLPlotSeriesNode",
-    "vtkMRMLTextNode",
-    "vtkMRMLGridTransformNode",
-)
+_OWNERS = {  # classes that users look for in the data tree -> Slicer's plugin that gives them icon and menu
+    "vtkMRMLLabelMapVolumeNode": "LabelMaps",  # before its base class
+    "vtkMRMLScalarVolumeNode": "Volumes",
+    "vtkMRMLSegmentationNode": "Segmentations",
+    "vtkMRMLModelNode": "Models",
+    "vtkMRMLTableNode": "Tables",
+    "vtkMRMLPlotChartNode": "Plots",
+    "vtkMRMLPlotSeriesNode": "Plots",
+    "vtkMRMLTextNode": "Texts",
+    "vtkMRMLGridTransformNode": "Transforms",
+}
+_FOLDERS = "Folder"  # the plugin of folders
 _INNER = {  # role -> name of a folder inside the result's folder
     "map": "Maps",
     "probabilities": "Tables and charts",
@@ -49,12 +51,13 @@ def add_folder(scene: Any, name: str, nodes: Iterable[tuple[Any, str]]) -> Gener
         The folder's item.
     """
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    folder = tree.CreateFolderItem(tree.GetSceneItemID(), name)
+    folder = _create_folder(tree, tree.GetSceneItemID(), name)
     try:
         inner: dict[str, int] = {}
         for node, role in nodes:
-            if any(node.IsA(kind) for kind in _SHOWN):
-                _move(tree, node, _place(tree, folder, inner, role))
+            owner = owner_of(node)
+            if owner:
+                _move(tree, node, _place(tree, folder, inner, role), owner)
                 yield
     except BaseException:
         if tree.GetScene() is scene:
@@ -71,16 +74,32 @@ def _place(tree: Any, folder: int, inner: dict[str, int], role: str) -> int:
     if title not in inner:
         item = tree.GetItemChildWithName(folder, title)
         if item == tree.GetInvalidItemID():
-            item = tree.CreateFolderItem(folder, title)
+            item = _create_folder(tree, folder, title)
             tree.SetItemExpanded(item, title == "Maps")
         inner[title] = item
     return inner[title]
 
 
-def _move(tree: Any, node: Any, parent: int) -> None:
-    item = tree.GetItemByDataNode(node)  # in Slicer's window, nodes get items by themselves
+def owner_of(node: Any) -> str:
+    """The plugin that gives a node its icon in the data tree; empty for nodes that are not listed there.
+
+    A node that no plugin owns would have a question mark for an icon (qSlicerSubjectHierarchyDefaultPlugin::icon), as
+    colour tables have: these are left out of the tree.
+    """
+    return next((owner for kind, owner in _OWNERS.items() if node.IsA(kind)), "")
+
+
+def _create_folder(tree: Any, parent: int, name: str) -> int:
+    item = tree.CreateFolderItem(parent, name)
+    tree.SetItemOwnerPluginName(item, _FOLDERS)
+    return int(item)
+
+
+def _move(tree: Any, node: Any, parent: int, owner: str) -> None:
+    """In Slicer's window nodes get items, and items owners, by themselves; in a scene without a window they do not."""
+    item = tree.GetItemByDataNode(node)
     if item == tree.GetInvalidItemID():
-        tree.CreateItem(parent, node)
+        tree.CreateItem(parent, node, owner)
     else:
         tree.SetItemParent(item, parent)
 
