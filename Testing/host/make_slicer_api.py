@@ -24,7 +24,8 @@ WIDGETS = (
 OTHERS = (
     "qt.QAction", "qt.QApplication", "qt.QKeySequence", "qt.QTextCursor",
     "qt.QDesktopServices", "qt.QFormLayout", "qt.QIcon", "qt.QLayoutItem",
-    "qt.QListWidgetItem", "qt.QStyle", "qt.QTableWidgetItem", "qt.QTimer", "qt.QUrl", "qt.QVBoxLayout", "qt.Qt",
+    "qt.QListWidgetItem", "qt.QPainter", "qt.QPalette", "qt.QPixmap", "qt.QStyle", "qt.QTableWidgetItem", "qt.QTimer",
+    "qt.QUrl", "qt.QVBoxLayout", "qt.Qt",
 )  # fmt: skip
 
 

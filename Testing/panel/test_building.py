@@ -201,3 +201,25 @@ def test_the_result_that_is_replaced_goes_when_the_new_one_is_there(
         count = host.headless.scene.GetNumberOfNodes()
         assert widget.logic.results() == [names[-1]]
     assert count == host.headless.scene.GetNumberOfNodes()
+
+
+def test_a_result_that_takes_the_name_of_another_fills_the_lists(
+    host, widget, small_explanation, small, start, wait, tmp_path
+):
+    fewer = replace(small_explanation, maps={"lrp": small_explanation.maps["lrp"]})
+    scan = add_volume(host.headless.scene, small_explanation.scan, "phantom")
+    widget._parameterNode.inputVolume = scan
+    rows = []
+    for source in (small, write(fewer, tmp_path / "fewer")):
+        told = []
+
+        def finished(*outcome, told=told):
+            widget.panel.explain.on_finished(*outcome)
+            told.append(outcome)
+
+        start(source, scan, print, finished, replace=(widget.logic.results() or [""])[0])
+        wait(lambda told=told: told)
+        rows.append((told[0][0].run, widget.ui.mapList.count))
+    (first, many), (second, few) = rows
+    assert first == second
+    assert (many, few) == (len(small_explanation.maps) + 3, 4)  # with summary, consensus and spread

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mri_interpret.images.volume import Volume
-from mri_interpret.scene import map_display, threshold
-from mri_interpret.scene.geometry import volume_of
+from mri_interpret.scene import map_display, threshold, views
+from mri_interpret.scene.geometry import fill_volume_node, volume_of
 from mri_interpret.scene.nodes import NodeMaker
+from mri_interpret.scene.pictures import SliceView
 from mri_interpret.scene.threshold import signed_window
 from mri_interpret.scene.volume_rendering import add_volume_rendering
 from mri_interpret.scene.volumes import add_map
@@ -87,6 +88,42 @@ def test_slicers_slices_know_no_half_transparent_colour(made):
     alpha = colours_shown(node)[..., 3][mask]
     assert set(np.unique(alpha)) <= {0, 255}
     assert (alpha == 255).mean() > 0.8
+
+
+def alphas_in_a_view(headless, node):
+    """Alpha of a slice view's foreground, as far as it occurs; the view has four pixels for a voxel."""
+    with SliceView(headless, "Red", (40, 40)) as view:
+        views.set_layers(view.composite, None, node, 1.0)
+        view.node.SetFieldOfView(10, 10, 1)
+        view.node.SetSliceOffset(5)
+        layer = view.logic.GetForegroundLayer()
+        view.logic.UpdatePipeline()
+        connection = layer.GetImageDataConnection()
+        connection.GetProducer().Update()
+        output = connection.GetProducer().GetOutputDataObject(connection.GetIndex())
+        return np.unique(vtk_to_numpy(output.GetPointData().GetScalars())[..., 3])
+
+
+def test_only_label_maps_fade_and_those_are_not_interpolated(headless):
+    """Why a map's edge does not fade in slices: what keeps alpha (label maps) takes the nearest voxel, as blocks."""
+    import slicer
+
+    views.add_views(headless.scene)
+    labels = np.zeros((10, 10, 10), np.int16)
+    labels[:5] = 2
+    node = headless.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    fill_volume_node(node, Volume(labels, np.eye(4)))
+    table = headless.scene.AddNewNodeByClass("vtkMRMLColorTableNode", "fading")
+    table.SetTypeToUser()
+    table.SetNumberOfColors(3)
+    for index, alpha in enumerate((0.0, 0.25, 0.5)):
+        table.SetColor(index, "", 1.0, 0.0, 0.0, alpha)
+    table.GetLookupTable().SetRange(0, 2)
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetAndObserveColorNodeID(table.GetID())
+    assert isinstance(node.GetDisplayNode(), slicer.vtkMRMLLabelMapVolumeDisplayNode)
+    # Label 1 (alpha 64) is what interpolation between 0 and 2 would pass through.
+    assert set(alphas_in_a_view(headless, node)) == {0, 128}
 
 
 def test_another_colour_table_keeps_the_threshold_and_thresholds_keep_the_colours(made):

@@ -28,6 +28,7 @@ import MRIInterpret
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
 AROUND = 200  # pixels of the screen's height that menus, tool bars, the module's selector and the data probe take
 GAP = 8  # pixels between pages
+COLOURS = 64  # of a picture: few, so that it is small
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Screen:
     scale: int
     width: int  # of the panel, in Qt's pixels
     dark: bool = False
+    most: int = 4  # pages in the picture: more would make it large
 
     @property
     def page(self) -> int:
@@ -48,7 +50,7 @@ class Screen:
 
 SCREENS = (
     Screen("panel_1366x768", (1366, 768), 1, 440),
-    Screen("panel_4k_scale_2", (3840, 2160), 2, 500),
+    Screen("panel_4k_scale_2", (3840, 2160), 2, 500, most=2),
     Screen("panel_dark", (1920, 1080), 1, 440, dark=True),
 )
 
@@ -65,7 +67,7 @@ def laid_out(panel: Any, width: int) -> int:
     for _ in range(5):
         host.qt_application.processEvents()
         panel.resize(width, max(panel.sizeHint().height(), panel.minimumSizeHint().height()))
-    return int(panel.size().height())
+    return QtWidgets.QWidget.height(panel)
 
 
 def pages(panel: Any, screen: Screen) -> Any:
@@ -74,7 +76,7 @@ def pages(panel: Any, screen: Screen) -> Any:
     whole = QtGui.QPixmap(screen.width * screen.scale, height * screen.scale)
     whole.setDevicePixelRatio(screen.scale)
     panel.render(whole)
-    count = -(-height // screen.page)
+    count = min(-(-height // screen.page), screen.most)
     step, gap = screen.width * screen.scale, GAP * screen.scale
     picture = QtGui.QPixmap(count * (step + gap) - gap, screen.page * screen.scale)
     picture.fill(QtGui.QColor("#808080"))
@@ -92,7 +94,7 @@ def save(picture: Any, path: Path) -> None:
     """As PNG with a palette, which is small."""
     picture.save(str(path))
     with Image.open(path) as image:
-        image.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        image.convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
             path, optimize=True
         )
 
@@ -118,6 +120,8 @@ def main(result: str = "", folder: Path = FOLDER) -> None:
         widget.parent.show()
         for screen in SCREENS:
             application.setPalette(palette(screen.dark))
+            widget.panel.result.forget()  # signs stand on the list's ground
+            widget.panel.update()
             save(pages(widget.parent, screen), folder / f"{screen.name}.png")
     finally:
         widget.cleanup()

@@ -12,7 +12,7 @@ from typing import Any
 from ..anatomy import freesurfer
 from ..checks.verdict import MODEL
 from ..scene.nodes import ROLE, RUN, runs
-from ..scene.result_nodes import ANSWER, EXCLUDED, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
+from ..scene.result_nodes import ANSWER, EDGE_TEXT, EXCLUDED, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
 from ..scene.tables import columns_of_node, rows_of_node
 from ..scene_content.content import THIS_SCAN
 from ..thresholds import SMALLEST_REGION_ML
@@ -133,10 +133,14 @@ def map_entries(nodes: ResultNodes) -> list[MapEntry]:
             key,
             node.GetName(),
             _mark(node),
-            node.GetAttribute(VERDICT_TEXT) or _ABOUT.get(key, _NOT_CHECKED),
+            "\n".join(filter(None, (_found(key, node), node.GetAttribute(EDGE_TEXT)))),
         )
         for key, node in nodes.volumes.items()
     ]
+
+
+def _found(key: str, node: Any) -> str:
+    return node.GetAttribute(VERDICT_TEXT) or _ABOUT.get(key, _NOT_CHECKED)
 
 
 def _mark(node: Any) -> str:

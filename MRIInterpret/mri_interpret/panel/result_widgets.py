@@ -14,6 +14,7 @@ from .widgets import fill_table, quiet
 
 _LINE_LENGTH = 50  # letters that surely fit into a line of the box
 _WARNING_LINES = 4  # that are seen at once; more are scrolled to
+_ICON_PIXELS = 32  # enough for the list on a screen with scale 2
 _VERDICT_ICONS = {
     "pass": "SP_DialogApplyButton",
     "fail": "SP_MessageBoxWarning",
@@ -85,7 +86,8 @@ def _show_bars(widget: Any, bars: Sequence[result_tables.Bar]) -> None:
 
 
 def _list_maps(maps: Any, entries: list[result_tables.MapEntry]) -> None:
-    icons = {verdict: _icon(verdict) for verdict in {entry.verdict for entry in entries}}
+    ground = maps.palette.color(qt.QPalette.Base)
+    icons = {verdict: _icon(verdict, ground) for verdict in {entry.verdict for entry in entries}}
     with quiet(maps):
         maps.clear()
         for entry in entries:
@@ -96,8 +98,18 @@ def _list_maps(maps: Any, entries: list[result_tables.MapEntry]) -> None:
             maps.addItem(item)
 
 
-def _icon(verdict: str) -> Any:
+def _icon(verdict: str, ground: Any) -> Any:
+    """The sign of a verdict. In a chosen row it keeps its colours, on the list's ground: blue is not seen on blue."""
+    made = qt.QIcon()
     name = _VERDICT_ICONS.get(verdict)
-    if name is None:  # not checked: no claim
-        return qt.QIcon()
-    return slicer.app.style().standardIcon(getattr(qt.QStyle, name))
+    if name is not None:  # not checked: no claim
+        sign = slicer.app.style().standardIcon(getattr(qt.QStyle, name)).pixmap(_ICON_PIXELS, _ICON_PIXELS)
+        chosen = qt.QPixmap(sign.size())
+        chosen.fill(ground)
+        painter = qt.QPainter()
+        painter.begin(chosen)
+        painter.drawPixmap(0, 0, sign)
+        painter.end()
+        made.addPixmap(sign, qt.QIcon.Normal)
+        made.addPixmap(chosen, qt.QIcon.Selected)
+    return made

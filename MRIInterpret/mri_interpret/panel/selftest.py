@@ -88,7 +88,8 @@ def check_panel(logic: Any) -> None:
         ui.mapList.setCurrentRow(row)
         assert parameters.shownMap == name
         assert map_display.rendered(nodes) == ([name] if ui.show3DCheckBox.checked else [])
-    _check_thresholds(ui, nodes)
+    _check_thresholds(widget, nodes)
+    _check_entering(widget, nodes)
     ui.jumpButton.click()
     _check_light_box(ui, nodes)
     ui.regionTable.selectRow(0)
@@ -96,15 +97,17 @@ def check_panel(logic: Any) -> None:
     _check_end(widget)
 
 
-def _check_thresholds(ui: Any, nodes: Any) -> None:
+def _check_thresholds(widget: Any, nodes: Any) -> None:
     """What is said is what is shown: share, value and colours of a signed map, in the slices and in 3D."""
     import numpy as np
 
     from ..scene import map_display
     from ..scene.geometry import volume_of
 
+    ui = widget.ui
     ui.mapList.setCurrentRow(1)
     node = nodes.maps[METHODS[0]]
+    assert np.count_nonzero(volume_of(node, copy=False).array) <= _brain_voxels(node), "shown outside the brain"
     for percent in (10.0, 2.0, 0.3):
         ui.topSlider.value = percent
         least = map_display.shown_from(nodes, METHODS[0])
@@ -114,11 +117,29 @@ def _check_thresholds(ui: Any, nodes: Any) -> None:
         rendering = next(one for one in _renderings(node) if one.GetVisibility())
         assert rendering.GetVolumePropertyNode().GetScalarOpacity().GetValue(0.9 * least) == 0
         assert rendering.GetVolumePropertyNode().GetScalarOpacity().GetValue(1.01 * least) > 0
+    ui.thresholdLineEdit.text = f"{0.5 * least:.3g}"
+    widget.panel.result.on_threshold()  # as the Enter key does
+    typed = float(ui.thresholdLineEdit.text)
+    assert 0.49 < typed / least < 0.51
+    assert ui.topSlider.value > percent
     ui.coloursComboBox.setCurrentIndex(1)
-    assert abs(map_display.shown_from(nodes, METHODS[0]) / least - 1) < 1e-4
+    assert float(ui.thresholdLineEdit.text) == typed
+    assert abs(map_display.shown_from(nodes, METHODS[0]) / typed - 1) < 1e-4
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
     assert legend is not None
     assert legend.GetVisibility()
+
+
+def _check_entering(widget: Any, nodes: Any) -> None:
+    """What others did to a map while the panel was not open is what the panel says again, once it is."""
+    from ..scene import map_display
+
+    said = float(widget.ui.thresholdLineEdit.text)
+    widget.exit()
+    map_display.set_threshold(nodes, METHODS[0], 3 * said)
+    widget.enter()
+    assert float(widget.ui.thresholdLineEdit.text) == said
+    assert abs(map_display.shown_from(nodes, METHODS[0]) / said - 1) < 1e-4
 
 
 def _check_light_box(ui: Any, nodes: Any) -> None:
@@ -154,9 +175,11 @@ def _check_end(widget: Any) -> None:
     result, folder = widget.panel.result.result, widget.logic._job.worker.folder
     _wait(lambda: not widget.logic.reports.drawing(result.run))
     assert not folder.exists()
+    after_a_reload = type(widget.logic)().result(result.run)  # knows what is in the scene, and nothing else
     with TemporaryDirectory() as other:
-        page = result.save_report(os.path.join(other, "report.html")).read_text(encoding="utf-8")
-    assert "Research use only" in page
+        for name, one in (("report.html", result), ("again.html", after_a_reload)):
+            page = one.save_report(os.path.join(other, name)).read_text(encoding="utf-8")
+            assert "Research use only" in page
     slicer.mrmlScene.Clear(0)
     assert widget.ui.statusLabel.text == ""
     assert widget.logic.results() == []

@@ -19,7 +19,7 @@ from .colours import CONSENSUS, add_colour_table
 from .counterfactual import add_counterfactual
 from .nodes import ROLE, NodeMaker, batch, runs
 from .rendering import paused, paused_steps, run_paused
-from .result_nodes import ANSWER, EXCLUDED, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
+from .result_nodes import ANSWER, EDGE_TEXT, EXCLUDED, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
 from .tables import add_bar_chart, add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_consensus, add_legend, add_map, add_scan
@@ -179,6 +179,8 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
             node.SetAttribute(EXCLUDED, "1")
         if one.verdict_text:
             node.SetAttribute(VERDICT_TEXT, one.verdict_text)
+        if one.edge_text:
+            node.SetAttribute(EDGE_TEXT, one.edge_text)
         add_legend(make, node, one.legend, one.method, label_format(one.limits))
         shown[one.key] = node
         yield 0.1 + 0.5 * (count + 1) / len(content.maps)

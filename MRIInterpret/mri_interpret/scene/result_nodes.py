@@ -12,6 +12,7 @@ from .rendering import run_paused
 
 VERDICT = "MRIInterpret.Verdict"  # on a map: "pass", "fail", "not applicable", or nothing if it was not checked
 EXCLUDED = "MRIInterpret.NotInSummary"  # on a map that the summary score is not made of
+EDGE_TEXT = "MRIInterpret.EdgeText"  # on a map: that much of what is shown at first lies at the brain's edge
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none was run; one sentence per line
 
 REPORT = "report"  # role of the text that is the result's report page

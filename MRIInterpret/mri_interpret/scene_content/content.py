@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..explanation.answer_words import answer_words
 from ..explanation.explanation import Explanation, Region
-from ..images.volume import Volume
+from ..images.volume import Array, Volume
 from .counterfactual_content import CounterfactualContent, bars_in, counterfactuals_in, sentences_in
 from .display_range import DisplayRange, display_range, summary_range, top_value
+from .edge import edge_of, edge_sentence
 from .note import WORTH_SAYING, note_text
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class MapContent:
     verdict_text: str = ""
     units: str = ""  # in per cent for changes of volume, which have colours of their own
     in_summary: bool = True  # whether the summary score is made of it, too
+    edge_text: str = ""  # one sentence if much of what is shown at first lies at the brain's edge
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def content_of(explanation: Explanation) -> SceneContent:
         )
         for method, one in explanation.maps.items()
     ]  # fmt: skip
+    edge = edge_of(explanation.mask.array)
+    maps = [_with_edge(one, explanation.mask.array, edge) for one in maps]
     maps.append(
         map_content(
             explanation.spread, SPREAD, SPREAD, "Spread of the methods",
@@ -150,6 +155,10 @@ def content_of(explanation: Explanation) -> SceneContent:
         sentences=sentences_in(explanation),
         counterfactuals=counterfactuals_in(explanation),
     )
+
+
+def _with_edge(one: MapContent, brain: Array, edge: NDArray[np.bool_]) -> MapContent:
+    return replace(one, edge_text=edge_sentence(one.volume.array, one.limits.hidden_below, brain, edge))
 
 
 def _legend(title: str, units: str) -> str:

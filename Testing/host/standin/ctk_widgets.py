@@ -14,6 +14,20 @@ _Widget: Any = pythonqt(QtWidgets.QWidget)
 _GroupBox: Any = pythonqt(QtWidgets.QGroupBox)
 
 
+def _hide_children(parent: Any, collapsed: bool, keep: Any = None) -> None:
+    """Hide what is below a heading; when it is opened, what was hidden by itself stays so."""
+    if collapsed:
+        children = parent.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly)
+        for child in children:
+            if child is not keep and not QtWidgets.QWidget.isHidden(child):
+                QtWidgets.QWidget.setVisible(child, False)
+                parent.put_away.append(child)
+    else:
+        for child in parent.put_away:
+            QtWidgets.QWidget.setVisible(child, True)
+        parent.put_away.clear()
+
+
 class ctkCollapsibleButton(_Widget):
     """A heading that shows and hides what is below it."""
 
@@ -21,7 +35,7 @@ class ctkCollapsibleButton(_Widget):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._collapsed = False
+        self._collapsed, self.put_away = False, []
         self._button = QtWidgets.QToolButton(self)
         self._button.setToolButtonStyle(QtCore.Qt.ToolButtonTextBesideIcon)
         self._button.setAutoRaise(True)
@@ -31,9 +45,7 @@ class ctkCollapsibleButton(_Widget):
     def _collapse(self, collapsed: bool) -> None:
         self._collapsed = collapsed
         self._button.setArrowType(QtCore.Qt.RightArrow if collapsed else QtCore.Qt.DownArrow)
-        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
-            if child is not self._button:
-                child.setVisible(not collapsed)
+        _hide_children(self, collapsed, self._button)
         self.setMaximumHeight(self._button.sizeHint().height() + 4 if collapsed else 16777215)
         self.contentsCollapsed.emit(collapsed)
 
@@ -57,12 +69,11 @@ class ctkCollapsibleGroupBox(_GroupBox):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._collapsed = False
+        self._collapsed, self.put_away = False, []
 
     def _collapse(self, collapsed: bool) -> None:
         self._collapsed = collapsed
-        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
-            child.setVisible(not collapsed)
+        _hide_children(self, collapsed)
 
     def showEvent(self, event: Any) -> None:
         self._collapse(self._collapsed)

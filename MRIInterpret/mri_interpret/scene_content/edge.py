@@ -1,0 +1,66 @@
+"""How much of what a map shows at first lies along the brain's edge.
+
+Slicer's slices show a voxel of a map in full or not at all, so that a rim along the cortex cannot fade there; where
+there is one, it is said (Testing/benchmarks/cortical_rim.md measures it).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..images.volume import Array
+
+TELLING = 2.0  # times the edge's share of the brain; a convention: maps without preference have 1
+
+
+def edge_of(brain: Array) -> NDArray[np.bool_]:
+    """The brain's voxels that have a voxel outside the brain among their 26 neighbours.
+
+    Parameters
+    ----------
+    brain
+        Brain mask, axes (I, J, K): above 0 in the brain. What lies outside the volume counts as outside the brain.
+
+    Returns
+    -------
+    ndarray of bool
+        Of the same shape.
+    """
+    whole = np.asarray(brain) > 0
+    inner = whole
+    for axis in range(whole.ndim):  # a cube is eroded by its three edges, one after the other
+        padded = np.pad(inner, [(int(other == axis),) * 2 for other in range(whole.ndim)])
+        parts = [np.take(padded, range(start, start + whole.shape[axis]), axis=axis) for start in (0, 1, 2)]
+        inner = parts[0] & parts[1] & parts[2]
+    return whole & ~inner
+
+
+def edge_sentence(values: Array, least: float, brain: Array, edge: NDArray[np.bool_]) -> str:
+    """One sentence if much of what is shown lies at the brain's edge, else an empty text.
+
+    Parameters
+    ----------
+    values
+        A map, axes (I, J, K).
+    least
+        The least magnitude that is shown, in the map's units.
+    brain
+        Brain mask on the same grid.
+    edge
+        What :func:`edge_of` finds of it.
+    """
+    whole = np.asarray(brain) > 0
+    magnitudes = np.abs(values)
+    shown = (magnitudes >= least) & (magnitudes > 0) & whole
+    count, size, usual = np.count_nonzero(shown), np.count_nonzero(whole), np.count_nonzero(edge)
+    if not count or not usual:
+        return ""
+    share = np.count_nonzero(shown & edge) / count
+    times = share / (usual / size)
+    if times < TELLING:
+        return ""
+    return (
+        f"At first, {100 * share:.0f} % of what is shown lies at the brain's edge (within one voxel), {times:.1f} "
+        "times the edge's share of the brain."
+    )
