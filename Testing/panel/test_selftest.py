@@ -17,10 +17,10 @@ def test_thresholds_and_entering(shown, nodes):
     selftest._check_entering(shown, nodes)
 
 
-def test_a_threshold_that_is_not_what_is_said_is_found(shown, nodes, monkeypatch):
-    honest = map_display.shown_from
-    monkeypatch.setattr(map_display, "shown_from", lambda *arguments: 1.01 * honest(*arguments))
-    with pytest.raises(AssertionError):
+def test_a_threshold_that_shows_another_share_is_found(shown, nodes, monkeypatch):
+    honest = map_display.set_threshold
+    monkeypatch.setattr(map_display, "set_threshold", lambda nodes, key, value: honest(nodes, key, 1.5 * value))
+    with pytest.raises(AssertionError, match="shows"):
         selftest._check_thresholds(shown, nodes)
 
 
