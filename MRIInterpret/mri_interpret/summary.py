@@ -21,7 +21,7 @@ PARTS = ("positive", "signed", "absolute")
 AGGREGATIONS = ("density", "mean", "product")
 # Both as the benchmark decided: Testing/benchmarks/README.md.
 DEFAULT_PART, DEFAULT_AGGREGATION = "absolute", "density"
-COMMON_FWHM_MM = 8.0  # what Grad-CAM has on the bundled network; finer maps are smoothed to it
+COMMON_FWHM_MM = 8.0  # what Grad-CAM has on a feature grid of 8 mm; finer maps are smoothed to it
 TOP_SHARE = 0.05
 
 

@@ -31,7 +31,7 @@ from mri_interpret.models.outputs import OutputMeaning
 from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.preprocessing.steps.chain import default_steps
 from mri_interpret.progress import silent
-from mri_interpret.simulation.anatomy import MODEL_GRID
+from mri_interpret.simulation.anatomy import MODEL_GRID, PUBLISHED
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
 from Testing.benchmarks.summary_candidates import run as run_candidates
@@ -161,6 +161,9 @@ def test_other_settings_are_refused(
     folder, _, _ = result
     with pytest.raises(UserError, match="other settings \\(subjects\\)"):
         run_benchmark([tiny], stream, replace(TINY, subjects=6), folder)
+    other = SubjectStream(stream.anatomies, stream.seed, disease=PUBLISHED)
+    with pytest.raises(UserError, match="other settings \\(disease\\)"):
+        run_benchmark([tiny], other, TINY, folder)
 
 
 @pytest.mark.slow

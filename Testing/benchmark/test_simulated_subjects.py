@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mri_interpret.benchmark.benchmarked_model import affected_structures
 from mri_interpret.benchmark.simulated_subjects import (
+    AFFECTED,
     SimulatedSubject,
     atlas_on_model_grid,
     simulated_subjects,
@@ -15,7 +16,8 @@ from mri_interpret.benchmark.simulated_subjects import (
 )
 from mri_interpret.benchmark.subject_cache import SubjectStream, load_subject, save_subject
 from mri_interpret.benchmark.volume_truth import asked_change
-from mri_interpret.simulation.anatomy import MODEL_GRID
+from mri_interpret.simulation.anatomy import MODEL_GRID, PUBLISHED
+from mri_interpret.simulation.effects import EFFECTS
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
 pytestmark = pytest.mark.slow
@@ -69,6 +71,30 @@ def test_the_affected_regions_are_found_on_both_sides() -> None:
     for part in ("Hippocampus", "Amygdala", "entorhinal", "parahippocampal"):
         assert sum(name.endswith(part) for name in found) == 2, part
     assert set(affected) <= set(np.unique(labels))
+
+
+def test_the_published_disease_changes_its_five_affected_structures_most() -> None:
+    labels, names = atlas_on_model_grid()
+    affected = affected_structures(names, PUBLISHED)
+    assert {len(sides) for sides in affected.values()} == {2}
+    assert {label for sides in affected.values() for label in sides} <= set(np.unique(labels))
+    strength = {effect.region: abs(np.log1p(np.array(effect.ad) / 100)).mean() for effect in EFFECTS}
+    strongest = sorted(strength, key=lambda region: -strength[region])[:5]
+    called = {"inferior lateral ventricle": "Inf-Lat-Vent", "lateral ventricle": "Lateral-Ventricle"}
+    expected = {called.get(region, region).lower() for region in strongest}
+    assert {name.lower() for name in AFFECTED[PUBLISHED]} == expected
+
+
+def test_a_subject_of_the_published_disease_has_its_own_truth_and_file(tmp_path: Path) -> None:
+    stream = SubjectStream([template_anatomy()], seed=5, folder=tmp_path, groups=("AD",), disease=PUBLISHED)
+    given = stream[0]
+    assert given.effect[given.hippocampus].mean() < -0.05
+    assert given.effect[given.shares["lateral ventricle"] > 0.9].mean() > 0.05
+    assert 0.002 < given.truth.sum() / given.mask.sum() < 0.1
+    assert 1700 < given.mask.sum() * 8 / 1000 < 2100, "as preprocessing leaves masks, in ml"
+    (path,) = tmp_path.iterdir()
+    assert path.name.endswith("_5_00000_AD_published.npz"), "the stylised subject of this number is another one"
+    assert np.array_equal(stream[0].image.numpy(), given.image.numpy())
 
 
 def test_a_kept_subject_is_the_simulated_one(subjects: dict[str, SimulatedSubject], tmp_path: Path) -> None:

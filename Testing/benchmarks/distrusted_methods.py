@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,10 @@ from mri_interpret.checks.explained_image import ExplainedImage
 from mri_interpret.checks.randomisation import check_randomisation
 from mri_interpret.checks.run_checks import explain_function
 from mri_interpret.models.bundle import load_bundle
-from mri_interpret.simulation.anatomy import choose_label_maps, read_anatomy
+from mri_interpret.simulation.anatomy import DISEASES, PUBLISHED, choose_label_maps
 from mri_interpret.simulation.template_anatomy import template_anatomy
 from mri_interpret.thresholds import LOCALISATION_TIMES_CHANCE, RANDOMISATION_SIMILARITY
+from mri_interpret.training.anatomies import cached_anatomy
 
 METHODS = tuple(dict.fromkeys((*DEFAULT_METHODS, "gradient", "gradient_x_input", "hires_cam", "guided_grad_cam")))
 
@@ -40,6 +42,8 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--label-maps", type=Path, help="folder; the template's anatomy by default")
     parser.add_argument("--held-out", default="", help="names of the label maps to use: 02,08")
+    parser.add_argument("--disease", choices=DISEASES, default=PUBLISHED, help="of the subjects")
+    parser.add_argument("--cache", type=Path, help="keep registered label maps here")
     parser.add_argument("--subjects", type=int, default=9)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--rows", type=Path, help="rows.csv of a benchmark of this bundle: adds the localisation check")
@@ -83,11 +87,15 @@ def _values(options: argparse.Namespace) -> dict[str, list[float]]:
     """Method to its value for each subject."""
     names = [name for name in options.held_out.split(",") if name]
     chosen = choose_label_maps(options.label_maps, names) if options.label_maps else []
-    anatomies = [read_anatomy(path) for path in chosen] or [template_anatomy()]
+    with tempfile.TemporaryDirectory() as folder:
+        cache = options.cache or Path(folder)
+        anatomies = [cached_anatomy(path, cache, disease=options.disease) for path in chosen] or [template_anatomy()]
     bundle = load_bundle(options.bundle)
     labels, _ = atlas_on_model_grid()
     values: dict[str, list[float]] = {name: [] for name in METHODS}
-    for number, given in enumerate(simulated_subjects(anatomies, options.subjects, options.seed)):
+    for number, given in enumerate(
+        simulated_subjects(anatomies, options.subjects, options.seed, disease=options.disease)
+    ):
         found = Explainer(bundle.network).explain(given.image, target="predicted", methods=list(METHODS))
         subject = ExplainedImage(
             network=bundle.network,

@@ -1,6 +1,7 @@
 """The study: `mri-interpret benchmark` with the settings whose tables lie in ground_truth/. See README.md here.
 
-    python -m Testing.benchmarks.ground_truth SEED1 SEED2 SEED3 --label-maps DIR -o results
+    python -m Testing.benchmarks.ground_truth SEED1 SEED2 SEED3 --label-maps DIR -o results --disease stylised
+    python -m Testing.benchmarks.ground_truth BUNDLE --label-maps DIR -o results     # fresh subjects, published disease
 
 SEED1 ... are bundles of one network trained with different seeds, none of them on the anatomies 02, 08, 13, 17 of DIR.
 The same call goes on after a stop; with several processes, give each its own bundle and the same folder, then all.
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from mri_interpret.benchmark.design import SEED, BenchmarkDesign
 from mri_interpret.command_line.benchmark import benchmark_command
+from mri_interpret.simulation.anatomy import DISEASES, PUBLISHED
 
 HELD_OUT = ("02", "08", "13", "17")
 STUDY = BenchmarkDesign(
@@ -35,16 +37,19 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--cache", type=Path, help="where simulated subjects are kept")
     parser.add_argument("--seed", type=int, default=SEED, help="of the subjects; another one gives fresh subjects")
+    parser.add_argument("--disease", choices=DISEASES, default=PUBLISHED, help="of the subjects")
+    parser.add_argument("--subjects", type=int, default=STUDY.subjects)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     options = parser.parse_args()
     benchmark_command(
         options.output,
         options.bundles,
-        replace(STUDY, seed=options.seed),
+        replace(STUDY, seed=options.seed, subjects=options.subjects),
         label_maps=options.label_maps,
         names=HELD_OUT,
         device=options.device,
         cache=options.cache,
+        disease=options.disease,
     )
 
 

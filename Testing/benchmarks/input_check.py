@@ -4,8 +4,10 @@ The ranges come from simulated training scans alone. Then the sample and any rea
 says (no warning should come) and in ten wrong ways (each should bring a warning).
 
     python -m Testing.benchmarks.input_check LABEL_MAPS [--scans SCAN ...] [--brains 60] [--write]
+    python -m Testing.benchmarks.input_check --bank TRAINING_BANK [--scans SCAN ...] [--brains 60] [--write]
 
-``--write`` puts the ranges into the bundle's metadata.
+Brains of the published disease, simulated over the label maps, or the first ones of a bank that a training left
+(``mri-interpret train --work``). ``--write`` puts the ranges into the bundle's metadata.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from mri_interpret.preprocessing.pipeline import preprocess
 from mri_interpret.preprocessing.steps.chain import default_steps, read_steps
 from mri_interpret.preprocessing.steps.partial_input import ScanInTemplate
 from mri_interpret.resources import resource
-from mri_interpret.simulation.anatomy import list_label_maps, read_anatomy
+from mri_interpret.simulation.anatomy import PUBLISHED, list_label_maps, read_anatomy
 from mri_interpret.simulation.fill_bank import fill_bank
 from mri_interpret.training.samples import BankSamples
 from scipy import ndimage
@@ -58,18 +60,23 @@ def wrong_chains(grid) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("label_maps", type=Path)
+    parser.add_argument("label_maps", type=Path, nargs="?")
+    parser.add_argument("--bank", type=Path)
+    parser.add_argument("--bundle", type=Path, default=Path(resource("Models", DEFAULT_MODEL)))
     parser.add_argument("--scans", type=Path, nargs="*", default=[])
     parser.add_argument("--brains", type=int, default=60)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
+    if (options.label_maps is None) == (options.bank is None):
+        parser.error("give label maps, or a bank")
 
-    bundle = Path(resource("Models", DEFAULT_MODEL))
+    bundle = options.bundle
     with tempfile.TemporaryDirectory() as folder:
-        fill_bank(
-            Path(folder), [read_anatomy(path) for path in list_label_maps(options.label_maps)], options.brains, 11
-        )
-        samples = BankSamples(Path(folder), options.brains, options.brains * SCANS_A_BRAIN, 12, in_order=True)
+        bank = options.bank or Path(folder)
+        if options.bank is None:
+            anatomies = [read_anatomy(path, PUBLISHED) for path in list_label_maps(options.label_maps)]
+            fill_bank(bank, anatomies, options.brains, 11, disease=PUBLISHED, any_age_share=0.3)
+        samples = BankSamples(bank, options.brains, options.brains * SCANS_A_BRAIN, 12, in_order=True)
         images = [samples[index]["image"][0].numpy() for index in range(len(samples))]
     training = statistics_of((image, ndimage.binary_fill_holes(image > 0)) for image in images)
     path = bundle / "configs" / "metadata.json"

@@ -29,8 +29,8 @@ CONTRAST = (-1.0, 0.0, 1.0)
 def places_of(network: nn.Module, image: Tensor) -> Tensor:
     """Evidence for AD less CN at each place of the last features, (i, j, k)."""
     features = network.features(image)[0]  # type: ignore[operator]
-    last = network.evidence.weight if isinstance(network, EvidenceCNN3d) else network.classifier.weight
-    weight = torch.tensor(CONTRAST) @ last.reshape(len(last), -1)  # type: ignore[arg-type, union-attr]
+    last = network.evidence if isinstance(network, EvidenceCNN3d) else network.classifier
+    weight = torch.tensor(CONTRAST) @ last.weight  # type: ignore[operator, union-attr]
     return torch.einsum("c,cijk->ijk", weight, features)
 
 

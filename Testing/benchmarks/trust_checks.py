@@ -35,7 +35,8 @@ from mri_interpret.checks.recovery import check_recovery
 from mri_interpret.checks.run_checks import explain_function, readings_of
 from mri_interpret.checks.silhouette import silhouette
 from mri_interpret.models.bundle import load_bundle
-from mri_interpret.simulation.anatomy import MODEL_GRID, choose_label_maps, read_anatomy
+from mri_interpret.simulation.anatomy import DISEASES, MODEL_GRID, PUBLISHED, choose_label_maps
+from mri_interpret.training.anatomies import cached_anatomy
 
 CHOOSING, REPORTING = ("02", "13"), ("08", "17")
 SEED = 20261126
@@ -43,10 +44,14 @@ METHODS = (*DEFAULT_METHODS, "gradient_x_input", LRP(composite="epsilon"), "edge
 Row = tuple[str, str, float]
 
 
-def cases(label_maps: Path, rounds: int) -> Iterator[tuple[str, SimulatedSubject]]:
+def cases(label_maps: Path, rounds: int, disease: str, cache: Path) -> Iterator[tuple[str, SimulatedSubject]]:
     """Half and subject: every anatomy in every group, ``rounds`` times; the halves in turn, so that both grow."""
     streams = {
-        half: SubjectStream([read_anatomy(path) for path in choose_label_maps(label_maps, names)], SEED)
+        half: SubjectStream(
+            [cached_anatomy(path, cache, disease=disease) for path in choose_label_maps(label_maps, names)],
+            SEED,
+            disease=disease,
+        )
         for half, names in (("choose", CHOOSING), ("report", REPORTING))
     }
     for index in range(rounds * len(GROUPS) * len(CHOOSING)):
@@ -126,7 +131,8 @@ def measured(explained: ExplainedImage) -> list[Row]:
 def measure(options: argparse.Namespace) -> None:
     """One file for each subject, so that a run that was stopped goes on."""
     options.out.mkdir(parents=True, exist_ok=True)
-    for number, (half, given) in enumerate(cases(options.label_maps, options.rounds)):
+    cache = options.out / "anatomies"
+    for number, (half, given) in enumerate(cases(options.label_maps, options.rounds, options.disease, cache)):
         # One network each, in turn over pairs of subjects, one of each half.
         bundle = options.bundles[(number // 2) % len(options.bundles)]
         path = options.out / f"{bundle.name} {given.anatomy} {given.name}.csv"
@@ -172,6 +178,7 @@ def main() -> None:
     parser.add_argument("--bundles", type=Path, nargs="+", default=[])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rounds", type=int, default=1, help="how often every anatomy meets every group")
+    parser.add_argument("--disease", choices=DISEASES, default=PUBLISHED, help="of the subjects")
     parser.add_argument("--tables", type=Path, help="print the tables of a folder of rows")
     options = parser.parse_args()
     if options.tables:

@@ -63,7 +63,7 @@ def test_equals_the_same_network_written_with_functions() -> None:
         wide = layer(network.wide[1], wide, 1).relu()
         up = functional.interpolate(wide, scale_factor=2, mode="trilinear", align_corners=False)
         joint = layer(network.joint, torch.cat((fine, up), 1), 1).relu()
-        logits = functional.conv3d(joint, network.evidence.weight).mean((2, 3, 4))
+        logits = functional.conv3d(joint, network.evidence.weight[:, :, None, None, None]).mean((2, 3, 4))
         torch.testing.assert_close(network(image), logits, rtol=1e-5, atol=1e-6)
 
 

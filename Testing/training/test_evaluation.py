@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from mri_interpret.simulation.anatomy import PUBLISHED
 from mri_interpret.simulation.groups import FRACTION, GROUPS, group_posterior
 from mri_interpret.training.card import FIRST_LINE, TrainingStory, reliability_picture, verdicts, write_card
 from mri_interpret.training.conditions import CONDITIONS, Scores
@@ -101,6 +104,18 @@ def test_the_card_says_first_what_it_was_trained_on_and_reports_failures(noisy: 
     assert str(noisy.aucs["plain"]["AD"]) in card
     for name in CONDITIONS:
         assert f"| {name} |" in card
+
+
+def test_the_card_tells_which_network_learned_which_disease(noisy: Evaluation) -> None:
+    card = write_card("m", noisy, replace(STORY, disease=PUBLISHED, network="EvidenceCNN3d"))
+    assert "has no biases" in card
+    assert "table of published" in card
+    assert "one network of one seed" in card
+    stylised = write_card("m", noisy, STORY)
+    assert "plain stack" in stylised
+    assert "per mille of the intracranial volume, were not trained on" in stylised
+    assert "plain stack" not in card
+    assert "per mille of the intracranial volume, were not trained on" not in card
 
 
 def test_the_reliability_diagram_is_a_picture(perfect: Evaluation) -> None:

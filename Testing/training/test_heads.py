@@ -102,6 +102,17 @@ def test_without_biases_the_logits_grow_with_the_image_and_fold_exactly(without_
         torch.testing.assert_close(without_biases.fold()(image), logits, rtol=1e-4, atol=1e-4)
 
 
+def test_without_biases_fine_tuning_starts_where_the_network_was(without_biases: TrainingHeads) -> None:
+    images = torch.rand(5, 1, 16, 16, 16)
+    with torch.no_grad():
+        network = without_biases.fold()
+        expected = network(images)
+        heads = TrainingHeads(network, fresh=False).eval()
+        heads.start_from_network(images)
+        torch.testing.assert_close(heads(images)[2], expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(heads.fold()(images), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_without_biases_whole_images_give_the_logits_that_cropped_ones_gave(without_biases: TrainingHeads) -> None:
     image = torch.zeros(1, 1, 32, 32, 32)
     image[..., 12:20, 12:20, 12:20] = torch.rand(8, 8, 8)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import UserError
 from ..images.volume import Grid, Volume, resample
 from ..models.targets import output_weights, read_target
+from ..simulation.anatomy import STYLISED
 from .methods import fast_methods, slow_methods
 from .network_under_test import NetworkUnderTest
 from .simulated_subjects import AFFECTED, SimulatedSubject, atlas_on_grid, strong_effect
@@ -33,7 +34,11 @@ class BenchmarkedModel:
 
 
 def benchmarked_model(
-    bundle: ModelBundle, target: str = TARGET, methods: Sequence[str] | None = None, device: str | None = None
+    bundle: ModelBundle,
+    target: str = TARGET,
+    methods: Sequence[str] | None = None,
+    device: str | None = None,
+    disease: str = STYLISED,
 ) -> BenchmarkedModel:
     """A bundle made ready for the benchmark.
 
@@ -47,6 +52,8 @@ def benchmarked_model(
         Names; every method if left out.
     device
         Where to compute.
+    disease
+        Of the subjects, "published" or "stylised": it says which structures are affected.
 
     Raises
     ------
@@ -68,7 +75,7 @@ def benchmarked_model(
         target=output_weights(weights, meaning),
         grid=grid_of(bundle),
         labels=labels,
-        structures=affected_structures(names),
+        structures=affected_structures(names, disease),
         methods=fast,
         slow=slow,
         summary_methods=summary_methods(bundle, fast),
@@ -97,11 +104,11 @@ def summary_weights(bundle: ModelBundle, methods: Mapping[str, Method]) -> dict[
     return {keys[method]: weight for method, weight in found.items() if method in keys}
 
 
-def affected_structures(names: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
-    """Labels (left and right) of each structure of :data:`.simulated_subjects.AFFECTED`."""
+def affected_structures(names: Mapping[int, str], disease: str = STYLISED) -> dict[str, tuple[int, ...]]:
+    """Labels (left and right) of each structure of :data:`.simulated_subjects.AFFECTED` of a disease."""
     return {
         structure: tuple(label for label, name in names.items() if name.lower().endswith(structure.lower()))
-        for structure in AFFECTED
+        for structure in AFFECTED[disease]
     }
 
 

@@ -56,16 +56,19 @@ def _structure_rows(
     labels: NDArray[np.int64],
     structures: Mapping[str, tuple[int, ...]],
 ) -> Rows:
-    """Is each affected structure, on one side at least, among the ten regions of highest density?"""
+    """Is each affected structure, on one side at least, among the ten and the fifteen regions of highest density?"""
     present = np.unique(labels[mask & (labels > 0)])
     density = region_profile(magnitude, labels, mask)
-    top = set(present[np.argsort(-density, kind="stable")[:10]].tolist()) if density.any() else set()
-    found = {name: bool(top & set(sides)) for name, sides in structures.items()}
-    rows: Rows = [(key, f"top ten: {name}", float(hit)) for name, hit in found.items()]
+    order = present[np.argsort(-density, kind="stable")].tolist() if density.any() else []
     both = {label for sides in structures.values() for label in sides}
-    rows.append((key, "structures", float(np.mean(list(found.values()))) if found else math.nan))
-    rows.append((key, "all structures", float(bool(found) and all(found.values()))))
-    rows.append((key, "all structures, both sides", float(bool(both) and both <= top)))
+    rows: Rows = []
+    for name, number, suffix in (("ten", 10, ""), ("fifteen", 15, " (top fifteen)")):
+        top = set(order[:number])
+        found = {structure: bool(top & set(sides)) for structure, sides in structures.items()}
+        rows += [(key, f"top {name}: {structure}", float(hit)) for structure, hit in found.items()]
+        rows.append((key, f"structures{suffix}", float(np.mean(list(found.values()))) if found else math.nan))
+        rows.append((key, f"all structures{suffix}", float(bool(found) and all(found.values()))))
+        rows.append((key, f"all structures, both sides{suffix}", float(bool(both) and both <= top)))
     return rows
 
 

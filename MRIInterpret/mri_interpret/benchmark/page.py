@@ -9,14 +9,14 @@ import pandas as pd
 
 from ..thresholds import RANDOMISATION_SIMILARITY
 from .aggregations import AGGREGATIONS, BY_FAITHFULNESS
-from .simulated_subjects import AFFECTED, GROUPS
+from .simulated_subjects import GROUPS
 from .tables import biology_table, correctly_classified, interval_table, ranking, volume_alone
 from .volume_truth import CORRELATION, REACHED, STRUCTURES
 
 LOCALISATION = ("times chance", "rank", "auprc", "pointing", "recall")
 PARTS = ("times chance", "times chance, positive part", "times chance, negative part", "random network, times chance")
 CHECKS = ("faithfulness", "randomised", "icc")
-TARGET = (*(f"top ten: {name}" for name in AFFECTED), "all structures", "all structures, both sides")
+ALL = ("structures", "all structures", "all structures, both sides")
 VOLUMES = (CORRELATION, REACHED, *(f"{name}: error" for name in STRUCTURES))
 BIOLOGY = ("hippocampal relevance", "hippocampal density, positive part", "hippocampal density")
 WAYS = (*(way.name for way in AGGREGATIONS), BY_FAITHFULNESS)
@@ -108,8 +108,10 @@ def result_page(rows: pd.DataFrame, titles: Mapping[str, str], trainings: pd.Dat
         "### By sign, and of a random network\n\nTimes chance, as above.",
         markdown(local, PARTS, titles, single),
         "## Affected structures among the ten densest regions\n\nShare of the same subjects; one side suffices but for "
-        "the last column.",
-        markdown(local, TARGET, titles, single),
+        "the last column. *Structures* is the mean share of them.",
+        markdown(local, (*_named(local, "top ten: "), *ALL), titles, single),
+        "### Among the fifteen densest",
+        markdown(local, (*_named(local, "top fifteen: "), *(f"{name} (top fifteen)" for name in ALL)), titles, single),
         *_volumes(local, titles),
         "## Checks\n\nAll AD subjects that were checked. A method passes the randomisation check below "
         f"{RANDOMISATION_SIMILARITY}.",
@@ -127,6 +129,11 @@ def result_page(rows: pd.DataFrame, titles: Mapping[str, str], trainings: pd.Dat
     )
     parts.append(_biology_lines(tables["biology"], titles))
     return "\n\n".join(parts) + "\n"
+
+
+def _named(local: pd.DataFrame, start: str) -> list[str]:
+    """The measures that begin so, in their order: which structures are affected depends on the disease."""
+    return [str(name) for name in dict.fromkeys(local["measure"]) if str(name).startswith(start)]
 
 
 def _volumes(local: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:

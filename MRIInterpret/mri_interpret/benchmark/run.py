@@ -13,6 +13,7 @@ import pandas as pd
 from ..atomic import replacing, write_text
 from ..errors import UserError
 from ..progress import ProgressCallback, silent
+from ..simulation.anatomy import STYLISED
 from .benchmarked_model import BenchmarkedModel, on_grid
 from .design import BenchmarkDesign
 from .measurements import measure_subject
@@ -97,9 +98,11 @@ def _same_settings(
         "anatomies": [anatomy.name for anatomy in stream.anatomies],
         "methods": methods,
         "target": target,
+        "disease": stream.disease,
     }
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        # Folders from before there were two diseases do not name theirs.
+        found = {"disease": STYLISED, **json.loads(path.read_text(encoding="utf-8"))}
         if found != wanted:
             different = sorted(key for key in wanted if found.get(key) != wanted[key])
             raise UserError(

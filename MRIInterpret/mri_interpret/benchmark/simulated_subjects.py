@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Grid, resample
+from ..simulation.anatomy import PUBLISHED, STYLISED
 from .volume_truth import change_to_healthy, structure_shares
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 TRUTH_SHARE = 0.4
 GROUPS = ("CN", "MCI", "AD")
-# Names (ends of them) of the atlas regions that the simulated disease changes most.
-AFFECTED = ("Hippocampus", "Amygdala", "entorhinal", "parahippocampal", "Inf-Lat-Vent")
+# Names (ends of them) of the five structures of the atlas that each simulated disease changes most.
+AFFECTED = {
+    STYLISED: ("Hippocampus", "Amygdala", "entorhinal", "parahippocampal", "Inf-Lat-Vent"),
+    PUBLISHED: ("Hippocampus", "Amygdala", "entorhinal", "Lateral-Ventricle", "Inf-Lat-Vent"),
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,12 @@ class SimulatedSubject:
 
 
 def simulated_subjects(
-    anatomies: Sequence[Anatomy], number: int, seed: int, groups: Sequence[str] = GROUPS, first: int = 0
+    anatomies: Sequence[Anatomy],
+    number: int,
+    seed: int,
+    groups: Sequence[str] = GROUPS,
+    first: int = 0,
+    disease: str = STYLISED,
 ) -> Iterator[SimulatedSubject]:
     """Simulate subjects one by one; seed and number alone decide each, so a stream resumes anywhere.
 
@@ -88,25 +97,32 @@ def simulated_subjects(
         Groups to simulate.
     first
         Number of the first one, to resume.
+    disease
+        "published" or "stylised".
     """
-    from ..simulation.atrophy import fractions_of
+    from ..simulation.disease import fractions_for
 
-    fractions = {anatomy.name: fractions_of(anatomy) for anatomy in anatomies[: -(-number // len(groups))]}
+    fractions = {anatomy.name: fractions_for(anatomy, disease) for anatomy in anatomies[: -(-number // len(groups))]}
     for index in range(first, number):
         # Every anatomy meets every group, whatever the two counts have in common.
         anatomy = anatomies[(index // len(groups)) % len(anatomies)]
-        yield simulate_subject(anatomy, fractions[anatomy.name], groups[index % len(groups)], seed, index)
+        yield simulate_subject(
+            anatomy, fractions[anatomy.name], groups[index % len(groups)], seed, index, disease=disease
+        )
 
 
-def simulate_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int) -> SimulatedSubject:
+def simulate_subject(
+    anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int, *, disease: str = STYLISED
+) -> SimulatedSubject:
     """Simulate subject number ``index`` of a stream: brain, scan and truth, all on the model's grid.
 
     The scan lies where the template lies (no misregistration, no mirroring), so that effect and image fit.
+    ``fractions`` are the anatomy's for this disease (:func:`..simulation.disease.fractions_for`).
     """
     from ..deformation.displacement import resized
     from ..simulation.anatomy import MODEL_GRID
 
-    brain, scan_of = _drawn(anatomy, fractions, group, seed, index)
+    brain, scan_of = _drawn(anatomy, fractions, group, seed, index, disease)
     scan = scan_of(brain.labels)
     mask = scan.mask.numpy()
     effect = resized(brain.effect[None], MODEL_GRID.shape)[0].numpy()
@@ -127,32 +143,36 @@ def simulate_subject(anatomy: Anatomy, fractions: Fractions, group: str, seed: i
     )
 
 
-def simulate_twin(anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int) -> torch.Tensor:
+def simulate_twin(
+    anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int, *, disease: str = STYLISED
+) -> torch.Tensor:
     """The scan, (1, 1, I, J, K), of the same brain without the disease, as subject number ``index`` is scanned:
     with its contrast, bias and noise; the tissue's texture is drawn anew. For CN it is the subject's own scan."""
-    brain, scan_of = _drawn(anatomy, fractions, group, seed, index)
+    brain, scan_of = _drawn(anatomy, fractions, group, seed, index, disease)
     return scan_of(brain.labels if brain.healthy_labels is None else brain.healthy_labels).image[None]
 
 
 def _drawn(
-    anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int
+    anatomy: Anatomy, fractions: Fractions, group: str, seed: int, index: int, disease: str
 ) -> tuple[SimulatedBrain, Callable[[NDArray[np.uint8]], Scan]]:
     """The brain of a subject, and what scans it, or its labels as they were without the disease, always alike."""
     import torch
 
-    from ..simulation.acquisition import AcquisitionRange, acquire
+    from ..simulation.acquisition import acquire
+    from ..simulation.acquisition_ranges import AS_PREPROCESSED, AcquisitionRange
     from ..simulation.bank import pack
-    from ..simulation.groups import draw_subject
+    from ..simulation.disease import draw
     from ..simulation.subject import simulate_brain
 
     rng = np.random.default_rng([seed, index])
-    drawn = draw_subject(rng, group)
+    drawn = draw(rng, group, disease)
     brain_seed = int(rng.integers(2**31))
     brain = simulate_brain(anatomy, fractions, drawn, brain_seed, with_healthy=True)
     acquisition_seed = int(rng.integers(2**31))
 
     def scan_of(labels: NDArray[np.uint8]) -> Scan:
-        ranges = AcquisitionRange(shift_mm=0.0, angle_deg=0.0, scale=0.0, flip=0.0)
+        ranges = replace(AS_PREPROCESSED, left_by_alignment=None) if disease == PUBLISHED else AcquisitionRange()
+        ranges = replace(ranges, shift_mm=0.0, angle_deg=0.0, scale=0.0, flip=0.0)
         generator = torch.Generator().manual_seed(acquisition_seed)
         return acquire(pack(replace(brain, labels=labels), anatomy.name, brain_seed), generator, ranges)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..atomic import replacing
+from ..simulation.anatomy import STYLISED
 from .simulated_subjects import GROUPS, SimulatedSubject, simulate_subject, simulate_twin, strong_effect
 
 if TYPE_CHECKING:
@@ -39,11 +40,19 @@ class SubjectStream:
         Where subjects are kept; nowhere if None.
     groups
         Groups to simulate, in turn.
+    disease
+        "published" or "stylised"; the anatomies are read for it.
     """
 
     def __init__(
-        self, anatomies: Sequence[Anatomy], seed: int, folder: Path | None = None, groups: Sequence[str] = GROUPS
+        self,
+        anatomies: Sequence[Anatomy],
+        seed: int,
+        folder: Path | None = None,
+        groups: Sequence[str] = GROUPS,
+        disease: str = STYLISED,
     ) -> None:
+        self.disease = disease
         self.anatomies = list(anatomies)
         self.seed = seed
         self.folder = folder
@@ -55,11 +64,14 @@ class SubjectStream:
         """Subject number ``index``, counted from 0."""
         group = self.groups[index % len(self.groups)]
         anatomy = self._anatomy(index)
-        path = self.folder / f"{self._name(anatomy)}_{self.seed}_{index:05d}_{group}.npz" if self.folder else None
+        kind = "" if self.disease == STYLISED else f"_{self.disease}"
+        name = f"{self._name(anatomy)}_{self.seed}_{index:05d}_{group}{kind}.npz"
+        path = self.folder / name if self.folder else None
         found = load_subject(path) if path is not None else None
         if found is not None:
             return found
-        made = simulate_subject(anatomy, self._fractions_of(anatomy), group, self.seed, index)
+        fractions = self._fractions_of(anatomy)
+        made = simulate_subject(anatomy, fractions, group, self.seed, index, disease=self.disease)
         if path is not None:
             save_subject(made, path)
         return made
@@ -68,7 +80,7 @@ class SubjectStream:
         """The scan of subject number ``index`` without the disease, (1, 1, I, J, K); made anew each time."""
         group = self.groups[index % len(self.groups)]
         anatomy = self._anatomy(index)
-        return simulate_twin(anatomy, self._fractions_of(anatomy), group, self.seed, index)
+        return simulate_twin(anatomy, self._fractions_of(anatomy), group, self.seed, index, disease=self.disease)
 
     def first(self, number: int) -> Iterator[SimulatedSubject]:
         """Subjects 0 to ``number`` - 1, one by one."""
@@ -85,10 +97,10 @@ class SubjectStream:
         return self._names[anatomy.name]
 
     def _fractions_of(self, anatomy: Anatomy) -> Fractions:
-        from ..simulation.atrophy import fractions_of
+        from ..simulation.disease import fractions_for
 
         if anatomy.name not in self._fractions:
-            self._fractions[anatomy.name] = fractions_of(anatomy)
+            self._fractions[anatomy.name] = fractions_for(anatomy, self.disease)
         return self._fractions[anatomy.name]
 
 

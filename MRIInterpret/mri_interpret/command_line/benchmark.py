@@ -10,6 +10,7 @@ import typer
 
 from ..errors import UserError
 from ..progress import ProgressCallback
+from ..simulation.anatomy import PUBLISHED, STYLISED
 from .arguments import check_writable
 from .terminal import shown_progress
 
@@ -34,6 +35,7 @@ def benchmark_command(
     target: str = "AD-CN",
     device: str = "auto",
     cache: Path | None = None,
+    disease: str = PUBLISHED,
 ) -> None:
     """Run the benchmark, or go on with it, and write its tables and picture into ``output``.
 
@@ -47,6 +49,8 @@ def benchmark_command(
         Names; every method if left out.
     cache
         Where simulated subjects are kept; in ``output`` if left out.
+    disease
+        "published" or "stylised".
     """
     from ..benchmark.benchmarked_model import benchmarked_model
     from ..benchmark.run import run_benchmark
@@ -54,16 +58,19 @@ def benchmark_command(
     from ..benchmark.subject_cache import SubjectStream
     from ..explanation.options import choose_device
     from ..models.registry import DEFAULT_MODEL, find_model
+    from ..simulation.disease import check_disease
 
+    check_disease(disease)
     check_writable(output)
     place = choose_device(device)
     bundles = [find_model(model) for model in (models or [DEFAULT_MODEL])]
     if len({bundle.hash for bundle in bundles}) < len(bundles):
         raise UserError("The same model was given twice: give each training seed once.")
-    benchmarked = [benchmarked_model(bundle, target, methods, place) for bundle in bundles]
+    benchmarked = [benchmarked_model(bundle, target, methods, place, disease) for bundle in bundles]
     with shown_progress({}) as progress:
-        anatomies = chosen_anatomies(label_maps, names, progress)
-        stream = SubjectStream(anatomies, design.seed, cache or output / "subjects")
+        kept = cache or output / "subjects"
+        anatomies = chosen_anatomies(label_maps, names, progress, disease, kept / "anatomies")
+        stream = SubjectStream(anatomies, design.seed, kept, disease=disease)
         rows = run_benchmark(benchmarked, stream, design, output, progress)
         progress("Drawing", 0.0)
         networks, under_test = [one.name for one in benchmarked], benchmarked[0].under_test
@@ -74,8 +81,14 @@ def benchmark_command(
     typer.echo(f"Results: {output / 'tables.md'}")
 
 
-def chosen_anatomies(folder: Path | None, names: Sequence[str], progress: ProgressCallback) -> list[Anatomy]:
-    """Base anatomies, in the order of their files' names.
+def chosen_anatomies(
+    folder: Path | None,
+    names: Sequence[str],
+    progress: ProgressCallback,
+    disease: str = STYLISED,
+    cache: Path | None = None,
+) -> list[Anatomy]:
+    """Base anatomies, in the order of their files' names, registered for a disease; kept in ``cache`` if given.
 
     Raises
     ------
@@ -84,6 +97,7 @@ def chosen_anatomies(folder: Path | None, names: Sequence[str], progress: Progre
     """
     from ..simulation.anatomy import choose_label_maps, read_anatomy
     from ..simulation.template_anatomy import template_anatomy
+    from ..training.anatomies import cached_anatomy
 
     if folder is None:
         if names:
@@ -94,7 +108,8 @@ def chosen_anatomies(folder: Path | None, names: Sequence[str], progress: Progre
     anatomies = []
     for number, path in enumerate(paths):
         progress(f"Registering {path.name}", number / len(paths))
-        anatomies.append(read_anatomy(path))
+        made = read_anatomy(path, disease) if cache is None else cached_anatomy(path, cache, disease=disease)
+        anatomies.append(made)
     return anatomies
 
 

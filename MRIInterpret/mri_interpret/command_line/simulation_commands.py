@@ -131,6 +131,7 @@ def benchmark(
     cache: Annotated[
         Path | None, typer.Option(help="Keep simulated subjects here, for other models; in the output if left out.")
     ] = None,
+    disease: Annotated[str, typer.Option(help=DISEASE_HELP)] = "published",
 ) -> None:
     """Compare attribution methods on simulated atrophy, whose place is known. The same call goes on after a stop."""
     from ..benchmark.design import BenchmarkDesign
@@ -147,4 +148,5 @@ def benchmark(
         target=target,
         device=device,
         cache=cache,
+        disease=disease,
     )

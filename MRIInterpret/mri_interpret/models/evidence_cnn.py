@@ -6,7 +6,9 @@ gradients from black and LRP with any rule that has no stabiliser then add up to
 (compare Mohan et al. 2020, "Robust and interpretable blind image denoising via bias-free CNNs", arXiv 1906.05478).
 
 Fine features at 4 mm say what a place looks like; features at 8 mm with a wide view say where it is. They are joined
-at 4 mm, and a convolution of one voxel turns them into evidence for each class.
+at 4 mm, and a linear layer turns them into evidence for each class. It reads the mean of the features instead of each
+place, which is the same sum: evidence has either sign, and attribution rules for layers whose output a ReLU follows
+(z+, Grad-CAM++) mean nothing on it.
 """
 
 from __future__ import annotations
@@ -113,7 +115,8 @@ class EvidenceCNN3d(nn.Module):
         self.fine = _stack(in_channels, fine_channels)
         self.wide = _stack(fine_channels[-1], wide_channels)
         self.joint = ScaledConv(fine_channels[-1] + wide_channels[-1], joint_channels, kernel=1, relu=False)
-        self.evidence = nn.Conv3d(joint_channels, num_classes, 1, bias=False)
+        self.last_relu = nn.ReLU()
+        self.evidence = nn.Linear(joint_channels, num_classes, bias=False)
 
     def before_last_relu(self, image: Tensor) -> Tensor:
         """The joint features before their ReLU: (N, joint_channels, I / 2, J / 2, K / 2)."""
@@ -124,16 +127,17 @@ class EvidenceCNN3d(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """The joint features: (N, joint_channels, I / 2, J / 2, K / 2), non-negative."""
-        return functional.relu(self.before_last_relu(image))
+        found: Tensor = self.last_relu(self.before_last_relu(image))
+        return found
 
     def places(self, image: Tensor) -> Tensor:
         """Evidence for each class at each place: (N, num_classes, I / 2, J / 2, K / 2); its mean is the logits."""
-        found: Tensor = self.evidence(self.features(image))
-        return found
+        return torch.einsum("oc,ncijk->noijk", self.evidence.weight, self.features(image))
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, num_classes) of images (N, in_channels, I, J, K), sides divisible by 4."""
-        return self.places(image).mean((2, 3, 4))
+        found: Tensor = self.evidence(self.features(image).mean((2, 3, 4)))
+        return found
 
     def channels(self) -> dict[str, object]:
         """The arguments of the constructor that say how many channels each layer has."""
@@ -150,12 +154,12 @@ class EvidenceCNN3d(nn.Module):
     @property
     def num_classes(self) -> int:
         """Number of logits."""
-        return self.evidence.out_channels
+        return self.evidence.out_features
 
     @property
     def width(self) -> int:
         """Number of the features that are averaged."""
-        return self.evidence.in_channels
+        return self.evidence.in_features
 
 
 def _stack(channels_in: int, channels: Sequence[int]) -> nn.Sequential:

@@ -21,11 +21,13 @@ Grothe 2010: Cereb Cortex 20:1685, PMC2912653; basal forebrain smaller in MCI al
 Nie 2017: Front Neurol 8:399; nucleus accumbens smaller in MCI and AD.
 Nestor 2008: Brain 131:2443, PMC2724905; ventricles largest in AD, then MCI.
 Apostolova 2012: Alzheimer Dis Assoc Disord 26:17; ventricles widen with age and with disease, each by itself.
-Fraser 2015: Neuroimage 112:364; hippocampus -0.38, -0.98 and -1.12 % a year below 55, to 70, and beyond.
+Fraser 2015: Neuroimage 112:364; meta-analysis, 28 studies: hippocampus -0.85 % a year over all ages. Its rates by age
+    (-0.38, -0.98 and -1.12 % below 55, to 70, and beyond) are cited from memory; the table was not looked up.
 Fjell 2009: J Neurosci 29:15223; cortex of temporal and prefrontal lobes about -0.5 % a year in healthy elderly.
 Fjell 2013: Neurobiol Aging 34:2239, PMC3706494; subcortical volumes and ventricles from 18 to 94 years.
 Storsve 2014: J Neurosci 34:8488; cortical volume -0.51 % a year from 23 to 87, of which area is -0.19.
-Choi 2022: PMC9787236; thalamus -0.45 % a year from 20 to 88.
+Choi 2022: PMC9787236; cross-sectional, 198 healthy people of 20 to 88 years: thalamus -0.45 % a year. (The paper was
+    looked up by its number; the first author's name is cited from memory.)
 """
 
 from __future__ import annotations

@@ -299,5 +299,6 @@ def _write(
             "each trained on the anatomies of the other folds.",
         ),
         disease=folds.disease,
+        network=type(network).__name__,
     )
     write_evaluated(output, Trained(network), BundleText(output.name), assess(found, none), story, log=log)

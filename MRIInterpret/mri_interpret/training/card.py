@@ -33,6 +33,7 @@ class TrainingStory:
     test_anatomies: str
     notes: tuple[str, ...] = ()
     disease: str = STYLISED
+    network: str = "PlainCNN3d"
 
 
 def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_scans: str = "") -> str:
@@ -56,6 +57,7 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
         "of people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that "
         "explanations can be tried, compared and *checked*: in simulated scans the place of the disease is known.",
         _PUBLISHED_DATA if story.disease == PUBLISHED else _DATA,
+        NETWORKS[story.network],
         _how(story),
         "## Results on anatomies never seen in training",
         f"{evaluation.plain.labels.size} simulated subjects over {story.test_anatomies}; groups drawn with equal "
@@ -69,7 +71,8 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
     ]
     if real_scans:
         parts += ["## Real scans", real_scans]
-    parts += [_verdict(evaluation), _LIMITS, "\n".join(f"- {note}" for note in story.notes), _USE]
+    limits = _PUBLISHED_LIMITS if story.disease == PUBLISHED else _LIMITS
+    parts += [_verdict(evaluation), limits, "\n".join(f"- {note}" for note in story.notes), _USE]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -79,9 +82,16 @@ ICBM152 template, deformed at random, aged, and driven to a hippocampal share of
 diffeomorphism with prescribed volume change; amygdala, medial temporal, temporal and parietal cortex shrink and
 ventricles widen along with it. The share is drawn for each subject from its group: CN 4.9 (SD 0.55), MCI 4.3 (0.60),
 AD 3.65 (0.60) per mille. Ageing widens ventricles and thins cortex in all groups alike. Every training scan has a fresh
-contrast, bias field, noise, resolution, misregistration and mask. The network is a plain stack of
-convolution, batch normalisation and ReLU with global average pooling at 8 mm; during training it also had to map tissue
+contrast, bias field, noise, resolution, misregistration and mask. During training the network also had to map tissue
 shares and the hippocampal fraction."""
+
+#: What a card says of each network that can be trained.
+NETWORKS = {
+    "PlainCNN3d": """The network (`PlainCNN3d`) is a plain stack of convolution, batch normalisation and ReLU with global
+average pooling at 8 mm.""",
+    "EvidenceCNN3d": """The network (`EvidenceCNN3d`) has no biases: its logits are sums of evidence over places of 4 mm
+and grow with the image's intensity, so that LRP, gradient x input and integrated gradients add up to the answer.""",
+}
 
 _PUBLISHED_DATA = """## Data and simulation
 Label maps of real heads (published with SynthSeg, Billot et al. 2023, Apache-2.0) are laid on the ICBM152 template as
@@ -110,6 +120,16 @@ _LIMITS = """## Known failure modes
   registration check first.
 - Group labels are stylised draws; probabilities are calibrated for equally frequent simulated groups,
   not for a clinic."""
+
+_PUBLISHED_LIMITS = """## Known failure modes
+- It knows one disease, the simulated one: means and spreads of published volumes, not patients. Other dementias,
+  tumours, large strokes, hydrocephalus, surgery: undefined.
+- Children and people above 95 years were not trained on; below 55 years only healthy ones.
+- Scans that are not T1-weighted, or with a failed brain mask or registration, give an answer all the same: look at the
+  registration check first.
+- Probabilities are calibrated for equally frequent simulated groups of elderly people, not for a clinic.
+- This is one network of one seed. Another seed would answer somewhat differently; by how much was not measured, so no
+  output carries that uncertainty."""
 
 _USE = """## Licence, and another model
 Weights and card: Apache-2.0. To train on your own cohort: `mri-interpret train --table participants.tsv -o MYMODEL`,

@@ -90,8 +90,11 @@ def start_network(
     if init is None:
         return TRAINABLE[name](), False
     network = find_model(init).network
-    if not isinstance(network, PlainCNN3d):
-        raise UserError(f"{init} holds a {type(network).__name__}: only the bundled kind of network can be fine-tuned.")
+    if not isinstance(network, tuple(TRAINABLE.values())):
+        raise UserError(
+            f"{init} holds a {type(network).__name__}; only these networks can be fine-tuned here: "
+            f"{', '.join(TRAINABLE)}."
+        )
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     return network, True

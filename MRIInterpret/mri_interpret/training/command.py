@@ -168,6 +168,7 @@ def train(
         training_anatomies=", ".join(anatomy.name for anatomy in training),
         test_anatomies=", ".join(anatomy.name for anatomy in testing),
         disease=simulation.disease,
+        network=type(network).__name__,
     )
     write_evaluated(output, trained, text, evaluation, story, log=work / "fit" / "log.csv")
     return output

@@ -138,17 +138,23 @@ class TrainingHeads(nn.Module):
 
     @torch.no_grad()
     def start_from_network(self, images: Tensor) -> None:
-        """Take the class layer from the network's own classifier, for fine-tuning; ``images`` set mean and variance."""
-        assert isinstance(self.network, PlainCNN3d)
+        """Take the class layer from the network's own, for fine-tuning; ``images`` set mean and variance."""
         was_training = self.training
         self.eval()
         pooled = self.network.features(images).float().mean((2, 3, 4))
         self.mean.copy_(pooled.mean(0))
-        self.var.copy_(pooled.var(0))
         self.seen.fill_(len(images))
-        weight = self.network.classifier.weight
+        if isinstance(self.network, PlainCNN3d):
+            self.var.copy_(pooled.var(0))
+            weight = self.network.classifier.weight
+            bias = self.network.classifier.bias + weight @ self.mean
+        else:
+            self.var.copy_(self._relative(pooled)[0].square().mean(0))
+            # Of features over their means, which is their level plus what each differs from it.
+            weight = self.network.evidence.weight * self.mean.clamp(min=_EPSILON)
+            bias = weight.sum(1)
         self.classes.weight.copy_(weight * torch.sqrt(self.var + _EPSILON))
-        self.classes.bias.copy_(self.network.classifier.bias + weight @ self.mean)
+        self.classes.bias.copy_(bias)
         self.train(was_training)
 
     @torch.no_grad()
@@ -161,7 +167,7 @@ class TrainingHeads(nn.Module):
             return self.network
         left = (self.classes.bias - weight.sum(1))[:, None] / weight.shape[1]
         folded = (weight + left) / self.mean.clamp(min=_EPSILON)
-        self.network.evidence.weight.copy_(folded[:, :, None, None, None])
+        self.network.evidence.weight.copy_(folded)
         return self.network
 
 
