@@ -1,4 +1,4 @@
-"""The bundled network's shape, size, and what it computes."""
+"""The plain network's shape, size, and what it computes."""
 
 from __future__ import annotations
 

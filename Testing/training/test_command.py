@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mri_interpret.errors import UserError
 from mri_interpret.models.bundle import load_bundle
+from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.plain_cnn import PlainCNN3d
-from mri_interpret.training import table_command
+from mri_interpret.training import checkpoint, table_command
 from mri_interpret.training.bundle_writer import BundleText, Trained, write_bundle
 from mri_interpret.training.card import FIRST_LINE
 from mri_interpret.training.checkpoint import start_network
@@ -36,13 +38,21 @@ def test_a_written_bundle_loads_with_the_same_weights(tmp_path: Path) -> None:
     assert sum(file.stat().st_size for file in (tmp_path / "m").rglob("*") if file.is_file()) < 4e6
 
 
-def test_fine_tuning_starts_from_a_bundle(tmp_path: Path) -> None:
-    write_bundle(tmp_path / "m", Trained(PlainCNN3d().eval()), BundleText("m"), FIRST_LINE)
+@pytest.mark.parametrize("kind", [PlainCNN3d, EvidenceCNN3d])
+def test_fine_tuning_starts_from_a_bundle(kind: type[PlainCNN3d] | type[EvidenceCNN3d], tmp_path: Path) -> None:
+    write_bundle(tmp_path / "m", Trained(kind().eval()), BundleText("m"), FIRST_LINE)
     network, is_fine_tuned = start_network(tmp_path / "m", 5)
     assert is_fine_tuned
+    assert isinstance(network, kind)
     assert all(parameter.requires_grad for parameter in network.parameters())
     with pytest.raises(UserError, match="no model"):
         start_network(tmp_path / "nothing", 5)
+
+
+def test_a_network_that_cannot_be_trained_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "find_model", lambda init: SimpleNamespace(network=torch.nn.Identity()))
+    with pytest.raises(UserError, match=r"mine holds a Identity; .* PlainCNN3d, EvidenceCNN3d"):
+        start_network("mine", 5)
 
 
 @pytest.mark.slow
@@ -84,8 +94,16 @@ def test_training_on_a_table_cross_validates(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(table_command, "prepare", lambda *_: prepared)
     steps: list[str] = []
     settings = FitSettings(samples=4, seed=1, batch=2, every=4, workers=0)
-    folder = train_on_table(table, tmp_path / "mine", settings, folds_number=3, progress=lambda s, _: steps.append(s))
+    folder = train_on_table(
+        table,
+        tmp_path / "mine",
+        settings,
+        folds_number=3,
+        network_name="EvidenceCNN3d",
+        progress=lambda s, _: steps.append(s),
+    )
     loaded = load_bundle(folder)
+    assert isinstance(loaded.network, EvidenceCNN3d)
     assert set(loaded.metadata.metrics) >= {"AUC AD vs CN", "AUC MCI vs CN", "accuracy"}
     assert "Trained on simulated" not in loaded.metadata.banner
     judged = (folder / "docs" / "cross_validation.csv").read_text(encoding="utf-8").splitlines()
@@ -101,7 +119,7 @@ def test_training_on_a_table_cross_validates(tmp_path: Path, monkeypatch: pytest
         (["--cross-validate", "--init", "other"], "--init does not go with --cross-validate"),
         (["--cross-validate", "--evaluate-only"], "--evaluate-only does not go with --cross-validate"),
         (["--cross-validate", "--no-evaluate"], "--no-evaluate does not go with --cross-validate"),
-        (["--table", "t.csv", "--network", "EvidenceCNN3d"], "--network does not go with --table"),
+        (["--table", "t.csv", "--init", "other", "--network", "EvidenceCNN3d"], "--network does not go with --init"),
         (["--init", "other", "--network", "EvidenceCNN3d"], "--network does not go with --init"),
         (["--fold", "1"], "--fold goes with --cross-validate only"),
     ],

@@ -8,11 +8,9 @@ from typing import Annotated
 import typer
 
 from ..explanation.options import DEFAULTS
+from ..models import DEFAULT_NETWORK
 
-NEW_NETWORK = "PlainCNN3d"  # the kind of a network that is trained from the start, if none is named
-DISEASE_HELP = (
-    "published: regions, subtypes and ageing as in the literature; stylised: as the bundled network knows it."
-)
+DISEASE_HELP = "published: regions, subtypes and ageing as in the literature; stylised: the simulator's former disease."
 
 
 def simulate(
@@ -61,7 +59,7 @@ def train(
     patience: Annotated[int, typer.Option(help="Stop after so many validations without improvement; 0: never.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same training on a CPU.")] = 1,
     disease: Annotated[str, typer.Option(help=DISEASE_HELP)] = "published",
-    network: Annotated[str, typer.Option(help="A new network's kind: PlainCNN3d or EvidenceCNN3d.")] = NEW_NETWORK,
+    network: Annotated[str, typer.Option(help="A new network's kind: PlainCNN3d or EvidenceCNN3d.")] = DEFAULT_NETWORK,
     cross_validate: Annotated[
         bool, typer.Option("--cross-validate", help="Test every label map by a network without it; train on all.")
     ] = False,
@@ -80,7 +78,7 @@ def train(
     evaluate: Annotated[bool, typer.Option(help="Evaluate on the held-out label maps afterwards.")] = True,
     evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Evaluate the bundle that is there.")] = False,
 ) -> None:
-    """Train the bundled network, on simulated atrophy or on your own scans. The same call goes on after a stop."""
+    """Train a network on simulated atrophy, or on your own scans. The same call goes on after a stop."""
     from .train import (
         check_train_options,
         cross_validate_command,

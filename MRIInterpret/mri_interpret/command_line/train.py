@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..errors import UserError
+from ..models import DEFAULT_NETWORK
 from .arguments import check_writable
-from .simulation_commands import NEW_NETWORK
 from .terminal import shown_progress
 
 if TYPE_CHECKING:
@@ -87,14 +87,14 @@ def check_train_options(
     UserError
         Which option, and what it does not go with.
     """
-    way = "--cross-validate" if cross_validate else "--table" if table is not None else "--init" if init else ""
+    way = "--cross-validate" if cross_validate else "--init"
     given = {
         "--evaluate-only": evaluate_only and cross_validate,
         "--table": table is not None and cross_validate,
         "--held-out": bool(held_out) and cross_validate,
         "--init": bool(init) and cross_validate,
         "--no-evaluate": not evaluate and cross_validate,
-        "--network": network != NEW_NETWORK and not cross_validate and bool(way),
+        "--network": network != DEFAULT_NETWORK and bool(init),
     }
     for option, unused in given.items():
         if unused:
@@ -111,7 +111,7 @@ def train_command(
     *,
     folds: int,
     init: str,
-    network: str = "PlainCNN3d",
+    network: str = DEFAULT_NETWORK,
     work: Path | None,
     evaluate: bool,
 ) -> None:
@@ -127,7 +127,15 @@ def train_command(
             if folds < 3:
                 raise UserError("--folds must be 3 or more: one to test, one to stop early, the rest to train.")
             train_on_table(
-                table, output, settings, folds_number=folds, init=start, work=work, command=command, progress=progress
+                table,
+                output,
+                settings,
+                folds_number=folds,
+                init=start,
+                network_name=network,
+                work=work,
+                command=command,
+                progress=progress,
             )
         else:
             from ..training.command import train

@@ -1,4 +1,4 @@
-"""The bundled network: a plain 3D CNN of convolution, batch normalisation and ReLU, without skips, gates or dropout.
+"""The network of atrophy_cnn up to 0.2: a plain 3D CNN of convolution, batch normalisation and ReLU, without skips, gates or dropout.
 
 Plain on purpose. Every attribution rule has a well-defined meaning on these layers, and the features that are pooled
 keep 8 mm: at 32 mm, where deep residual networks pool, a hippocampus is a fraction of one voxel.

@@ -22,7 +22,7 @@ from .parcels_of_anatomy import FIRST_PARCEL, parcels_of
 from .structures import BRAIN, INTRACRANIAL, NAMES, NEEDED, TISSUE_OF_CODE, TISSUES, code_of_label
 from .template_alignment import align_as_the_product
 
-#: The two diseases: the published one, and the simulator's until 2026, which the shipped network was trained on.
+#: The two diseases: the published one, and the simulator's until 2026.
 PUBLISHED, STYLISED = DISEASES = ("published", "stylised")
 # T1 intensities that only serve to register a label map to the template.
 _GUIDE = {"white matter": 1.0, "cerebellar white matter": 0.9, "CSF": 0.15, "choroid plexus": 0.3, "background": 0.0}

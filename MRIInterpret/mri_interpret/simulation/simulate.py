@@ -83,7 +83,7 @@ def simulate(
         As the brain lies in template space, instead of turned and shifted in a scanner.
     disease
         "published": regions, subtypes and ageing as in the literature (:mod:`.effects`); "stylised": the simulator's
-        disease until 2026, on which the bundled network was trained.
+        former disease, until 2026.
     progress
         Called with each step; may raise Cancelled.
 

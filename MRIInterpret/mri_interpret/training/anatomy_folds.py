@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..atomic import replacing
 from ..errors import UserError
+from ..models import DEFAULT_NETWORK
 from ..progress import ProgressCallback, silent
 from ..simulation.anatomy import PUBLISHED, Anatomy, choose_label_maps, list_label_maps
 from ..simulation.disease import check_disease
@@ -76,7 +77,7 @@ def cross_validate(
     folds: AnatomyFolds,
     settings: FitSettings,
     *,
-    network: str = "PlainCNN3d",
+    network: str = DEFAULT_NETWORK,
     only: int | None = None,
     work: str | Path | None = None,
     command: str = "mri-interpret train --cross-validate",

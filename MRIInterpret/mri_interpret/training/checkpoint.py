@@ -12,6 +12,7 @@ import torch
 
 from ..atomic import replacing
 from ..errors import UserError
+from ..models import DEFAULT_NETWORK
 from ..models.evidence_cnn import EvidenceCNN3d
 from ..models.plain_cnn import PlainCNN3d
 from ..models.registry import find_model
@@ -67,7 +68,7 @@ def check_network(name: str) -> None:
 
 
 def start_network(
-    init: str | Path | None, seed: int, name: str = "PlainCNN3d"
+    init: str | Path | None, seed: int, name: str = DEFAULT_NETWORK
 ) -> tuple[PlainCNN3d | EvidenceCNN3d, bool]:
     """The network to train: a new one, or a bundle's to fine-tune; and whether it is the latter.
 

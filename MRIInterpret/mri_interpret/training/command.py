@@ -12,6 +12,7 @@ import torch
 
 from ..atomic import replacing, write_bytes
 from ..errors import UserError
+from ..models import DEFAULT_NETWORK
 from ..models.bundle import load_bundle
 from ..progress import ProgressCallback, silent
 from ..simulation.anatomy import PUBLISHED, Anatomy, choose_label_maps, list_label_maps
@@ -52,7 +53,7 @@ class SimulatedTraining:
     validation_brains, test_brains
         Items of the other two banks.
     disease
-        "published", or "stylised" for what the bundled network was trained on.
+        "published", or "stylised" for the simulator's former one.
     """
 
     label_maps: Path | None = None
@@ -72,7 +73,7 @@ def train(
     *,
     work: str | Path | None = None,
     init: str | Path | None = None,
-    network_name: str = "PlainCNN3d",
+    network_name: str = DEFAULT_NETWORK,
     evaluate_after: bool = True,
     command: str = "mri-interpret train --simulate",
     hardware: str = "CPU",

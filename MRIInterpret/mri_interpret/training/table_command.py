@@ -22,6 +22,7 @@ from ..metrics.classification import (
     fit_temperature,
     softmax,
 )
+from ..models import DEFAULT_NETWORK
 from ..progress import ProgressCallback, silent
 from ..simulation.groups import GROUPS
 from .bundle_writer import TABLE_BANNER, BundleText, Trained, write_bundle
@@ -61,6 +62,7 @@ def train_on_table(
     *,
     folds_number: int = 5,
     init: str | Path | None = None,
+    network_name: str = DEFAULT_NETWORK,
     work: str | Path | None = None,
     command: str = "mri-interpret train --table",
     progress: ProgressCallback = silent,
@@ -82,6 +84,8 @@ def train_on_table(
         At least 3: one to test, one to stop early, the rest to train.
     init
         Bundle to fine-tune.
+    network_name
+        Of a new network, see :func:`.checkpoint.start_network`.
     work
         For prepared scans and checkpoints; ``<output>.work`` by default.
     command
@@ -108,7 +112,7 @@ def train_on_table(
         def report(step: str, fraction: float, number: int = number) -> None:
             progress(f"Fold {number + 1} of {folds_number}: {step}", (number + fraction) / folds_number)
 
-        network, fine_tune = start_network(init, settings.seed)
+        network, fine_tune = start_network(init, settings.seed, network_name)
         trained = fit(
             network,
             _samples(prepared, participants, learn, settings.samples, settings.seed, augment=True),
