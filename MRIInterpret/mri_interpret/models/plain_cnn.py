@@ -1,4 +1,4 @@
-"""The network of atrophy_cnn up to 0.2: a plain 3D CNN of convolution, batch normalisation and ReLU, without skips, gates or dropout.
+"""A plain 3D CNN of convolution, batch normalisation and ReLU, without skips, gates or dropout (atrophy_cnn up to 0.2).
 
 Plain on purpose. Every attribution rule has a well-defined meaning on these layers, and the features that are pooled
 keep 8 mm: at 32 mm, where deep residual networks pool, a hippocampus is a fraction of one voxel.

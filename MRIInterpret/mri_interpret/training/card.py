@@ -87,8 +87,8 @@ shares and the hippocampal fraction."""
 
 #: What a card says of each network that can be trained.
 NETWORKS = {
-    "PlainCNN3d": """The network (`PlainCNN3d`) is a plain stack of convolution, batch normalisation and ReLU with global
-average pooling at 8 mm.""",
+    "PlainCNN3d": """The network (`PlainCNN3d`) is a plain stack of convolution, batch normalisation and ReLU with
+global average pooling at 8 mm.""",
     "EvidenceCNN3d": """The network (`EvidenceCNN3d`) has no biases: its logits are sums of evidence over places of 4 mm
 and grow with the image's intensity, so that LRP, gradient x input and integrated gradients add up to the answer.""",
 }
