@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from mri_interpret.attribution.attribute import attribute
-from mri_interpret.attribution.composites import composites
+from mri_interpret.attribution.composites import Composite, composites
+from mri_interpret.attribution.engine.operation import Operation
 from mri_interpret.attribution.methods.lrp import LRP
+from mri_interpret.attribution.rules import Epsilon, Rule, ZPlus
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 
 CONTRAST = [-1.0, 0.0, 1.0]
@@ -49,3 +51,32 @@ def test_lrp_adds_up_to_the_logit_within_1_percent(network: EvidenceCNN3d, image
 def test_lrp_zero_is_gradient_times_input(network: EvidenceCNN3d, image: torch.Tensor) -> None:
     both = attribute(network, image, torch.tensor(CONTRAST), [LRP("zero"), "gradient_x_input"])
     torch.testing.assert_close(both["lrp"].map, both["gradient_x_input"].map, rtol=1e-3, atol=1e-6)
+
+
+def test_evidence_of_either_sign_gets_the_rule_of_a_dense_layer(network: EvidenceCNN3d, image: torch.Tensor) -> None:
+    """z+ would hand negative evidence to the features that speak against it."""
+    rules: dict[str, Rule] = {}
+
+    class Watched(Composite):
+        def rule_for(self, layer: Operation) -> Rule:
+            rules[layer.module] = super().rule_for(layer)
+            return rules[layer.module]
+
+    attribute(network, image, torch.tensor(CONTRAST), LRP(Watched("watched", composites()["epsilon-plus"].by_kind)))
+    assert isinstance(rules.pop("evidence"), Epsilon)
+    assert len(rules) == 5
+    assert all(isinstance(rule, ZPlus) for rule in rules.values())
+
+
+def test_class_activation_maps_are_made_of_features_that_a_relu_made(
+    network: EvidenceCNN3d, image: torch.Tensor
+) -> None:
+    found = attribute(network, image, torch.tensor(CONTRAST), ["grad_cam", "grad_cam_pp"])
+    with torch.no_grad():
+        places = network.places(image)[0]
+    evidence = (places[2] - places[0]) / places[0].numel()
+    assert found["grad_cam"].details["layer"] == found["grad_cam_pp"].details["layer"] == ["last_relu"]
+    # Where the rest is linear, Grad-CAM is the evidence for the target; interpolation keeps it below its largest value.
+    largest = float(evidence.clamp(min=0).max())
+    assert largest > 0
+    assert 0.5 * largest < float(found["grad_cam"].map.max()) <= largest * 1.0001
