@@ -146,7 +146,7 @@ class TrainingHeads(nn.Module):
         self.seen.fill_(len(images))
         if isinstance(self.network, PlainCNN3d):
             self.var.copy_(pooled.var(0))
-            weight = self.network.classifier.weight
+            weight: Tensor = self.network.classifier.weight
             bias = self.network.classifier.bias + weight @ self.mean
         else:
             self.var.copy_(self._relative(pooled)[0].square().mean(0))
