@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mri_interpret.errors import UserError
+from mri_interpret.models import DEFAULT_NETWORK
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.plain_cnn import PlainCNN3d
@@ -20,6 +21,7 @@ from mri_interpret.training.command import SimulatedTraining, train
 from mri_interpret.training.fit import FitSettings
 from mri_interpret.training.table_command import train_on_table
 
+OTHER = next(name for name in checkpoint.TRAINABLE if name != DEFAULT_NETWORK)
 TINY = FitSettings(samples=4, seed=1, batch=2, every=4, workers=0, margin=8)
 
 
@@ -119,8 +121,8 @@ def test_training_on_a_table_cross_validates(tmp_path: Path, monkeypatch: pytest
         (["--cross-validate", "--init", "other"], "--init does not go with --cross-validate"),
         (["--cross-validate", "--evaluate-only"], "--evaluate-only does not go with --cross-validate"),
         (["--cross-validate", "--no-evaluate"], "--no-evaluate does not go with --cross-validate"),
-        (["--table", "t.csv", "--init", "other", "--network", "EvidenceCNN3d"], "--network does not go with --init"),
-        (["--init", "other", "--network", "EvidenceCNN3d"], "--network does not go with --init"),
+        (["--table", "t.csv", "--init", "other", "--network", OTHER], "--network does not go with --init"),
+        (["--init", "other", "--network", OTHER], "--network does not go with --init"),
         (["--fold", "1"], "--fold goes with --cross-validate only"),
     ],
 )
