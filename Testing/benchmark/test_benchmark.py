@@ -218,9 +218,13 @@ def test_other_trainings_are_compared_subject_by_subject(
 def test_candidates_of_the_summary_are_measured_once_and_kept(
     tiny: BenchmarkedModel, stream: SubjectStream, tmp_path: Path
 ) -> None:
-    one = with_candidates(tiny, {"volume_gradient": {}, "smoothgrad": {"samples": 2}})
-    assert list(one.under_test.methods) == ["gradient", "volume_gradient", "smoothgrad"], "and none that is excluded"
-    run_candidates([one], stream, 3, tmp_path)
+    further = {"volume_gradient": {}, "smoothgrad": {"samples": 2}}
+    assert list(with_candidates(tiny, {}, further).under_test.methods) == [
+        *("grad_cam", "gradient", "volume_gradient", "smoothgrad")
+    ], "default methods and the further ones"
+    one = with_candidates(tiny, {"grad_cam": "does not depend on the network"}, further)
+    assert list(one.under_test.methods) == ["gradient", "volume_gradient", "smoothgrad"], "and none that is distrusted"
+    run_candidates([one], stream, [2], tmp_path)
     rows = pd.concat([pd.read_csv(path) for path in sorted((tmp_path / "rows").glob("*.csv"))])
     ill = rows[rows["group"] == "AD"].set_index("method")["value"]
     given, maps = stream[2], read_maps(maps_path(tmp_path, "tiny", 2))
@@ -230,7 +234,7 @@ def test_candidates_of_the_summary_are_measured_once_and_kept(
         expected = size[given.truth].mean() / size[given.mask].mean()
         assert ill[key] == pytest.approx(expected, rel=1e-2), "maps are kept in half precision"
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
-    run_candidates([one], stream, 3, tmp_path)
+    run_candidates([one], stream, [2], tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == before
 
 

@@ -16,10 +16,14 @@ from mri_interpret.benchmark.volume_truth import REACHED
 from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
 from mri_interpret.images.volume import Grid
 from mri_interpret.models.plain_cnn import PlainCNN3d
+from mri_interpret.summary import summarise
 
 from Testing.benchmarks import volume_metric_paired as paired
-from Testing.benchmarks.summary_weights import choose, reported, well_localised
-from Testing.benchmarks.volume_measurements import TWIN, warped_change
+from Testing.benchmarks.summary_candidates import subjects_of
+from Testing.benchmarks.summary_weights import Choice, choose, chosen_set, joined, measured, well_localised
+from Testing.benchmarks.summary_weights import page as page_of_the_summary
+from Testing.benchmarks.volume_continued import CONTINUED, continued, reckoned
+from Testing.benchmarks.volume_measurements import TWIN, TYPICAL, warped_change
 from Testing.benchmarks.volume_methods import FIRST, same_classes, tasks
 from Testing.benchmarks.volume_tables import agreement, best_scale, ceiling_table, goals_table, page
 
@@ -57,7 +61,7 @@ def rows() -> pd.DataFrame:
                     (network, half, f"AD {index}", "02", not (index == 0 and network == "a"), method, measure, value)
                 )
     columns = ["network", "half", "subject", "anatomy", "called_ill", "method", "measure", "value"]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(found, columns=columns).assign(contrast=2.0)
 
 
 def test_goals_are_met_or_not_by_the_reporting_half() -> None:
@@ -106,6 +110,26 @@ def test_half_of_what_is_right_is_right_after_the_best_scale() -> None:
     ideal = lines["an ideal observer's boundary, against what would undo"]
     assert "0.15" in ideal
     assert "0.16" in ideal
+
+
+def test_what_is_continued_is_in_proportion_and_only_of_who_reached_the_boundary() -> None:
+    both = rows()
+    assert continued(both).empty, "no typical answer is known"
+    known = both[(both["measure"] == "steps") & (both["subject"] == "AD 3")]
+    levels = pd.concat([known.assign(measure=TYPICAL + "contrast"), known.assign(measure=TYPICAL + REACHED)])
+    levels["value"] = [-1.0, -2.0, 1.0, 1.0]  # of the networks a and b, then both reached
+    gone = known.assign(measure=TYPICAL + "hippocampus: asked", value=[0.5, 0.6])
+    found = continued(pd.concat([both, levels, gone]))
+    values = found.set_index(["network", "subject", "measure"])["value"]
+    assert values["a", "AD 3", CONTINUED + "hippocampus: asked"] == 0.5, "this way was gone"
+    # Half as much more, and twice, of what the boundary asks: 0.2 + 0.02 * 5, 0.1 in the reporting half, and +-0.05.
+    assert values["a", "AD 5", CONTINUED + "hippocampus: asked"] == pytest.approx(1.5 * 0.45)
+    assert values["b", "AD 5", CONTINUED + "hippocampus: asked"] == pytest.approx(2 * 0.35)
+    assert values["b", "AD 5", CONTINUED + "hippocampus: error"] == pytest.approx(2 * 0.35 - 0.3)
+    assert "AD 1" not in set(found["subject"]), "it did not reach the boundary"
+    assert set(found["half"]) == {"choose", "report"}
+    # One subject, two networks, 0.26 + 0.1 +- 0.05 at the boundary: |0.615 - 0.5| and |0.62 - 0.6|.
+    assert reckoned(pd.concat([both, levels, gone]), TYPICAL).value == pytest.approx((0.115 + 0.02) / 2)
 
 
 def test_the_page_leaves_out_who_is_not_called_ill() -> None:
@@ -181,11 +205,50 @@ def test_the_best_method_gets_the_smallest_weight_that_suffices_and_the_other_ha
     keys = well_localised(frame)
     assert keys == ["sharp", "good"]
     grid = Grid(SHAPE, np.diag([2.0, 2.0, 2.0, 1.0]))
-    choice = choose(tmp_path, frame, keys, grid)
+    gains = measured(tmp_path, frame, keys, grid)
     # Of one subject, the interval has no width: no weighted mean reaches the best alone at 8 mm.
-    assert (choice.best, choice.weight) == ("sharp", None)
-    bundle: Any = SimpleNamespace(metadata=SimpleNamespace(grid=grid, summary_weights={}))
-    lines = reported(tmp_path, frame, keys, type(choice)("sharp", 1, []), ["sharp"], bundle)
-    assert lines[0] == "Reporting half, 1 subjects:"
-    assert any(line.startswith("sharp alone") for line in lines)
-    assert any(line.startswith("the choice (sharp 1, the others 1)") for line in lines)
+    assert choose(frame, gains, keys).weights is None
+    # The summary's own way with the maps, at the place where the study takes the mean of densities at 8 mm.
+    labels = np.ones(SHAPE, int)
+    for weights in ({"sharp": 1.0, "good": 1.0}, {"sharp": 7.0, "good": 1.0}):
+        summary = summarise({key: maps[key] for key in weights}, mask, grid, labels, weights=weights)
+        values = np.asarray(summary.score.array)
+        expected = values[truth].mean() / values.mean()
+        assert joined(gains, weights).to_numpy() == pytest.approx(expected, rel=2e-3), "maps are kept in half precision"
+
+
+def gains_of(sharp: float, good: float, poor: float, subjects: int = 8) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows and gains of three methods over both halves; the best one varies by 10 % over subjects."""
+    rows, gains = [], []
+    for index in range(subjects):
+        half, subject = ("choose", "report")[index % 2], f"AD {index}"
+        one: dict[str, Any] = {"half": half, "subject": subject}
+        for key, value in (("sharp", sharp * (1 + 0.1 * (index // 2 % 2))), ("good", good), ("poor", poor)):
+            one[f"{key} alone"], one[f"{key} smoothed"] = value, value
+            rows.append(("n", half, subject, "AD", True, key, "times chance", value))
+        rows.append(("n", half, subject, "AD", True, "edges", "times chance", 0.8))
+        gains.append(one)
+    columns = ["network", "half", "subject", "group", "called_ill", "method", "measure", "value"]
+    return pd.DataFrame(rows, columns=columns), pd.DataFrame(gains)
+
+
+def test_the_smallest_weight_that_is_enough_is_taken_and_who_hinders_it_is_left_out() -> None:
+    rows, gains = gains_of(10.0, 9.0, 3.0)
+    keys = well_localised(rows)
+    assert keys == ["sharp", "good", "poor"]
+    # Four subjects, 10 and 11: mean 10.5, the interval begins at 10. (11 w + 9 + 3) / (w + 2) for 10.5 w needs w > 16.
+    assert choose(rows, gains, keys).weights is None
+    choice = chosen_set(rows, gains, keys)
+    assert choice.keys == ["sharp", "good"], "the worst is left out"
+    # (10.5 w + 9) / (w + 1) >= 10 from w = 2 on.
+    assert choice.weights == {"sharp": 2.0, "good": 1.0}
+    text = page_of_the_summary(rows, gains, keys, Choice(["poor"], {"poor": 1.0}, []))
+    lines = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| ")}
+    assert "| poor 1 | 3.00 [3.00, 3.00], n 4 | 3.00 [3.00, 3.00], n 4 |" in lines["as it is"]
+    assert "| sharp 2, good 1 | 10.00" in lines["all that localise"]
+    assert "| 7.00 [" in lines["all that localise"], "the difference from the score as it is"
+    assert "edges | 0.80 [0.80, 0.80], n 4 |" in text
+
+
+def test_the_halves_come_in_turn_until_one_has_its_subjects() -> None:
+    assert subjects_of(2, 4) == [0, 1, 2, 3, 5, 7]

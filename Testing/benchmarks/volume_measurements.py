@@ -18,7 +18,6 @@ from mri_interpret.benchmark.map_measurements import gain
 from mri_interpret.benchmark.network_under_test import NetworkUnderTest, map_of
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject
 from mri_interpret.benchmark.volume_truth import FLUID, REACHED, STRUCTURES, boundary_rows, volume_rows
-from mri_interpret.checks.explained_image import explained_values
 from mri_interpret.checks.stability import interior, noise, shift
 from mri_interpret.checks.volume_maps import COUNTERFACTUAL
 from mri_interpret.images.smoothing import box_around
@@ -27,13 +26,15 @@ from mri_interpret.metrics.similarity import region_profile
 from mri_interpret.models.goals import Goal
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
-from torch import Tensor, nn
+from torch import nn
 
 if TYPE_CHECKING:
     from mri_interpret.attribution import Method
     from mri_interpret.attribution.deformation_result import Deformation
 
-TWIN = "twin: "  # before measures of the counterfactual that is to answer as for the subject without the disease
+# Before measures of counterfactuals that lead further than to the boundary: until the network answers as for the
+# subject without the disease, or as for a typical healthy brain.
+TWIN, TYPICAL = "twin: ", "typical: "
 LARGER = 3.0  # steps of these, as of further starts
 MARGIN = 8  # voxels around a structure that may move into its place
 
@@ -69,22 +70,23 @@ def map_rows(
     return rows
 
 
-def twin_rows(under_test: NetworkUnderTest, given: SimulatedSubject, twin: Tensor) -> list[tuple[str, str, float]]:
-    """The counterfactual for which the network answers as for the same brain without the disease.
+def goal_rows(
+    under_test: NetworkUnderTest, given: SimulatedSubject, level: float, prefix: str
+) -> list[tuple[str, str, float]]:
+    """The counterfactual for which the explained value is ``level``; ``prefix`` is put before its measures.
 
     The way is long, so its steps are as large as those of further starts; on one subject that moved no structure but
     the inferior lateral ventricle (-0.09 to -0.13) by more than 0.002 of log-volume.
     """
-    level = float(explained_values(under_test.network, twin, list(under_test.target))[0])
-    goal = Goal("the answer without the disease", level=level)
+    goal = Goal(prefix.removesuffix(": "), level=level)
     towards = replace(under_test, methods=methods_of((COUNTERFACTUAL,), goal=goal))
 
     def larger(**facts: Any) -> Descender:
         return Descender(**{**facts, "step": LARGER * facts["step"]})
 
     with patch.object(counterfactual, "Descender", larger):
-        rows = map_rows(towards, towards.network, given, TWIN)
-    return [*rows, (COUNTERFACTUAL, TWIN + "contrast", level)]
+        rows = map_rows(towards, towards.network, given, prefix)
+    return [*rows, (COUNTERFACTUAL, prefix + "contrast", level)]
 
 
 def warped_change(share: NDArray[np.float32], deformation: Deformation) -> float:

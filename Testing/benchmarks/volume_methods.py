@@ -1,6 +1,6 @@
 """The study of the volume methods: is what they say about volumes what the simulated disease did?
 
-    python -m Testing.benchmarks.volume_methods SEED1 SEED2 SEED3 --label-maps DIR -o DIR [--seconds 3000]
+    python -m Testing.benchmarks.volume_methods SEED1 SEED2 SEED3 --label-maps DIR -o DIR [--kinds maps ...]
 
 AD subjects over the held-out anatomies, whose brain without the disease is known, in the order that gives every subject
 one network before any gets a second. Every explanation's rows are kept at once: the same call goes on after a stop, and
@@ -9,8 +9,9 @@ be said about: a network with random parameters, and two classes that do not dif
 
 How much the boundary asks for is less than the disease did, also where network and method are right. So two further
 truths are told: how far the hippocampi are from where AD and CN are as likely in the simulated population; and, in
-rows that begin with "twin: ", what is asked for so that the network answers as it does for the subject without the
-disease, which is to be compared with all that the disease did.
+rows that begin with "twin: " or "typical: ", what is asked for so that the network answers as it does for the subject
+without the disease, or as for a typical healthy brain (the median over those of the anatomies 02 and 13). That is to be
+compared with all that the disease did.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ import argparse
 import copy
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -39,14 +39,14 @@ from mri_interpret.checks.randomisation import upper_half_similarity
 from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
 from mri_interpret.command_line.benchmark import chosen_anatomies
 from mri_interpret.models.bundle import load_bundle
+from mri_interpret.preprocessing.steps.chain import default_steps
 from mri_interpret.progress import silent
+from mri_interpret.simulation.anatomy import MODEL_GRID
 from torch import Tensor, nn
 
 from Testing.benchmarks.ground_truth import HELD_OUT
-from Testing.benchmarks.volume_measurements import map_rows, methods_of, stability_rows, twin_rows
-
-if TYPE_CHECKING:
-    pass
+from Testing.benchmarks.volume_measurements import TWIN, TYPICAL, goal_rows, map_rows, methods_of, stability_rows
+from Testing.benchmarks.volume_metric import HALVES, twins
 
 SEED = 20261125
 FIRST = ("gradient", GRADIENT)
@@ -54,13 +54,14 @@ FIRST = ("gradient", GRADIENT)
 # that both halves get them.
 EVERY = {"placebos": 3, "stability": 3, "randomised": 13}
 HEAD_NOISE = 0.1  # of the root mean square of the class's weights
+HEALTHY = 8  # healthy brains of each choosing anatomy, whose median answer is the typical one
 
 
 @dataclass(frozen=True)
 class Task:
     """One thing to measure: of which methods, on which subject, by which network."""
 
-    kind: str  # "maps", "twins", "placebos", "stability" or "randomised"
+    kind: str  # "maps", "twins", "typical", "placebos", "stability" or "randomised"
     methods: tuple[str, ...]
     subject: int
     network: int
@@ -80,7 +81,8 @@ def tasks(subjects: int, networks: int) -> Iterator[Task]:
                     if turn == 0 and subject % (every if methods == FIRST else 2 * every + 1) == 0:
                         yield Task(kind, methods, subject, network)
         for subject in range(subjects if turn == 0 else 0):
-            yield Task("twins", (COUNTERFACTUAL,), subject, subject % networks)
+            for kind in ("typical", "twins"):
+                yield Task(kind, (COUNTERFACTUAL,), subject, subject % networks)
 
 
 def same_classes(network: nn.Module, target: list[float], seed: int) -> nn.Module:
@@ -108,19 +110,19 @@ def measure(
     one: BenchmarkedModel,
     given: SimulatedSubject,
     first: torch.Tensor,
-    twin: Callable[[], Tensor],
+    level: Callable[[], float],
 ) -> pd.DataFrame:
     """The rows of one task: method, measure, value and what is needed to group them.
 
-    ``twin`` gives the scan of the subject without the disease, as the network takes it.
+    ``level`` gives the explained value to which "twins" and "typical" lead.
     """
     seed = zlib.crc32(f"{SEED} {task.subject}".encode())
     under_test = replace(one.under_test, methods=methods_of(task.methods), slow={})
     target = list(under_test.target)
     if task.kind == "maps":
         rows = map_rows(under_test, under_test.network, given, "")
-    elif task.kind == "twins":
-        rows = twin_rows(under_test, given, twin())
+    elif task.kind in ("twins", "typical"):
+        rows = goal_rows(under_test, given, level(), TWIN if task.kind == "twins" else TYPICAL)
     elif task.kind == "placebos":
         rows = map_rows(under_test, random_copy(under_test, first, SEED), given, "random network: ")
         rows += map_rows(under_test, same_classes(under_test.network, target, SEED), given, "same classes: ")
@@ -153,8 +155,12 @@ def run(
     folder: Path,
     seconds: float | None = None,
     kinds: tuple[str, ...] | None = None,
+    typical: Mapping[str, float] | None = None,
 ) -> None:
-    """Measure what is missing in ``folder``; begin nothing after so many seconds. ``kinds`` leaves out all others."""
+    """Measure what is missing in ``folder``; begin nothing after so many seconds. ``kinds`` leaves out all others.
+
+    ``typical`` are the networks' answers for a typical healthy brain, by their names.
+    """
     ending = time.monotonic() + (seconds if seconds is not None else float("inf"))
     first: torch.Tensor | None = None
     for task in tasks(subjects, len(models)):
@@ -162,19 +168,46 @@ def run(
         path = task.path(folder, one.name)
         if path.exists() or (kinds is not None and task.kind not in kinds):
             continue
+        if task.kind == "typical" and typical is None:
+            continue
         if time.monotonic() > ending:
             print("out of time", flush=True)
             return
         first = stream[0].image if first is None else first
         given = stream[task.subject]
 
-        def twin(index: int = task.subject, one: BenchmarkedModel = one, given: SimulatedSubject = given) -> Tensor:
-            return on_grid(replace(given, image=stream.twin(index)), one.bundle).image
+        def level(task: Task = task, one: BenchmarkedModel = one, given: SimulatedSubject = given) -> float:
+            if task.kind == "typical":
+                return (typical or {})[one.name]
+            return answer(one, on_grid(replace(given, image=stream.twin(task.subject)), one.bundle).image)
 
-        frame = measure(task, one, on_grid(given, one.bundle), first, twin)
+        frame = measure(task, one, on_grid(given, one.bundle), first, level)
         with replacing(path) as aside:
             frame.to_csv(aside, index=False, float_format="%.6g")
         print(path.stem, round(time.process_time()), flush=True)
+
+
+def answer(one: BenchmarkedModel, image: Tensor) -> float:
+    """The explained value of an image as the network takes it."""
+    return float(explained_values(one.under_test.network, image, list(one.under_test.target))[0])
+
+
+def typical_answer(one: BenchmarkedModel, healthy: Sequence[np.ndarray]) -> float:
+    """The median of a network's explained values for healthy brains on the simulator's grid.
+
+    Raises
+    ------
+    SystemExit
+        If the network takes its scans in another way: these would have to be prepared for it.
+    """
+    if one.bundle.metadata.preprocessing != default_steps(MODEL_GRID, (0.5, 99.5)):
+        raise SystemExit(f"{one.name} does not take scans as the simulator makes them.")
+    return float(np.median([answer(one, torch.from_numpy(scan)[None, None]) for scan in healthy]))
+
+
+def healthy_brains(labels: Path, folder: Path | None) -> list[np.ndarray]:
+    """Healthy brains of the choosing anatomies: the twins of ``volume_metric.py``'s subjects."""
+    return [twins(labels, name, number, folder)["well"] for name in HALVES["choosing"] for number in range(HEALTHY)]
 
 
 def main() -> None:
@@ -187,12 +220,19 @@ def main() -> None:
         "--cache", type=Path, help="where simulated subjects are kept; in the output folder if left out"
     )
     parser.add_argument("--seconds", type=float, help="begin nothing after so long")
+    parser.add_argument("--kinds", nargs="+", help="only these: maps, twins, typical, placebos, stability, randomised")
+    parser.add_argument("--healthy", type=Path, help="where healthy brains are kept; in the output folder if left out")
     options = parser.parse_args()
     torch.set_num_threads(1)
     models = [benchmarked_model(load_bundle(path), methods=["gradient"]) for path in options.bundles]
     anatomies = chosen_anatomies(options.label_maps, HELD_OUT, silent)
     stream = SubjectStream(anatomies, SEED, options.cache or options.output / "subjects", groups=("AD",))
-    run(models, stream, options.subjects, options.output, options.seconds)
+    kinds = tuple(options.kinds) if options.kinds else None
+    typical = None
+    if kinds is None or "typical" in kinds:
+        healthy = healthy_brains(options.label_maps, options.healthy or options.output / "healthy")
+        typical = {one.name: typical_answer(one, healthy) for one in models}
+    run(models, stream, options.subjects, options.output, options.seconds, kinds, typical)
 
 
 if __name__ == "__main__":

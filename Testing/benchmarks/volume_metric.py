@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,8 @@ def metrics() -> dict[str, Callable[[Head, Tensor], Metric]]:
         **{f"apart and giving (tissue 0.12, 12 mm), {sigma:g} mm": giving(sigma, 0.12, 12) for sigma in (6, 5, 4, 3)},
         "apart and giving (tissue 0.05, 12 mm), 5 mm": giving(5, 0.05, 12),
         "apart and giving (tissue 0.12, 8 mm), 4 mm": giving(4, 0.12, 8),
+        "apart and giving (tissue 0.12, 6 mm), 6 mm": giving(6, 0.12, 6),
+        **{f"apart and giving (fluid alone, {reach:g} mm), 6 mm": giving(6, 0.0, reach) for reach in (12, 6)},
     }
 
 
@@ -74,7 +77,7 @@ def _kinds(head: Head, fluid: Tensor) -> Tensor:
 
 
 def twins(labels: Path, name: str, number: int, folder: Path | None) -> dict[str, np.ndarray]:
-    """An AD subject's scan, mask, effect and structures, and their volumes in it and in its healthy twin."""
+    """An AD subject's scan and its healthy twin's, mask, effect and structures, and their volumes in both."""
     path = folder / f"{name}_{number}.npz" if folder else None
     if path is not None and path.exists():
         with np.load(path) as stored:
@@ -85,13 +88,18 @@ def twins(labels: Path, name: str, number: int, folder: Path | None) -> dict[str
     brain = simulate_brain(anatomy, fractions_of(anatomy), subject, seed, with_healthy=True)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     ranges = AcquisitionRange(shift_mm=0.0, angle_deg=0.0, scale=0.0, flip=0.0)
+    begin = generator.get_state()
     scan = acquire(pack(brain, anatomy.name, seed), generator, ranges)
+    assert brain.healthy_labels is not None
+    generator.set_state(begin)  # the same contrast, bias and noise
+    well = acquire(pack(replace(brain, labels=brain.healthy_labels), anatomy.name, seed), generator, ranges)
     tables = {key: member(*names) for key, names in STRUCTURES.items()}
     volumes = [
         [float(table[codes].sum()) for codes in (brain.labels, brain.healthy_labels)] for table in tables.values()
     ]
     found = {
         "sick": scan.image[0].numpy(),
+        "well": well.image[0].numpy(),
         "mask": scan.mask.numpy(),
         "effect": resized(brain.effect[None], MODEL_GRID.shape)[0].numpy(),
         "vols": np.array(volumes),

@@ -6,8 +6,8 @@
 Where ``volume_metric.py`` compares first steps, this goes the whole way, until the network answers as for the same
 brain without the disease (``volume_methods.py``: twins), and compares each structure's change with the one that would
 undo the disease. Subjects of the choosing half (even numbers); one network each, in turn. Rows are kept one by one in
-DIR, so a stopped run goes on; the table of differences from the metric that ships, with intervals over the subjects,
-goes to volume_metric_paired.md.
+DIR, and so are the answers for the brains without the disease, so a stopped run goes on; the table of differences from
+the metric that ships, with intervals over the subjects, goes to volume_metric_paired.md.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from mri_interpret.benchmark.volume_truth import STRUCTURES
 from mri_interpret.checks.explained_image import explained_values
 from mri_interpret.command_line.benchmark import chosen_anatomies
 from mri_interpret.deformation.head import Head
-from mri_interpret.deformation.metric import Metric, metric_of
+from mri_interpret.deformation.metric import GIVING_MM, Metric, metric_of
 from mri_interpret.metrics.bootstrap import mean_estimate
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.progress import silent
 from torch import Tensor
 
 from Testing.benchmarks.ground_truth import HELD_OUT
-from Testing.benchmarks.volume_measurements import TWIN, twin_rows
+from Testing.benchmarks.volume_measurements import TWIN, goal_rows
 from Testing.benchmarks.volume_methods import SEED
 
 NOW = "now: apart and giving (tissue 0.12), 5 mm"
@@ -59,10 +59,10 @@ def metrics() -> dict[str, Callable[[Head, Tensor, float], Metric]]:
     def apart(sigma: float) -> Callable[[Head, Tensor, float], Metric]:
         return lambda head, fluid, _: Metric(kinds(head, fluid)[0], None, sigma, head.box)
 
-    def giving(sigma: float, tissue: float) -> Callable[[Head, Tensor, float], Metric]:
+    def giving(sigma: float, tissue: float, reach: float = GIVING_MM) -> Callable[[Head, Tensor, float], Metric]:
         def made(head: Head, fluid: Tensor, _: float) -> Metric:
             parts, wet = kinds(head, fluid)
-            return Metric(parts, wet + tissue * head.inside, sigma, head.box)
+            return Metric(parts, wet + tissue * head.inside, sigma, head.box, reach)
 
         return made
 
@@ -74,17 +74,28 @@ def metrics() -> dict[str, Callable[[Head, Tensor, float], Metric]]:
         "apart and giving (fluid alone), 6 mm": giving(6.0, 0.0),
         "apart and giving (tissue 0.12), 3 mm": giving(3.0, 0.12),
         "apart and giving (tissue 0.12), 8 mm": giving(8.0, 0.12),
+        "apart and giving (fluid alone, within 6 mm), 6 mm": giving(6.0, 0.0, 6.0),
     }
 
 
-def measure(one: BenchmarkedModel, given: SimulatedSubject, twin: Tensor, made: Any) -> pd.DataFrame:
-    """Measure and value of one subject under one metric."""
+def measure(one: BenchmarkedModel, given: SimulatedSubject, level: float, made: Any) -> pd.DataFrame:
+    """Measure and value of one subject under one metric, towards the answer without the disease."""
     with patch.object(counterfactual, "metric_of", made):
-        rows = {name: value for _, name, value in twin_rows(replace(one.under_test, slow={}), given, twin)}
+        rows = {name: value for _, name, value in goal_rows(replace(one.under_test, slow={}), given, level, TWIN)}
     found = {name.removeprefix(TWIN): value for name, value in rows.items()}
     for name in STRUCTURES:
         found[f"{name}: error by warping"] = abs(found[f"{name}: by warping"] - given.undoing[name])
     return pd.DataFrame({"measure": list(found), "value": list(found.values())})
+
+
+def level_without_disease(one: BenchmarkedModel, stream: SubjectStream, number: int, folder: Path) -> float:
+    """The explained value of a subject's brain without the disease; kept, because simulating it takes longest."""
+    path = folder / "levels" / f"{number:05d} {one.name}.txt"
+    if not path.exists():
+        twin = on_grid(replace(stream[number], image=stream.twin(number)), one.bundle).image
+        level = float(explained_values(one.bundle.network, twin, list(one.under_test.target))[0])
+        write_text(path, f"{level!r}\n")
+    return float(path.read_text(encoding="utf-8"))
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -133,13 +144,15 @@ def main() -> None:
         contrast = float(explained_values(one.bundle.network, given.image, list(one.under_test.target))[0])
         if contrast <= 0:
             continue  # holds no disease for this network
-        twin = on_grid(replace(subject, image=stream.twin(number)), one.bundle).image
+        level: float | None = None
         for place, (name, made) in enumerate(metrics().items()):
             path = options.output / "rows" / f"{number:05d} {place}.csv"
             if name not in options.metrics or path.exists():
                 continue
+            if level is None:
+                level = level_without_disease(one, stream, number, options.output)
             with replacing(path) as aside:
-                frame = measure(one, given, twin, made).assign(metric=name, subject=number)
+                frame = measure(one, given, level, made).assign(metric=name, subject=number)
                 frame.to_csv(aside, index=False, float_format="%.6g")
             print(number, name, flush=True)
     rows = pd.concat([pd.read_csv(path) for path in sorted((options.output / "rows").glob("*.csv"))])

@@ -21,7 +21,9 @@ from mri_interpret.benchmark.volume_truth import CORRELATION, REACHED, STRUCTURE
 from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
 from mri_interpret.metrics.bootstrap import Estimate, bootstrap, mean_estimate
 from mri_interpret.metrics.similarity import correlation
+from mri_interpret.simulation.groups import FRACTION, even_fraction
 
+from Testing.benchmarks.volume_continued import CONTINUED, check, with_continued
 from Testing.benchmarks.volume_measurements import TWIN
 
 HALVES = {"choose": "choosing half (02, 13)", "report": "reporting half (08, 17)"}
@@ -39,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = pd.concat([pd.read_csv(path) for path in sorted((options.results / "rows").glob("*.csv"))])
     write_text(options.output / "tables.md", page(rows))
-    parts = [interval_table(part).assign(half=half) for half, part in called_ill(rows).groupby("half")]
+    parts = [interval_table(part).assign(half=half) for half, part in with_continued(called_ill(rows)).groupby("half")]
     with replacing(options.output / "tables.csv") as aside:
         pd.concat(parts).to_csv(aside, index=False, float_format="%.4g")
     with replacing(options.output / "rows.csv.gz") as aside:
@@ -53,7 +55,7 @@ def called_ill(rows: pd.DataFrame) -> pd.DataFrame:
 
 def page(rows: pd.DataFrame) -> str:
     """All tables as Markdown."""
-    right = called_ill(rows)
+    right = with_continued(called_ill(rows))
     explained = right[right["measure"] == CHANCE]
     counts = ", ".join(
         f"{method} {part['subject'].nunique()} subjects ({len(part)} explanations)"
@@ -72,6 +74,10 @@ def page(rows: pd.DataFrame) -> str:
         "the structure; by warping: the structure moved along with the deformation.\n\n" + structures_table(right),
         "## The same, towards the answer without the disease\n\nNot to the boundary, but until the network answers as "
         "it does for the same brain, scanned alike, without the disease.\n\n" + structures_table(right, TWIN),
+        "## Continued to the answer of a typical healthy brain\n\nUntil the network answers as it does in the median "
+        "for healthy brains of the choosing anatomies: gone, or where that was not done reckoned from the way to the "
+        "boundary, along which what is asked and the answer change in proportion; of those that reached the boundary. "
+        f"{check(right)}\n\n" + structures_table(right, CONTINUED),
         "## How near the hippocampus can come\n\nMean absolute error of its log-volume. The boundary does not ask for "
         "all that the disease did: an observer who knew the hippocampal share of the intracranial volume, and the "
         "simulated groups, would go to where AD and CN are as likely (even odds). Scaled: every answer times the one "
@@ -113,6 +119,15 @@ def goals_table(rows: pd.DataFrame) -> str:
             "towards the answer without the disease: error",
             *(0.12, False, _mean(COUNTERFACTUAL, f"{TWIN}hippocampus: error")),
         ),
+        ("the explained value itself: correlation with what the disease made", 0.7, True, answer_agreement),
+        (
+            "continued to a typical healthy answer: correlation",
+            *(0.7, True, lambda part: agreement(part, "hippocampus", CONTINUED)),
+        ),
+        (
+            "continued to a typical healthy answer: error",
+            *(0.12, False, _mean(COUNTERFACTUAL, f"{CONTINUED}hippocampus: error")),
+        ),
         ("volume gradient, ICC of the region profile", 0.85, True, _mean(GRADIENT, "icc")),
         ("counterfactual, ICC of the region profile", 0.85, True, _mean(COUNTERFACTUAL, "icc")),
     ]
@@ -150,7 +165,19 @@ def pairs(part: pd.DataFrame, structure: str, prefix: str = "", made: str = UNDO
 
 def agreement(part: pd.DataFrame, structure: str, prefix: str = "", made: str = UNDO) -> Estimate:
     """Correlation over subjects of what is asked of a structure with what would undo the disease, or ``made``."""
-    a, b = pairs(part, structure, prefix, made)
+    return correlated(*pairs(part, structure, prefix, made))
+
+
+def answer_agreement(part: pd.DataFrame) -> Estimate:
+    """Correlation over subjects of the explained value itself with the hippocampal change that would undo the disease:
+    a counterfactual can hardly know more than the answer that it explains."""
+    own = part[(part["method"] == COUNTERFACTUAL) & (part["measure"] == f"hippocampus: {UNDO}")]
+    means = own.groupby("subject")[["contrast", "value"]].mean()
+    return correlated(means["contrast"].to_numpy(), means["value"].to_numpy())
+
+
+def correlated(a: np.ndarray, b: np.ndarray) -> Estimate:
+    """Correlation of two numbers per subject, with its interval; NaN for fewer than three subjects."""
     if len(a) < 3:
         return Estimate(math.nan, math.nan, math.nan, len(a))
 
@@ -165,7 +192,9 @@ def ceiling_table(rows: pd.DataFrame) -> str:
     """The hippocampus' error as asked, after the best single scale, and of an ideal observer."""
     halves = {half: rows[rows["half"] == half] for half in HALVES}
     lines = [f"| | scale | {' | '.join(HALVES.values())} |", "|---" * (len(HALVES) + 2) + "|"]
-    for title, prefix in (("to the boundary", ""), ("towards the answer without the disease", TWIN)):
+    ways = {"": "to the boundary", TWIN: "towards the answer without the disease"}
+    ways[CONTINUED] = "to a typical healthy answer"
+    for prefix, title in ways.items():
         for made in (UNDO, EVEN) if not prefix else (UNDO,):
             asked, right = pairs(halves["choose"], "hippocampus", prefix, made)
             if len(asked) == 0:
@@ -181,7 +210,14 @@ def ceiling_table(rows: pd.DataFrame) -> str:
     for part in halves.values():
         right, undo = (by_subject(part, COUNTERFACTUAL, f"hippocampus: {made}") for made in (EVEN, UNDO))
         ideal.append(cell(mean_estimate((right - undo).dropna().abs())))
-    return "\n".join([*lines, f"| an ideal observer's boundary, against what {UNDO} | | {' | '.join(ideal)} |"])
+    lines.append(f"| an ideal observer's boundary, against what {UNDO} | | {' | '.join(ideal)} |")
+    further = math.log(FRACTION["CN"][0] / even_fraction("CN", "AD"))
+    healthy = []
+    for part in halves.values():
+        right, undo = (by_subject(part, COUNTERFACTUAL, f"hippocampus: {made}") for made in (EVEN, UNDO))
+        healthy.append(cell(mean_estimate((right + further - undo).dropna().abs())))
+    lines.append(f"| an ideal observer's typical healthy brain, against what {UNDO} | | {' | '.join(healthy)} |")
+    return "\n".join(lines)
 
 
 def best_scale(asked: np.ndarray, right: np.ndarray) -> float:
