@@ -38,6 +38,7 @@ from mri_interpret.thresholds import LOCALISATION_TIMES_CHANCE
 
 WEIGHTS = range(1, 11)
 CHANCE = "times chance"
+TITLES = {"choose": "choosing half", "report": "reporting half"}
 OUT = Path(__file__).with_suffix(".md")
 
 
@@ -54,6 +55,9 @@ def main() -> None:
     assert bundle.metadata.grid is not None
     rows = pd.concat([pd.read_csv(path) for path in sorted((options.results / "rows").glob("*.csv"))])
     present = summary_methods(bundle, fast_methods())
+    for half, words in TITLES.items():
+        if correctly_classified(rows)["half"].ne(half).all():
+            raise SystemExit(f"The network calls no AD subject of the {words} AD: measure more of them.")
     keys = well_localised(rows) if options.methods == "all" else present
     gains = measured(options.results, rows, [*dict.fromkeys([*keys, *present])], bundle.metadata.grid)
     now = Choice(present, {key: 1.0 for key in present} | summary_weights(bundle, fast_methods()), [])
@@ -166,20 +170,20 @@ def chosen_set(rows: pd.DataFrame, gains: pd.DataFrame, keys: list[str]) -> Choi
 
 def page(rows: pd.DataFrame, gains: pd.DataFrame, keys: list[str], now: Choice) -> str:
     """Both tables as Markdown: the methods alone, and what the rule makes of them beside the score as it is."""
-    titles = {"choose": "choosing half", "report": "reporting half"}
     right = correctly_classified(rows)
-    methods = right[right["measure"] == CHANCE].groupby(["method", "half"])["value"]
+    found = right[right["measure"] == CHANCE]
+    methods = found.groupby(["method", "half"])["value"]
     lines = [
         "## Methods alone\n",
         "Mass of absolute values in the truth over chance, as the map is, and smoothed to the summary's 8 mm; "
         "AD subjects that the network calls AD, mean [95 % bootstrap interval over subjects], n subjects.\n",
-        f"| method | {' | '.join(titles.values())} | {', smoothed | '.join(titles.values())}, smoothed |",
+        f"| method | {' | '.join(TITLES.values())} | {', smoothed | '.join(TITLES.values())}, smoothed |",
         "|---" * 5 + "|",
     ]
-    for key in sorted(set(right["method"]), key=lambda name: -methods.mean().get((name, "choose"), 0.0)):
-        cells = [cell(mean_estimate(methods.get_group((key, half)))) for half in titles]
+    for key in sorted(set(found["method"]), key=lambda name: -methods.mean().get((name, "choose"), 0.0)):
+        cells = [cell(mean_estimate(methods.get_group((key, half)))) for half in TITLES]
         if f"{key} smoothed" in gains:
-            cells += [cell(mean_estimate(joined(gains[gains["half"] == half], {key: 1.0}))) for half in titles]
+            cells += [cell(mean_estimate(joined(gains[gains["half"] == half], {key: 1.0}))) for half in TITLES]
         cells = [*cells, "", ""][:4]
         lines.append(f"| {key} | {' | '.join(cells)} |")
     choices = {"all that localise": chosen_set(rows, gains, keys)}
@@ -198,7 +202,7 @@ def comparison(gains: pd.DataFrame, choices: Mapping[str, Choice], now: Choice) 
         "| summary | weights | choosing half | reporting half | difference, choosing | difference, reporting |",
         "|---|---|---|---|---|---|",
     ]
-    halves = [gains[gains["half"] == half] for half in ("choose", "report")]
+    halves = [gains[gains["half"] == half] for half in TITLES]
     for name, choice in {"as it is": now, **choices}.items():
         if choice.weights is None:
             continue
