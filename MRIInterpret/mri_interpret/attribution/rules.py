@@ -15,7 +15,7 @@ Biases: with ``"absorb"`` (the default, as in the papers) a bias takes its share
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -160,11 +160,11 @@ def _bias(layer: WeightedLayer, part: str = "all") -> Tensor | None:
     return chosen
 
 
-def _signed_parts(layer: WeightedLayer, for_positive: Tensor, for_negative: Tensor) -> list[Part]:
+def _signed_parts(layer: WeightedLayer, for_positive: Tensor, for_negative: Callable[[], Tensor]) -> list[Part]:
     """Positive inputs with one weight, negative inputs with another; one part where no input is negative."""
     if layer.nonnegative:
         return [(layer.input, for_positive)]
-    return [(_positive(layer.input), for_positive), (_negative(layer.input), for_negative)]
+    return [(_positive(layer.input), for_positive), (_negative(layer.input), for_negative())]
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class ZPlus(Rule):
     """
 
     def groups(self, layer: WeightedLayer) -> list[Group]:
-        parts = _signed_parts(layer, _positive(layer.weight), _negative(layer.weight))
+        parts = _signed_parts(layer, _positive(layer.weight), lambda: _negative(layer.weight))
         return [Group(parts, _bias(layer, "positive"), positive=True)]
 
 
@@ -208,9 +208,9 @@ class AlphaBeta(Rule):
 
     def groups(self, layer: WeightedLayer) -> list[Group]:
         up, down = _positive(layer.weight), _negative(layer.weight)
-        groups = [Group(_signed_parts(layer, up, down), _bias(layer, "positive"), self.alpha, positive=True)]
+        groups = [Group(_signed_parts(layer, up, lambda: down), _bias(layer, "positive"), self.alpha, positive=True)]
         if self.beta:
-            groups.append(Group(_signed_parts(layer, down, up), _bias(layer, "negative"), -self.beta))
+            groups.append(Group(_signed_parts(layer, down, lambda: up), _bias(layer, "negative"), -self.beta))
         return groups
 
 
@@ -233,9 +233,9 @@ class Gamma(Rule):
         if layer.bias is not None:
             bias_up = layer.bias + self.gamma * _positive(layer.bias)
             bias_down = layer.bias + self.gamma * _negative(layer.bias)
-        groups = [Group(_signed_parts(layer, up, down), bias_up, (z >= 0).to(z.dtype))]
+        groups = [Group(_signed_parts(layer, up, lambda: down), bias_up, (z >= 0).to(z.dtype))]
         if bool((z < 0).any()):
-            groups.append(Group(_signed_parts(layer, down, up), bias_down, (z < 0).to(z.dtype)))
+            groups.append(Group(_signed_parts(layer, down, lambda: up), bias_down, (z < 0).to(z.dtype)))
         return groups
 
 

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .affine import Affine, RectifiedAffine
 from .calls import Call, Recording, handles
 from .operation import Function, Operation
 from .tag import note_activation, tag_of
@@ -99,12 +98,6 @@ def _record(recorder: Recording, call: Call, operation: Operation, gate: bool = 
 
 @handles("relu")
 def _relu(recorder: Recording, call: Call) -> Tensor:
-    x = call.get(0, "input")
-    tag = tag_of(x)
-    if tag is not None and tag.producer is not None and type(tag.producer[0]) is Affine:
-        affine, inputs = tag.producer
-        joined, label = RectifiedAffine(affine, x.detach()), recorder.module
-        return recorder.record(joined, *inputs, geometry=recorder.geometry(x), module=affine.module, label=label)
     return _record(recorder, call, Rectifier())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -50,29 +51,15 @@ class Affine(Operation):
 
 
 class RectifiedAffine(Affine):
-    """An affine map per channel and the ReLU that follows it: one feature map less on the way back.
+    """An affine map per channel and the ReLU that follows it: one feature map less, on both ways.
 
     Relevance passes the ReLU; the gradient is stopped where the output is zero.
-
-    Parameters
-    ----------
-    affine
-        The map, which has run.
-    value
-        Its output.
     """
 
     rectifies = True
 
-    def __init__(self, affine: Affine, value: Tensor) -> None:
-        super().__init__(affine.scale, affine.shift)
-        self.value = value
-
     def forward(self, *inputs: Tensor) -> Tensor:
-        self.input = inputs[0].detach()
-        value = self.value
-        del self.value  # another feature map, which nothing else may need
-        output = torch.relu(value)
+        output = super().forward(*inputs).relu_()
         self.rectified = output.detach()
         return output
 
@@ -86,8 +73,15 @@ class RectifiedAffine(Affine):
 
 def _by_channel(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """``scale x + shift`` per channel, written in one go: a batch normalisation of mean 0 and variance 1."""
-    zero, one = torch.zeros_like(scale), torch.ones_like(scale)
+    zero, one = _neutral(len(scale), scale.dtype, scale.device)
     return torch.batch_norm(x, scale, shift, zero, one, False, 0.0, 0.0, False)
+
+
+@lru_cache(maxsize=64)
+def _neutral(channels: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean 0 and variance 1 of each channel; they are only read."""
+    with torch.inference_mode(False):
+        return torch.zeros(channels, dtype=dtype, device=device), torch.ones(channels, dtype=dtype, device=device)
 
 
 class FixedStatistics(Affine):
@@ -114,9 +108,9 @@ def batch_norm_constants(
     They are computed in float64 and rounded once: a shift is a difference, and what its rounding adds to every voxel
     would turn activations that lie at a ReLU's edge.
     """
-    mean, variance = mean.double(), variance.double()
-    scale = torch.rsqrt(variance + epsilon)
+    scale = torch.rsqrt(variance.double() + epsilon)
     if weight is not None:
-        scale = scale * weight.double()
-    shift = -mean * scale
-    return scale.to(dtype), (shift if bias is None else shift + bias.double()).to(dtype)
+        scale *= weight
+    if bias is None:
+        return scale.to(dtype), (-mean * scale).to(dtype)
+    return scale.to(dtype), torch.addcmul(bias.double(), mean.double(), scale, value=-1).to(dtype)

@@ -25,11 +25,11 @@ _WIDE = 32
 _NARROW = 4
 
 
-def _direct(x: Tensor, weight: Tensor) -> bool:
+def direct(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN can be called directly."""
     return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
+        x.dtype == torch.float32
+        and x.is_cpu
         and weight.dim() == 5
         and torch.backends.mkldnn.is_available()
         and x.numel() > 0
@@ -39,7 +39,7 @@ def _direct(x: Tensor, weight: Tensor) -> bool:
 def prepared(weight: Tensor, window: Window) -> Tensor:
     """``weight`` in the layout in which :func:`convolve` needs it, so that it is not brought there every time."""
     return (
-        channels_last(weight) if window.channels_last and not window.transposed and _direct(weight, weight) else weight
+        channels_last(weight) if window.channels_last and not window.transposed and direct(weight, weight) else weight
     )
 
 
@@ -52,7 +52,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> 
         if bias is None and window.groups == 1 and not window.transposed:
             return box_sums(x, weight, window, lambda values, ones, along: convolve(values, ones, None, along))
         weight = weight.contiguous()
-    if _direct(x, weight) and not window.transposed:
+    if direct(x, weight) and not window.transposed:
         lay = channels_last if window.channels_last else Tensor.contiguous
         found: Tensor = torch.ops.aten.mkldnn_convolution(
             lay(x), lay(weight), bias, window.padding, window.stride, window.dilation, window.groups
@@ -79,7 +79,7 @@ def convolve_back(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Wi
         if window.groups == 1 and not window.transposed:
             return box_sums_back(grad, weight, shape, window, convolve_back)
         weight = weight.contiguous()
-    if _direct(grad, weight) and not window.transposed:
+    if direct(grad, weight) and not window.transposed:
         lay = channels_last if window.channels_last else Tensor.contiguous
         found = _direct_back(lay(grad), lay(weight), shape, window)
         if found is not None:
@@ -104,15 +104,16 @@ def convolve_back(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Wi
 
 def _direct_back(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Window) -> Tensor | None:
     """The adjoint by the fastest of the ways in :mod:`adjoints`; None if none of them applies."""
-    into, taps = weight.shape[1], prod(weight.shape[2:])
+    into = weight.shape[1]
+    if into >= _WIDE and window.groups == 1 and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"):
+        return adjoints.by_deconvolution(grad, weight, shape, window)
+    taps = prod(weight.shape[2:])
     dilated, strided = any(d > 1 for d in window.dilation), any(s > 1 for s in window.stride)
     fits = all(r >= p for r, p in zip(window.reach(weight.shape[2:]), window.padding, strict=True))
     if window.groups > 1 and strided:
         return adjoints.by_phases(grad, weight, shape, window) if fits and not dilated else None
     if window.groups > 1:
         return adjoints.by_flipping(grad, weight, window) if fits else None
-    if into >= _WIDE and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"):
-        return adjoints.by_deconvolution(grad, weight, shape, window)
     if into == 1 and taps <= adjoints.MOST_COLUMNS and not dilated and not strided:
         return adjoints.by_columns(grad, weight, shape, window)
     if not fits or (dilated and strided):

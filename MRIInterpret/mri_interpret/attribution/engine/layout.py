@@ -7,8 +7,6 @@ that torch makes unasked, in which every channel lies by itself. Values are the 
 
 from __future__ import annotations
 
-from math import prod
-
 import torch
 from torch import Tensor
 
@@ -28,17 +26,12 @@ def channels_last(x: Tensor) -> Tensor:
     torch leaves open how axes of length one lie, and a convolution takes a single channel for an ordinary tensor:
     here the strides say clearly what is meant.
     """
-    channels, spatial = x.shape[1], x.shape[2:]
-    strides = (
-        prod(spatial) * channels,
-        1,
-        prod(spatial[1:]) * channels,
-        spatial[2] * channels,
-        channels,
-    )
+    _, c, i, j, k = x.shape
+    strides = (c * i * j * k, 1, c * j * k, c * k, c)
     if x.stride() == strides:
         return x
-    return x.contiguous(memory_format=torch.channels_last_3d).as_strided(x.shape, strides)
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+    return x if x.stride() == strides else x.as_strided(x.shape, strides)
 
 
 def is_channels_last(x: Tensor) -> bool:

@@ -20,6 +20,7 @@ from .affine import Affine, FixedStatistics, batch_norm_constants
 from .calls import Call, Recording, handles
 from .convolution_layer import Convolution
 from .operation import Operation, RelevancePolicy
+from .plans import planned
 from .tag import tag_of
 from .weighted import Linear, WeightedLayer, per_channel
 
@@ -43,12 +44,7 @@ def _batch_norm(recorder: Recording, call: Call) -> Tensor:
             value = torch.addcmul(per_channel(shift, x.dim()), x.detach(), per_channel(scale, x.dim()))
             known, label = Known(merged, value), recorder.module
             return recorder.record(known, *inputs, geometry=recorder.geometry(x), module=layer.module, label=label)
-    operation = Affine(per_channel(scale, x.dim()), per_channel(shift, x.dim()))
-    output = recorder.record(operation, x, geometry=recorder.geometry(x))
-    output_tag = tag_of(output)
-    assert output_tag is not None
-    output_tag.producer = (operation, (x,))
-    return output
+    return planned(recorder, Affine(per_channel(scale, x.dim()), per_channel(shift, x.dim())), x, tuple(x.shape))
 
 
 def merge(layer: Operation, scale: Tensor, shift: Tensor) -> WeightedLayer | None:

