@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from operator import is_
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,9 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     training = [module.training for module in modules]
     tables = [(module, dict(module._parameters), dict(module._buffers)) for module in modules if _has_tables(module)]
     # Backward hooks of other tools do not concern the maps, and cannot be registered on tensors that are deferred.
-    hooks = [(module, module._backward_hooks, module._backward_pre_hooks) for module, _, _ in tables]
+    every = [(module, module._backward_hooks, module._backward_pre_hooks) for module, _, _ in tables]
+    hooks = [entry for entry in every if entry[1] or entry[2]]
+    empty = [table for _, *both in every if not any(both) for table in both]
     attributes = [(module, dict(module.__dict__)) for module in modules if _has_tables(module)]
     buffers = [(buffer, buffer.detach().clone(), _version(buffer)) for buffer in model.buffers()]
     devices = {parameter.device.index or 0 for parameter in model.parameters() if parameter.is_cuda}
@@ -43,19 +47,24 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
                     module.training = flag
             for module, backward, before in hooks:
                 module.__dict__.update(_backward_hooks=backward, _backward_pre_hooks=before)
+            for table in empty:
+                table.clear()
             for module, parameters, registered in tables:
-                if module._parameters != parameters or any(
-                    module._buffers.get(key) is not value for key, value in registered.items()
-                ):
+                if not (_same(module._parameters, parameters) and _same(module._buffers, registered)):
                     _restore(module, parameters, registered)
             for module, kept in attributes:
-                if module.__dict__.keys() != kept.keys() or any(module.__dict__[key] is not kept[key] for key in kept):
+                if not _same(module.__dict__, kept):
                     module.__dict__.clear()
                     module.__dict__.update(kept)
             for buffer, value, version in buffers:
                 if version is None or buffer._version != version:
                     with torch.inference_mode(buffer.is_inference()), torch.no_grad():
                         buffer.copy_(value)
+
+
+def _same(now: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
+    """Whether the very same values stand there, compared in C: some twenty of each of hundreds of modules."""
+    return now.keys() == kept.keys() and all(map(is_, now.values(), kept.values()))
 
 
 def _version(buffer: Tensor) -> int | None:

@@ -105,8 +105,9 @@ def check_layers(model: nn.Module, layers: Iterable[str]) -> None:
     UserError
         With the names that there are.
     """
-    names = layer_names(model)
+    names: list[str] | None = None
     for layer in layers:
+        names = layer_names(model) if names is None else names
         if layer not in names:
             raise UserError(f"The model has no layer '{layer}'; it has: {', '.join(names)}.")
 

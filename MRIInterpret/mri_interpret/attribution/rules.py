@@ -102,9 +102,12 @@ class Rule:
 
 
 def _hand_down(layer: WeightedLayer, group: Group, relevance: Tensor, epsilon: float, bias: str) -> Tensor:
-    z = group.denominator if group.denominator is not None else _total(layer, group.parts, group.bias)
     plain = isinstance(group.coefficient, float) and group.coefficient == 1.0
     incoming = relevance if plain else relevance * group.coefficient
+    if group.positive and group.bias is not None and epsilon > 0 and bias != "redistribute":
+        stabilised = _total(layer, group.parts, group.bias + epsilon)  # added as a bias, it costs nothing
+        return _spread(layer, group.parts, torch.div(incoming, stabilised, out=stabilised))
+    z = group.denominator if group.denominator is not None else _total(layer, group.parts, group.bias)
     if bias != "redistribute":
         return _spread(layer, group.parts, divide_into(incoming, z, epsilon, group.positive))
     shares = divide(incoming, z, epsilon)

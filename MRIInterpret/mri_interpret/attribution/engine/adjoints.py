@@ -60,9 +60,8 @@ def by_blocks(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Window
     count = [-(-n // f) for n, f in zip(shape[2:], block, strict=True)]
     kernels, before = _taps(weight, window, block)
     kernels = kernels.permute(2, 4, 6, 1, 0, 3, 5, 7).flatten(0, 3)
-    grad = _reaching(
-        grad, [m * (q - 1) + k - a for m, q, k, a in zip(steps, count, kernels.shape[2:], before, strict=True)]
-    )
+    sizes = zip(steps, count, kernels.shape[2:], before, strict=True)
+    grad = _reaching(grad, [m * (q - 1) + k - 2 * a for m, q, k, a in sizes])
     folded = _convolution(grad, kernels, before, steps, [1] * 3)[:, :, : count[0], : count[1], : count[2]]
     return _cut(_unfolded(_dense(folded), block), shape, (0, 0, 0))
 

@@ -42,10 +42,12 @@ class Affine(Operation):
     def shared(self, relevance: Tensor) -> Tensor:
         """The input's part of ``relevance``: ``|a x| / (|a x| + |b|)`` of it; all of it where both are zero."""
         assert self.shift is not None
+        ratio = self.shift / self.scale
+        if self.input.shape == relevance.shape and bool((ratio.abs() > 0).all()):  # as a rule
+            # R / (1 + |b / (a x)|) in one piece of memory: feature maps are large. Where x is zero, it is R / infinity.
+            below = torch.div(ratio, self.input).abs_().add_(1)
+            return torch.div(relevance, below, out=below)
         scaled, shift = (self.input * self.scale).abs_(), self.shift.abs()
-        if scaled.shape == relevance.shape and bool((shift > 0).all()):  # as a rule; feature maps are large
-            # R / (1 + |b| / |a x|) in one piece of memory; where a x is zero, it is R / infinity.
-            return torch.div(relevance, torch.div(shift, scaled, out=scaled).add_(1), out=scaled)
         total = scaled + shift
         return torch.where(total > 0, scaled / torch.where(total > 0, total, 1), 1) * relevance
 

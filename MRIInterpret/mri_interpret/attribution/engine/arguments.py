@@ -20,11 +20,19 @@ def flattened(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list[Any], R
     Lists and tuples of numbers count as one value; where a container holds anything else, all are taken apart.
     """
     leaves = [*args, *kwargs.values()]
-    if not all(map(_is_single, leaves)):
-        parts, structure = tree_flatten((tuple(args), kwargs))
-        return parts, lambda given: tree_unflatten(given, structure)
     count, names = len(args), list(kwargs)
-    return leaves, lambda given: (tuple(given[:count]), dict(zip(names, given[count:], strict=True)))
+    if all(map(_is_single, leaves)):
+        return leaves, lambda given: (tuple(given[:count]), dict(zip(names, given[count:], strict=True)))
+    if count and _is_row(leaves[0]) and all(map(_is_single, leaves[1:])):  # cat, stack
+        kind, size = type(leaves[0]), len(leaves[0])
+
+        def with_row(given: list[Any]) -> tuple[Any, dict[str, Any]]:
+            values = [kind(given[:size]), *given[size:]]
+            return tuple(values[:count]), dict(zip(names, values[count:], strict=True))
+
+        return [*leaves[0], *leaves[1:]], with_row
+    parts, structure = tree_flatten((tuple(args), kwargs))
+    return parts, lambda given: tree_unflatten(given, structure)
 
 
 def leaves_of(value: Any) -> list[Any]:
@@ -35,6 +43,10 @@ def leaves_of(value: Any) -> list[Any]:
         return list(value)
     parts: list[Any] = tree_flatten(value)[0]
     return parts
+
+
+def _is_row(value: Any) -> bool:
+    return (type(value) is list or type(value) is tuple) and all(isinstance(part, Tensor) for part in value)
 
 
 def _is_single(value: Any) -> bool:

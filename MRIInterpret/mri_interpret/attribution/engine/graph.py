@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten
 
 from .aliases import Aliases
+from .arguments import flattened, leaves_of
 from .calls import Call, UnsupportedOperation
 from .deferred import Deferred
 from .geometry import Geometry
@@ -99,7 +99,9 @@ class RecordedGraph:
 
     def own_tag(self, value: Any) -> Tag | None:
         """The tag of a tensor that depends on this recording's input; None for any other value."""
-        tag = tag_of(value) if isinstance(value, Tensor) else None
+        if not isinstance(value, Tensor):
+            return None
+        tag = tag_of(value)
         return tag if tag is not None and tag.recording is self._token else None
 
     def record(
@@ -149,7 +151,7 @@ class RecordedGraph:
         with torch.enable_grad(), without_saved_tensor_hooks():
             output = call.func(*call.args, **call.kwargs)
         self._list(call.name, self.module, sources)
-        for value in tree_flatten(output)[0]:
+        for value in leaves_of(output):
             if isinstance(value, Tensor) and self._follows(value):
                 gate, first = any(tag.gate for tag in sources), all(tag.first for tag in sources)
                 if self.own_tag(value) is None:
@@ -242,4 +244,4 @@ class RecordedGraph:
 
     @staticmethod
     def _tensors(call: Call) -> list[Tensor]:
-        return [leaf for leaf in tree_flatten((call.args, call.kwargs))[0] if isinstance(leaf, Tensor)]
+        return [leaf for leaf in flattened(call.args, call.kwargs)[0] if isinstance(leaf, Tensor)]

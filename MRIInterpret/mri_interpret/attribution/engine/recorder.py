@@ -97,20 +97,25 @@ class Recorder(RecordedGraph, TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = function_name(func)
+        if name in _ANSWERED_BY_DEFERRED and self._is_followed(args[0]):
+            return func(self.peek(args[0]), *args[1:], **kwargs)
         self.last_call = name, self.module
         leaves, rebuilt = flattened(args, kwargs)
         self._adopt(leaves, self.module)
-        if not any(self.own_tag(leaf) is not None for leaf in leaves):
+        tags = list(map(self.own_tag, leaves))
+        if all(tag is None for tag in tags):
             return self._untracked(name, func, args, kwargs)
-        if name in _ANSWERED_BY_DEFERRED and self.own_tag(leaves[0]) is not None:
+        if name in _ANSWERED_BY_DEFERRED and tags[0] is not None:
             return func(self.peek(leaves[0]), *args[1:], **kwargs)
         if functorch_is_active() or (self.with_history and not torch.is_grad_enabled()):
             return self._as_torch_does(name, func, leaves, rebuilt)
         if aten_name(func) is not None:
             name, func, (args, kwargs) = translate(name, func, tuple(args), kwargs)
             leaves, rebuilt = flattened(args, kwargs)
+            tags = list(map(self.own_tag, leaves))
         target = leaves[0] if isinstance(leaves[0], Tensor) else None
-        leaves = [plain_tensor(leaf) if self._is_constant(leaf) else leaf for leaf in leaves]
+        constant = [tag is None and isinstance(leaf, Tensor) for leaf, tag in zip(leaves, tags, strict=True)]
+        leaves = [plain_tensor(leaf) if here else leaf for leaf, here in zip(leaves, constant, strict=True)]
         args, kwargs = rebuilt(leaves)
         base, changes = without_in_place(func, name, args, kwargs)
         joined = JOINS.get(base)
@@ -121,7 +126,7 @@ class Recorder(RecordedGraph, TorchFunctionMode):
                 return target
             if output is not None:
                 return output
-        leaves = [self.current(leaf) for leaf in leaves]
+        leaves = [leaf if tag is None else self.current(leaf) for leaf, tag in zip(leaves, tags, strict=True)]
         if base in BOUND or base not in HANDLERS:
             leaves = [self.laid_out_plainly(leaf) for leaf in leaves]
         args, kwargs = rebuilt(leaves)
@@ -141,6 +146,11 @@ class Recorder(RecordedGraph, TorchFunctionMode):
             self._replace(target, output, name)
             return target
         return output
+
+    def _is_followed(self, value: Any) -> bool:
+        """Whether ``value`` is tagged, and nothing that the recorder did not see has changed it since."""
+        tag = self.own_tag(value)
+        return tag is not None and value.grad_fn is tag.history
 
     def _handled(self, handler: Callable[..., Any], call: Call) -> Any:
         try:
@@ -179,9 +189,6 @@ class Recorder(RecordedGraph, TorchFunctionMode):
             raise UnsupportedOperation(name, self.module, LEFT_TORCH)
         return mark_constants(func(*args, **kwargs))
 
-    def _is_constant(self, value: Any) -> bool:
-        return isinstance(value, Tensor) and self.own_tag(value) is None
-
     def _unknown(self, call: Call) -> Any:
         if call.name in LEAVES_TORCH:
             raise self.unsupported(call, LEFT_TORCH)
@@ -207,7 +214,7 @@ class Recorder(RecordedGraph, TorchFunctionMode):
 
     def _adopt(self, leaves: list[Any], module: str) -> None:
         """Tag what depends on the input although no recorded operation made it; refuse it where rules are needed."""
-        if not self.with_history or functorch_is_active():
+        if not self.with_history:
             return
         for leaf in leaves:
             if not isinstance(leaf, Tensor) or not leaf.requires_grad:
@@ -215,6 +222,8 @@ class Recorder(RecordedGraph, TorchFunctionMode):
             tag = self.own_tag(leaf)
             if tag is not None and leaf.grad_fn is tag.history:
                 continue
+            if functorch_is_active():
+                return
             if tag is None and not self._unseen.reaches_input(leaf, self._asked_for):
                 continue
             if isinstance(leaf, Deferred) or (tag is not None and tag.replacement is not None):
