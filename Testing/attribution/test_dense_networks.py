@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from mri_interpret.attribution import Explainer
-from mri_interpret.attribution.engine.affine import batch_norm_constants
-from mri_interpret.attribution.engine.layout import is_channels_last
+from mri_interpret.attribution.engine.affine import Affine, batch_norm_constants
+from mri_interpret.attribution.engine.layout import channels_last, is_channels_last
 from mri_interpret.attribution.engine.operation import Node
+from mri_interpret.attribution.engine.pooling import AveragePooling
 from mri_interpret.attribution.methods.lrp import LRP
 from mri_interpret.attribution.rules import DEFAULT_EPSILON
 from torch import Tensor, nn
@@ -153,3 +156,59 @@ def test_constants_of_a_normalisation_are_rounded_once() -> None:
     # Half a unit in the last place of each shift.
     spacing = torch.nextafter(shift.abs(), torch.tensor(9.0)).double() - shift.abs().double()
     assert bool(((shift - exact_shift).abs() <= 0.5001 * spacing).all())
+
+
+def test_shares_of_an_affine_map_whose_constants_or_inputs_are_zero() -> None:
+    """``|a x| / (|a x| + |b|)`` of the relevance, and all of it where both are zero, channel by channel."""
+    x = torch.tensor([0.0, 2.0, -3.0]).reshape(1, 1, 1, 1, 3).expand(1, 4, 1, 1, 3)
+    relevance = torch.tensor([5.0, -7.0, 11.0]).expand(1, 4, 1, 1, 3)
+    scale, shift = (torch.tensor(values).reshape(1, 4, 1, 1, 1) for values in ([2.0, 0.0, 2.0, 0.0], [1.0, -1.0, 0, 0]))
+    wanted = torch.tensor([[0, -7 * 4 / 5, 11 * 6 / 7], [0, 0, 0], [5, -7, 11], [5, -7, 11]])
+    torch.testing.assert_close(_shared(scale, shift, x, relevance), wanted)
+    # No shift is zero in the first two channels: these go another way.
+    torch.testing.assert_close(_shared(scale[:, :2], shift[:, :2], x[:, :2], relevance[:, :2]), wanted[:2])
+
+
+def _shared(scale: Tensor, shift: Tensor, x: Tensor, relevance: Tensor) -> Tensor:
+    operation = Affine(scale, shift)
+    operation.forward(x.contiguous())
+    return operation.shared(relevance.contiguous())[0, :, 0, 0]
+
+
+@pytest.mark.parametrize("kernel", [(2, 2, 2), (3, 1, 2)])
+@pytest.mark.parametrize("laid", [channels_last, Tensor.contiguous])
+def test_average_pooling_of_blocks_is_torchs(kernel: tuple[int, ...], laid: Callable[[Tensor], Tensor]) -> None:
+    """Voxels behind the last whole block are in no window, and get nothing."""
+    x = laid(torch.randn(2, 5, 7, 6, 9, generator=torch.Generator().manual_seed(6)))
+    pool = nn.AvgPool3d(kernel)
+    operation = AveragePooling(pool, (kernel, kernel, (0, 0, 0), False, True, None))
+    output = operation.forward(x)
+    leaf = x.clone().requires_grad_()
+    wanted = pool(leaf)
+    torch.testing.assert_close(output, wanted, rtol=1e-6, atol=1e-7)
+    grad = torch.randn_like(wanted)
+    (back,) = torch.autograd.grad(wanted, leaf, grad)
+    (found,) = operation.gradient(grad)
+    torch.testing.assert_close(found, back, rtol=1e-6, atol=0)
+    assert is_channels_last(found) == is_channels_last(output) == is_channels_last(x)
+
+
+def test_a_normalisation_that_is_used_with_and_without_its_relu() -> None:
+    """It waits for its ReLU, and what else needs it gets its value all the same."""
+    norm = nn.BatchNorm3d(3).double().eval()
+    norm.running_mean.normal_(0, 0.3)  # type: ignore[union-attr]
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.norm(x)
+            return (torch.relu(y) * 2 - y.square()).sum((2, 3, 4))
+
+    model, x = Network(), torch.randn(1, 3, 4, 5, 6, dtype=torch.float64)
+    leaf = x.clone().requires_grad_()
+    (wanted,) = torch.autograd.grad(model(leaf)[0, 1], leaf)
+    found = Explainer(model).explain(x, 1, ["gradient"])["gradient"].map
+    torch.testing.assert_close(found.double(), wanted.sum(1), rtol=1e-5, atol=1e-7)

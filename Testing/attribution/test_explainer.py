@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from mri_interpret.attribution import DEFAULT_METHODS, Explainer, Method, available_methods
+from mri_interpret.attribution.evaluation_mode import evaluation_mode
 from mri_interpret.attribution.methods.cam import GradCam
 from mri_interpret.attribution.methods.volume_counterfactual import VolumeCounterfactual
 from mri_interpret.errors import Cancelled, UserError
@@ -127,6 +128,31 @@ def test_backward_hooks_of_others_stay_and_stay_out() -> None:
     model(x.clone().requires_grad_()).sum().backward()
     assert called
     handle.remove()
+
+
+def test_what_a_model_changes_about_itself_is_undone() -> None:
+    class Restless(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.calls = nn.Linear(8, 2), 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            self.linear.register_full_backward_hook(lambda *_: None)
+            self.register_buffer("seen", torch.ones(3))
+            y = self.linear(x.flatten(1))
+            self.linear.weight = nn.Parameter(self.linear.weight + 1)
+            return y
+
+    model = Restless()
+    weight = model.linear.weight
+    with evaluation_mode(model):
+        model(torch.rand(1, 1, 2, 2, 2))
+    assert model.linear.weight is weight
+    assert model.calls == 0
+    assert not dict(model.named_buffers())
+    assert not model.linear._backward_hooks
+    assert model.linear._is_full_backward_hook is None
 
 
 def test_training_mode_is_explained_as_evaluation_mode() -> None:

@@ -97,7 +97,7 @@ class Recorder(RecordedGraph, TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = function_name(func)
-        if name in _ANSWERED_BY_DEFERRED and self._is_followed(args[0]):
+        if name in _ANSWERED_BY_DEFERRED and args and self._is_followed(args[0]):
             return func(self.peek(args[0]), *args[1:], **kwargs)
         self.last_call = name, self.module
         leaves, rebuilt = flattened(args, kwargs)
