@@ -57,6 +57,18 @@ def _close(found: Tensor, right: Tensor) -> None:
     torch.testing.assert_close(found.double(), right, rtol=0, atol=3e-6 * max(float(right.abs().max()), 1e-9))
 
 
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("channels", [1, 5])
+def test_convolution_voxel_by_voxel(with_bias: bool, channels: int) -> None:
+    generator = torch.Generator().manual_seed(channels)
+    x, weight = torch.randn(2, channels, 3, 4, 5, generator=generator), torch.randn(7, channels, 1, 1, 1)
+    bias = torch.randn(7, generator=generator) if with_bias else None
+    found = convolve(x, weight, bias, Window((1, 1, 1), (0, 0, 0), (1, 1, 1)))
+    wanted = torch.einsum("ncijk,oc->noijk", x.double(), weight.double()[..., 0, 0, 0])
+    _close(found, wanted if bias is None else wanted + bias.double().reshape(1, 7, 1, 1, 1))
+    assert is_channels_last(found)
+
+
 def test_the_layout_stays_the_same_from_layer_to_layer() -> None:
     window = Window((1, 1, 1), (1, 1, 1), (1, 1, 1))
     first = convolve(torch.randn(1, 1, 6, 7, 8), torch.randn(4, 1, 3, 3, 3), None, window)
