@@ -53,8 +53,6 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> 
             return box_sums(x, weight, window, lambda values, ones, along: convolve(values, ones, None, along))
         weight = weight.contiguous()
     if direct(x, weight) and not window.transposed:
-        if _is_product(weight, window):
-            return _product(channels_last(x), channels_last(weight), bias)
         lay = channels_last if window.channels_last else Tensor.contiguous
         found: Tensor = torch.ops.aten.mkldnn_convolution(
             lay(x), lay(weight), bias, window.padding, window.stride, window.dilation, window.groups
@@ -73,26 +71,6 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> 
         window.groups,
     )
     return found
-
-
-def _is_product(weight: Tensor, window: Window) -> bool:
-    """Whether a convolution works voxel by voxel, and oneDNN offers its product of matrices."""
-    return (
-        window.channels_last
-        and weight.shape[2:].numel() == 1
-        and window.groups == 1
-        and not any(window.padding)
-        and all(step == 1 for step in window.stride)
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
-
-
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A convolution voxel by voxel, as a product of matrices: of 27 voxels it takes half the time."""
-    samples, channels, *spatial = x.shape
-    rows = x.permute(0, 2, 3, 4, 1).reshape(-1, channels)
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight.reshape(-1, channels), bias, "none", [], "")
-    return found.reshape(samples, *spatial, len(weight)).permute(0, 4, 1, 2, 3)
 
 
 def convolve_back(grad: Tensor, weight: Tensor, shape: Sequence[int], window: Window) -> Tensor:
