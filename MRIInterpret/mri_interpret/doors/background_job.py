@@ -14,7 +14,7 @@ from ..worker.process import WorkerProcess
 Finish = Callable[[messages.Done], Generator[float, None, Any]]
 
 _POLL_MS = 100  # between looks at what the worker wrote
-_TURN_SECONDS = 0.01  # time spent on the result before the front end gets its turn; the last turn shows it, too
+_TURN_SECONDS = 0.01  # time spent on the result before the front end gets its turn
 
 
 class Timer(Protocol):
@@ -36,7 +36,8 @@ class BackgroundJob:
         As :func:`explain_job.start`, :func:`open_job.start` or :func:`cohort_job.start` returned it.
     finish
         Given the worker's Done message, makes a generator: each step of it takes some milliseconds and yields how much
-        is done, 0 to 1; it returns the result. Closed before its end, it leaves the scene as it was.
+        is done, 0 to 1; it returns the result, which the front end then shows: 1 ends the turn before. Closed before
+        its end, it leaves the scene as it was.
     on_progress
         Given a Progress or Notice message.
     on_finished
@@ -96,7 +97,7 @@ class BackgroundJob:
         end = time.perf_counter() + _TURN_SECONDS
         fraction = 0.0
         try:
-            while time.perf_counter() < end:
+            while time.perf_counter() < end and fraction < 1.0:  # the result is told in a turn of its own
                 fraction = next(self._building)
         except StopIteration as last:
             self._end(last.value, "")

@@ -168,6 +168,8 @@ def show_steps(
     try:
         for _ in arrange_steps(scene, nodes, content, show_3d):
             yield 0.97
+        if not replace:
+            yield 1.0
     except BaseException:
         remove_result(scene, nodes.run)
         raise
@@ -178,6 +180,8 @@ def show_steps(
     finally:  # once begun, it is not left half done
         for _ in removal:
             pass
+    if replace:
+        yield 1.0
     return MRIInterpretResult(_renamed(scene, nodes, content.run), saved)
 
 

@@ -170,8 +170,9 @@ class ResultSection:
         """Choose a new result and show it."""
         self.forget()  # it may have the name of the one whose place it took
         if self.context.parameters:
-            self.context.parameters.typedThreshold = 0.0
-            self.context.parameters.resultRun = result.run
+            with slicer.util.NodeModify(self.context.parameters.parameterNode):  # the panel is updated once
+                self.context.parameters.typedThreshold = 0.0
+                self.context.parameters.resultRun = result.run
             self.show()
         else:  # another module is open: shown when this one is entered
             self.context.logic.getParameterNode().resultRun = result.run
