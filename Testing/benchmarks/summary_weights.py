@@ -53,7 +53,7 @@ def main() -> None:
         raise SystemExit("--write knows the weights of the default methods only: make the others default first.")
     bundle = load_bundle(options.bundle)
     assert bundle.metadata.grid is not None
-    rows = pd.concat([pd.read_csv(path) for path in sorted((options.results / "rows").glob("*.csv"))])
+    rows = pd.concat([pd.read_csv(path) for path in sorted((options.results / "rows").glob("[!.]*.csv"))])
     present = summary_methods(bundle, fast_methods())
     for half, words in TITLES.items():
         if correctly_classified(rows)["half"].ne(half).all():

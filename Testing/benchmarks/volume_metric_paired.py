@@ -155,7 +155,7 @@ def main() -> None:
                 frame = measure(one, given, level, made).assign(metric=name, subject=number)
                 frame.to_csv(aside, index=False, float_format="%.6g")
             print(number, name, flush=True)
-    rows = pd.concat([pd.read_csv(path) for path in sorted((options.output / "rows").glob("*.csv"))])
+    rows = pd.concat([pd.read_csv(path) for path in sorted((options.output / "rows").glob("[!.]*.csv"))])
     intro = OUT.read_text(encoding="utf-8").split("\n## ")[0].rstrip() if OUT.exists() else "# Metrics, paired"
     write_text(OUT, f"{intro}\n{table(rows)}\n")
 

@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
-    rows = pd.concat([pd.read_csv(path) for path in sorted((options.results / "rows").glob("*.csv"))])
+    rows = pd.concat([pd.read_csv(path) for path in sorted((options.results / "rows").glob("[!.]*.csv"))])
     write_text(options.output / "tables.md", page(rows))
     parts = [interval_table(part).assign(half=half) for half, part in with_continued(called_ill(rows)).groupby("half")]
     with replacing(options.output / "tables.csv") as aside:
