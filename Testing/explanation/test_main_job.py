@@ -14,8 +14,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from mri_interpret.anatomy.region_statistics import OUTSIDE_LABEL
 from mri_interpret.attribution import DEFAULT_METHODS
+from mri_interpret.attribution.attribute import attribute
 from mri_interpret.explanation.job import TYPICAL_SECONDS, explain
 from mri_interpret.images.reading import read_scan
 from mri_interpret.preprocessing.cache import PreprocessingCache
@@ -205,3 +207,25 @@ def test_the_input_check_tells_wrong_steps_from_right_ones_on_the_sample(
     wrong = {name: warned(read_steps(steps, name)) for name, steps in wrong_chains(about.grid).items()}
     assert len(wrong) == 10
     assert sum(wrong.values()) >= 9, [name for name, said in wrong.items() if not said]
+
+
+def test_the_network_that_ships_calls_the_sample_healthy_and_its_map_adds_up(
+    record: dict[str, object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its card claims, and any training that ships has to hold: CN, with AD the least likely; LRP within 5 %."""
+    from mri_interpret.metrics.classification import softmax
+    from mri_interpret.models.registry import find_model
+    from mri_interpret.preprocessing.pipeline import preprocess
+
+    monkeypatch.setenv("MRI_INTERPRET_CACHE", str(folder / "cache"))
+    bundle = find_model()
+    prepared = preprocess(read_scan(SAMPLE), bundle.metadata.preprocessing, cache=PreprocessingCache())
+    image = torch.from_numpy(prepared.channels)[None]
+    with torch.no_grad():
+        logits = bundle.network(image)[0].double().numpy()
+    cn, mci, ad = softmax(logits[None], bundle.metadata.temperature)[0]
+    assert cn > mci > ad
+    found = attribute(bundle.network, image, torch.tensor([-1.0, 0.0, 1.0]), "lrp")["lrp"].map
+    assert float(found.sum()) == pytest.approx(logits[2] - logits[0], rel=0.05)
+    weights = bundle.path / "models" / "model.safetensors"
+    assert weights.stat().st_size < 12e6
