@@ -22,6 +22,7 @@ from mri_interpret.benchmark.simulated_subjects import SimulatedSubject, atlas_o
 from mri_interpret.benchmark.stored_maps import maps_path, mean_maps, read_maps, save_maps, training_agreement
 from mri_interpret.benchmark.subject_cache import SubjectStream
 from mri_interpret.benchmark.volume_truth import CORRELATION
+from mri_interpret.checks.explained_image import explained_values
 from mri_interpret.command_line.benchmark import chosen_anatomies, write_results
 from mri_interpret.drawing.method_comparison import mean_map_picture
 from mri_interpret.errors import Cancelled, UserError
@@ -34,6 +35,7 @@ from mri_interpret.progress import silent
 from mri_interpret.simulation.anatomy import MODEL_GRID, PUBLISHED
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
+from Testing.benchmarks.summary_candidates import measure as measure_candidates
 from Testing.benchmarks.summary_candidates import run as run_candidates
 from Testing.benchmarks.summary_candidates import with_candidates
 from Testing.fixtures_explanation import write_age_bundle
@@ -224,6 +226,13 @@ def test_candidates_of_the_summary_are_measured_once_and_kept(
     ], "default methods and the further ones"
     one = with_candidates(tiny, {"grad_cam": "does not depend on the network"}, further)
     assert list(one.under_test.methods) == ["gradient", "volume_gradient", "smoothgrad"], "and none that is distrusted"
+    contrast = float(explained_values(tiny.under_test.network, stream[2].image, list(tiny.under_test.target))[0])
+    ill_is_up = np.sign(contrast) * np.array(tiny.under_test.target)
+    one, other = (
+        replace(one, under_test=replace(one.under_test, target=tuple(sign * ill_is_up))) for sign in (1.0, -1.0)
+    )
+    frame, none = measure_candidates(other, stream[2])
+    assert (frame["called_ill"].tolist(), none) == ([False], {}), "who is not called ill is not explained"
     run_candidates([one], stream, [2], tmp_path)
     rows = pd.concat([pd.read_csv(path) for path in sorted((tmp_path / "rows").glob("*.csv"))])
     ill = rows[rows["group"] == "AD"].set_index("method")["value"]

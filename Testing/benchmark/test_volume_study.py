@@ -22,7 +22,7 @@ from Testing.benchmarks import volume_metric_paired as paired
 from Testing.benchmarks.summary_candidates import subjects_of
 from Testing.benchmarks.summary_weights import Choice, choose, chosen_set, joined, measured, well_localised
 from Testing.benchmarks.summary_weights import page as page_of_the_summary
-from Testing.benchmarks.volume_continued import CONTINUED, continued, reckoned
+from Testing.benchmarks.volume_continued import CONTINUED, continued, reckoned, with_continued
 from Testing.benchmarks.volume_measurements import TWIN, TYPICAL, warped_change
 from Testing.benchmarks.volume_methods import FIRST, same_classes, tasks
 from Testing.benchmarks.volume_tables import agreement, best_scale, ceiling_table, goals_table, page
@@ -114,13 +114,13 @@ def test_half_of_what_is_right_is_right_after_the_best_scale() -> None:
 
 def test_what_is_continued_is_in_proportion_and_only_of_who_reached_the_boundary() -> None:
     both = rows()
-    assert continued(both).empty, "no typical answer is known"
-    known = both[(both["measure"] == "steps") & (both["subject"] == "AD 3")]
-    levels = pd.concat([known.assign(measure=TYPICAL + "contrast"), known.assign(measure=TYPICAL + REACHED)])
-    levels["value"] = [-1.0, -2.0, 1.0, 1.0]  # of the networks a and b, then both reached
-    gone = known.assign(measure=TYPICAL + "hippocampus: asked", value=[0.5, 0.6])
-    found = continued(pd.concat([both, levels, gone]))
-    values = found.set_index(["network", "subject", "measure"])["value"]
+    assert continued(both, {}).empty, "no typical answer is known"
+    levels = {"a": -1.0, "b": -2.0}
+    known = both[(both["measure"] == "steps") & (both["subject"] == "AD 3")]  # by the networks a and b
+    values = {"contrast": list(levels.values()), REACHED: [1.0, 1.0], "hippocampus: asked": [0.5, 0.6]}
+    gone = pd.concat([known.assign(measure=TYPICAL + name, value=value) for name, value in values.items()])
+    found = continued(pd.concat([both, gone]), levels)
+    values = found.set_index(["network", "subject", "measure"])["value"].to_dict()
     assert values["a", "AD 3", CONTINUED + "hippocampus: asked"] == 0.5, "this way was gone"
     # Half as much more, and twice, of what the boundary asks: 0.2 + 0.02 * 5, 0.1 in the reporting half, and +-0.05.
     assert values["a", "AD 5", CONTINUED + "hippocampus: asked"] == pytest.approx(1.5 * 0.45)
@@ -128,8 +128,9 @@ def test_what_is_continued_is_in_proportion_and_only_of_who_reached_the_boundary
     assert values["b", "AD 5", CONTINUED + "hippocampus: error"] == pytest.approx(2 * 0.35 - 0.3)
     assert "AD 1" not in set(found["subject"]), "it did not reach the boundary"
     assert set(found["half"]) == {"choose", "report"}
+    assert "| continued to a typical healthy answer: error | <= 0.12 |" in goals_table(with_continued(both, levels))
     # One subject, two networks, 0.26 + 0.1 +- 0.05 at the boundary: |0.615 - 0.5| and |0.62 - 0.6|.
-    assert reckoned(pd.concat([both, levels, gone]), TYPICAL).value == pytest.approx((0.115 + 0.02) / 2)
+    assert reckoned(pd.concat([both, gone]), TYPICAL).value == pytest.approx((0.115 + 0.02) / 2)
 
 
 def test_the_page_leaves_out_who_is_not_called_ill() -> None:

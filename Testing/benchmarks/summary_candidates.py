@@ -116,15 +116,22 @@ def run(
         given = on_grid(stream[index], one.bundle)
         frame, maps = measure(one, given)
         frame.insert(0, "half", HALVES[index % 2])
-        save_maps(maps_path(folder, one.name, index), given, maps)
+        if maps:
+            save_maps(maps_path(folder, one.name, index), given, maps)
         with replacing(path) as aside:
             frame.to_csv(aside, index=False, float_format="%.6g")
         print(path.stem, round(time.process_time()), flush=True)
 
 
 def measure(one: BenchmarkedModel, given: SimulatedSubject) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Times chance of each candidate and of an edge detector, and the candidates' maps."""
+    """Times chance of each candidate and of an edge detector, and the candidates' maps; none of a subject that the
+    network does not call ill, which nothing is chosen by."""
     under_test = one.under_test
+    contrast = float(explained_values(under_test.network, given.image, list(under_test.target))[0])
+    facts = {"network": one.name, "subject": given.name, "group": given.group, "called_ill": contrast > 0}
+    columns = ["method", "measure", "value"]
+    if contrast <= 0:
+        return pd.DataFrame([("", "contrast", contrast)], columns=columns).assign(**facts)[[*facts, *columns]], {}
     maps, _ = under_test.explain(
         under_test.network, given.image, given.mask, under_test.methods, given.shares.get(FLUID)
     )
@@ -133,10 +140,8 @@ def measure(one: BenchmarkedModel, given: SimulatedSubject) -> tuple[pd.DataFram
         (key, "times chance", gain(np.abs(values), given.mask, given.truth))
         for key, values in {**maps, "edges": edges}.items()
     ]
-    contrast = float(explained_values(under_test.network, given.image, list(under_test.target))[0])
-    facts = {"network": one.name, "subject": given.name, "group": given.group, "called_ill": contrast > 0}
-    frame = pd.DataFrame(rows, columns=["method", "measure", "value"]).assign(**facts)
-    return frame[[*facts, "method", "measure", "value"]], dict(maps)
+    frame = pd.DataFrame(rows, columns=columns).assign(**facts)
+    return frame[[*facts, *columns]], dict(maps)
 
 
 if __name__ == "__main__":

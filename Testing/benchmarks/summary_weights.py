@@ -9,7 +9,7 @@ of the best method's by no more than that method's bootstrap interval over all A
 written into the bundle's metadata, and told on the reporting half.
 
 With ``--methods all``, for what ``summary_candidates.py`` stored: of every method whose maps pass the localisation
-check. Where no weight is enough, the one that localises worst is left out, and so on. The same is asked of the methods
+check and that the bundle's metadata does not distrust. Where no weight is enough, the one that localises worst is left out, and so on. The same is asked of the methods
 that take one pass back each, because a summary that the panel makes by default has a second. The table, with the
 differences from the score as it is, goes to summary_weights.md.
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from mri_interpret.atomic import write_text
+from mri_interpret.attribution.registry import create_method
 from mri_interpret.benchmark.benchmarked_model import summary_methods, summary_weights
 from mri_interpret.benchmark.methods import SLOW, fast_methods
 from mri_interpret.benchmark.simulated_subjects import strong_effect
@@ -58,7 +59,9 @@ def main() -> None:
     for half, words in TITLES.items():
         if correctly_classified(rows)["half"].ne(half).all():
             raise SystemExit(f"The network calls no AD subject of the {words} AD: measure more of them.")
-    keys = well_localised(rows) if options.methods == "all" else present
+    distrusted = {create_method(name) for name in bundle.metadata.distrusted}
+    out = {key for key, method in fast_methods().items() if method in distrusted}
+    keys = [key for key in well_localised(rows) if key not in out] if options.methods == "all" else present
     gains = measured(options.results, rows, [*dict.fromkeys([*keys, *present])], bundle.metadata.grid)
     now = Choice(present, {key: 1.0 for key in present} | summary_weights(bundle, fast_methods()), [])
     if options.methods == "all":

@@ -10,7 +10,10 @@ healthy answer, and to that of the same brain without the disease.
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,23 +24,27 @@ from mri_interpret.metrics.bootstrap import Estimate, mean_estimate
 from Testing.benchmarks.volume_measurements import TWIN, TYPICAL
 
 CONTINUED = "continued: "  # before measures that are reckoned so
+TYPICAL_ANSWERS = "typical.json"  # in the results' folder
 
 
-def with_continued(rows: pd.DataFrame) -> pd.DataFrame:
+def typical_answers(results: Path) -> dict[str, float]:
+    """By network, as ``volume_methods.py`` left them; none if it did not."""
+    path = results / TYPICAL_ANSWERS
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def with_continued(rows: pd.DataFrame, levels: Mapping[str, float]) -> pd.DataFrame:
     """The rows, and those of :func:`continued`."""
-    return pd.concat([rows, continued(rows)], ignore_index=True)
+    return pd.concat([rows, continued(rows, levels)], ignore_index=True)
 
 
-def continued(rows: pd.DataFrame) -> pd.DataFrame:
+def continued(rows: pd.DataFrame, levels: Mapping[str, float]) -> pd.DataFrame:
     """Rows as they are in ``rows``, of what each structure is asked for on the way to a typical healthy answer.
 
-    Of counterfactuals that reached the boundary, by networks whose typical answer is known from their rows "typical:
-    contrast"; the others leave none.
+    Of counterfactuals that reached the boundary, by networks whose typical answer is in ``levels``; the others leave
+    none.
     """
     wide = _wide(rows)
-    levels: dict[str, float] = {}
-    if TYPICAL + "contrast" in wide:
-        levels = wide[TYPICAL + "contrast"].dropna().groupby("network").median().to_dict()
     found = []
     for (network, subject), one in wide.iterrows():
         if network not in levels or not one.get(REACHED, 0.0) > 0:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from mri_interpret.atomic import replacing
+from mri_interpret.atomic import replacing, write_text
 from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, benchmarked_model, on_grid
 from mri_interpret.benchmark.network_measurements import as_explained_image
 from mri_interpret.benchmark.network_under_test import random_copy
@@ -45,6 +46,7 @@ from mri_interpret.simulation.anatomy import MODEL_GRID
 from torch import Tensor, nn
 
 from Testing.benchmarks.ground_truth import HELD_OUT
+from Testing.benchmarks.volume_continued import TYPICAL_ANSWERS
 from Testing.benchmarks.volume_measurements import TWIN, TYPICAL, goal_rows, map_rows, methods_of, stability_rows
 from Testing.benchmarks.volume_metric import HALVES, twins
 
@@ -232,6 +234,7 @@ def main() -> None:
     if kinds is None or "typical" in kinds:
         healthy = healthy_brains(options.label_maps, options.healthy or options.output / "healthy")
         typical = {one.name: typical_answer(one, healthy) for one in models}
+        write_text(options.output / TYPICAL_ANSWERS, json.dumps(typical, indent=2) + "\n")
     run(models, stream, options.subjects, options.output, options.seconds, kinds, typical)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from mri_interpret.metrics.bootstrap import Estimate, bootstrap, mean_estimate
 from mri_interpret.metrics.similarity import correlation
 from mri_interpret.simulation.groups import FRACTION, even_fraction
 
-from Testing.benchmarks.volume_continued import CONTINUED, check, with_continued
+from Testing.benchmarks.volume_continued import CONTINUED, check, typical_answers, with_continued
 from Testing.benchmarks.volume_measurements import TWIN
 
 HALVES = {"choose": "choosing half (02, 13)", "report": "reporting half (08, 17)"}
@@ -40,8 +40,10 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     rows = pd.concat([pd.read_csv(path) for path in sorted((options.results / "rows").glob("[!.]*.csv"))])
-    write_text(options.output / "tables.md", page(rows))
-    parts = [interval_table(part).assign(half=half) for half, part in with_continued(called_ill(rows)).groupby("half")]
+    levels = typical_answers(options.results)
+    write_text(options.output / "tables.md", page(rows, levels))
+    right = with_continued(called_ill(rows), levels)
+    parts = [interval_table(part).assign(half=half) for half, part in right.groupby("half")]
     with replacing(options.output / "tables.csv") as aside:
         pd.concat(parts).to_csv(aside, index=False, float_format="%.4g")
     with replacing(options.output / "rows.csv.gz") as aside:
@@ -53,9 +55,9 @@ def called_ill(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["called_ill"]]
 
 
-def page(rows: pd.DataFrame) -> str:
-    """All tables as Markdown."""
-    right = with_continued(called_ill(rows))
+def page(rows: pd.DataFrame, levels: Mapping[str, float] | None = None) -> str:
+    """All tables as Markdown; ``levels`` are the networks' answers for a typical healthy brain, by their names."""
+    right = with_continued(called_ill(rows), levels or {})
     explained = right[right["measure"] == CHANCE]
     counts = ", ".join(
         f"{method} {part['subject'].nunique()} subjects ({len(part)} explanations)"
@@ -77,7 +79,7 @@ def page(rows: pd.DataFrame) -> str:
         "## Continued to the answer of a typical healthy brain\n\nUntil the network answers as it does in the median "
         "for healthy brains of the choosing anatomies: gone, or where that was not done reckoned from the way to the "
         "boundary, along which what is asked and the answer change in proportion; of those that reached the boundary. "
-        f"{check(right)}\n\n" + structures_table(right, CONTINUED),
+        f"{check(right)} {answer_words(right)}\n\n" + structures_table(right, CONTINUED),
         "## How near the hippocampus can come\n\nMean absolute error of its log-volume. The boundary does not ask for "
         "all that the disease did: an observer who knew the hippocampal share of the intracranial volume, and the "
         "simulated groups, would go to where AD and CN are as likely (even odds). Scaled: every answer times the one "
@@ -119,7 +121,6 @@ def goals_table(rows: pd.DataFrame) -> str:
             "towards the answer without the disease: error",
             *(0.12, False, _mean(COUNTERFACTUAL, f"{TWIN}hippocampus: error")),
         ),
-        ("the explained value itself: correlation with what the disease made", 0.7, True, answer_agreement),
         (
             "continued to a typical healthy answer: correlation",
             *(0.7, True, lambda part: agreement(part, "hippocampus", CONTINUED)),
@@ -168,12 +169,17 @@ def agreement(part: pd.DataFrame, structure: str, prefix: str = "", made: str = 
     return correlated(*pairs(part, structure, prefix, made))
 
 
-def answer_agreement(part: pd.DataFrame) -> Estimate:
-    """Correlation over subjects of the explained value itself with the hippocampal change that would undo the disease:
+def answer_words(rows: pd.DataFrame) -> str:
+    """How the explained value itself correlates over subjects with the hippocampal change that would undo the disease:
     a counterfactual can hardly know more than the answer that it explains."""
-    own = part[(part["method"] == COUNTERFACTUAL) & (part["measure"] == f"hippocampus: {UNDO}")]
-    means = own.groupby("subject")[["contrast", "value"]].mean()
-    return correlated(means["contrast"].to_numpy(), means["value"].to_numpy())
+    own = rows[(rows["method"] == COUNTERFACTUAL) & (rows["measure"] == f"hippocampus: {UNDO}")]
+    said = []
+    for half, title in HALVES.items():
+        means = own[own["half"] == half].groupby("subject")[["contrast", "value"]].mean()
+        found = correlated(means["contrast"].to_numpy(), means["value"].to_numpy())
+        said += [f"{cell(found)} on the {title}"] if found.n >= 3 else []
+    words = " and ".join(said) or "not measured"
+    return f"The explained value itself correlates with the hippocampal change that would undo the disease: {words}."
 
 
 def correlated(a: np.ndarray, b: np.ndarray) -> Estimate:
