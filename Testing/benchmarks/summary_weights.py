@@ -9,9 +9,9 @@ of the best method's by no more than that method's bootstrap interval over all A
 written into the bundle's metadata, and told on the reporting half.
 
 With ``--methods all``, for what ``summary_candidates.py`` stored: of every method whose maps pass the localisation
-check and that the bundle's metadata does not distrust. Where no weight is enough, the one that localises worst is left out, and so on. The same is asked of the methods
-that take one pass back each, because a summary that the panel makes by default has a second. The table, with the
-differences from the score as it is, goes to summary_weights.md.
+check and that the bundle's metadata does not distrust. Where no weight is enough, the one that localises worst is left
+out, and so on. The same is asked of the methods that take one pass back each, because a summary that the panel makes by
+default has a second. The table, with the differences from the score as it is, goes to summary_weights.md.
 """
 
 from __future__ import annotations
