@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +27,9 @@ def cached_anatomy(path: Path, cache: Path, progress: ProgressCallback = silent,
                 return Anatomy(str(stored["name"]), stored["labels"], float(stored["scale"]), stored.get("parcels"))
     progress(f"Registering {path.name}", 0.0)
     anatomy = read_anatomy(path, disease)
-    parcels = {} if anatomy.parcels is None else {"parcels": anatomy.parcels}
+    arrays: dict[str, Any] = {"labels": anatomy.labels, "scale": anatomy.scale, "name": anatomy.name, "source": source}
+    if anatomy.parcels is not None:
+        arrays["parcels"] = anatomy.parcels
     with replacing(kept) as aside:
-        np.savez_compressed(
-            aside, labels=anatomy.labels, scale=anatomy.scale, name=anatomy.name, source=source, **parcels
-        )
+        np.savez_compressed(aside, **arrays)
     return anatomy

@@ -91,7 +91,7 @@ def start_network(
     if init is None:
         return TRAINABLE[name](), False
     network = find_model(init).network
-    if not isinstance(network, tuple(TRAINABLE.values())):
+    if not isinstance(network, PlainCNN3d | EvidenceCNN3d):
         raise UserError(
             f"{init} holds a {type(network).__name__}; only these networks can be fine-tuned here: "
             f"{', '.join(TRAINABLE)}."
