@@ -199,13 +199,15 @@ def amygdala_ceiling(rows: list[dict], label_maps: Path) -> str:
     larger = float(np.mean(sizes))
     own = real[real["structure"].str.endswith("Amygdala")]
     ceiling = 2 * own["truth_ml"] / (own["truth_ml"] + larger)
+    as_ours = ceiling * own["covered"]  # of that size, holding no more of MUSE's than ours does
     maps, ours = ", ".join(used), own[["truth_ml", "ml", "covered", "dice"]].mean()
     return (
         f"**Amygdala.** MUSE's has {ours['truth_ml']:.2f} ml (mean of {len(own)}). FreeSurfer's has {larger:.2f} ml in "
         f"{maps}, the label maps whose hippocampi are no smaller than any of these adults' ({smallest:.1f} ml). "
         f"An amygdala of FreeSurfer's mean size that holds all of MUSE's has a Dice of {ceiling.mean():.2f} with "
         f"it ({ceiling.min():.2f} to {ceiling.max():.2f}). Ours has {ours['ml']:.2f} ml, covers {ours['covered']:.0%} "
-        f"of MUSE's, and has a Dice of {ours['dice']:.2f}.\n"
+        f"of MUSE's, and has a Dice of {ours['dice']:.2f}; with FreeSurfer's mean size it would have "
+        f"{as_ours.mean():.2f}.\n"
     )
 
 
