@@ -41,8 +41,9 @@ Values = Callable[[SegmentSets], NDArray[np.float64]]
 """From sets of segments to the explained value of the image without each set, (sets,)."""
 Impute = Callable[[NDArray[np.bool_]], NDArray[np.float32]]
 STEP = "Checking: faithfulness"
-# Images that run together hold at most so many voxels: four of 96 x 112 x 96, one of 182 x 218 x 182.
-TOGETHER = 1 << 22
+# Images that run together hold at most so many voxels: one of 96 x 112 x 96. Four of these took 1.2 to 1.6 times as
+# long a piece as one by one, with two networks and one or two threads: each new large array costs page faults.
+TOGETHER = 1 << 20
 
 
 def values_without(
