@@ -14,6 +14,10 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 MR, ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1"
 SERIES = "1.2.826.0.1.3680043.8.498.1"
 Edit = Callable[[Dataset, int], None]
+# A series to be written: 18 slices of 24 x 20, and an order in which no reader finds them.
+SHAPE = (24, 20, 18)
+ARRAY = np.random.default_rng(0).integers(0, 3000, SHAPE).astype(np.int16)
+SHUFFLED = np.random.default_rng(1).permutation(SHAPE[2]).tolist()
 
 
 def rigid(axes: str = "axial", spacing: Sequence[float] = (4.0, 5.0, 6.0), degrees: float = 0.0) -> np.ndarray:
@@ -135,3 +139,11 @@ def write_enhanced(
 def read_back(folder: Path) -> list[Dataset]:
     """The data sets of a folder, by file name."""
     return [pydicom.dcmread(file) for file in sorted(folder.iterdir())]
+
+
+def setting(**values: object) -> Callable[[Dataset, int], None]:
+    def edit(header: Dataset, k: int) -> None:
+        for name, value in values.items():
+            setattr(header, name, value(k) if callable(value) else value)
+
+    return edit

@@ -6,17 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from mri_interpret.errors import Cancelled
-from mri_interpret.scene import build_scene, find_result, map_display, remove_result
+from mri_interpret.scene import build_scene, map_display
 from mri_interpret.scene.atlas import highlight, segment_id
 from mri_interpret.scene.colours import SEQUENTIAL, SIGNED, TABLE
-from mri_interpret.scene.geometry import affine_of, fill_volume_node, volume_of
-from mri_interpret.scene.nodes import nodes_of_run, runs
+from mri_interpret.scene.geometry import affine_of, volume_of
 from mri_interpret.scene.result_nodes import VERDICT_TEXT
 from mri_interpret.scene.tables import table_frame
-from mri_interpret.scene.views import nodes_of, peak, to_world
+from mri_interpret.scene.views import nodes_of, peak
 from mri_interpret.scene_content.terminology import terminology_of
-from mri_interpret.scene_content.vtk_images import finished
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
@@ -263,81 +260,6 @@ def owned(nodes):
     return volumes | others | tables | charts
 
 
-def fill_scan(scene, explanation):
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "my scan")
-    fill_volume_node(node, explanation.scan)
-    node.CreateDefaultDisplayNodes()
-    return node
-
-
-def test_results_follow_the_scan_under_its_parent_transform(headless, small_explanation):
-    scan = fill_scan(headless.scene, small_explanation)
-    transform = headless.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
-    matrix = vtkMatrix4x4()
-    for row, values in enumerate(np.array([[0.0, -1.0, 0.0, 12.0], [1.0, 0.0, 0.0, -7.0], [0.0, 0.0, 1.0, 30.0]])):
-        for column, value in enumerate(values):
-            matrix.SetElement(row, column, value)
-    transform.SetMatrixTransformToParent(matrix)
-    scan.SetAndObserveTransformNodeID(transform.GetID())
-    before = affine_of(scan).copy()
-    nodes = build_scene(small_explanation, headless.scene, scan_node=scan)
-    for node in [nodes.summary, nodes.consensus, nodes.atlas, nodes.surface, *nodes.maps.values()]:
-        assert node.GetTransformNodeID() == transform.GetID()
-        np.testing.assert_allclose(to_world(node), to_world(scan))
-    np.testing.assert_array_equal(affine_of(scan), before)
-    assert scan.GetAttribute("MRIInterpret.Role") is None
-    index = np.unravel_index(small_explanation.summary.array.argmax(), small_explanation.summary.array.shape)
-    local = (small_explanation.summary.affine @ [*index, 1.0])[:3]
-    np.testing.assert_allclose(peak(nodes.summary), [-local[1] + 12, local[0] - 7, local[2] + 30], atol=1e-3)
-
-
-def node_ids(scene):
-    return {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
-
-
-def folders(scene):
-    import slicer
-
-    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene).GetNumberOfItems()
-
-
-def test_a_failure_leaves_the_scene_as_it_was(headless, small_explanation):
-    scan = fill_scan(headless.scene, small_explanation)
-    before, count = node_ids(headless.scene), folders(headless.scene)
-    broken = dataclasses.replace(small_explanation, agreement=None)
-    with pytest.raises(AttributeError):
-        build_scene(broken, headless.scene, scan_node=scan)
-    assert node_ids(headless.scene) == before
-    assert folders(headless.scene) == count
-
-
-def test_cancelling_leaves_the_scene_as_it_was(headless, small_explanation):
-    before = node_ids(headless.scene) | {"vtkMRMLSubjectHierarchyNode1"}
-
-    def cancel(step, fraction):
-        if fraction > 0.5:
-            raise Cancelled(step)
-
-    with pytest.raises(Cancelled):
-        build_scene(small_explanation, headless.scene, progress=cancel)
-    assert node_ids(headless.scene) <= before
-
-
-def test_a_second_run_is_added_under_its_own_name_and_either_can_be_removed(headless, small_explanation):
-    scan = fill_scan(headless.scene, small_explanation)
-    before = node_ids(headless.scene)
-    first = build_scene(small_explanation, headless.scene, scan_node=scan)
-    second = build_scene(small_explanation, headless.scene, scan_node=scan)
-    assert runs(headless.scene) == [first.run, second.run]
-    assert first.run != second.run
-    remove_result(headless.scene, first.run)
-    assert runs(headless.scene) == [second.run]
-    assert find_result(headless.scene, second.run) is not None
-    remove_result(headless.scene, second.run)
-    assert node_ids(headless.scene) - before <= {"vtkMRMLSubjectHierarchyNode1"}
-    assert nodes_of_run(headless.scene, second.run) == []
-
-
 def test_one_region_can_be_highlighted(built):
     _, nodes = built
     display = nodes.atlas.GetDisplayNode()
@@ -363,28 +285,6 @@ def test_a_surface_passes_through_a_file(small_explanation, tmp_path):
     np.testing.assert_array_equal(vtk_to_numpy(back.GetPoints().GetData()), vtk_to_numpy(mesh.GetPoints().GetData()))
     assert back.GetNumberOfPolys() == mesh.GetNumberOfPolys() > 1000
     assert read_surface(tmp_path / "none.vtp") is None
-
-
-def test_an_atlas_of_many_regions_is_removed_at_once(headless):
-    """Without care, segments are separated from their shared volume one by one, which takes seconds."""
-    import time
-
-    from mri_interpret.explanation.explanation import Region
-    from mri_interpret.images.volume import Volume
-    from mri_interpret.scene.atlas import add_atlas
-    from mri_interpret.scene.nodes import NodeMaker, remove_with_dependents
-
-    labels = np.arange(64**3).reshape(64, 64, 64) % 100 + 1
-    volume = Volume(labels.astype(np.int16), np.eye(4))
-    scan = headless.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
-    fill_volume_node(scan, volume)
-    regions = [Region(label, str(label), (1.0, 0.0, 0.0)) for label in range(1, 101)]
-    node = finished(add_atlas(NodeMaker(headless.scene, "run", ""), volume, regions, "atlas", scan))
-    assert node.GetSegmentation().GetNumberOfSegments() == 100
-    began = time.process_time()
-    remove_with_dependents(headless.scene, node)
-    del node
-    assert time.process_time() - began < 0.1
 
 
 def test_the_scene_shows_the_brain_only(headless, small_explanation):
