@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from mri_interpret.attribution import Explainer
 from torch import Tensor, nn
 
 
@@ -148,3 +149,21 @@ def oracle_plain() -> nn.Module:
 def oracle_residual() -> nn.Module:
     """The residual network of the stored references."""
     return randomise(_Residual(), seed=12)
+
+
+class AfterConvolution(nn.Module):
+    """Whatever a function does, as a model with one convolution."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(1, 3, 3, padding=1)
+        self.function = function
+
+    def forward(self, x: Tensor):
+        return self.function(self.conv(x))
+
+
+def explain_after_convolution(function, methods="lrp", x: Tensor | None = None):
+    """What an explainer says of class 0 of such a model, on 6^3 voxels unless others are given."""
+    torch.manual_seed(0)
+    return Explainer(AfterConvolution(function)).explain(volume((6, 6, 6)).float() if x is None else x, 0, methods)
