@@ -10,16 +10,22 @@ from mri_interpret.attribution.engine.operation import Operation
 from mri_interpret.attribution.methods.lrp import LRP
 from mri_interpret.attribution.rules import Epsilon, Rule, ZPlus
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
+from mri_interpret.models.evidence_ensemble import EvidenceEnsemble3d
 
 CONTRAST = [-1.0, 0.0, 1.0]
+Network = EvidenceCNN3d | EvidenceEnsemble3d
 
 
-@pytest.fixture(scope="module")
-def network() -> EvidenceCNN3d:
-    torch.manual_seed(11)
+def _trained(seed: int) -> EvidenceCNN3d:
+    torch.manual_seed(seed)
     made = EvidenceCNN3d(fine_channels=(4, 6), wide_channels=(6, 8), joint_channels=10)
     made.train()(torch.rand(2, 1, 16, 16, 16))
     return made.eval()
+
+
+@pytest.fixture(scope="module", params=["one", "ensemble"])
+def network(request: pytest.FixtureRequest) -> Network:
+    return _trained(11) if request.param == "one" else EvidenceEnsemble3d.of([_trained(seed) for seed in (11, 12)])
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +34,7 @@ def image() -> torch.Tensor:
     return torch.rand(1, 1, 16, 16, 16, generator=generator)
 
 
-def _logit(network: EvidenceCNN3d, image: torch.Tensor) -> float:
+def _logit(network: Network, image: torch.Tensor) -> float:
     with torch.no_grad():
         logits = network(image)[0]
     return float(logits[2] - logits[0])
@@ -36,24 +42,24 @@ def _logit(network: EvidenceCNN3d, image: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("method", ["gradient_x_input", "integrated_gradients"])
 def test_gradients_add_up_to_the_logit_within_1_percent(
-    network: EvidenceCNN3d, image: torch.Tensor, method: str
+    network: Network, image: torch.Tensor, method: str
 ) -> None:
     found = attribute(network, image, torch.tensor(CONTRAST), method)[method].map
     assert float(found.sum()) == pytest.approx(_logit(network, image), rel=0.01)
 
 
 @pytest.mark.parametrize("name", sorted(composites()))
-def test_lrp_adds_up_to_the_logit_within_1_percent(network: EvidenceCNN3d, image: torch.Tensor, name: str) -> None:
+def test_lrp_adds_up_to_the_logit_within_1_percent(network: Network, image: torch.Tensor, name: str) -> None:
     found = attribute(network, image, torch.tensor(CONTRAST), LRP(name))["lrp"].map
     assert float(found.sum()) == pytest.approx(_logit(network, image), rel=0.01)
 
 
-def test_lrp_zero_is_gradient_times_input(network: EvidenceCNN3d, image: torch.Tensor) -> None:
+def test_lrp_zero_is_gradient_times_input(network: Network, image: torch.Tensor) -> None:
     both = attribute(network, image, torch.tensor(CONTRAST), [LRP("zero"), "gradient_x_input"])
     torch.testing.assert_close(both["lrp"].map, both["gradient_x_input"].map, rtol=1e-3, atol=1e-6)
 
 
-def test_evidence_of_either_sign_gets_the_rule_of_a_dense_layer(network: EvidenceCNN3d, image: torch.Tensor) -> None:
+def test_evidence_of_either_sign_gets_the_rule_of_a_dense_layer(network: Network, image: torch.Tensor) -> None:
     """z+ would hand negative evidence to the features that speak against it."""
     rules: dict[str, Rule] = {}
 
@@ -64,12 +70,12 @@ def test_evidence_of_either_sign_gets_the_rule_of_a_dense_layer(network: Evidenc
 
     attribute(network, image, torch.tensor(CONTRAST), LRP(Watched("watched", composites()["epsilon-plus"].by_kind)))
     assert isinstance(rules.pop("evidence"), Epsilon)
-    assert len(rules) == 5
+    assert len(rules) == (5 if isinstance(network, EvidenceCNN3d) else 10)
     assert all(isinstance(rule, ZPlus) for rule in rules.values())
 
 
 def test_class_activation_maps_are_made_of_features_that_a_relu_made(
-    network: EvidenceCNN3d, image: torch.Tensor
+    network: Network, image: torch.Tensor
 ) -> None:
     found = attribute(network, image, torch.tensor(CONTRAST), ["grad_cam", "grad_cam_pp"])
     with torch.no_grad():

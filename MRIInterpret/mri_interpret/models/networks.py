@@ -12,6 +12,7 @@ from ..errors import UserError
 _OWN = {
     "PlainCNN3d": "plain_cnn",
     "EvidenceCNN3d": "evidence_cnn",
+    "EvidenceEnsemble3d": "evidence_ensemble",
     "AnatomyUNet": "anatomy_unet",
     "LayerList": "layer_list",
     "MeanOfNetworks": "layer_list",

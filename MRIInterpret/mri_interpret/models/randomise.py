@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 def layer_groups(network: nn.Module, image: torch.Tensor) -> list[tuple[str, ...]]:
     """Layers with parameters in the order in which they first run; a normalisation joins the layer before it.
+
+    Of networks that run side by side (entries of a ModuleList with the same layers and the same input, as an ensemble
+    has them) layers of one depth are one group: else half of an ensemble's layers would be some of its members.
 
     Parameters
     ----------
@@ -28,7 +32,8 @@ def layer_groups(network: nn.Module, image: torch.Tensor) -> list[tuple[str, ...
         Empty for a network without parameters, such as a frozen TorchScript module.
     """
     names = list(dict.fromkeys(name.rpartition(".")[0] for name, _ in network.named_parameters()))
-    order = [name for name in dict.fromkeys(_in_order(network, image)) if name in names]
+    side_by_side = _SideBySide()
+    order = [name for name in dict.fromkeys(_in_order(network, image, side_by_side)) if name in names]
     modules = dict(network.named_modules())  # TorchScript has no get_submodule
     groups: list[tuple[str, ...]] = [(name,) for name in names if name not in order]
     for name in order:
@@ -36,10 +41,60 @@ def layer_groups(network: nn.Module, image: torch.Tensor) -> list[tuple[str, ...
             groups[-1] = (*groups[-1], name)
         else:
             groups.append((name,))
+    for ensemble in side_by_side.ensembles(modules):
+        groups = _by_depth(groups, ensemble)
     return groups
 
 
-def _in_order(network: nn.Module, image: torch.Tensor) -> list[str]:
+class _SideBySide:
+    """Finds lists of networks that are given the same input. Holds no feature map: these may be large."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, Any] = {}
+        self._differs: set[str] = set()
+
+    def begins(self, name: str, given: tuple[Any, ...]) -> None:
+        """The module ``name`` is called."""
+        parent = name.rpartition(".")[0]
+        try:
+            first = self._first.setdefault(parent, weakref.ref(given[0]))
+        except (IndexError, TypeError):  # no input, or one that is no tensor
+            first = None
+        if first is None or first() is not given[0]:
+            self._differs.add(parent)
+
+    def ensembles(self, modules: dict[str, Any]) -> list[str]:
+        """Names of the lists of two or more networks with the same layers, all of which got the same input."""
+        from torch import nn
+
+        return [
+            name
+            for name in self._first
+            if isinstance(modules[name], nn.ModuleList)
+            and len(modules[name]) > 1
+            and name not in self._differs
+            and len({_shapes(entry) for entry in modules[name]}) == 1
+        ]
+
+
+def _shapes(network: nn.Module) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple((name, tuple(parameter.shape)) for name, parameter in network.named_parameters())
+
+
+def _by_depth(groups: list[tuple[str, ...]], ensemble: str) -> list[tuple[str, ...]]:
+    """Groups of an ensemble's entries that are called the same inside of their entry, put together where the first
+    stands."""
+    merged: dict[str, tuple[str, ...]] = {}
+    start = f"{ensemble}.".lstrip(".")
+    for group in groups:
+        inside = group[0].removeprefix(start).partition(".")[2]
+        key = f"{start}*.{inside}" if group[0].startswith(start) else group[0]
+        merged[key] = merged.get(key, ()) + group
+    return list(merged.values())
+
+
+def _in_order(network: nn.Module, image: torch.Tensor, side_by_side: _SideBySide) -> list[str]:
+    """Names of modules as they begin to run; ``side_by_side`` is told of each, where Python calls them."""
     import torch
     from torch import fx
 
@@ -50,8 +105,13 @@ def _in_order(network: nn.Module, image: torch.Tensor) -> list[str]:
         read = (source for node in users for source in node.all_input_nodes if source.op == "get_attr")
         return [str(source.target).rpartition(".")[0] for source in read]
     order: list[str] = []
+
+    def begin(name: str, given: Any) -> None:
+        order.append(name)
+        side_by_side.begins(name, given)
+
     hooks = [
-        module.register_forward_pre_hook(lambda *_, name=name: order.append(name))
+        module.register_forward_pre_hook(lambda _, given, name=name: begin(name, given))
         for name, module in network.named_modules()
     ]
     try:

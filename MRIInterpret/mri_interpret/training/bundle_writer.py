@@ -8,6 +8,7 @@ from typing import Any
 
 from ..models.bundle_folder import write_bundle_folder
 from ..models.evidence_cnn import EvidenceCNN3d
+from ..models.evidence_ensemble import EvidenceEnsemble3d
 from ..models.plain_cnn import CHANNELS, STRIDES, PlainCNN3d
 from ..simulation.anatomy import MODEL_GRID
 from ..simulation.groups import GROUPS
@@ -37,7 +38,7 @@ class BundleText:
 class Trained:
     """A network and what is known about it."""
 
-    network: PlainCNN3d | EvidenceCNN3d
+    network: PlainCNN3d | EvidenceCNN3d | EvidenceEnsemble3d
     temperature: float = 1.0
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     classes: tuple[str, ...] = GROUPS
@@ -54,8 +55,9 @@ def write_bundle(folder: str | Path, trained: Trained, text: BundleText, card: s
         If the folder cannot be written.
     """
     definition: dict[str, Any] = {"in_channels": 1, "num_classes": len(trained.classes)}
-    if isinstance(trained.network, EvidenceCNN3d):
-        definition["_target_"] = "mri_interpret.models.evidence_cnn.EvidenceCNN3d"
+    if isinstance(trained.network, EvidenceCNN3d | EvidenceEnsemble3d):
+        file = "evidence_cnn" if isinstance(trained.network, EvidenceCNN3d) else "evidence_ensemble"
+        definition["_target_"] = f"mri_interpret.models.{file}.{type(trained.network).__name__}"
         definition |= trained.network.channels()
     else:
         definition["_target_"] = "mri_interpret.models.plain_cnn.PlainCNN3d"
