@@ -41,9 +41,7 @@ def _logit(network: Network, image: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("method", ["gradient_x_input", "integrated_gradients"])
-def test_gradients_add_up_to_the_logit_within_1_percent(
-    network: Network, image: torch.Tensor, method: str
-) -> None:
+def test_gradients_add_up_to_the_logit_within_1_percent(network: Network, image: torch.Tensor, method: str) -> None:
     found = attribute(network, image, torch.tensor(CONTRAST), method)[method].map
     assert float(found.sum()) == pytest.approx(_logit(network, image), rel=0.01)
 
@@ -74,9 +72,7 @@ def test_evidence_of_either_sign_gets_the_rule_of_a_dense_layer(network: Network
     assert all(isinstance(rule, ZPlus) for rule in rules.values())
 
 
-def test_class_activation_maps_are_made_of_features_that_a_relu_made(
-    network: Network, image: torch.Tensor
-) -> None:
+def test_class_activation_maps_are_made_of_features_that_a_relu_made(network: Network, image: torch.Tensor) -> None:
     found = attribute(network, image, torch.tensor(CONTRAST), ["grad_cam", "grad_cam_pp"])
     with torch.no_grad():
         places = network.places(image)[0]

@@ -38,9 +38,7 @@ def ensemble(networks: list[EvidenceCNN3d]) -> EvidenceEnsemble3d:
 
 
 @torch.no_grad()
-def test_its_logits_are_the_mean_of_its_members(
-    networks: list[EvidenceCNN3d], ensemble: EvidenceEnsemble3d
-) -> None:
+def test_its_logits_are_the_mean_of_its_members(networks: list[EvidenceCNN3d], ensemble: EvidenceEnsemble3d) -> None:
     each = torch.stack([network(IMAGE) for network in networks])
     torch.testing.assert_close(ensemble(IMAGE), each.mean(0))
     torch.testing.assert_close(ensemble.member_logits(IMAGE), each)

@@ -114,7 +114,7 @@ class EvidenceEnsemble3d(nn.Module):
         return torch.einsum("oc,ncijk->noijk", self.evidence.weight, self.features(image))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (N, num_classes) of images (N, in_channels, I, J, K), sides divisible by 4: the mean of the members'."""
+        """Mean logits (N, num_classes) of images (N, in_channels, I, J, K), sides divisible by 4."""
         found: Tensor = self.evidence(self.features(image).mean((2, 3, 4)))
         return found
 
@@ -132,7 +132,7 @@ class EvidenceEnsemble3d(nn.Module):
         return [part * len(self.members) for part in self.evidence.weight.chunk(len(self.members), 1)]
 
     def channels(self) -> dict[str, object]:
-        """The arguments of the constructor that say how many members there are, and how many channels each layer has."""
+        """The arguments of the constructor that say how many members there are, and what their layers are."""
         own = {key: value for key, value in self._arguments.items() if key not in ("in_channels", "num_classes")}
         return {"members": len(self.members), **own}
 
