@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import platform
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import dask
+import numpy as np
 import pytest
 from mri_interpret.cohort import gpu_pinning
-from mri_interpret.cohort.capacity import RESERVED_BYTES, free_memory, plan_workers
+from mri_interpret.cohort.capacity import RESERVED_BYTES, Capacity, free_memory, plan_workers
 from mri_interpret.cohort.cluster import ClusterOptions, open_client, slurm_options
 from mri_interpret.cohort.run_subjects import SubjectCounts
 from mri_interpret.cohort.subjects import Outcome
+from mri_interpret.cohort.worker_memory import MALLOC
 from mri_interpret.errors import UserError
 
 GIB = 2**30
@@ -124,6 +128,35 @@ def test_a_scheduler_without_workers_is_a_sentence(tmp_path: Path) -> None:
             pass
 
 
+def test_worker_processes_keep_the_memory_that_they_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dask's own choice asks the kernel for the pages of every array again: 500 page faults for 2 MiB."""
+    for name in MALLOC:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")  # the user's choice stays
+    where = ClusterOptions(device="cpu", timeout=200)
+    with open_client(where, Capacity(1, 1, 2 * GIB), tmp_path / "out") as client:
+        assert client.submit(os.getenv, "MALLOC_ARENA_MAX").result(timeout=200) == "2"
+        assert (
+            client.submit(os.getenv, "MALLOC_TRIM_THRESHOLD_").result(timeout=200) == MALLOC["MALLOC_TRIM_THRESHOLD_"]
+        )
+    monkeypatch.delenv("MALLOC_ARENA_MAX")
+    with open_client(where, Capacity(1, 1, 2 * GIB), tmp_path / "out") as client:
+        faults = client.submit(_page_faults, 20, 2**19).result(timeout=200)
+    if platform.libc_ver()[0] == "glibc":
+        assert faults < 20 * 500 / 4
+
+
+def _page_faults(arrays: int, size: int) -> int:
+    """Of ``arrays`` arrays of ``size`` floats in turn, each freed before the next, after the first."""
+    import resource
+
+    np.ones(size, np.float32)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(arrays):
+        np.ones(size, np.float32)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
 def test_slurm_options() -> None:
     assert slurm_options("queue=short, cores=4") == {"queue": "short", "cores": "4"}
     for text in ("partition=x", "cores", "cores="):
@@ -148,8 +181,14 @@ def test_slurm_jobs_are_submitted_and_work(tmp_path: Path, monkeypatch: pytest.M
     where = ClusterOptions(
         slurm="queue=short,cores=2,memory=3GB,walltime=00:10:00,gpus=1,jobs=1", device="cpu", timeout=200
     )
-    with open_client(where, None, tmp_path / "out") as client:
+    with (
+        dask.config.set({"jobqueue.slurm.job-script-prologue": ["export OF_THE_USER=1"]}),
+        open_client(where, None, tmp_path / "out") as client,
+    ):
         assert client.submit(os.getpid, pure=False).result(timeout=200) != os.getpid()
+        assert client.submit(os.getenv, "OF_THE_USER").result(timeout=200) == "1"
+        for name, value in MALLOC.items():
+            assert client.submit(os.getenv, name).result(timeout=200) == value
     script = (tmp_path / "job.sh").read_text()
     for line in ("#SBATCH -p short", "--cpus-per-task=2", "#SBATCH --gres=gpu:1", "-t 00:10:00", "--nthreads 1"):
         assert line in script

@@ -16,6 +16,7 @@ from ..errors import UserError
 from ..explanation.options import DEFAULTS
 from .capacity import SUBJECT_BYTES, Capacity, free_memory, plan_workers, usable_cores, usable_gpus
 from .gpu_pinning import pin_worker
+from .worker_memory import job_prologue, workers_keep_memory
 
 _SLURM = {  # option here -> dask-jobqueue's
     "queue": "queue",
@@ -96,15 +97,16 @@ def _open_cluster(options: ClusterOptions, capacity: Capacity | None) -> Any:
 
     assert capacity is not None
     processes = not options.threads
-    return LocalCluster(
-        n_workers=capacity.workers if processes else 1,
-        threads_per_worker=1 if processes else capacity.workers,
-        processes=processes,
-        memory_limit=capacity.memory * (1 if processes else capacity.workers),
-        dashboard_address=None,
-        host="127.0.0.1" if processes else None,
-        silence_logs=50,  # the run itself reports when a worker ends
-    )
+    with workers_keep_memory():
+        return LocalCluster(
+            n_workers=capacity.workers if processes else 1,
+            threads_per_worker=1 if processes else capacity.workers,
+            processes=processes,
+            memory_limit=capacity.memory * (1 if processes else capacity.workers),
+            dashboard_address=None,
+            host="127.0.0.1" if processes else None,
+            silence_logs=50,  # the run itself reports when a worker ends
+        )
 
 
 def slurm_options(text: str) -> dict[str, str]:
@@ -142,7 +144,9 @@ def _slurm_cluster(text: str, workers: int | None) -> Any:
         raise UserError("Slurm's command sbatch is not found here: run this on a node from which jobs are submitted.")
     try:
         # One subject at a time and job: torch uses the job's cores by itself.
-        cluster = SLURMCluster(cores=1, job_cpu=cores, processes=1, job_extra_directives=extra, **named)
+        cluster = SLURMCluster(
+            cores=1, job_cpu=cores, processes=1, job_extra_directives=extra, job_script_prologue=job_prologue(), **named
+        )
         cluster.scale(jobs=jobs)
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"Slurm refuses the jobs ({' '.join(str(error).split())[:160]}).") from error
