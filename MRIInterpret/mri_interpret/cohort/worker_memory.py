@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 #: Read by glibc's malloc when a process starts; elsewhere nothing reads them. dask's own choice for its workers
-#: (MALLOC_TRIM_THRESHOLD_=65536) gives every array above 128 KiB fresh pages, which the kernel clears first: ten million
-#: page faults a subject, a third of its time (Testing/benchmarks/cohort.md). Arrays above 32 MiB, glibc's highest
-#: threshold, still go back at once, and between two subjects everything does.
+#: (MALLOC_TRIM_THRESHOLD_=65536) gives every array above 128 KiB fresh pages, which the kernel clears first: ten
+#: million page faults a subject, a third of its time (Testing/benchmarks/cohort.md). Arrays above 32 MiB, glibc's
+#: highest threshold, still go back at once, and between two subjects everything does.
 MALLOC = {
     "MALLOC_ARENA_MAX": "1",  # one heap for all threads: the others' end at 64 MiB
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..anatomy.atlas import Atlas
 from ..anatomy.region_statistics import RegionStatistics
+from ..images.resampling_together import resample_together
 from ..images.volume import Array, Grid, Volume
 from ..preprocessing.model_grid import relevance_per_native_voxel, to_scan_grid
 from ..preprocessing.pipeline import PreprocessedScan
@@ -33,22 +34,26 @@ def maps_on_scan(
     progress: ProgressCallback,
 ) -> dict[str, MethodMap]:
     """Every method's map on both grids; ``grid`` is the model's."""
-    maps: dict[str, MethodMap] = {}
-    for number, (method, found) in enumerate(attributions.items()):
-        progress(STEP, number / (len(attributions) + 4))
-        template = Volume(template_maps[method], grid.affine, found.title)
-        maps[method] = MethodMap(
+    templates = {key: Volume(template_maps[key], grid.affine, found.title) for key, found in attributions.items()}
+
+    def report(share: float) -> None:
+        progress(STEP, share * len(attributions) / (len(attributions) + 4))
+
+    report(0.0)
+    native = resample_together(list(templates.values()), prepared.scan.grid, prepared.to_template, report=report)
+    return {
+        method: MethodMap(
             name=method,
             title=found.title,
-            native=to_scan_grid(template, prepared.scan.grid, prepared.to_template),
-            template=template,
+            native=on_scan,
+            template=templates[method],
             signed=found.signed,
             units=found.units,
             seconds=found.seconds,
             details=reader_details(found),
         )
-    progress(STEP, len(attributions) / (len(attributions) + 4))
-    return maps
+        for (method, found), on_scan in zip(attributions.items(), native, strict=True)
+    }
 
 
 def others_on_scan(
@@ -57,10 +62,11 @@ def others_on_scan(
     """Summary score, consensus, spread, atlas and template on the scan's grid, by these names."""
     grid, affine = prepared.scan.grid, prepared.to_template
     brain, _ = load_template(1)
+    score, spread = resample_together([summary.score, summary.spread], grid, affine)
     found = {
-        "summary": to_scan_grid(summary.score, grid, affine),
+        "summary": score,
         "consensus": to_scan_grid(summary.consensus, grid, affine, order=0),
-        "spread": to_scan_grid(summary.spread, grid, affine),
+        "spread": spread,
         "atlas": to_scan_grid(atlas.volume, grid, affine, order=0),
         "template": to_scan_grid(brain, grid, affine),
     }
