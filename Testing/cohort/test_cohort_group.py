@@ -31,7 +31,7 @@ from mri_interpret.models.outputs import OutputMeaning
 from sklearn.metrics import roc_auc_score
 
 from Testing.cohort.full_disk import files_no_longer_than
-from Testing.cohort.written_cohort import GROUPS, METHODS, STRENGTH, WRONG, map_of
+from Testing.cohort.written_cohort import GROUPS, METHODS, STRENGTH, WRONG, deviation_of, map_of
 from Testing.fixtures_browser import accessibility_problems, watched_page
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def test_confusion_and_predictions(group: Path) -> None:
     table = pd.read_csv(group / "predictions.csv")
     assert table["participant_id"].tolist() == [f"sub-S{place:02d}" for place in range(len(GROUPS))]
     assert table["right"].tolist() == [place not in WRONG for place in range(len(GROUPS))]
+    assert np.isnan(table["sd_AD"][0])  # not known of an earlier version's record, which is not 0
+    assert table["sd_MCI"][1:].tolist() == pytest.approx([deviation_of(n, "MCI") for n in range(1, len(GROUPS))])
     counts = pd.read_csv(group / "confusion.csv").set_index(["true", "predicted"])["count"]
     assert counts["CN", "CN"] == 4
     assert counts["CN", "AD"] == 1
@@ -144,6 +146,8 @@ def test_the_page_is_self_contained_linked_and_sortable(finished: Plan, group: P
         'id="volumes"',
         "“measured share of intracranial volume”",
         "Left out, because not every subject has them",
+        "±: SD over the 3 networks of this model.",
+        '<td class="n">0.560 ± 0.032</td>',  # the third subject's group and its deviation
     ):
         assert words in page
     assert "It has &lt;no&gt; brain." in page

@@ -153,6 +153,8 @@ def test_errors_and_correlations(group: Path) -> None:
     assert table["true"].tolist() == true.tolist()
     assert table["predicted"].tolist() == (true + ERRORS).tolist()
     assert table["error"].tolist() == ERRORS
+    assert set(table["sd"]) == {1.5}
+    assert "± 1.5" in (group.parent.parent / "out" / "report.html").read_text(encoding="utf-8")
     measures = pd.read_csv(group / "performance.csv").set_index("measure")
     value = measures["value"]
     assert value["R2"] == pytest.approx(metrics.r2_score(true, true + ERRORS))

@@ -100,6 +100,17 @@ def _write_subject(plan: Plan, subject: Subject, place: int, statistics: RegionS
     write_record(folder, subject, plan.keys[subject.name], {**_answer(plan, subject, place), **_ABOUT}, files)
 
 
+def deviation_of(place: int, name: str) -> float:
+    """Standard deviation of a class's probability over the networks of the model."""
+    return 0.01 * (1 + place) + 0.001 * len(name)
+
+
+def _members(plan: Plan, place: int) -> dict[str, Any]:
+    """How far three networks disagree; nothing of the first subject, as in a record of an earlier version."""
+    deviations = {name: deviation_of(place, name) for name in plan.cohort.classes}
+    return {"members_sd": deviations, "members": 3} if place else {}
+
+
 _ABOUT = {
     "methods": {
         "lrp": {"title": "LRP", "signed": True, "units": "logit per model voxel"},
@@ -117,6 +128,7 @@ def _answer(plan: Plan, subject: Subject, place: int) -> dict[str, Any]:
         (name,) = plan.model.output.classes
         value = 60 + place + ERRORS[place]
         prediction = {"predicted": f"{name} {value:g} years", "probabilities": {}, "logits": {name: value}}
+        prediction |= {"members_sd": {name: 1.5}, "members": 3}
         return {"prediction": prediction, "target": {"name": name, "value": value}}
     predicted = WRONG.get(place, subject.group)
     sure = 0.5 + 0.03 * place
@@ -126,6 +138,7 @@ def _answer(plan: Plan, subject: Subject, place: int) -> dict[str, Any]:
             "predicted": predicted,
             "probabilities": probabilities,
             "logits": {name: float(np.log(value)) for name, value in probabilities.items()},
+            **_members(plan, place),
         },
         "target": {"name": "AD - CN", "value": float(np.log(probabilities["AD"] / probabilities["CN"]))},
     }

@@ -6,14 +6,22 @@ import dataclasses
 
 import numpy as np
 import pytest
+from mri_interpret.doors.dicom_job import content_of_nodes
+from mri_interpret.doors.result import MRIInterpretResult
+from mri_interpret.doors.result_tables import prediction_text
+from mri_interpret.explanation.facts import Prediction
 from mri_interpret.scene import build_scene, map_display
 from mri_interpret.scene.atlas import highlight, segment_id
+from mri_interpret.scene.build import build_steps
 from mri_interpret.scene.colours import SEQUENTIAL, SIGNED, TABLE
 from mri_interpret.scene.geometry import affine_of, volume_of
 from mri_interpret.scene.result_nodes import VERDICT_TEXT
 from mri_interpret.scene.tables import table_frame
 from mri_interpret.scene.views import nodes_of, peak
+from mri_interpret.scene_content.content import content_of
+from mri_interpret.scene_content.content_files import read_content, write_content
 from mri_interpret.scene_content.terminology import terminology_of
+from mri_interpret.scene_content.vtk_images import finished
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
@@ -124,6 +132,27 @@ def test_charts_show_the_probabilities_and_the_top_regions(result, small_explana
         assert series.GetPlotType() == series.PlotTypeBar
         assert nodes.tables[key].GetColumnIndex(series.GetYColumnName()) >= 0
         assert nodes.tables[key].GetColumnIndex(series.GetLabelColumnName()) >= 0
+
+
+def test_how_far_a_models_networks_disagree_reaches_bars_scripts_and_dicom(headless, small_explanation, tmp_path):
+    odds, deviations = {"CN": 0.512, "MCI": 0.304, "AD": 0.184}, {"CN": 0.061, "MCI": 0.042, "AD": 0.0004}
+    prediction = Prediction(dict.fromkeys(odds, 0.0), odds, "CN", deviations, 3)
+    write_content(content_of(dataclasses.replace(small_explanation, prediction=prediction)), tmp_path)
+    nodes = finished(build_steps(read_content(tmp_path), headless.scene))
+    bars = prediction_text(nodes).bars
+    assert [bar.text for bar in bars] == ["CN: 51.2 % ± 6.1", "MCI: 30.4 % ± 4.2", "AD: 18.4 % ± < 0.1"]
+    assert bars[0].tooltip == "Probability of CN by the model (±: SD over the 3 networks of this model)"
+    result = MRIInterpretResult(nodes)
+    assert (result.members_sd, result.members) == (deviations, 3)
+    exported = content_of_nodes(result)
+    assert (exported.members_sd, exported.members) == (deviations, 3)
+
+
+def test_a_result_of_one_network_shows_no_deviation(built):
+    _, nodes = built
+    assert not [bar for bar in prediction_text(nodes).bars if "±" in bar.text + bar.tooltip]
+    result = MRIInterpretResult(nodes)
+    assert (result.members_sd, result.members) == (None, 1)
 
 
 def test_without_a_region_that_stands_out_the_chart_says_so(headless, small_explanation):

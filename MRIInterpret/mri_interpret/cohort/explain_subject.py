@@ -110,6 +110,8 @@ def _explain_and_write(job: SubjectJob) -> None:
                 "predicted": explanation.prediction.predicted,
                 "probabilities": explanation.prediction.probabilities,
                 "logits": explanation.prediction.logits,
+                "members_sd": explanation.prediction.members_sd,
+                "members": explanation.prediction.members,
             },
             "target": {"name": explanation.target.name, "value": explanation.target.value},
             "methods": {

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..anatomy.atlas import DEFAULT_ATLAS
 from ..anatomy.structures_as_regions import BRAIN
+from ..explanation.answer_words import members_legend
 from ..metrics.classification import Estimate
 from ..models.targets import read_target
 from ..thresholds import SMALLEST_REGION_ML
@@ -59,6 +60,7 @@ def page_content(results: GroupResults) -> dict[str, Any]:
         "value_correlations": results.value_correlations.to_dict("records"),
         "compared": read_target(plan.settings.target, output).reference is not None,
         "predicted_counts": {} if output.is_quantity else {name: int(predicted.get(name, 0)) for name in classes},
+        "members_legend": next((members_legend(one.members) for one in results.subjects if one.members_sd), ""),
         "probability_columns": [] if output.is_quantity else [(f"p({name})", True) for name in classes],
         "performance": results.performance,
         "areas": _areas(results),
@@ -122,6 +124,7 @@ class SubjectRow:
     predicted: str
     correct: bool
     probabilities: list[float]  # in the classes' order
+    deviations: list[float]  # of each over the model's networks, or of the quantity; empty where it is one network
     target_value: float
     registration: str
     seconds: float
@@ -141,6 +144,7 @@ def _subjects(results: GroupResults) -> list[SubjectRow]:
             predicted=output.digits(row["predicted"]) if output.is_quantity else row["predicted"],
             correct=bool(row.get("right")),
             probabilities=[row[f"p_{name}"] for name in classes],
+            deviations=[one.members_sd[name] for name in classes or output.classes] if one.members_sd else [],
             target_value=row["target_value"],
             registration=row["alignment"],
             seconds=row["seconds"],

@@ -58,8 +58,12 @@ class Performance:
 
 
 def predictions_table(results: Sequence[SubjectResult], classes: Sequence[str]) -> pd.DataFrame:
-    """One row per subject: names, group, prediction, probability and logit of each class, target, registration."""
+    """One row per subject: names, group, prediction, probability and logit of each class, target, registration.
+
+    Of a model of several networks, also the standard deviation of each probability over them.
+    """
     rows = []
+    deviating = any(result.members_sd for result in results)
     for result in results:
         found = result.record["prediction"]
         group = result.subject.group
@@ -71,6 +75,7 @@ def predictions_table(results: Sequence[SubjectResult], classes: Sequence[str]) 
                 "predicted": found["predicted"],
                 "right": found["predicted"] == group if group else None,
                 **{f"p_{name}": found["probabilities"][name] for name in classes},
+                **{f"sd_{name}": result.members_sd.get(name, np.nan) for name in classes if deviating},
                 **{f"logit_{name}": found["logits"][name] for name in classes},
                 "target": result.record["target"]["name"],
                 "target_value": result.record["target"]["value"],

@@ -39,8 +39,12 @@ class QuantityPerformance:
 
 
 def quantity_table(results: Sequence[SubjectResult], output: OutputMeaning) -> pd.DataFrame:
-    """One row per subject: names, group, the predicted and the true value, the error, the target, registration."""
+    """One row per subject: names, group, the predicted and the true value, the error, the target, registration.
+
+    Of a model of several networks, also the standard deviation of the value over them ("sd").
+    """
     rows = []
+    deviating = any(result.members_sd for result in results)
     for result in results:
         predicted = result.value(output.classes[0])
         true = result.subject.truth
@@ -50,6 +54,7 @@ def quantity_table(results: Sequence[SubjectResult], output: OutputMeaning) -> p
                 "session_id": f"ses-{result.subject.session}" if result.subject.session else None,
                 "group": result.subject.group or None,
                 "predicted": predicted,
+                **({"sd": result.members_sd.get(output.classes[0], np.nan)} if deviating else {}),
                 "true": np.nan if true is None else true,
                 "error": np.nan if true is None else predicted - true,
                 "target": result.record["target"]["name"],

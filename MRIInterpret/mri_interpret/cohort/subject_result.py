@@ -41,6 +41,17 @@ class SubjectResult:
         found = self.record["prediction"]
         return self.predicted if found["probabilities"] else float(*found["logits"].values())
 
+    @property
+    def members_sd(self) -> dict[str, float]:
+        """Standard deviation over the model's networks of each probability, or of the quantity; empty for one network
+        and in results of versions that did not know it."""
+        return dict(self.record["prediction"].get("members_sd") or {})
+
+    @property
+    def members(self) -> int:
+        """Networks in the model."""
+        return int(self.record["prediction"].get("members", 1))
+
     def value(self, quantity: str) -> float:
         """The quantity that the model returned."""
         return float(self.record["prediction"]["logits"][quantity])

@@ -188,7 +188,9 @@ def _print_summary(explanation: Explanation, folder: Path, files: dict[str, Path
 
     console = Console(highlight=False, soft_wrap=True)
     answer = answer_words(explanation.prediction, explanation.model.output)
-    details = f" ({escape(answer.details)})" if answer.details else ""
+    notes = (answer.details, f"±: {answer.legend}" if answer.legend else "")
+    details = "; ".join(filter(None, notes))
+    details = f" ({escape(details)})" if details else ""
     console.print(
         f"Predicted [bold]{escape(answer.headline)}[/bold]{details}; explained: {escape(explanation.target.name)}"
     )

@@ -64,6 +64,8 @@ class DicomContent:
     segmented_by: str  # who or what made the labels
     banner: str
     warnings: tuple[str, ...]
+    members_sd: Mapping[str, float] | None = None  # of each probability, or of the quantity, over the model's networks
+    members: int = 1
 
     @property
     def remarks(self) -> str:
@@ -91,6 +93,8 @@ def content_of(explanation: Explanation) -> DicomContent:
         ),
         answer=answer_words(explanation.prediction, output).headline,
         probabilities=explanation.prediction.probabilities,
+        members_sd=explanation.prediction.members_sd,
+        members=explanation.prediction.members,
         quantity=quantity,
         explained=explanation.target.name,
         model=f"{explanation.model.name} {explanation.model.version}",
@@ -157,4 +161,6 @@ def read_content(folder: Path) -> DicomContent:
         regions=tuple(ExportedRegion(**{**one, "colour": tuple(one["colour"])}) for one in record["regions"]),
         quantity=None if quantity is None else tuple(quantity),
         warnings=tuple(record["warnings"]),
+        members_sd=record["members_sd"],
+        members=record["members"],
     )

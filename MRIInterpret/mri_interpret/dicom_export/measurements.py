@@ -67,14 +67,19 @@ def _answer(content: DicomContent) -> Any:
     """What the model said: probabilities or a quantity; that it is research; how many warnings there are."""
     from highdicom import sr
 
+    scale = coded(*_NO_UNIT)
     measured = [
-        sr.Measurement(coded(f"P-{n}", f"Probability of {name}"), value, coded(*_NO_UNIT))
+        sr.Measurement(coded(f"P-{n}", f"Probability of {name}"), value, scale)
         for n, (name, value) in enumerate(content.probabilities.items(), start=1)
     ]
     if content.quantity is not None:
         name, value, unit = content.quantity
-        known = coded(unit, unit) if unit not in ("", "1") else coded(*_NO_UNIT)
-        measured.append(sr.Measurement(coded("QUANTITY", name), value, known))
+        scale = coded(unit, unit) if unit not in ("", "1") else scale
+        measured.append(sr.Measurement(coded("QUANTITY", name), value, scale))
+    measured += [
+        sr.Measurement(coded(f"SD-{n}", f"SD over {content.members} networks of {name}"), value, scale)
+        for n, (name, value) in enumerate((content.members_sd or {}).items(), start=1)
+    ]
     count = len(content.warnings)
     said = [
         ("ANSWER", "Answer of the model", content.answer or "none"),

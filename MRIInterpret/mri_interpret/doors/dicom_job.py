@@ -109,6 +109,8 @@ def content_of_nodes(result: MRIInterpretResult) -> DicomContent:
         regions=exported_regions(rows_of_node(nodes.tables["regions"]), colours),
         answer=result.predicted,
         probabilities=result.probabilities,
+        members_sd=result.members_sd,
+        members=result.members,
         quantity=_quantity(result),
         explained=facts.get("Explained", "").rpartition(", value")[0],
         model=facts.get("Model", "").partition(", SHA")[0],

@@ -92,6 +92,19 @@ class MRIInterpretResult:
         return dict(zip(columns["class"], columns["probability"], strict=True))
 
     @property
+    def members_sd(self) -> dict[str, float] | None:
+        """Standard deviation over the model's networks of each probability, or of the quantity in its unit.
+
+        None for a model of one network: then nothing is known, which is not the same as 0.
+        """
+        return self.nodes.members_sd
+
+    @property
+    def members(self) -> int:
+        """How many networks the model is the mean of."""
+        return self.nodes.members
+
+    @property
     def predicted(self) -> str:
         """The class with the highest probability; a quantity with its name and unit."""
         probabilities = self.probabilities

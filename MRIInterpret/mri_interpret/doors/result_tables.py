@@ -11,6 +11,7 @@ from typing import Any
 
 from ..anatomy import freesurfer
 from ..checks.verdict import MODEL
+from ..explanation.answer_words import members_legend, points_words
 from ..scene.nodes import ROLE, RUN, runs
 from ..scene.result_nodes import ANSWER, EDGE_TEXT, EXCLUDED, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
 from ..scene.tables import columns_of_node, rows_of_node
@@ -99,13 +100,15 @@ class MapEntry:
 def prediction_text(nodes: ResultNodes) -> PredictionText:
     """What the model said about the scan."""
     answer = nodes.note.GetAttribute(ANSWER) or ""
+    deviations = nodes.members_sd or {}
+    legend = f" (±: {members_legend(nodes.members)})" if deviations else ""
     if "quantity" in nodes.tables:
-        bars = _scale(nodes.tables["quantity"], answer)
+        bars = _scale(nodes.tables["quantity"], answer, legend)
     else:
         odds = {str(row["class"]): float(row["probability"]) for row in rows_of_node(nodes.tables["probabilities"])}
         answer = answer or max(odds, key=lambda name: odds[name])  # scenes of earlier versions hold no words
         bars = tuple(
-            Bar(value, f"{name}: {100 * value:.1f} %", f"Probability of {name} by the model")
+            Bar(value, _bar_text(name, value, deviations.get(name)), f"Probability of {name} by the model{legend}")
             for name, value in odds.items()
         )
     lines = nodes.note.GetText().splitlines()
@@ -113,7 +116,12 @@ def prediction_text(nodes: ResultNodes) -> PredictionText:
     return PredictionText(f"The model says {answer}. {lines[0]}", bars, warnings)
 
 
-def _scale(table: Any, answer: str) -> tuple[Bar, ...]:
+def _bar_text(name: str, value: float, deviation: float | None) -> str:
+    behind = "" if deviation is None else f" ± {points_words(deviation, 1)}"
+    return f"{name}: {100 * value:.1f} %{behind}"
+
+
+def _scale(table: Any, answer: str, legend: str) -> tuple[Bar, ...]:
     """The quantity on its scale; no bar where its range is not known."""
     names, values = columns_of_node(table).values()
     value = float(values[names.index(THIS_SCAN)])
@@ -122,7 +130,11 @@ def _scale(table: Any, answer: str) -> tuple[Bar, ...]:
         return ()
     low, high = min(ends), max(ends)
     return (
-        Bar(min(max((value - low) / (high - low), 0.0), 1.0), answer, "Where the answer lies on the model's scale"),
+        Bar(
+            min(max((value - low) / (high - low), 0.0), 1.0),
+            answer,
+            f"Where the answer lies on the model's scale{legend}",
+        ),
     )
 
 

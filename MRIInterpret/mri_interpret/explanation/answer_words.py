@@ -23,11 +23,17 @@ class AnswerWords:
         What stands behind it: "CN 3%, MCI 20%, AD 77%", or a quantity's scale, "0 CN .. 2 dementia"; may be empty.
     share
         The probability of the class that is named; None where there is no such class.
+    share_words
+        The same in words: "77%", or of a model of several networks "77 % ± 6".
+    legend
+        What follows ± in these words; empty for a model of one network.
     """
 
     headline: str
     details: str
     share: float | None = None
+    share_words: str = ""
+    legend: str = ""
 
     @property
     def sentence(self) -> str:
@@ -37,13 +43,48 @@ class AnswerWords:
 
 def answer_words(prediction: Prediction, output: OutputMeaning, decimals: int = 0) -> AnswerWords:
     """An answer in words; ``decimals`` of the percentages."""
+    deviations = prediction.members_sd or {}
+    legend = members_legend(prediction.members) if deviations else ""
     if output.is_quantity:
-        return AnswerWords(prediction.predicted, output.scale_words())
-    odds = ", ".join(f"{name} {value:.{decimals}%}" for name, value in prediction.probabilities.items())
+        (name,) = output.classes
+        headline = prediction.predicted
+        if deviations:
+            deviation = output.digits(deviations[name])
+            if float(deviation) == 0 < deviations[name]:  # too small for the quantity's digits, which is not none
+                deviation = f"{deviations[name]:.1g}"
+            values = f"{output.digits(prediction.logits[name])} ± {deviation}"
+            headline = f"{name} {values} {output.shown_unit}".rstrip()
+        return AnswerWords(headline, output.scale_words(), legend=legend)
+    shares = {
+        name: share_words(value, deviations.get(name), decimals) for name, value in prediction.probabilities.items()
+    }
+    odds = ", ".join(f"{name} {words}" for name, words in shares.items())
     if output.has_labels:
         present = [name for name, value in prediction.probabilities.items() if value > PRESENT]
-        return AnswerWords(", ".join(present) or f"none of {', '.join(prediction.probabilities)}", odds)
-    return AnswerWords(prediction.predicted, odds, prediction.probabilities[prediction.predicted])
+        headline = ", ".join(present) or f"none of {', '.join(prediction.probabilities)}"
+        return AnswerWords(headline, odds, legend=legend)
+    predicted = prediction.predicted
+    return AnswerWords(predicted, odds, prediction.probabilities[predicted], shares[predicted], legend)
+
+
+def members_legend(members: int) -> str:
+    """What a number after ± is."""
+    return f"SD over the {members} networks of this model"
+
+
+def share_words(value: float, deviation: float | None, decimals: int = 0) -> str:
+    """A probability in words: "77%"; with the standard deviation over a model's networks "77 % ± 6"."""
+    if deviation is None:
+        return f"{value:.{decimals}%}"
+    return f"{100 * value:.{decimals}f} % ± {points_words(deviation, decimals)}"
+
+
+def points_words(deviation: float, decimals: int = 0) -> str:
+    """A standard deviation of a probability in percentage points: "6", "0.4", "< 0.1" (which is not 0), or "0"."""
+    points = 100 * deviation
+    if 0 < points < 0.05:
+        return "< 0.1"
+    return f"{points:.{decimals if points >= 0.95 or points == 0 else max(decimals, 1)}f}"
 
 
 def contrast_formula(target: Target, output: OutputMeaning) -> str:

@@ -136,10 +136,16 @@ class Explanation:
     def _answer_record(self) -> dict[str, Any]:
         output = self.model.output
         if not output.is_quantity:
-            return {"probabilities": self.prediction.probabilities, "logits": self.prediction.logits}
+            answer = {"probabilities": self.prediction.probabilities, "logits": self.prediction.logits}
+            return answer | self._members_record()
         (name,) = output.classes
         about = {"quantity": name, "value": self.prediction.logits[name], "unit": output.unit}
-        return about | {"range": output.value_range, "anchors": output.anchors}
+        return about | {"range": output.value_range, "anchors": output.anchors} | self._members_record()
+
+    def _members_record(self) -> dict[str, Any]:
+        """How far the networks of the model disagree; nothing of a model of one network."""
+        found = self.prediction
+        return {} if found.members_sd is None else {"members_sd": found.members_sd, "members": found.members}
 
     def provenance_record(self) -> dict[str, Any]:
         """What ``provenance.json`` holds: how the result was made; durations in seconds, affines in RAS mm."""
@@ -206,6 +212,7 @@ class Explanation:
         facts = [
             ("Scan", self.scan.name or "(no name)"),
             ("Predicted", answer.sentence if output.is_quantity else answer.headline),
+            *([("±", answer.legend)] if answer.legend else []),
             ("Explained", f"{self.target.name} = {explained_value(self.target, output)}"),
             ("Model", f"{self.model.name} {self.model.version}"),
             ("Registration", self.registration.sentence),
@@ -217,7 +224,7 @@ class Explanation:
         said = [sentence for one in volume_statements(self) for sentence in one.all]
         return (
             f"<div>{banner_html(self.model.banner)}{facts_html(facts)}"
-            f"{probabilities_html(self.prediction.probabilities)}{list_html('Warnings', self.warnings)}"
+            f"{probabilities_html(self.prediction)}{list_html('Warnings', self.warnings)}"
             f"<p><b>Summary score</b> (0 to 1; brighter means more)</p>"
             f"{pictures_html(self.summary, signed=False, scan=self.scan, mask=self.mask)}"
             f"{planes_html(self)}{list_html(top.sentence, gains)}{list_html('What would have to change', said)}"

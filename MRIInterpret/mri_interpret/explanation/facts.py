@@ -35,6 +35,10 @@ class Prediction:
     logits: dict[str, float]  # of a quantity, its value by its name
     probabilities: dict[str, float]  # empty for a quantity
     predicted: str  # the likeliest class, or the quantity with its name and unit
+    # Of a model of several networks, the standard deviation (ddof 1) over them of each probability, or of the quantity
+    # in its unit; None of one network: then nothing is known, which is not the same as 0.
+    members_sd: dict[str, float] | None = None
+    members: int = 1  # networks in the model
 
 
 @dataclass(frozen=True)

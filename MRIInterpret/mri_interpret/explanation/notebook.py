@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Array, Volume
+from .answer_words import share_words
+from .facts import Prediction
 
 _HEIGHT = 180  # pixels of each picture on the page
 _PERCENTILE = 99.5  # of the magnitudes in the brain: where colours end, so that one voxel does not darken all others
@@ -32,15 +34,16 @@ def facts_html(facts: Iterable[tuple[str, str]]) -> str:
     return f"<table>{rows}</table>"
 
 
-def probabilities_html(probabilities: dict[str, float]) -> str:
-    """A bar for each class; nothing for a quantity."""
-    if not probabilities:
+def probabilities_html(prediction: Prediction) -> str:
+    """A bar for each class, with the deviation over the networks of the model if it has several; not of a quantity."""
+    if not prediction.probabilities:
         return ""
+    deviations = prediction.members_sd or {}
     bars = "".join(
         f'<tr><td style="text-align:left">{escape(name)}</td><td style="text-align:left">'
         f'<span style="display:inline-block;width:{round(180 * value)}px;height:0.7em;background:#1f5fa8"></span> '
-        f"{value:.1%}</td></tr>"
-        for name, value in probabilities.items()
+        f"{escape(share_words(value, deviations.get(name), 1))}</td></tr>"
+        for name, value in prediction.probabilities.items()
     )
     return f"<table>{bars}</table>"
 

@@ -14,11 +14,13 @@ from ..gpu_memory import on_device_or_cpu
 from ..images.volume import Volume
 from ..json_text import jsonable
 from ..models.bundle import ModelBundle
+from ..models.members import MemberLogits
 from ..models.outputs import OutputMeaning, read_answer
 from ..models.targets import PREDICTED, is_predicted, output_weights, read_target
 from ..preprocessing.pipeline import PreprocessedScan
 from ..progress import ProgressCallback, step
 from .facts import Prediction, Target
+from .member_spread import members_facts
 from .recovery_inputs import structures_on_grid, towards_disease
 
 if TYPE_CHECKING:
@@ -93,10 +95,11 @@ def attribute(
     import torch
 
     meaning = bundle.metadata.output
+    image = torch.from_numpy(np.ascontiguousarray(prepared.channels))[None]
 
     def explained(wanted: ExplainerTarget) -> Attributions:
         return explainer_of(bundle).explain(
-            torch.from_numpy(np.ascontiguousarray(prepared.channels))[None],
+            image,
             target=wanted,
             methods=list(methods),
             device=device,
@@ -107,7 +110,9 @@ def attribute(
             progress=lambda title, fraction: progress("Explaining", min(0.99, fraction)),
         )
 
-    found = explained(contrast)
+    members = MemberLogits(bundle.network)
+    with members.watching():
+        found = explained(contrast)
     activation = found.output.activation if found.output.undone else ""
     answer = read_answer(found.logits[0].double().tolist(), meaning, activation, found.output.scale)
     chosen = read_target(target, meaning, answer.predicted)
@@ -116,7 +121,12 @@ def attribute(
         found = explained(weights)
     for name, one in found.items():
         found[name] = replace(one, units=one.units.replace("logit", meaning.scale))
-    prediction = Prediction(logits=answer.values, probabilities=answer.probabilities, predicted=answer.predicted)
+    prediction = Prediction(
+        logits=answer.values,
+        probabilities=answer.probabilities,
+        predicted=answer.predicted,
+        **members_facts(members, image, found.output, meaning),
+    )
     return prediction, Target(chosen.name, chosen.weights, chosen.of(answer.values), chosen.reference), found
 
 

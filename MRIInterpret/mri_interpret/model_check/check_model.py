@@ -12,11 +12,13 @@ import numpy as np
 from ..anatomy.atlas import load_default_atlas
 from ..drawing.network_input import input_picture
 from ..errors import UserError
+from ..explanation.member_spread import members_facts
 from ..explanation.options import DEFAULTS, choose_device
 from ..explanation.scan_attribution import contrast_of, explainer_of
 from ..images.conversion import as_scan, as_volume
 from ..images.volume import Volume, resample
 from ..models.bundle import ModelBundle
+from ..models.members import MemberLogits
 from ..models.outputs import read_answer
 from ..models.registry import find_model
 from ..preprocessing.cache import PreprocessingCache
@@ -201,13 +203,16 @@ def _about_the_input(title: str, prepared: PreprocessedScan, channels: Sequence[
 
 def _answer(bundle: ModelBundle, x: Tensor, target: Any, device: str) -> dict[str, Any]:
     meaning = bundle.metadata.output
-    found = explainer_of(bundle).explain(x, target, ["intensity"], device=device)
+    members = MemberLogits(bundle.network)
+    with members.watching():
+        found = explainer_of(bundle).explain(x, target, ["intensity"], device=device)
     activation = found.output.activation if found.output.undone else ""
     answer = read_answer(found.logits[0].double().tolist(), meaning, activation, found.output.scale)
     return {
         "values_of_outputs": answer.values,
         "probabilities": answer.probabilities,
         "predicted": answer.predicted,
+        **members_facts(members, x, found.output, meaning),
         "notices": found.notices,
     }
 

@@ -37,6 +37,8 @@ class CheckedInput:
         What the engine says of the network's outputs.
     values_of_outputs, probabilities, predicted
         The answer, by class.
+    members_sd, members
+        How far the networks of the model disagree, as in :class:`~mri_interpret.explanation.facts.Prediction`.
     picture
         The input below the scan.
     """
@@ -53,6 +55,8 @@ class CheckedInput:
     values_of_outputs: dict[str, float] = field(default_factory=dict)
     probabilities: dict[str, float] = field(default_factory=dict)
     predicted: str = ""
+    members_sd: dict[str, float] | None = None
+    members: int = 1
     picture: Picture | None = None
 
 

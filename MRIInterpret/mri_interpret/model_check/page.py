@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from ..atomic import write_bytes, write_text
 from ..drawing.html import percent, render
+from ..explanation.answer_words import members_legend, share_words
 from ..json_text import to_json
 from .facts import CheckedInput, ModelCheck
 
@@ -64,10 +65,15 @@ def answer_words(one: CheckedInput) -> str:
     """What the network said, in a line."""
     if not one.predicted:
         return ""
+    deviations = one.members_sd or {}
+    legend = f"±: {members_legend(one.members)}" if deviations else ""
     if one.probabilities:
-        shares = ", ".join(f"{name} {percent(value, 1)}" for name, value in one.probabilities.items())
-        return f"{one.predicted} ({shares})"
-    return one.predicted
+        shares = ", ".join(
+            f"{name} {share_words(value, deviations[name], 1) if deviations else percent(value, 1)}"
+            for name, value in one.probabilities.items()
+        )
+        return f"{one.predicted} ({'; '.join(filter(None, (shares, legend)))})"
+    return one.predicted + "".join(f" ± {value:.2g} ({legend})" for value in deviations.values())
 
 
 def input_words(one: CheckedInput) -> str:

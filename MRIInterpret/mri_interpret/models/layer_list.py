@@ -79,6 +79,11 @@ class LayerList(nn.Sequential):
         super().__init__(made)
 
 
+class _MeanOfFirstAxis(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(0)
+
+
 class MeanOfNetworks(nn.Module):
     """Several trainings of one network; their outputs are averaged.
 
@@ -90,12 +95,24 @@ class MeanOfNetworks(nn.Module):
         Of each, see :class:`LayerList`.
     """
 
+    #: See models/members.py.
+    members_read_at = "average"
+
     def __init__(self, members: int, layers: Sequence[Mapping[str, Any]]) -> None:
         super().__init__()
         if members < 1:
             raise ValueError("there must be at least one member")
         self.members = nn.ModuleList(LayerList(layers) for _ in range(members))
+        self.average = _MeanOfFirstAxis()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, I, J, K) to (N, outputs)."""
-        return torch.stack([member(x) for member in self.members]).mean(0)
+        return self.average(self.member_logits(x))
+
+    def member_logits(self, x: Tensor) -> Tensor:
+        """What each member returns, (members, N, outputs)."""
+        return torch.stack([member(x) for member in self.members])
+
+    def member_logits_from(self, outputs: Tensor) -> Tensor:
+        """The same, of what :attr:`average` is given."""
+        return outputs

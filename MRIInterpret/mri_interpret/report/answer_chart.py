@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
-from ..explanation.answer_words import PRESENT
+from ..explanation.answer_words import PRESENT, answer_words, share_words
 from ..explanation.explanation import Prediction, Target
 from ..models.outputs import OutputMeaning
 
@@ -32,6 +32,9 @@ def probability_chart(prediction: Prediction, target: Target, output: OutputMean
         colours = [ACCENT if name in named else _PALE for name in names]
         rows = np.arange(len(names))[::-1]
         axes.barh(rows, values, height=0.62, color=colours)
+        deviations = prediction.members_sd or {}
+        if deviations:
+            axes.errorbar(values, rows, xerr=[deviations[name] for name in names], fmt="none", ecolor=INK, capsize=2)
         axes.set_xlim(0, 1)
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.set_yticks(rows, names)
@@ -40,14 +43,15 @@ def probability_chart(prediction: Prediction, target: Target, output: OutputMean
         axes.set_xlabel("probability", fontsize=8)
         for row, name, value in zip(rows, names, values, strict=True):
             weight = "bold" if name in named else "normal"
-            axes.text(1.03, row, f"{value:.1%}", va="center", fontweight=weight)
+            axes.text(1.03, row, share_words(value, deviations.get(name), 1), va="center", fontweight=weight)
             logit = f"{prediction.logits[name]:+.2f}".replace("-", "−")
             axes.text(1.36, row, logit, va="center", ha="right", color=MUTED, fontsize=8)
         axes.text(1.36, rows[0] + 0.55, "logit", ha="right", color=MUTED, fontsize=7.5)
         axes.set_ylim(-0.5, len(names) - 0.25)
         data = as_svg(figure)
-    listed = ", ".join(f"{name} {value:.1%}" for name, value in prediction.probabilities.items())
-    return Picture(data, "image/svg+xml", f"Probabilities: {listed}. Explained: {target.name}.")
+    words = answer_words(prediction, output, decimals=1)
+    caption = f"±: {words.legend}." if words.legend else ""
+    return Picture(data, "image/svg+xml", f"Probabilities: {words.details}. Explained: {target.name}.", caption)
 
 
 def quantity_chart(prediction: Prediction, target: Target, output: OutputMeaning) -> Picture:
@@ -67,6 +71,8 @@ def quantity_chart(prediction: Prediction, target: Target, output: OutputMeaning
             axes.plot([target.reference, value], [0, 0], color=WARM, linewidth=3, solid_capstyle="butt")
             axes.plot([target.reference] * 2, [-0.45, 0.45], color=INK, linewidth=1.2, linestyle=(0, (3, 2)))
         axes.plot([value], [0], marker="D", markersize=9, color=ACCENT, clip_on=False, zorder=3)
+        if prediction.members_sd:
+            axes.errorbar([value], [0], xerr=[prediction.members_sd[name]], fmt="none", ecolor=INK, capsize=3)
         inside = 0.12 < (value - low + margin) / (high - low + 2 * margin) < 0.88
         axes.annotate(
             output.amount(value), (value, 0.45), (0, 6), textcoords="offset points", fontweight="bold", color=ACCENT,
@@ -82,9 +88,10 @@ def quantity_chart(prediction: Prediction, target: Target, output: OutputMeaning
         unit = f" ({output.shown_unit})" if output.shown_unit else ""
         axes.set_xlabel(f"{name}{unit}", fontsize=8)
         data = as_svg(figure)
-    words = output.scale_words()
-    alt = f"{prediction.predicted}{f', on a scale from {words}' if words else ''}. Explained: {target.name}."
-    caption = ""
+    scale, answer = output.scale_words(), answer_words(prediction, output)
+    alt = f"{answer.headline}{f', on a scale from {scale}' if scale else ''}. Explained: {target.name}."
+    caption = f"±: {answer.legend}. " if answer.legend else ""
     if target.reference is not None:
-        caption = f"Dashed line: {output.given(target.reference)}, from which the difference is explained."
+        caption += f"Dashed line: {output.given(target.reference)}, from which the difference is explained."
+    caption = caption.strip()
     return Picture(data, "image/svg+xml", alt, caption)

@@ -83,7 +83,8 @@ def _answer(explanation: Explanation) -> dict[str, Any]:
             signs += f" The maps are those of the {name} itself: {reference} are taken off it, and belong to no voxel."
     return {
         "headline": words.headline,
-        "beside": f"{words.share:.1%}" if words.share is not None else "",
+        "beside": words.share_words,
+        "legend": words.legend,
         "range": words.details if output.is_quantity else "",
         "formula": contrast_formula(target, output),
         "value": explained_value(target, output, 3).replace("-", "−"),

@@ -43,12 +43,12 @@ def _answer(explanation: Explanation) -> Sentence:
     output = explanation.model.output
     words = answer_words(explanation.prediction, output)
     if output.is_quantity:
-        name, value = output.classes[0], explanation.prediction.predicted
-        said = value.removeprefix(name).strip() or value
+        name = output.classes[0]
+        said = words.headline.removeprefix(name).strip() or words.headline
         return [Part(f"The network puts the {name} of this scan at "), Part(said, "answer"), Part(".")]
     if output.has_labels:
         return [Part("The network finds in this scan: "), Part(words.headline, "answer"), Part(".")]
-    share = "" if words.share is None else f" ({words.share:.0%})"
+    share = f" ({words.share_words})" if words.share_words else ""
     return [Part("The network calls this scan "), Part(f"{words.headline}{share}", "answer"), Part(".")]
 
 

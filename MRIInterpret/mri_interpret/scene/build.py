@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from typing import Any
 
@@ -19,7 +20,7 @@ from .colours import CONSENSUS, add_colour_table
 from .counterfactual import add_counterfactual
 from .nodes import ROLE, NodeMaker, batch, runs
 from .rendering import paused, paused_steps, run_paused
-from .result_nodes import ANSWER, EDGE_TEXT, EXCLUDED, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
+from .result_nodes import ANSWER, EDGE_TEXT, EXCLUDED, MEMBERS, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
 from .tables import add_bar_chart, add_table
 from .volume_rendering import add_surface, add_volume_rendering
 from .volumes import add_consensus, add_legend, add_map, add_scan
@@ -161,6 +162,8 @@ def _add_nodes(content: SceneContent, make: NodeMaker, scan_node: Any | None) ->
     note = make.add("vtkMRMLTextNode", "Research use only", "note")
     note.SetText(content.note)
     note.SetAttribute(ANSWER, content.answer)
+    if content.members_sd:
+        note.SetAttribute(MEMBERS, json.dumps({"members": content.members, "sd": content.members_sd}))
     if content.sentences:
         note.SetAttribute(SENTENCES, "\n".join(content.sentences))
     yield 0.02

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none
 
 REPORT = "report"  # role of the text that is the result's report page
 ANSWER = "MRIInterpret.Answer"  # on the note: what the model said, in words
+# On the note of a model of several networks: how many, and the standard deviation over them by class, as JSON.
+MEMBERS = "MRIInterpret.Members"
 SENTENCES = "MRIInterpret.VolumeSentences"  # on the note: what the volume methods say; one sentence per line
 
 TABLES = (
@@ -57,6 +60,21 @@ class ResultNodes:
         """What can be laid over the scan, by key: the summary score, each method's map, consensus and spread."""
         spread = {"spread": self.spread} if self.spread is not None else {}
         return {"summary": self.summary, **self.maps, "consensus": self.consensus, **spread}
+
+    @property
+    def members_sd(self) -> dict[str, float] | None:
+        """Standard deviation over the model's networks of each probability, or of the quantity; None of one network."""
+        found: dict[str, float] | None = self._members().get("sd")
+        return found
+
+    @property
+    def members(self) -> int:
+        """Networks in the model."""
+        return int(self._members().get("members", 1))
+
+    def _members(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.note.GetAttribute(MEMBERS) or "{}")
+        return found
 
     @property
     def answer_chart(self) -> Any:

@@ -93,6 +93,8 @@ class SceneContent:
     regions: tuple[Region, ...] = ()  # those that occur in the atlas
     sentences: tuple[str, ...] = ()  # what volume methods say
     counterfactuals: tuple[CounterfactualContent, ...] = ()
+    members_sd: dict[str, float] | None = None  # of the answer over the model's networks, as in Prediction
+    members: int = 1
 
     def brain_surface(self) -> Any:
         """vtkPolyData of the brain's surface, made from the mask if it is not there; None without either."""
@@ -154,6 +156,8 @@ def content_of(explanation: Explanation) -> SceneContent:
         regions=tuple(r for r in explanation.regions if r.label < len(counts) and counts[r.label]),
         sentences=sentences_in(explanation),
         counterfactuals=counterfactuals_in(explanation),
+        members_sd=explanation.prediction.members_sd,
+        members=explanation.prediction.members,
     )
 
 
@@ -304,9 +308,15 @@ def _answer_chart(explanation: Explanation) -> ChartContent:
     """Bars of probabilities; or the quantity between the ends of its range and its named values."""
     output = explanation.model.output
     if not output.is_quantity:
-        odds = explanation.prediction.probabilities
+        odds, deviations = explanation.prediction.probabilities, explanation.prediction.members_sd
         what = "Label" if output.has_labels else "Class"
-        return chart("probabilities", f"{what} probabilities (research use only)", "class", "probability", odds)
+        if not deviations:
+            return chart("probabilities", f"{what} probabilities (research use only)", "class", "probability", odds)
+        words = answer_words(explanation.prediction, output)  # a chart's bars have no error bars: its title says it
+        title = f"{what} probabilities: {words.details} ({words.legend}; research use only)"
+        made = chart("probabilities", title, "class", "probability", odds)
+        made.table.columns["sd"] = [float(deviations[name]) for name in odds]
+        return made
     (name,) = output.classes
     names = dict(output.anchors)
     marks = sorted({*names, *(output.value_range or ())})

@@ -17,7 +17,10 @@ from .display_range import DisplayRange
 
 _INDEX, _SURFACE = "scene.json", "surface.vtp"
 _VOLUMES = ("scan", "consensus", "mask", "atlas")
-_PLAIN = ("run", "banner", "note", "scan_name", "window", "atlas_name", "answer", "sentences")
+_PLAIN = (
+    *("run", "banner", "note", "scan_name", "window", "atlas_name", "answer", "sentences"),
+    *("members_sd", "members"),
+)
 
 
 def write_content(content: SceneContent, folder: Path, written: ArrayFiles | None = None) -> None:

@@ -39,8 +39,11 @@ def note_text(explanation: Explanation) -> str:
 
 def _answer(explanation: Explanation) -> str:
     words = answer_words(explanation.prediction, explanation.model.output)
+    legend = f"; ±: {words.legend}" if words.legend else ""
     if explanation.model.output.is_quantity:
-        return words.sentence
+        return words.sentence + legend
+    if legend:
+        return f"{words.headline} (probabilities: {words.details}{legend})"
     odds = ", ".join(f"{name} {value:.2f}" for name, value in explanation.prediction.probabilities.items())
     return f"{words.headline} (probabilities: {odds})"
 
