@@ -26,13 +26,15 @@ def probability_chart(prediction: Prediction, target: Target, output: OutputMean
         named = [name for name in names if prediction.probabilities[name] > PRESENT]
     else:
         named = [prediction.predicted]
+    deviations = prediction.members_sd or {}
+    width = 0.44 if deviations else 0.58  # of the bars, in the figure's width: numbers with ± need more room
     with new_figure(4.8, 0.42 * len(names) + 0.5) as figure:
-        axes = figure.add_axes((0.14, 0.24, 0.58, 0.74))
+        axes = figure.add_axes((0.14, 0.24, width, 0.74))
+        right = 0.79 / width  # where the logits end
         values = [prediction.probabilities[name] for name in names]
         colours = [ACCENT if name in named else _PALE for name in names]
         rows = np.arange(len(names))[::-1]
         axes.barh(rows, values, height=0.62, color=colours)
-        deviations = prediction.members_sd or {}
         if deviations:
             axes.errorbar(values, rows, xerr=[deviations[name] for name in names], fmt="none", ecolor=INK, capsize=2)
         axes.set_xlim(0, 1)
@@ -45,8 +47,8 @@ def probability_chart(prediction: Prediction, target: Target, output: OutputMean
             weight = "bold" if name in named else "normal"
             axes.text(1.03, row, share_words(value, deviations.get(name), 1), va="center", fontweight=weight)
             logit = f"{prediction.logits[name]:+.2f}".replace("-", "−")
-            axes.text(1.36, row, logit, va="center", ha="right", color=MUTED, fontsize=8)
-        axes.text(1.36, rows[0] + 0.55, "logit", ha="right", color=MUTED, fontsize=7.5)
+            axes.text(right, row, logit, va="center", ha="right", color=MUTED, fontsize=8)
+        axes.text(right, rows[0] + 0.55, "logit", ha="right", color=MUTED, fontsize=7.5)
         axes.set_ylim(-0.5, len(names) - 0.25)
         data = as_svg(figure)
     words = answer_words(prediction, output, decimals=1)
