@@ -17,6 +17,7 @@ import torch
 from mri_interpret.attribution.attribute import attribute
 from mri_interpret.images.volume import resample
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
+from mri_interpret.models.evidence_ensemble import EvidenceEnsemble3d
 from mri_interpret.models.registry import DEFAULT_MODEL, find_model
 from mri_interpret.preprocessing.template import load_template
 from mri_interpret.simulation.grids import MODEL_GRID
@@ -29,7 +30,7 @@ CONTRAST = (-1.0, 0.0, 1.0)
 def places_of(network: nn.Module, image: Tensor) -> Tensor:
     """Evidence for AD less CN at each place of the last features, (i, j, k)."""
     features = network.features(image)[0]  # type: ignore[operator]
-    last = network.evidence if isinstance(network, EvidenceCNN3d) else network.classifier
+    last = network.evidence if isinstance(network, EvidenceCNN3d | EvidenceEnsemble3d) else network.classifier
     weight = torch.tensor(CONTRAST) @ last.weight  # type: ignore[operator, union-attr]
     return torch.einsum("c,cijk->ijk", weight, features)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mri_interpret.errors import UserError
 from mri_interpret.models.bundle import load_bundle
+from mri_interpret.models.evidence_ensemble import EvidenceEnsemble3d
 from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.simulation.acquisition_ranges import AS_PREPROCESSED
 from mri_interpret.simulation.anatomy import Anatomy
@@ -135,3 +138,18 @@ def test_all_folds_and_the_network_of_all_anatomies_make_a_bundle(
     steps.clear()
     run()
     assert not [step for step in steps if "plain" in step]
+    # An ensemble adds networks of further seeds to the one that is there.
+    cross_validate(tmp_path / "three", replace(folds, ensemble=3), TINY, work=work)
+    several = load_bundle(tmp_path / "three")
+    assert isinstance(several.network, EvidenceEnsemble3d)
+    assert (work / "all3" / "checkpoint.pt").exists()
+    first, second, _ = (one.state_dict() for one in several.network.networks())
+    assert all(torch.allclose(value, first[name]) for name, value in loaded.network.state_dict().items())
+    assert not torch.allclose(first["evidence.weight"], second["evidence.weight"])
+    assert "3 networks of that kind" in several.card.read_text(encoding="utf-8")
+
+
+def test_an_ensemble_of_other_networks_or_of_none_is_one_clear_sentence(maps: Path, tmp_path: Path) -> None:
+    for number, network in ((2, "PlainCNN3d"), (0, "EvidenceCNN3d")):
+        with pytest.raises(UserError, match=f"An ensemble of {number} {network} cannot be made"):
+            cross_validate(tmp_path / "m", AnatomyFolds(maps, 3, ensemble=number), TINY, network=network)

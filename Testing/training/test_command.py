@@ -124,6 +124,7 @@ def test_training_on_a_table_cross_validates(tmp_path: Path, monkeypatch: pytest
         (["--table", "t.csv", "--init", "other", "--network", OTHER], "--network does not go with --init"),
         (["--init", "other", "--network", OTHER], "--network does not go with --init"),
         (["--fold", "1"], "--fold goes with --cross-validate only"),
+        (["--ensemble", "3"], "--ensemble goes with --cross-validate only"),
     ],
 )
 def test_an_option_that_would_not_be_followed_is_refused(

@@ -111,6 +111,12 @@ def test_the_card_tells_which_network_learned_which_disease(noisy: Evaluation) -
     assert "has no biases" in card
     assert "table of published" in card
     assert "one network of one seed" in card
+    several = write_card("m", noisy, replace(STORY, disease=PUBLISHED, network="EvidenceEnsemble3d", members=3))
+    assert "has no biases" in several
+    assert "(`EvidenceEnsemble3d`)" in several
+    assert "3 networks of that kind" in several
+    assert "one network of one seed" not in several
+    assert f"each of seeds {STORY.seed} to {STORY.seed + 2}." in several
     stylised = write_card("m", noisy, STORY)
     assert "plain stack" in stylised
     assert "per mille of the intracranial volume, were not trained on" in stylised

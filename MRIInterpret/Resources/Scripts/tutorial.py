@@ -13,7 +13,7 @@ scan = globals().get("scan") or logic.loadSample()
 
 # 2. Explain it, here and now. The button uses logic.startExplain, which returns at once.
 result = logic.explain(scan, methods=["lrp", "grad_cam_pp"], target="AD-CN", device="cpu", trust="off")
-print(result.predicted, result.probabilities)
+print(result.predicted, result.probabilities, result.members_sd)  # None, unless the model is several networks
 
 # 3. Look: the summary score above its top 5 %, then one method, at its strongest voxel.
 logic.showMap(result, "summary", topPercent=5)

@@ -67,6 +67,9 @@ def train(
     fold: Annotated[
         int | None, typer.Option(help="Only this fold of --cross-validate, 0 for all label maps; writes no bundle.")
     ] = None,
+    ensemble: Annotated[
+        int, typer.Option(help="Networks of --cross-validate that are trained on all label maps; their mean ships.")
+    ] = 1,
     first_brains: Annotated[
         int, typer.Option(help="Brains simulated before training begins, the others meanwhile; 0: all.")
     ] = 0,
@@ -89,8 +92,8 @@ def train(
     )
 
     check_train_options(
-        evaluate_only=evaluate_only, cross_validate=cross_validate, fold=fold, table=table, held_out=held_out,
-        init=init, network=network, evaluate=evaluate,
+        evaluate_only=evaluate_only, cross_validate=cross_validate, fold=fold, ensemble=ensemble, table=table,
+        held_out=held_out, init=init, network=network, evaluate=evaluate,
     )  # fmt: skip
     simulation = simulated(label_maps, held_out, excluded, brains, test_brains, disease, first_brains)
     if evaluate_only:
@@ -98,7 +101,9 @@ def train(
         return
     settings = settings_of(samples, seed, every, patience, device)
     if cross_validate:
-        cross_validate_command(output, settings, simulation, folds=folds, only=fold, network=network, work=work)
+        cross_validate_command(
+            output, settings, simulation, folds=folds, only=fold, ensemble=ensemble, network=network, work=work
+        )
         return
     train_command(
         output, settings, simulation, table, folds=folds, init=init, network=network, work=work, evaluate=evaluate

@@ -74,6 +74,7 @@ def check_train_options(
     evaluate_only: bool,
     cross_validate: bool,
     fold: int | None,
+    ensemble: int,
     table: Path | None,
     held_out: str,
     init: str,
@@ -101,6 +102,8 @@ def check_train_options(
             raise UserError(f"{option} does not go with {way}, which would not follow it: leave one of them out.")
     if fold is not None and not cross_validate:
         raise UserError("--fold goes with --cross-validate only: add that, or leave --fold out.")
+    if ensemble != 1 and not cross_validate:
+        raise UserError("--ensemble goes with --cross-validate only: add that, or leave --ensemble out.")
 
 
 def train_command(
@@ -163,6 +166,7 @@ def cross_validate_command(
     *,
     folds: int,
     only: int | None,
+    ensemble: int,
     network: str,
     work: Path | None,
 ) -> None:
@@ -183,6 +187,7 @@ def cross_validate_command(
                 first_brains=simulation.first_brains,
                 test_brains=simulation.test_brains,
                 disease=simulation.disease,
+                ensemble=ensemble,
             ),
             settings,
             network=network,

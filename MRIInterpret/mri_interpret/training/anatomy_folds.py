@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from ..atomic import replacing
 from ..errors import UserError
 from ..models import DEFAULT_NETWORK
+from ..models.evidence_cnn import EvidenceCNN3d
+from ..models.evidence_ensemble import EvidenceEnsemble3d
 from ..progress import ProgressCallback, silent
 from ..simulation.anatomy import PUBLISHED, Anatomy, choose_label_maps, list_label_maps
 from ..simulation.disease import check_disease
@@ -27,7 +29,7 @@ from .anatomies import cached_anatomy
 from .bundle_writer import BundleText, Trained
 from .card import TrainingStory
 from .checkpoint import check_network, start_network
-from .command import write_evaluated
+from .command import hours_of, write_evaluated
 from .conditions import Scores, conditions_for, score
 from .evaluation import EVALUATION_SEED, assess
 from .fit import FitSettings, fit, identity_of, settings_to_go_on
@@ -60,6 +62,8 @@ class AnatomyFolds:
         Items of the other two banks, over all anatomies.
     disease
         "published" or "stylised".
+    ensemble
+        Networks that are trained on all anatomies, from seeds that follow each other; what ships is their mean.
     """
 
     label_maps: Path
@@ -70,6 +74,7 @@ class AnatomyFolds:
     validation_brains: int = 90
     test_brains: int = 600
     disease: str = PUBLISHED
+    ensemble: int = 1
 
 
 def cross_validate(
@@ -111,6 +116,7 @@ def cross_validate(
     if only is not None and not 0 <= only <= folds.number:
         raise UserError(f"There is no fold {only}: give one from 1 to {folds.number}, or 0 for all anatomies.")
     check_network(network)
+    check_ensemble(folds.ensemble, network)
     check_disease(folds.disease)
     paths = _chosen(folds)
     anatomies = [cached_anatomy(path, work / "anatomies", progress, folds.disease) for path in paths]
@@ -121,15 +127,30 @@ def cross_validate(
     filler = _filler(work, anatomies, folds) if begun < folds.brains else None
     try:
         for fold in [*range(1, folds.number + 1), FINAL] if only is None else [only]:
+            if fold == FINAL:
+                seeds = range(settings.seed, settings.seed + folds.ensemble)
+                members = [
+                    _train(work, FINAL, fold_of, folds, replace(settings, seed=seed), network, begun, progress, member)
+                    for member, seed in enumerate(seeds, start=1)
+                ]
+                continue
             trained = _train(work, fold, fold_of, folds, settings, network, begun, progress)
-            if fold != FINAL:
-                _judged(work, fold, trained, anatomies, fold_of, folds, progress)
+            _judged(work, fold, trained, anatomies, fold_of, folds, progress)
     finally:
         if filler is not None:
             filler.terminate()
     if only is None:
-        _write(output, work, trained, folds, settings, [path.name for path in paths], command, hardware)
+        _write(output, work, members, folds, settings, [path.name for path in paths], command, hardware)
     return output
+
+
+def check_ensemble(members: int, network: str) -> None:
+    """Raise a UserError unless networks of this name can make an ensemble of so many."""
+    if members < 1 or (members > 1 and network != "EvidenceCNN3d"):
+        raise UserError(
+            f"An ensemble of {members} {network} cannot be made: ask for one network or more, and more than one of "
+            "EvidenceCNN3d only."
+        )
 
 
 def deal(anatomies: int, folds: int, seed: int) -> NDArray[np.int64]:
@@ -186,9 +207,10 @@ def _train(
     name: str,
     begun: int,
     progress: ProgressCallback,
+    member: int = 1,
 ) -> Trainable:
-    """The network of one fold, or of all anatomies."""
-    folder = work / (f"fold{fold}" if fold != FINAL else "all")
+    """The network of one fold, or of all anatomies: the first or a further one of an ensemble."""
+    folder = _folder(work, fold, member)
     network, _ = start_network(None, settings.seed, name)
     settings = replace(settings, margin=settings.margin or _MARGIN)
     identity = identity_of(network, settings, f"{len(fold_of)} anatomies, {folds.brains} brains, fold {fold}")
@@ -196,7 +218,8 @@ def _train(
     targets_mm = TARGETS_MM[type(network)]
 
     def report(step: str, fraction: float) -> None:
-        progress(f"Fold {fold} of {folds.number}: {step}" if fold != FINAL else f"All anatomies: {step}", fraction)
+        whole = "All anatomies" + (f", network {member} of {folds.ensemble}" if folds.ensemble > 1 else "")
+        progress(f"{f'Fold {fold} of {folds.number}' if fold != FINAL else whole}: {step}", fraction)
 
     return fit(
         network,
@@ -216,6 +239,13 @@ def _train(
         identity=identity,
         progress=report,
     )
+
+
+def _folder(work: Path, fold: int, member: int = 1) -> Path:
+    """Where a training keeps its checkpoint and log."""
+    if fold != FINAL:
+        return work / f"fold{fold}"
+    return work / ("all" if member == 1 else f"all{member}")
 
 
 def _in_order(folder: Path, chosen: NDArray[np.int64], targets_mm: int) -> BankSamples:
@@ -274,7 +304,7 @@ def check_groups(scores: Scores) -> None:
 def _write(
     output: Path,
     work: Path,
-    network: Trainable,
+    members: Sequence[Trainable],
     folds: AnatomyFolds,
     settings: FitSettings,
     names: Sequence[str],
@@ -284,22 +314,24 @@ def _write(
     found = {name: all_scores(work, folds.number, name) for name in conditions_for(folds.disease)}
     check_groups(found["plain"])
     none = Scores(np.zeros((0, 3)), np.zeros(0, dtype=np.int64), np.zeros(0))
-    log = work / "all" / "log.csv"
-    rows = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    logs = [_folder(work, FINAL, member) / "log.csv" for member in range(1, len(members) + 1)]
+    evidence = [one for one in members if isinstance(one, EvidenceCNN3d)]
+    network = members[0] if len(members) == 1 else EvidenceEnsemble3d.of(evidence)
     anatomies = ", ".join(name.split(".")[0] for name in names)
     story = TrainingStory(
         command=command,
         seed=settings.seed,
         samples=settings.samples,
-        hours=float(rows[-1].split(",")[1]) / 3600 if len(rows) > 1 else 0.0,
+        hours=sum(map(hours_of, logs)),
         hardware=hardware,
         training_anatomies=anatomies,
         test_anatomies=f"the same, each judged by the one of {folds.number} networks that had not seen it",
         notes=(
-            f"The network that ships was trained on all anatomies; the numbers are those of {folds.number} others, "
-            "each trained on the anatomies of the other folds.",
+            f"What ships was trained on all anatomies; the numbers are those of {folds.number} other networks, each "
+            "trained on the anatomies of the other folds and judged by itself.",
         ),
         disease=folds.disease,
         network=type(network).__name__,
+        members=len(members),
     )
-    write_evaluated(output, Trained(network), BundleText(output.name), assess(found, none), story, log=log)
+    write_evaluated(output, Trained(network), BundleText(output.name), assess(found, none), story, log=logs[0])

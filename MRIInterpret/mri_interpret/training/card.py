@@ -34,6 +34,7 @@ class TrainingStory:
     notes: tuple[str, ...] = ()
     disease: str = STYLISED
     network: str = "PlainCNN3d"
+    members: int = 1  # networks of an ensemble, from seeds that follow each other
 
 
 def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_scans: str = "") -> str:
@@ -57,7 +58,7 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
         "of people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that "
         "explanations can be tried, compared and *checked*: in simulated scans the place of the disease is known.",
         _PUBLISHED_DATA if story.disease == PUBLISHED else _DATA,
-        NETWORKS[story.network],
+        NETWORKS[story.network] + (_ENSEMBLE.format(members=story.members) if story.members > 1 else ""),
         _how(story),
         "## Results on anatomies never seen in training",
         f"{evaluation.plain.labels.size} simulated subjects over {story.test_anatomies}; groups drawn with equal "
@@ -72,7 +73,8 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
     if real_scans:
         parts += ["## Real scans", real_scans]
     limits = _PUBLISHED_LIMITS if story.disease == PUBLISHED else _LIMITS
-    parts += [_verdict(evaluation), limits, "\n".join(f"- {note}" for note in story.notes), _USE]
+    seeds = "" if story.disease != PUBLISHED else _ONE_SEED if story.members == 1 else _SEEDS
+    parts += [_verdict(evaluation), limits + seeds, "\n".join(f"- {note}" for note in story.notes), _USE]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -92,6 +94,12 @@ global average pooling at 8 mm.""",
     "EvidenceCNN3d": """The network (`EvidenceCNN3d`) has no biases: its logits are sums of evidence over places of 4 mm
 and grow with the image's intensity, so that LRP, gradient x input and integrated gradients add up to the answer.""",
 }
+
+NETWORKS["EvidenceEnsemble3d"] = NETWORKS["EvidenceCNN3d"].replace("EvidenceCNN3d", "EvidenceEnsemble3d")
+
+_ENSEMBLE = """ It is
+{members} networks of that kind (`EvidenceCNN3d`) from {members} seeds, computed as one: its logits are the mean of
+theirs, and every answer carries the standard deviation of its probabilities over them."""
 
 _PUBLISHED_DATA = """## Data and simulation
 Label maps of real heads (published with SynthSeg, Billot et al. 2023, Apache-2.0) are laid on the ICBM152 template as
@@ -127,9 +135,15 @@ _PUBLISHED_LIMITS = """## Known failure modes
 - Children and people above 95 years were not trained on; below 55 years only healthy ones.
 - Scans that are not T1-weighted, or with a failed brain mask or registration, give an answer all the same: look at the
   registration check first.
-- Probabilities are calibrated for equally frequent simulated groups of elderly people, not for a clinic.
+- Probabilities are calibrated for equally frequent simulated groups of elderly people, not for a clinic."""
+
+_ONE_SEED = """
 - This is one network of one seed. Another seed would answer somewhat differently; by how much was not measured, so no
   output carries that uncertainty."""
+
+_SEEDS = """
+- The deviation over the networks that stands behind an answer (51 % ± 6) is what chance in training does. What all of
+  them learned wrongly from the same simulated scans is not in it."""
 
 _USE = """## Licence, and another model
 Weights and card: Apache-2.0. To train on your own cohort: `mri-interpret train --table participants.tsv -o MYMODEL`,
@@ -137,9 +151,12 @@ with `--init atrophy_cnn` to start from these weights; `mri-interpret explain SC
 
 
 def _how(story: TrainingStory) -> str:
+    seeds = f"seed {story.seed}"
+    if story.members > 1:
+        seeds = f"each of seeds {story.seed} to {story.seed + story.members - 1}"
     return f"""## Training
 Training anatomies: {story.training_anatomies}. {story.samples:,} scans in {story.hours:.1f} hours on {story.hardware};
-seed {story.seed}.
+{seeds}.
 
 ```
 {story.command}

@@ -164,7 +164,7 @@ def train(
         command=command,
         seed=settings.seed,
         samples=settings.samples,
-        hours=_hours(work / "fit" / "log.csv"),
+        hours=hours_of(work / "fit" / "log.csv"),
         hardware=hardware,
         training_anatomies=", ".join(anatomy.name for anatomy in training),
         test_anatomies=", ".join(anatomy.name for anatomy in testing),
@@ -262,7 +262,8 @@ def _fill(
         )  # fmt: skip
 
 
-def _hours(log: Path) -> float:
+def hours_of(log: Path) -> float:
+    """Hours that a training took, from its log; 0 without one."""
     rows: list[str] = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     return float(rows[-1].split(",")[1]) / 3600 if len(rows) > 1 else 0.0
 
