@@ -76,16 +76,14 @@ class NiftiFiles:
     suffix = ".nii.gz"
 
     def write(self, entry: SavedVolume, folder: Path, name: str) -> str:
-        import nibabel
-
-        from ..images.writing import nifti_image
+        from ..images.writing import nifti_image, write_image
 
         path = folder / f"{name}{self.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         image = nifti_image(
             entry.volume, space=entry.world, labels=entry.labels, description=entry.description, exact=True
         )
-        nibabel.save(image, path)
+        write_image(image, path)
         return path.relative_to(folder).as_posix()
 
 
