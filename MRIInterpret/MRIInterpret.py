@@ -117,6 +117,7 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called by the button of the developer mode: the package is reloaded, too."""
         from mri_interpret.panel.reloading import forget_modules
 
+        self.logic.leaveReports()
         self.cleanup()
         forget_modules()
         ScriptedLoadableModuleWidget.onReload(self)
@@ -146,15 +147,17 @@ class MRIInterpretWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndImport(self, _caller, _event) -> None:
         """A scene was opened: its results and its selections are shown."""
+        self.logic.tellResultsApart()
         if self.parent.isEntered:
             self.setParameterNode(None)
             self.initializeParameterNode()
 
     def initializeParameterNode(self) -> None:
-        """Use the scene's parameter node; choose the first volume if none is chosen."""
+        """Use the scene's parameter node; choose the first scan if none is chosen."""
+        self.logic.tellResultsApart()
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            volume = self.logic.firstScan()
             if volume:
                 self._parameterNode.inputVolume = volume
 

@@ -44,6 +44,28 @@ def test_the_sentences_are_shown_and_the_boxes_change_the_views(changed, host):
     assert behind() == {scan.GetID()}
 
 
+def test_the_deformed_scan_stays_while_the_maps_before_it_are_changed(changed, host):
+    ui, scene = changed.ui, host.headless.scene
+    volume, _ = counterfactuals_of(changed.panel.result.result.nodes)[COUNTERFACTUAL]
+    scan = changed._parameterNode.inputVolume
+
+    def said_and_shown():
+        behind = {one.GetBackgroundVolumeID() for one in composites(scene)}
+        return ui.showCounterfactualCheckBox.checked, behind
+
+    ui.showCounterfactualCheckBox.click()
+    ui.opacitySlider.value = 0.35
+    assert said_and_shown() == (True, {volume.GetID()})
+    ui.mapList.setCurrentRow(1)
+    assert said_and_shown() == (True, {volume.GetID()})
+    changed.exit()
+    changed.enter()
+    assert said_and_shown() == (True, {volume.GetID()})
+    ui.showCounterfactualCheckBox.click()
+    ui.opacitySlider.value = 0.5
+    assert said_and_shown() == (False, {scan.GetID()})
+
+
 def test_without_volume_methods_the_group_is_not_shown(widget, shown):
     assert shown.ui.changesGroupBox.isHidden()
     assert not shown.ui.showCounterfactualCheckBox.enabled

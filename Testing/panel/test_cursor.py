@@ -35,6 +35,35 @@ def test_the_place_under_the_mouse_is_read_and_said(crosshair, shown, small_expl
     assert shown.ui.cursorLabel.text == ""
 
 
+def test_regions_keep_their_names_after_the_segment_editor_was_there(shown, small_explanation):
+    """It separates segments from their shared volume, and packs them again with other values."""
+    import slicer
+
+    nodes = shown.panel.result.result.nodes
+    segmentation = nodes.atlas.GetSegmentation()
+    labels = np.asarray(small_explanation.atlas_in_scan.array)
+    names = {region.label: region.name for region in small_explanation.regions}
+    places = {label: np.argwhere(labels == label)[0] for label in names if (labels == label).any()}
+    assert len(places) > 2
+
+    def read():
+        points = {label: (small_explanation.scan.affine @ [*place, 1.0])[:3] for label, place in places.items()}
+        readings = {label: read_at(nodes, point) for label, point in points.items()}
+        return {label: (reading.label, reading.region) for label, reading in readings.items()}
+
+    wanted = {label: (label, names[label]) for label in places}
+    assert read() == wanted
+    segmentation.SeparateSegmentLabelmap(segmentation.GetNthSegmentID(0))
+    kind = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    assert segmentation.GetNumberOfLayers(kind) == 2
+    assert read() == wanted
+    segmentation.CollapseBinaryLabelmaps(False)
+    assert segmentation.GetNumberOfLayers(kind) == 1
+    values = [segmentation.GetNthSegment(n).GetLabelValue() for n in range(segmentation.GetNumberOfSegments())]
+    assert values == list(range(1, len(values) + 1))  # no region's label any more
+    assert read() == wanted
+
+
 def test_nothing_is_followed_once_the_panel_is_left(crosshair, shown, small_explanation):
     shown.exit()
     crosshair.SetCursorPositionRAS([0.0, -20.0, 10.0])

@@ -99,6 +99,31 @@ def test_after_reloading_the_module_or_reopening_the_scene_the_report_can_still_
     assert opened.save_report(tmp_path / "two.html").read_text(encoding="utf-8") == PAGE
 
 
+def test_reloading_the_module_while_the_report_is_drawn_loses_nothing(
+    host, widget, drawn, run, wait, tmp_path, monkeypatch
+):
+    import slicer.ScriptedLoadableModule
+    from mri_interpret.panel import reloading
+
+    import MRIInterpret
+
+    monkeypatch.setattr(reloading, "forget_modules", lambda: None)
+    base = slicer.ScriptedLoadableModule.ScriptedLoadableModuleWidget
+    monkeypatch.setattr(base, "onReload", lambda self: None, raising=False)
+    result, folder = run()
+    name, told = result.run, []
+    widget.logic.saveReport(result, tmp_path / "waited for.html", lambda *outcome: told.append(outcome))
+    assert widget.logic.reports.drawing(name)
+    result = None
+    widget.onReload()
+    assert folder.exists()
+    again = MRIInterpret.MRIInterpretLogic()
+    wait(lambda: again.result(name).complete and not folder.exists())
+    assert again.result(name).page == PAGE
+    assert (tmp_path / "waited for.html").read_text(encoding="utf-8") == PAGE
+    assert told == []  # the widgets that would say so are gone
+
+
 def test_who_saves_while_it_is_drawn_waits(host, widget, drawn, run, wait, tmp_path):
     drawn["ready"] = False
     result, folder = run()

@@ -61,6 +61,22 @@ def test_the_button_follows_slicers_own_layout_menu_and_a_closed_scene(host, sho
     assert "press Explain" in ui.compareButton.toolTip
 
 
+def test_closing_the_scene_while_maps_are_compared_brings_the_former_layout_back(host, shown):
+    ui, scene = shown.ui, host.headless.scene
+    (layout,) = nodes_of(scene, "vtkMRMLLayoutNode")
+    before = layout.GetViewArrangement()
+    ui.compareButton.click()
+    scene.Clear(0)
+    (layout,) = nodes_of(scene, "vtkMRMLLayoutNode")
+    assert layout.GetViewArrangement() == before
+    assert not ui.compareButton.checked
+    light_box.open_layout(scene)  # by Slicer's own menu, with nothing to compare
+    shown.panel.update()
+    assert ui.compareButton.enabled
+    ui.compareButton.click()
+    assert not light_box.is_open(scene)
+
+
 def test_a_result_of_a_dicom_scan_is_exported_from_the_panel(
     host, shown, scan, small_explanation, tmp_path, wait, monkeypatch
 ):

@@ -10,6 +10,7 @@ from mri_interpret.errors import Cancelled
 from mri_interpret.scene import build_scene, find_result, remove_result
 from mri_interpret.scene.geometry import affine_of, fill_volume_node
 from mri_interpret.scene.nodes import nodes_of_run, runs
+from mri_interpret.scene.result_nodes import incomplete_names
 from mri_interpret.scene.views import peak, to_world
 from mri_interpret.scene_content.vtk_images import finished
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
@@ -88,6 +89,43 @@ def test_a_second_run_is_added_under_its_own_name_and_either_can_be_removed(head
     remove_result(headless.scene, second.run)
     assert node_ids(headless.scene) - before <= {"vtkMRMLSubjectHierarchyNode1"}
     assert nodes_of_run(headless.scene, second.run) == []
+
+
+def test_a_folder_that_the_user_renamed_and_moved_goes_with_its_result_but_not_what_the_user_put_there(
+    headless, small_explanation
+):
+    import slicer
+    from mri_interpret.scene.hierarchy import folder_named
+
+    scene = headless.scene
+    nodes = build_scene(small_explanation, scene)
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    subject = tree.CreateSubjectItem(tree.GetSceneItemID(), "Mrs. Smith")
+    tree.SetItemName(nodes.folder, "for the meeting")
+    tree.SetItemParent(nodes.folder, subject)
+    maps = tree.GetItemChildWithName(nodes.folder, "Maps")
+    own = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn by hand")
+    tree.CreateItem(maps, own, "Segmentations")
+    assert folder_named(scene, nodes.run) == nodes.folder
+    assert find_result(scene, nodes.run).folder == nodes.folder
+    remove_result(scene, nodes.run)
+    assert folder_named(scene, nodes.run) is None
+    assert tree.GetItemChildWithName(subject, "for the meeting") == tree.GetInvalidItemID()
+    assert tree.GetItemParent(tree.GetItemByDataNode(own)) == subject
+
+
+def test_nodes_that_the_user_deleted_are_missing_but_the_rest_is_found(headless, small_explanation):
+    nodes = build_scene(small_explanation, headless.scene)
+    for node in (nodes.maps["lrp"], nodes.consensus, nodes.surface, nodes.volume_rendering, nodes.tables["agreement"]):
+        headless.scene.RemoveNode(node)
+    left = find_result(headless.scene, nodes.run)
+    assert set(left.maps) == set(small_explanation.maps) - {"lrp"}
+    assert set(left.volumes) == {"summary", *left.maps, "spread"}
+    assert left.surface is None
+    assert incomplete_names(headless.scene) == []
+    headless.scene.RemoveNode(nodes.atlas)
+    assert find_result(headless.scene, nodes.run) is None
+    assert incomplete_names(headless.scene) == [nodes.run]
 
 
 def test_an_atlas_of_many_regions_is_removed_at_once(headless):

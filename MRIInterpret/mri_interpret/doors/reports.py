@@ -117,6 +117,12 @@ class Reports:
         if drawing is not None and drawing.job is not None:
             drawing.job.cancel()
 
+    def leave(self) -> None:
+        """The module is reloaded: pages go on being drawn and kept in the scene, but nobody is left to be told."""
+        for drawing in self._drawings.values():
+            drawing.waiting = [(path, lambda _path, _sentence: None) for path, _ in drawing.waiting]
+        self._drawings.clear()
+
     def cancel_all(self) -> None:
         """The scene is closed, or the module is reloaded: nothing goes on."""
         for run in list(self._drawings):

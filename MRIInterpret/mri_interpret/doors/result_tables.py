@@ -13,7 +13,16 @@ from ..anatomy import freesurfer
 from ..checks.verdict import MODEL
 from ..explanation.answer_words import members_legend, points_words
 from ..scene.nodes import ROLE, RUN, runs
-from ..scene.result_nodes import ANSWER, EDGE_TEXT, EXCLUDED, SENTENCES, VERDICT, VERDICT_TEXT, ResultNodes
+from ..scene.result_nodes import (
+    ANSWER,
+    EDGE_TEXT,
+    EXCLUDED,
+    SENTENCES,
+    VERDICT,
+    VERDICT_TEXT,
+    ResultNodes,
+    incomplete_names,
+)
 from ..scene.tables import columns_of_node, rows_of_node
 from ..scene_content.content import THIS_SCAN
 from ..thresholds import SMALLEST_REGION_ML
@@ -97,6 +106,14 @@ class MapEntry:
     tooltip: str
 
 
+def why_no_result(scene: Any) -> str:
+    """One sentence for a scene without a result that can be shown."""
+    incomplete = incomplete_names(scene)
+    if not incomplete:
+        return NO_RESULT
+    return f"Too much of the result {incomplete[-1]} was deleted from the scene to show it: press Explain again."
+
+
 def prediction_text(nodes: ResultNodes) -> PredictionText:
     """What the model said about the scan."""
     answer = nodes.note.GetAttribute(ANSWER) or ""
@@ -104,6 +121,8 @@ def prediction_text(nodes: ResultNodes) -> PredictionText:
     legend = f" (±: {members_legend(nodes.members)})" if deviations else ""
     if "quantity" in nodes.tables:
         bars = _scale(nodes.tables["quantity"], answer, legend)
+    elif "probabilities" not in nodes.tables:  # the user may have deleted the table
+        bars = ()
     else:
         odds = {str(row["class"]): float(row["probability"]) for row in rows_of_node(nodes.tables["probabilities"])}
         answer = answer or max(odds, key=lambda name: odds[name])  # scenes of earlier versions hold no words
@@ -257,7 +276,9 @@ def volumes_csv(nodes: ResultNodes) -> str:
 
 
 def agreement_table(nodes: ResultNodes) -> Table:
-    """How alike the maps of each pair of methods are."""
+    """How alike the maps of each pair of methods are; empty if the user has deleted the table."""
+    if "agreement" not in nodes.tables:
+        return EMPTY_TABLE
     titles = {name: node.GetName() for name, node in nodes.maps.items()}
     return Table(
         ["Method", "Method", "Rank correlation", "Overlap of top 5 %", "Correlation over regions"],

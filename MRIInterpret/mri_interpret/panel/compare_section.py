@@ -45,11 +45,15 @@ class CompareSection:
         result, _key = self._shown()
         enable(
             self.button,
-            "" if result else _(NO_RESULT_YET),
+            "" if result or light_box.is_open(slicer.mrmlScene) else _(NO_RESULT_YET),
             _("Show four maps side by side, in linked slice views: those of the list around the chosen one."),
         )
         with quiet(self.button):
             self.button.checked = light_box.is_open(slicer.mrmlScene)
+
+    def forget(self) -> None:
+        """The scene was closed: no map is to be remembered."""
+        self._magnitudes.clear()
 
     def on_compare(self, wanted: bool) -> None:
         """Open the layout, or go back to the one before."""

@@ -293,6 +293,21 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic, ResultLogic):  # type: igno
 
         self._job = self._backgroundJob(worker, finish, onProgress, onFinished)
 
+    def firstScan(self) -> Any:
+        """The first volume of the scene that may be a scan, or None: no map of a result, no label map."""
+        from ..scene.scan_input import first_scan
+
+        return first_scan(slicer.mrmlScene)
+
+    def tellResultsApart(self) -> None:
+        """Scenes that were added to one another may hold results of one name: the later ones get another name."""
+        from ..scene.imported import tell_apart
+
+        renamed = tell_apart(slicer.mrmlScene)
+        if renamed:
+            parameters = self.getParameterNode()
+            parameters.resultRun = renamed.get(parameters.resultRun, parameters.resultRun)
+
     def results(self) -> list[str]:
         """Names of the results in the scene, oldest first."""
         from ..scene.result_nodes import result_names
@@ -303,17 +318,27 @@ class MRIInterpretLogic(ScriptedLoadableModuleLogic, ResultLogic):  # type: igno
         """The result of that name, or None; one that came with a saved scene has nodes only."""
         from ..doors.explain_job import find
 
-        if run not in self._results or not find(slicer.mrmlScene, run):
-            self._results[run] = find(slicer.mrmlScene, run)
+        known, found = self._results.get(run), find(slicer.mrmlScene, run)
+        if known is None or found is None:
+            self._results[run] = found
+        else:
+            known.nodes = found.nodes  # the user may have deleted some
         return self._results[run]
 
     def releaseResults(self) -> None:
-        """The scene is about to be closed: make that fast."""
+        """The scene is about to be closed: make that fast, and leave no layout that compares nothing."""
+        from ..scene import light_box
         from ..scene.nodes import release_all
         from ..scene.rendering import paused
 
         self._closing.enter_context(paused())  # else each node that goes may draw a frame
+        light_box.close_layout(slicer.mrmlScene)  # now: at the end of closing, Slicer brings the last layout back
         release_all(slicer.mrmlScene)
+
+    def leaveReports(self) -> None:
+        """The module is about to be reloaded: reports that are being drawn come into the scene all the same."""
+        if self._reports:
+            self._reports.leave()
 
     def forgetResults(self) -> None:
         """The scene was closed, or the module is reloaded: nothing is drawn on, and no file is kept."""

@@ -58,6 +58,7 @@ class Panel:
         """The scene was closed: what the status lines say is of the past."""
         self.explain.forget()
         self.cohort.forget()
+        self.compare.forget()
 
     def close(self) -> None:
         """The module is reloaded or Slicer ends."""

@@ -11,7 +11,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..doors import shown_map
+from ..doors import result_tables, shown_map
 from . import result_widgets
 from .context import PanelContext
 from .cursor_readout import CursorReadout
@@ -29,7 +29,7 @@ class ResultSection:
     def __init__(self, context: PanelContext) -> None:
         self.context = context
         self.ui = context.ui
-        self._drawn: tuple[str, str] | None = ("", "")  # the result and map that the lists and tables show
+        self._drawn: tuple[Any, ...] = ()  # what the lists and tables show: the result, what there is of it, the map
         self._held: tuple[MRIInterpretResult | None, ...] = ()  # the result that is shown, while the panel is updated
         self._magnitudes: Any = None  # of the map that is drawn; None for labels
         self.cursor = CursorReadout(context, self._under_the_mouse)
@@ -87,7 +87,7 @@ class ResultSection:
 
     def forget(self) -> None:
         """The lists and tables may be of another scene: fill them anew."""
-        self._drawn = ("", "")
+        self._drawn = ()
 
     def update(self) -> None:
         """Show the results to choose from and the chosen one's numbers, and what can be pressed."""
@@ -108,16 +108,21 @@ class ResultSection:
         enable(self.ui.jumpButton, missing, _("Move the slices to the voxel with the largest magnitude."))
         enable(self.ui.showAnatomyCheckBox, missing, _("Outline every region in the slices, in its own colour."))
         self._show_outlines(result)
-        drawn = (result.run, self.key) if result else None
+        nodes = result.nodes if result else None
+        there = (nodes.run, tuple(nodes.volumes), tuple(nodes.tables)) if nodes else (self._why_none(),)
+        drawn = (there, self.key)
         if drawn != self._drawn:
             before, self._drawn = self._drawn, drawn
-            self._draw(result, new=before is None or drawn is None or before[0] != drawn[0])
+            self._draw(result, new=not before or before[0] != there)
+
+    def _why_none(self) -> str:
+        return result_tables.why_no_result(slicer.mrmlScene)
 
     def _draw(self, result: MRIInterpretResult | None, new: bool) -> None:
         """Fill the lists and tables; those that are the same for every map only if the result is ``new`` here."""
         if result is None:
             self._magnitudes = None
-            result_widgets.clear(self.ui)
+            result_widgets.clear(self.ui, self._why_none())
             return
         from ..scene import map_display
 
@@ -181,7 +186,13 @@ class ResultSection:
         if self.context.parameters:
             self.context.parameters.typedThreshold = 0.0
             self.context.parameters.resultRun = chosen(self.ui.resultComboBox)
+            from ..scene import map_display
+
+            result = self.result
+            elsewhere = result is not None and not map_display.is_over_slices(slicer.mrmlScene, result.nodes)
             self.show()
+            if elsewhere:  # of another scan, which may lie where the views do not look
+                map_display.fit(slicer.mrmlScene, result.nodes, self.key)
 
     def on_open_result(self, _checked: bool = False) -> None:
         """Ask for the folder of a saved result, and have it opened."""

@@ -23,9 +23,9 @@ _VERDICT_ICONS = {
 }
 
 
-def clear(ui: Any) -> None:
-    """No result: empty lists and tables."""
-    ui.predictionLabel.text = _(result_tables.NO_RESULT)
+def clear(ui: Any, why: str) -> None:
+    """No result: empty lists and tables. ``why`` is one sentence."""
+    ui.predictionLabel.text = _(why)
     _show_warnings(ui, ())
     with quiet(ui.mapList, ui.thresholdLineEdit, ui.coloursComboBox):
         ui.mapList.clear()

@@ -64,12 +64,13 @@ def fill_table(table: Any, content: Table) -> None:
         table.setColumnCount(len(heads))
         table.setHorizontalHeaderLabels([_(head) for head in heads])
         table.setRowCount(len(rows))
+        shown, key = qt.Qt.DisplayRole, qt.Qt.UserRole  # looked up once: a table has a thousand cells
         for i, row in enumerate(rows):
             for j, value in enumerate(row):
                 item = qt.QTableWidgetItem()
-                item.setData(qt.Qt.DisplayRole, number(value) if isinstance(value, float) else value)
+                item.setData(shown, number(value) if isinstance(value, float) else value)
                 if j == 0 and i < len(keys):
-                    item.setData(qt.Qt.UserRole, keys[i])
+                    item.setData(key, keys[i])
                 # Cells may be too narrow for their text; names have another name in other programs.
                 item.setToolTip(content.notes[i] if j == 0 and i < len(content.notes) else str(value))
                 table.setItem(i, j, item)

@@ -16,9 +16,10 @@ from ..scene_content.vtk_images import matrix
 from . import views
 from .geometry import fill_steps
 from .nodes import METHOD, ROLE, NodeMaker, nodes_of_run
+from .result_nodes import COUNTERFACTUAL as SCAN
 from .result_nodes import ResultNodes
 
-SCAN, DISPLACEMENT = "counterfactual", "displacement"  # roles
+DISPLACEMENT = "displacement"  # role
 _GRID_MM = 8.0  # between the lines of the grid that is drawn
 
 

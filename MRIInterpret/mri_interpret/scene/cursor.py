@@ -10,9 +10,10 @@ import numpy as np
 import slicer
 
 from ..scene_content.vtk_images import voxels
-from .atlas import segment_id
+from .atlas import LABEL_TAG
 from .geometry import affine_of
 from .result_nodes import ResultNodes
+from .segmentation_input import segment_tag
 from .views import to_world
 
 
@@ -22,7 +23,7 @@ class Reading:
 
     values: dict[str, float]
     region: str  # as the segmentation calls it; empty outside every region
-    label: int  # the region's, 0 outside
+    label: int  # the region's, 0 outside and in segments that the user added
 
 
 def read_at(nodes: ResultNodes, point: Sequence[float]) -> Reading | None:
@@ -48,19 +49,28 @@ def read_at(nodes: ResultNodes, point: Sequence[float]) -> Reading | None:
         return None
     keys = [key for key in nodes.volumes if key != "consensus"]
     values = {key: float(voxels(nodes.volumes[key].GetImageData())[index]) for key in keys}
-    label = _label_at(nodes.atlas, index)
-    segment = nodes.atlas.GetSegmentation().GetSegment(segment_id(label)) if label else None
-    return Reading(values, str(segment.GetName()) if segment is not None else "", label)
+    segment = _segment_at(nodes.atlas, index)
+    if segment is None:
+        return Reading(values, "", 0)
+    return Reading(values, str(segment.GetName()), int(segment_tag(segment, LABEL_TAG) or 0))
 
 
-def _label_at(atlas: Any, index: tuple[int, int, int]) -> int:
-    """The label of a voxel; the segments share one label volume on the maps' grid, unless somebody edited them."""
+def _segment_at(atlas: Any, index: tuple[int, int, int]) -> Any:
+    """The segment that a voxel is in, or None.
+
+    The segments share one label volume on the maps' grid, until somebody edits them: then there may be several, and
+    the values in them are others than the regions' labels.
+    """
     kind = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     segmentation = atlas.GetSegmentation()
-    if segmentation.GetNumberOfLayers(kind) != 1:
-        return 0
-    image = segmentation.GetLayerDataObject(0, kind)
-    i, j, k = (n - first for n, first in zip(index, image.GetExtent()[::2], strict=True))
-    size = image.GetDimensions()
-    inside = all(0 <= n < length for n, length in zip((i, j, k), size, strict=True))
-    return int(voxels(image)[i, j, k]) if inside else 0
+    for layer in range(segmentation.GetNumberOfLayers(kind)):
+        image = segmentation.GetLayerDataObject(layer, kind)
+        i, j, k = (n - first for n, first in zip(index, image.GetExtent()[::2], strict=True))
+        size = image.GetDimensions()
+        inside = all(0 <= n < length for n, length in zip((i, j, k), size, strict=True))
+        value = int(voxels(image)[i, j, k]) if inside else 0
+        for key in segmentation.GetSegmentIDsForLayer(layer, kind) if value else ():
+            segment = segmentation.GetSegment(key)
+            if segment.GetLabelValue() == value:
+                return segment
+    return None

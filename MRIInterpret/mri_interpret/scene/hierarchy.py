@@ -6,6 +6,9 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 import slicer
+from vtkmodules.vtkCommonCore import vtkIdList
+
+from .nodes import RUN
 
 _OWNERS = {  # classes that users look for in the data tree -> Slicer's plugin that gives them icon and menu
     "vtkMRMLLabelMapVolumeNode": "LabelMaps",  # before its base class
@@ -52,6 +55,7 @@ def add_folder(scene: Any, name: str, nodes: Iterable[tuple[Any, str]]) -> Gener
     """
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     folder = _create_folder(tree, tree.GetSceneItemID(), name)
+    tree.SetItemAttribute(folder, RUN, name)  # whatever the user calls it, and wherever it is moved
     try:
         inner: dict[str, int] = {}
         for node, role in nodes:
@@ -105,18 +109,50 @@ def _move(tree: Any, node: Any, parent: int, owner: str) -> None:
 
 
 def remove_folder(scene: Any, folder: int) -> None:
-    """Remove a folder and its inner folders; the data nodes in it stay."""
+    """Remove a folder and its inner folders; data nodes stay, and those of others, put there by hand, stay listed."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    run, parent = tree.GetItemAttribute(folder, RUN) or tree.GetItemName(folder), tree.GetItemParent(folder)
+    for item in _below(tree, folder):
+        node = tree.GetItemDataNode(item)
+        if node is not None and scene.IsNodePresent(node) and node.GetAttribute(RUN) != run:
+            tree.SetItemParent(item, parent)
     tree.RemoveItem(folder, False, True)
 
 
 def rename_folder(scene: Any, folder: int, name: str) -> None:
-    """Give a folder another name."""
-    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene).SetItemName(folder, name)
+    """Give a result's folder the result's other name; a name that the user gave it stays."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    before = tree.GetItemAttribute(folder, RUN)
+    tree.SetItemAttribute(folder, RUN, name)
+    if tree.GetItemName(folder) == before or not before:
+        tree.SetItemName(folder, name)
 
 
 def folder_named(scene: Any, name: str) -> int | None:
-    """The top folder with this name, if there is one."""
+    """The folder of a result: the one that was made for it, or, in scenes of earlier versions, that has its name."""
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = tree.GetItemChildWithName(tree.GetSceneItemID(), name)
-    return None if item == tree.GetInvalidItemID() else int(item)
+    there = item != tree.GetInvalidItemID()
+    if there and tree.GetItemAttribute(item, RUN) in ("", name):
+        return int(item)
+    return next(
+        (item for item in _below(tree, tree.GetSceneItemID()) if tree.GetItemAttribute(item, RUN) == name), None
+    )
+
+
+def folder_above(scene: Any, node: Any) -> int | None:
+    """The folder of a result in which a node's item lies, at whatever depth; None if it lies in none."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = tree.GetItemByDataNode(node)
+    while item not in (tree.GetInvalidItemID(), tree.GetSceneItemID()):
+        if tree.GetItemAttribute(item, RUN):
+            return int(item)
+        item = tree.GetItemParent(item)
+    return None
+
+
+def _below(tree: Any, item: int) -> list[int]:
+    """All items in an item, at any depth."""
+    found = vtkIdList()
+    tree.GetItemChildren(item, found, True)
+    return [int(found.GetId(n)) for n in range(found.GetNumberOfIds())]

@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from .map_display import node_of, scan_under
+from .map_display import behind, node_of
 from .rendering import paused
 from .result_nodes import ResultNodes
 from .views import COMPARED, fit_slices, nodes_of, set_layers
@@ -91,7 +91,7 @@ def show(scene: Any, nodes: ResultNodes, keys: Sequence[str], opacity: float) ->
     opacity
         Of the maps over the scan, 0 to 1.
     """
-    scan = nodes.scan or scan_under(nodes)
+    scan = behind(scene, nodes)
     with paused():
         for number, name in enumerate(COMPARED):
             shown = node_of(nodes, keys[number]) if number < len(keys) else None
@@ -100,12 +100,12 @@ def show(scene: Any, nodes: ResultNodes, keys: Sequence[str], opacity: float) ->
 
 def fit(scene: Any, nodes: ResultNodes) -> None:
     """Each view shows the whole scan, through the point where the first of the other views cuts."""
-    scan = nodes.scan or scan_under(nodes)
+    whole = behind(scene, nodes) or nodes.summary  # the scan may have been deleted
     slices = nodes_of(scene, "vtkMRMLSliceNode")
     own = [node for node in slices if node.GetLayoutName() in COMPARED]
     others = [node for node in slices if node.GetLayoutName() not in COMPARED and node.GetOrientation() == "Axial"]
     with paused():
-        fit_slices(scene, scan, own)
+        fit_slices(scene, whole, own)
         for node in own if others else ():
             with slicer.util.NodeModify(node):
                 node.SetSliceOffset(others[0].GetSliceOffset())

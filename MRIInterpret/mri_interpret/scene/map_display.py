@@ -9,9 +9,9 @@ import numpy as np
 from . import threshold, views
 from .colours import WITH_SIGN, WITHOUT_SIGN, add_colour_table
 from .magnitudes import Magnitudes
-from .nodes import METHOD, NodeMaker, nodes_of_run
+from .nodes import METHOD, ROLE, NodeMaker, nodes_of_run
 from .rendering import paused
-from .result_nodes import ROLE, ResultNodes, hide_others
+from .result_nodes import COUNTERFACTUAL, ResultNodes, hide_others
 from .threshold import is_signed
 from .volume_rendering import add_volume_rendering, set_rendering
 
@@ -69,14 +69,29 @@ def show(
 
 
 def show_over_slices(scene: Any, nodes: ResultNodes, key: str, opacity: float) -> None:
-    """Put a map over the scan in every slice view."""
-    scan = nodes.scan or scan_under(nodes)
-    views.show_over_scan(scene, scan, node_of(nodes, key), opacity)
+    """Put a map over the scan in every slice view, or over the deformed scan where that is in its place."""
+    views.show_over_scan(scene, behind(scene, nodes), node_of(nodes, key), opacity)
+
+
+def behind(scene: Any, nodes: ResultNodes) -> Any:
+    """What lies behind the maps: a counterfactual of the result if the slices show one, else the scan."""
+    shown = views.layers(scene)
+    deformed = [node for node in nodes_of_run(scene, nodes.run) if node.GetAttribute(ROLE) == COUNTERFACTUAL]
+    return next((node for node in deformed if node.GetID() in shown), nodes.scan or scan_under(nodes))
+
+
+def fit(scene: Any, nodes: ResultNodes, key: str) -> None:
+    """All of the scan in the slices, at the map's largest magnitude; the camera looks at the head."""
+    whole = behind(scene, nodes) or nodes.summary  # the scan may have been deleted
+    with paused():
+        views.fit_slices(scene, whole)
+        views.jump_to(scene, views.peak(node_of(nodes, key)))
+        views.aim_camera(scene, whole)
 
 
 def is_over_slices(scene: Any, nodes: ResultNodes) -> bool:
     """Whether a slice view shows the result's scan or one of its maps."""
-    own = [nodes.scan or scan_under(nodes), *nodes.volumes.values()]
+    own = [behind(scene, nodes), *nodes.volumes.values()]
     return bool(views.layers(scene) & {node.GetID() for node in own if node is not None})
 
 
@@ -143,10 +158,12 @@ def _renderings(nodes: ResultNodes) -> dict[str, Any]:
 
 
 def show_in_3d(nodes: ResultNodes, key: str, wanted: bool) -> None:
-    """Render one map of the result in the 3D views, inside the brain's surface, or hide all."""
+    """Render one map of the result in the 3D views, inside the brain's surface and without others, or hide all."""
     scene = nodes.summary.GetScene()
     renderings = _renderings(nodes)
     with paused():
+        if wanted:
+            hide_others(scene, nodes.run)
         if wanted and key not in renderings and has_threshold(nodes, key):
             node = node_of(nodes, key)
             make = NodeMaker(scene, nodes.run, nodes.summary.GetDescription() or "")
@@ -154,7 +171,8 @@ def show_in_3d(nodes: ResultNodes, key: str, wanted: bool) -> None:
             renderings[key] = add_volume_rendering(make, node, limits, is_signed(node), key, table)
         for name, rendering in renderings.items():
             rendering.SetVisibility(wanted and name == key)
-        nodes.surface.GetDisplayNode().SetVisibility(wanted)
+        if nodes.surface is not None:
+            nodes.surface.GetDisplayNode().SetVisibility(wanted)
 
 
 def rendered(nodes: ResultNodes) -> list[str]:

@@ -16,6 +16,7 @@ EXCLUDED = "MRIInterpret.NotInSummary"  # on a map that the summary score is not
 EDGE_TEXT = "MRIInterpret.EdgeText"  # on a map: that much of what is shown at first lies at the brain's edge
 VERDICT_TEXT = "MRIInterpret.VerdictText"  # what the checks found, or that none was run; one sentence per line
 
+COUNTERFACTUAL = "counterfactual"  # role of a deformed scan
 REPORT = "report"  # role of the text that is the result's report page
 ANSWER = "MRIInterpret.Answer"  # on the note: what the model said, in words
 # On the note of a model of several networks: how many, and the standard deviation over them by class, as JSON.
@@ -34,12 +35,16 @@ TABLES = (
     "changed-volumes",
 )
 CHARTS = ("probabilities", "quantity", "top-regions", "changed-volumes")
-_REQUIRED = ("summary", "consensus", "atlas", "surface", "volume-rendering", "note", "regions", "agreement")
+_NEEDED = ("summary", "atlas", "note", "regions")  # the user may delete the other nodes in the data tree
+_OF_EXPLANATIONS = ("atlas", "consensus", "agreement", "spread")  # roles that no cohort has
 
 
 @dataclass
 class ResultNodes:
-    """The nodes of one result. ``maps`` is keyed by the registry's name of the method."""
+    """The nodes of one result. ``maps`` is keyed by the registry's name of the method.
+
+    ``consensus``, ``surface``, ``volume_rendering`` and ``spread`` are None once the user has deleted them.
+    """
 
     run: str
     scan: Any
@@ -58,8 +63,8 @@ class ResultNodes:
     @property
     def volumes(self) -> dict[str, Any]:
         """What can be laid over the scan, by key: the summary score, each method's map, consensus and spread."""
-        spread = {"spread": self.spread} if self.spread is not None else {}
-        return {"summary": self.summary, **self.maps, "consensus": self.consensus, **spread}
+        found = {"summary": self.summary, **self.maps, "consensus": self.consensus, "spread": self.spread}
+        return {key: node for key, node in found.items() if node is not None}
 
     @property
     def members_sd(self) -> dict[str, float] | None:
@@ -87,26 +92,41 @@ def result_names(scene: Any) -> list[str]:
     return [run for run in runs(scene) if find_result(scene, run) is not None]
 
 
+def incomplete_names(scene: Any) -> list[str]:
+    """Names of the explanations of which the user has deleted so much that they cannot be shown."""
+    return [
+        run
+        for run in runs(scene)
+        if find_result(scene, run) is None
+        and any(node.GetAttribute(ROLE) in _OF_EXPLANATIONS for node in nodes_of_run(scene, run))
+    ]
+
+
 def find_result(scene: Any, run: str) -> ResultNodes | None:
-    """The nodes of a result in the scene, also after reopening a file; None if it is not there or incomplete."""
+    """The nodes of a result in the scene, also after reopening a file; None if it is not there or incomplete.
+
+    Nodes are looked for each time: the user may have deleted some. Of results that have one name, see
+    :mod:`.imported`, only the first is found.
+    """
     by_role: dict[str, Any] = {}
     maps: dict[str, Any] = {}
-    for node in nodes_of_run(scene, run):
+    for node in next(iter(split_by_result(nodes_of_run(scene, run))), []):
         role = node.GetAttribute(ROLE)
         if role == "map":
-            maps[node.GetAttribute(METHOD)] = node
+            if _has_display(node):
+                maps[node.GetAttribute(METHOD)] = node
         elif not (role == "volume-rendering" and node.GetAttribute(METHOD)):
             by_role.setdefault(role, node)
-    if not maps or any(role not in by_role for role in _REQUIRED):
+    if not maps or any(role not in by_role for role in _NEEDED) or not _has_display(by_role["summary"]):
         return None
     return ResultNodes(
         run=run,
         scan=by_role.get("scan"),
         summary=by_role["summary"],
-        consensus=by_role["consensus"],
+        consensus=by_role.get("consensus"),
         atlas=by_role["atlas"],
-        surface=by_role["surface"],
-        volume_rendering=by_role["volume-rendering"],
+        surface=by_role.get("surface"),
+        volume_rendering=by_role.get("volume-rendering"),
         note=by_role["note"],
         folder=hierarchy.folder_named(scene, run) or 0,
         maps=maps,
@@ -114,6 +134,18 @@ def find_result(scene: Any, run: str) -> ResultNodes | None:
         charts={role: by_role[f"{role}-chart"] for role in CHARTS if f"{role}-chart" in by_role},
         spread=by_role.get("spread"),
     )
+
+
+def _has_display(node: Any) -> bool:
+    display = node.GetDisplayNode()
+    return display is not None and bool(display.IsA("vtkMRMLScalarVolumeDisplayNode"))
+
+
+def split_by_result(nodes: list[Any]) -> list[list[Any]]:
+    """Nodes that carry one name, result by result: each begins with its note. Usually there is one."""
+    starts = [index for index, node in enumerate(nodes) if node.GetAttribute(ROLE) == "note"] or [0]
+    starts[0] = 0
+    return [nodes[start:end] for start, end in zip(starts, [*starts[1:], len(nodes)], strict=True)]
 
 
 def hide_others(scene: Any, run: str) -> None:

@@ -12,6 +12,23 @@ from ..errors import UserError
 from ..images.volume import Volume
 from ..scene_content.vtk_images import voxels
 from .geometry import oriented_image, volume_of
+from .nodes import ROLE, RUN
+
+
+def first_scan(scene: Any) -> Any:
+    """The first volume node of a scene that may be a scan, or None.
+
+    It is of the class of scans itself, not of label maps or colour images, and no map of a result; what nobody put
+    there but the user goes before the scans of results.
+    """
+    count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+    volumes = [scene.GetNthNodeByClass(number, "vtkMRMLScalarVolumeNode") for number in range(count)]
+    scans = [
+        node
+        for node in volumes
+        if node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetAttribute(ROLE) in (None, "scan")
+    ]
+    return min(scans, key=lambda node: bool(node.GetAttribute(RUN)), default=None)
 
 
 def scan_of(node: Any, copy: bool = True) -> Volume:

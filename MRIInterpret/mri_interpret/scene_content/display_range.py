@@ -10,8 +10,8 @@ from ..images.volume import Array
 
 HIDDEN = 0.15  # magnitudes within this share of the range around zero are transparent
 _LABEL_LENGTH = 12  # of a colour bar's numbers, with the blanks before them
-# Of the brain's voxels, where nothing else was chosen: the largest share at which maps but LRP hold no more of the
-# cortex's edge than the brain itself does, see Testing/benchmarks/cortical_rim.md.
+# Of the brain's voxels, where nothing else was chosen: no map of the bundled classifier then holds more of the cortex's
+# edge than the brain itself does, see Testing/benchmarks/cortical_rim.md.
 SHOWN_TOP_PERCENT = 3.0
 
 
