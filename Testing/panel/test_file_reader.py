@@ -94,6 +94,21 @@ def test_a_dropped_results_folder_is_opened_as_a_result(host, widget, drop, save
     assert "MRIInterpret" in host.messages  # the panel, which shows how far it is, was opened
 
 
+def test_a_folder_that_is_dropped_while_something_runs_does_not_disturb_it(host, widget, drop, saved):
+    dropped, _held = drop
+    told = []
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    widget.logic.startOpenResult(".", print, lambda *outcome: told.append(outcome), command=command)
+    widget.ui.statusLabel.text = "Preparing the scan"
+    running = widget.logic._job
+    assert dropped(saved)
+    assert widget.logic._job is running
+    assert widget.logic.running
+    assert widget.ui.statusLabel.text == "Preparing the scan"
+    assert host.messages[-1] == "An explanation is being made or opened. Try again when it is done."
+    widget.logic.cancel()
+
+
 def test_what_else_is_dropped_is_left_to_slicer(widget, drop, saved, tmp_path, monkeypatch):
     dropped, _held = drop
     monkeypatch.setattr(widget.logic, "startOpenResult", lambda *_, **__: pytest.fail("opened"))

@@ -156,6 +156,9 @@ class ExplainSection:
 
     def _start(self, job: Callable[[], None], *more: str, button: str = "Explain") -> None:
         """Install what is missing, of ``more`` requirements too, if the user agrees, and start the worker."""
+        if self.context.busy:  # a folder can be dropped at any time; what the status line says is of what runs
+            slicer.util.showStatusMessage(_("{why} Try again when it is done.").format(why=_(self.context.busy)), 5000)
+            return
         starting = self._status.start()
         try:
             for name in (self.context.requirements.name, *more):
