@@ -191,7 +191,7 @@ class ResultSection:
             result = self.result
             elsewhere = result is not None and not map_display.is_over_slices(slicer.mrmlScene, result.nodes)
             self.show()
-            if elsewhere:  # of another scan, which may lie where the views do not look
+            if result is not None and elsewhere:  # of another scan, which may lie where the views do not look
                 map_display.fit(slicer.mrmlScene, result.nodes, self.key)
 
     def on_open_result(self, _checked: bool = False) -> None:
