@@ -77,12 +77,13 @@ class EvidenceEnsemble3d(nn.Module):
         if not networks:
             raise UserError("An ensemble needs at least one trained network.")
         described = [_arguments_of(one) for one in networks]
-        different = sorted({key for one in described for key in one if one[key] != described[0][key]})
+        first = described[0]
+        different = sorted({key for one in described for key in {**first, **one} if one.get(key) != first.get(key)})
         if different:
             raise UserError(
                 f"Networks of one ensemble must have the same layers, and these differ in {', '.join(different)}."
             )
-        ensemble = cls(len(networks), **described[0])
+        ensemble = cls(len(networks), **first)
         with torch.no_grad():
             for features, network in zip(ensemble.members, networks, strict=True):
                 state = network.state_dict()

@@ -8,6 +8,7 @@ anyway, and cost no pass of their own.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class MemberLogits:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Keep what the module ``members_read_at`` is given in the first pass inside the block."""
+        """Keep what the module ``members_read_at`` is given in this thread's first pass inside the block."""
         name = getattr(self.network, "members_read_at", None)
         if name is None:
             yield
@@ -39,8 +40,10 @@ class MemberLogits:
 
         import torch
 
+        thread = threading.get_ident()  # another may run the same network on another scan
+
         def keep(_module: nn.Module, given: Any) -> None:
-            if self._values is None:
+            if self._values is None and threading.get_ident() == thread:
                 with torch._C.DisableTorchFunction():  # a copy is no part of the pass that may be recorded
                     self._values = given[0].detach().clone()
 
