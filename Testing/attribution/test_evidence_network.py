@@ -16,16 +16,22 @@ CONTRAST = [-1.0, 0.0, 1.0]
 Network = EvidenceCNN3d | EvidenceEnsemble3d
 
 
-def _trained(seed: int) -> EvidenceCNN3d:
+def _trained(seed: int, *, gains: bool = False) -> EvidenceCNN3d:
     torch.manual_seed(seed)
-    made = EvidenceCNN3d(fine_channels=(4, 6), wide_channels=(6, 8), joint_channels=10)
+    shape = (2, 2, 2) if gains else None
+    made = EvidenceCNN3d(1, 3, (4, 6), (6, 8), 10, shape, (8, 8, 8))
+    if made.gain is not None:
+        made.gain.log_gain.data.normal_()
+        made.gain.inside[0] = 0.0
     made.train()(torch.rand(2, 1, 16, 16, 16))
     return made.eval()
 
 
-@pytest.fixture(scope="module", params=["one", "ensemble"])
+@pytest.fixture(scope="module", params=["one", "gains by place", "ensemble"])
 def network(request: pytest.FixtureRequest) -> Network:
-    return _trained(11) if request.param == "one" else EvidenceEnsemble3d.of([_trained(seed) for seed in (11, 12)])
+    if request.param == "ensemble":
+        return EvidenceEnsemble3d.of([_trained(seed, gains=True) for seed in (11, 12)])
+    return _trained(11, gains=request.param != "one")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from mri_interpret.errors import UserError
 from mri_interpret.simulation.bank import BankItem, save_item
 from mri_interpret.simulation.fill_bank import bank_items, item_path
+from mri_interpret.simulation.published import VOLUMES, draw_published
 from mri_interpret.simulation.structures import NAMES, TARGETS
 from mri_interpret.training import samples as samples_module
 from mri_interpret.training.conditions import CONDITIONS, PLAIN, score
 from mri_interpret.training.evaluation import evaluate_bank
-from mri_interpret.training.samples import BankSamples
+from mri_interpret.training.samples import BankSamples, labels_of
 from torch import Tensor, nn
 
 _WHITE, _CSF = NAMES.index("Left-Cerebral-White-Matter"), NAMES.index("CSF")
@@ -62,6 +64,20 @@ def test_samples_depend_on_number_and_seed_alone(bank: Path) -> None:
     assert float(one[3]["classes"].sum()) == pytest.approx(1.0)
 
 
+def test_of_the_published_disease_all_volumes_decide_the_label_of_the_elderly() -> None:
+    subject = draw_published(np.random.default_rng(3), "MCI")
+    facts = {**asdict(subject), "reached": 4.4, "chances": [0.2, 0.5, 0.3]}
+    old, young = labels_of({**facts, "age": 70.0}), labels_of({**facts, "age": 30.0, "group": "CN"})
+    assert old["classes"].tolist() == pytest.approx([0.2, 0.5, 0.3])
+    assert young["classes"].tolist() == pytest.approx([0.6, 0.25, 0.15])  # nobody as young was among the patients
+    assert old["volumes"].shape == (len(VOLUMES),)
+    hippocampus = VOLUMES.index("hippocampus")
+    shrunk = {name: value - (0.5 if name == "left hippocampus" else 0.0) for name, value in facts["effects"].items()}
+    less = labels_of({**facts, "effects": shrunk})["volumes"] - old["volumes"]
+    assert float(less[hippocampus]) < -0.5
+    assert float(less.abs().sum() - less[hippocampus].abs()) == 0.0
+
+
 def test_in_order_every_item_comes_once(bank: Path) -> None:
     samples = BankSamples(bank, 6, 6, 1, in_order=True)
     assert [float(samples[index]["fraction"]) for index in range(6)] == pytest.approx([5.4, 4.6, 3.4, 5.1, 4.3, 3.0])
@@ -91,6 +107,8 @@ def test_scores_keep_order_and_mirror(bank: Path) -> None:
     assert found.labels.tolist() == [0, 1, 2, 0, 1, 2]
     np.testing.assert_allclose(found.logits, found.flipped, atol=1e-5)  # counting does not see a mirror
     assert found.logits.shape == (6, 3)
+    apart = score(DarkVoxels(), BankSamples(bank, 6, 6, 1, PLAIN, in_order=True), workers=1)
+    np.testing.assert_array_equal(apart.logits, found.logits)
 
 
 @pytest.mark.slow

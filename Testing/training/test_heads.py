@@ -7,9 +7,18 @@ import torch
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.simulation.acquisition import crop
+from mri_interpret.simulation.published import VOLUMES
 from mri_interpret.simulation.structures import TARGETS
-from mri_interpret.training.heads import LossWeights, TrainingHeads, losses
+from mri_interpret.training.heads import DENSE_WEIGHTS, LossWeights, Predicted, TrainingHeads, losses
 from torch.nn import functional
+
+DENSE = torch.tensor([DENSE_WEIGHTS[name] for name in TARGETS])
+
+
+def _said(shares: torch.Tensor, volumes: torch.Tensor | None = None) -> Predicted:
+    """What heads say of one scan of which they know nothing but the shares, and the volumes if given."""
+    nothing = torch.zeros(1, len(VOLUMES)) if volumes is None else volumes
+    return Predicted(shares, torch.zeros(1), nothing, torch.zeros(1, 3))
 
 
 @pytest.fixture
@@ -24,7 +33,7 @@ def heads(small_network: PlainCNN3d) -> TrainingHeads:
 def test_folding_keeps_the_logits(heads: TrainingHeads) -> None:
     images = torch.rand(4, 1, 24, 24, 24)
     with torch.no_grad():
-        expected = heads(images)[2]
+        expected = heads(images).logits
         network = heads.fold()
         torch.testing.assert_close(network(images), expected, atol=1e-4, rtol=1e-4)
 
@@ -35,22 +44,22 @@ def test_fine_tuning_starts_where_the_network_was(small_network: PlainCNN3d) -> 
         expected = small_network.eval()(images)
         heads = TrainingHeads(small_network, fresh=False).eval()
         heads.start_from_network(images)
-        torch.testing.assert_close(heads(images)[2], expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(heads(images).logits, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_whole_images_give_the_logits_that_cropped_ones_gave(heads: TrainingHeads) -> None:
     images = torch.zeros(6, 1, 48, 48, 48)
     images[:, :, 20:28, 20:28, 20:28] = torch.rand(6, 1, 8, 8, 8)
     with torch.no_grad():
-        before = heads(crop(images, 8))[2]
+        before = heads(crop(images, 8)).logits
         heads.match_whole_grid(images, 8)
-        torch.testing.assert_close(heads(images)[2], before, atol=0.02, rtol=0)
+        torch.testing.assert_close(heads(images).logits, before, atol=0.02, rtol=0)
 
 
 def test_the_first_channels_are_the_dense_targets(heads: TrainingHeads) -> None:
     images = torch.rand(2, 1, 24, 24, 24)
     with torch.no_grad():
-        dense = heads(images)[0]
+        dense = heads(images).shares
         features = heads.network.features(images)
     torch.testing.assert_close(dense.relu(), features[:, : len(TARGETS)])
 
@@ -59,13 +68,13 @@ def test_anything_below_zero_is_right_where_a_structure_is_not() -> None:
     truth = torch.zeros(1, len(TARGETS), 2, 2, 2)
     truth[0, 0, 0, 0, 0] = 0.5
     batch = {"classes": torch.tensor([[1.0, 0.0, 0.0]]), "targets": truth}
-    weights = LossWeights(dense=1.0, fraction=0.0, classes=0.0)
+    weights = LossWeights(dense=1.0, fraction=0.0, volumes=0.0, classes=0.0)
     perfect = torch.full_like(truth, -3.0)
     perfect[0, 0, 0, 0, 0] = 0.5
-    total, parts = losses((perfect, torch.zeros(1), torch.zeros(1, 3)), batch, weights)
+    total, parts = losses(_said(perfect), batch, weights, DENSE)
     assert float(total) == 0.0
     assert parts["classes"] == pytest.approx(1.0986, abs=1e-3)
-    total, _ = losses((truth + 0.1, torch.zeros(1), torch.zeros(1, 3)), batch, weights)
+    total, _ = losses(_said(truth + 0.1), batch, weights, DENSE)
     assert float(total) > 0.0
 
 
@@ -96,8 +105,8 @@ def without_biases() -> TrainingHeads:
 def test_without_biases_the_logits_grow_with_the_image_and_fold_exactly(without_biases: TrainingHeads) -> None:
     image = torch.rand(2, 1, 16, 16, 16)
     with torch.no_grad():
-        shares, _, logits = without_biases(image)
-        torch.testing.assert_close(without_biases(2.5 * image)[2], 2.5 * logits, rtol=1e-4, atol=1e-4)
+        shares, _, _, logits = without_biases(image)
+        torch.testing.assert_close(without_biases(2.5 * image).logits, 2.5 * logits, rtol=1e-4, atol=1e-4)
         assert shares.shape == (2, len(TARGETS), 8, 8, 8)
         torch.testing.assert_close(without_biases.fold()(image), logits, rtol=1e-4, atol=1e-4)
 
@@ -109,7 +118,7 @@ def test_without_biases_fine_tuning_starts_where_the_network_was(without_biases:
         expected = network(images)
         heads = TrainingHeads(network, fresh=False).eval()
         heads.start_from_network(images)
-        torch.testing.assert_close(heads(images)[2], expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(heads(images).logits, expected, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(heads.fold()(images), expected, atol=1e-4, rtol=1e-4)
 
 
@@ -117,15 +126,25 @@ def test_without_biases_whole_images_give_the_logits_that_cropped_ones_gave(with
     image = torch.zeros(1, 1, 32, 32, 32)
     image[..., 12:20, 12:20, 12:20] = torch.rand(8, 8, 8)
     with torch.no_grad():
-        cropped = without_biases(image[..., 4:-4, 4:-4, 4:-4])[2]
+        cropped = without_biases(image[..., 4:-4, 4:-4, 4:-4]).logits
         without_biases.match_whole_grid(image, 4)
-        torch.testing.assert_close(without_biases(image)[2], cropped, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(without_biases(image).logits, cropped, rtol=1e-3, atol=1e-3)
 
 
 def test_targets_finer_than_the_features_are_pooled(heads: TrainingHeads) -> None:
     fine = torch.rand(1, len(TARGETS), 8, 8, 8)
-    dense, other = torch.rand(1, len(TARGETS), 4, 4, 4), (torch.zeros(1), torch.zeros(1, 3))
+    said = _said(torch.rand(1, len(TARGETS), 4, 4, 4))
     batch = {"classes": torch.full((1, 3), 1 / 3), "targets": fine}
     coarse = batch | {"targets": functional.avg_pool3d(fine, 2)}
     weights = LossWeights.at(0.5)
-    assert float(losses((dense, *other), batch, weights)[0]) == float(losses((dense, *other), coarse, weights)[0])
+    assert float(losses(said, batch, weights, DENSE)[0]) == float(losses(said, coarse, weights, DENSE)[0])
+
+
+def test_volumes_count_where_they_are_known() -> None:
+    shares, weights = torch.zeros(1, len(TARGETS), 2, 2, 2), LossWeights.at(0.5)
+    batch = {"classes": torch.full((1, 3), 1 / 3), "volumes": torch.ones(1, len(VOLUMES))}
+    right, parts = losses(_said(shares, batch["volumes"]), batch, weights, DENSE)
+    wrong, others = losses(_said(shares), batch, weights, DENSE)
+    assert float(parts["volumes"]) == 0.0
+    assert float(wrong - right) == pytest.approx(weights.volumes * float(others["volumes"]))
+    assert float(others["volumes"]) == pytest.approx(0.5)  # smooth L1 of 1

@@ -1,14 +1,14 @@
 """A network whose answer is a sum over places: no biases, no centring; evidence for each class is added up at 4 mm.
 
-Everything is convolution, multiplication by a positive constant, ReLU, linear interpolation and addition, so that the
-logits are positively homogeneous in the image: f(a x) = a f(x). By Euler's theorem gradient x input, integrated
+Everything is convolution, multiplication by a constant that is not negative, ReLU, linear interpolation and addition:
+the logits are positively homogeneous in the image: f(a x) = a f(x). By Euler's theorem gradient x input, integrated
 gradients from black and LRP with any rule that has no stabiliser then add up to the logit, without redistributing
 (compare Mohan et al. 2020, "Robust and interpretable blind image denoising via bias-free CNNs", arXiv 1906.05478).
 
 Fine features at 4 mm say what a place looks like; features at 8 mm with a wide view say where it is. They are joined
-at 4 mm, and a linear layer turns them into evidence for each class. It reads the mean of the features instead of each
-place, which is the same sum: evidence has either sign, and attribution rules for layers whose output a ReLU follows
-(z+, Grad-CAM++) mean nothing on it.
+at 4 mm, weighed by place if asked for, and a linear layer turns them into evidence for each class. It reads the mean of
+the features instead of each place, which is the same sum: evidence has either sign, and attribution rules for layers
+whose output a ReLU follows (z+, Grad-CAM++) mean nothing on it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .place_gain import PlaceGain
+
 FINE_CHANNELS = (16, 24)
 WIDE_CHANNELS = (48, 64, 64)  # more of them see wider, and blur maps: Testing/benchmarks/response_width.md
 JOINT_CHANNELS = 48
+GAIN_GRID = (48, 56, 48)
 
 
 class ScaleNorm3d(nn.Module):
@@ -55,9 +58,9 @@ class ScaleNorm3d(nn.Module):
             zero = torch.zeros_like(self.running_square)
             return functional.batch_norm(x, zero, self.running_square, self.weight, None, False, 0.0, 1e-6)
         square = x.float().square().mean((0, 2, 3, 4))
-        with torch.no_grad():
+        with torch.no_grad():  # as tensors: a number would make the host wait for a GPU
             self.seen += 1
-            self.running_square.lerp_(square, max(self.momentum, 1.0 / float(self.seen)))
+            self.running_square.lerp_(square, (1.0 / self.seen).clamp(min=self.momentum))
         factor = self.weight / torch.sqrt(square + 1e-6)
         return x * factor.to(x.dtype)[:, None, None, None]
 
@@ -76,6 +79,19 @@ class ScaledConv(nn.Sequential):
         ]
         super().__init__(*layers, *([nn.ReLU()] if relu else []))
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Layer by layer; while it is trained with a constant scale, the scale is multiplied into the weights."""
+        convolution, norm = self[0], self[1]
+        assert isinstance(convolution, nn.Conv3d)
+        assert isinstance(norm, ScaleNorm3d)
+        if not self.training or norm.training:
+            for layer in self:
+                x = layer(x)
+            return x
+        weight = convolution.weight * norm.scale()[:, None, None, None, None]
+        x = functional.conv3d(x, weight, None, convolution.stride, convolution.padding)
+        return x.relu() if len(self) > 2 else x
+
 
 class EvidenceCNN3d(nn.Module):
     """Evidence at 4 mm, averaged over the grid.
@@ -92,6 +108,10 @@ class EvidenceCNN3d(nn.Module):
         Of the layers at a quarter of it.
     joint_channels
         Features from which the evidence is read.
+    gain_shape
+        Of the coarse grid of gains by place (:class:`.place_gain.PlaceGain`); no gains by default.
+    gain_grid
+        Sides of the features of a whole image, half of the image's; read only with ``gain_shape``.
 
     Raises
     ------
@@ -106,6 +126,8 @@ class EvidenceCNN3d(nn.Module):
         fine_channels: Sequence[int] = FINE_CHANNELS,
         wide_channels: Sequence[int] = WIDE_CHANNELS,
         joint_channels: int = JOINT_CHANNELS,
+        gain_shape: Sequence[int] | None = None,
+        gain_grid: Sequence[int] = GAIN_GRID,
     ) -> None:
         super().__init__()
         if not fine_channels or not wide_channels:
@@ -115,6 +137,8 @@ class EvidenceCNN3d(nn.Module):
         self.fine = _stack(in_channels, fine_channels)
         self.wide = _stack(fine_channels[-1], wide_channels)
         self.joint = ScaledConv(fine_channels[-1] + wide_channels[-1], joint_channels, kernel=1, relu=False)
+        # Before the ReLU: so the last features, which the CAMs show, are those that count.
+        self.gain = PlaceGain(joint_channels, gain_shape, gain_grid) if gain_shape is not None else None
         self.last_relu = nn.ReLU()
         self.evidence = nn.Linear(joint_channels, num_classes, bias=False)
 
@@ -123,7 +147,7 @@ class EvidenceCNN3d(nn.Module):
         fine = self.fine(image)
         wide = functional.interpolate(self.wide(fine), size=fine.shape[2:], mode="trilinear", align_corners=False)
         joined: Tensor = self.joint(torch.cat((fine, wide), 1))
-        return joined
+        return joined if self.gain is None else self.gain(joined)
 
     def features(self, image: Tensor) -> Tensor:
         """The joint features: (N, joint_channels, I / 2, J / 2, K / 2), non-negative."""
@@ -140,7 +164,7 @@ class EvidenceCNN3d(nn.Module):
         return found
 
     def channels(self) -> dict[str, object]:
-        """The arguments of the constructor that say how many channels each layer has."""
+        """The arguments of the constructor that say how many channels each layer has, and where gains lie."""
 
         def widths(layers: nn.Sequential) -> list[int]:
             return [layer[0].out_channels for layer in layers]  # type: ignore[index]
@@ -149,7 +173,13 @@ class EvidenceCNN3d(nn.Module):
             "fine_channels": widths(self.fine),
             "wide_channels": widths(self.wide),
             "joint_channels": self.width,
+            **self._gain_arguments(),
         }
+
+    def _gain_arguments(self) -> dict[str, object]:
+        if self.gain is None:
+            return {}
+        return {"gain_shape": list(self.gain.log_gain.shape[2:]), "gain_grid": list(self.gain.inside.shape)}
 
     @property
     def num_classes(self) -> int:

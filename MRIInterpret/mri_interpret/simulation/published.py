@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from .effects import EFFECT_OF, EFFECTS, LIMBIC, REFERENCE_AGE, SUBTYPE_SHARES, SUBTYPES
 from .groups import GROUPS, Subject
 from .norms import NORMS, age_change
-from .regions import NAMES_OF_REGIONS
+from .regions import NAMES_OF_REGIONS, SIDED
 
 _PATIENTS_AGE = (REFERENCE_AGE, 7.5, 55.0, 95.0)  # mean, SD, limits
 _ANY_AGE = (20.0, 95.0)
@@ -124,6 +125,38 @@ def volumes_of(subject: Subject) -> NDArray[np.float64]:
     """What a perfect volumetry would measure: each region's log-volume against the healthy mean at 73."""
     disease = subject.effects or {}
     return np.array([subject.variation[name] + disease.get(name, 0.0) for name in NAMES_OF_REGIONS])
+
+
+#: Regions of :func:`volumes_of_both_sides`, both sides together: what a mirrored scan leaves as it was.
+VOLUMES = tuple(dict.fromkeys(name.partition(" ")[2] if name in SIDED else name for name in NAMES_OF_REGIONS))
+
+
+def volumes_of_both_sides(variation: Mapping[str, float], effects: Mapping[str, float] | None) -> NDArray[np.float64]:
+    """Log-volume of each of :data:`VOLUMES`, the mean over its sides, in SDs from the mean of drawn elderly, (V,).
+
+    Parameters
+    ----------
+    variation, effects
+        Of a :class:`.groups.Subject`: changes of log-volume by age and chance, and by the disease.
+    """
+    mean, sd = _elderly_volumes()
+    return np.asarray((_both_sides(variation, effects or {}) - mean) / sd)
+
+
+def _both_sides(variation: Mapping[str, float], effects: Mapping[str, float]) -> NDArray[np.float64]:
+    found: dict[str, list[float]] = {name: [] for name in VOLUMES}
+    for name in NAMES_OF_REGIONS:
+        region = name.partition(" ")[2] if name in SIDED else name
+        found[region].append(variation[name] + effects.get(name, 0.0))
+    return np.array([np.mean(sides) for sides in found.values()])
+
+
+@lru_cache(maxsize=1)
+def _elderly_volumes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rng = np.random.default_rng(21)
+    drawn = [draw_published(rng, GROUPS[index % 3]) for index in range(600)]
+    volumes = np.stack([_both_sides(subject.variation, subject.effects or {}) for subject in drawn])
+    return volumes.mean(0), volumes.std(0)
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from ..models.evidence_cnn import EvidenceCNN3d
 from ..models.evidence_ensemble import EvidenceEnsemble3d
 from ..models.plain_cnn import PlainCNN3d
 from ..models.registry import find_model
+from .new_network import new_network
 
 #: Networks that can be trained, by name.
 TRAINABLE: dict[str, type[PlainCNN3d] | type[EvidenceCNN3d]] = {
@@ -90,7 +91,7 @@ def start_network(
     torch.manual_seed(seed)
     check_network(name)
     if init is None:
-        return TRAINABLE[name](), False
+        return new_network(name), False
     network = find_model(init).network
     if isinstance(network, EvidenceEnsemble3d):
         network = network.networks()[0]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..progress import ProgressCallback, silent
 from ..simulation.acquisition_ranges import AS_PREPROCESSED, MISALIGNMENT, AcquisitionRange
@@ -80,19 +81,21 @@ def score(
     samples: BankSamples,
     *,
     flipped: bool = False,
+    device: str = "cpu",
+    workers: int = 0,
     progress: ProgressCallback = silent,
     name: str = "",
 ) -> Scores:
-    """Run a network over samples, float32, one by one."""
-    network.eval()
+    """Run a network over samples, float32, one by one; ``workers`` processes make the scans."""
+    network.eval().to(device)
+    loader = DataLoader(samples, batch_size=None, num_workers=workers, worker_init_fn=_one_thread if workers else None)
     logits, mirrored, labels, fractions, bases, chances, ages = [], [], [], [], [], [], []
-    for index in range(len(samples)):
+    for index, sample in enumerate(loader):
         progress(name or "Evaluating", index / len(samples))
-        sample = samples[index]
-        image = sample["image"][None].contiguous(memory_format=torch.channels_last_3d)
-        logits.append(network(image)[0].numpy())
+        image = sample["image"][None].to(device).contiguous(memory_format=torch.channels_last_3d)
+        logits.append(network(image)[0].cpu().numpy())
         if flipped:
-            mirrored.append(network(image.flip(2))[0].numpy())
+            mirrored.append(network(image.flip(2))[0].cpu().numpy())
         labels.append(int(sample["label"]))
         fractions.append(float(sample["fraction"]))
         facts = samples.facts(index)
@@ -108,3 +111,7 @@ def score(
         np.array(chances, dtype=float).reshape(-1, 3),
         np.array(ages),
     )
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..metrics.classification import auc
 from ..metrics.similarity import correlation
+from ..models.evidence_cnn import ScaleNorm3d
 from ..progress import ProgressCallback, silent
 from ..simulation.acquisition import crop
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -45,6 +46,8 @@ class FitSettings:
         :class:`.samples.BankSamples`: two fifths of a model grid are empty space.
     patience
         Stop after so many validations without a better loss; 0 never stops early.
+    constant_scales
+        Leave the running scales of a network without biases as they are: a third of the time, for fine-tuning.
     bfloat16
         Convolutions in bfloat16 (twice as fast where the CPU or GPU has it); weights stay float32.
     """
@@ -60,6 +63,7 @@ class FitSettings:
     margin: int = 0
     whole_from: float = 0.65
     patience: int = 0
+    constant_scales: bool = False
     bfloat16: bool = True
     workers: int = 1
     device: str = "cpu"
@@ -154,7 +158,7 @@ def fit(
         steps += 1
         _update_average(average, heads, min(settings.average, (4 + seen) / (40 + seen)))
         for name, value in parts.items():
-            sums[name] = sums.get(name, 0.0) + value
+            sums[name] = sums.get(name, 0.0) + float(value)
         spent = time.perf_counter() - begun
         progress(f"Training, scan {seen} of {settings.samples}", seen / settings.samples)
         if seen % settings.every < len(batch["image"]) or seen >= settings.samples:
@@ -213,13 +217,17 @@ def _step(
     weights: LossWeights,
     settings: FitSettings,
     device: torch.device,
-) -> dict[str, float]:
+) -> dict[str, Tensor]:
     heads.train()
+    if settings.constant_scales:
+        for module in heads.modules():
+            if isinstance(module, ScaleNorm3d):
+                module.eval()
     batch = {name: tensor.to(device) for name, tensor in batch.items()}
     image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.bfloat16):
         predicted = heads(image)
-    total, parts = losses(predicted, batch, weights)
+    total, parts = losses(predicted, batch, weights, heads.dense_weights)
     optimiser.zero_grad(set_to_none=True)
     total.backward()
     torch.nn.utils.clip_grad_norm_(heads.parameters(), 1.0)
@@ -251,7 +259,7 @@ def validate(heads: TrainingHeads, samples: Samples, settings: FitSettings, marg
     for batch in loader:
         image = crop(batch["image"], margin).to(settings.device).contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=settings.bfloat16):
-            logits.append(heads(image)[2].cpu())
+            logits.append(heads(image).logits.cpu())
         labels.append(batch["label"])
         if "fraction" in batch:
             fractions.append(batch["fraction"])

@@ -1,12 +1,14 @@
 """What is attached to the network during training only: dense targets and the hippocampal fraction, and their losses.
 
 Class labels alone teach slowly: one number a scan. The simulator knows the truth at every voxel, so the features are
-also asked for the share of each structure there. Pooled, these shares are volumes: what the classifier needs.
+also asked for the share of each structure there. Pooled, these shares are volumes: what the classifier needs; and a
+linear reading of all pooled features is asked for the volume of each region that the published disease knows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from torch.nn import functional
 from ..models.evidence_cnn import EvidenceCNN3d, ScaleNorm3d
 from ..models.plain_cnn import PlainCNN3d
 from ..simulation.acquisition import crop
+from ..simulation.published import VOLUMES
 from ..simulation.structures import TARGETS
 
 # Of the squared error of each dense target; a hippocampus fills one voxel in four hundred, cortex one in four.
@@ -35,6 +38,15 @@ FRACTION_CENTRE, FRACTION_SCALE = 4.3, 0.8  # per mille
 _EPSILON = 1e-12
 
 
+class Predicted(NamedTuple):
+    """What the heads say of N scans."""
+
+    shares: Tensor  # (N, T, i, j, k): of structures.TARGETS, before their ReLU
+    fraction: Tensor  # (N,): hippocampal, scaled
+    volumes: Tensor  # (N, V): see VOLUMES
+    logits: Tensor  # (N, C)
+
+
 class TrainingHeads(nn.Module):
     """Network plus what it needs in training; the classifier sees standardised features until it is folded back.
 
@@ -48,6 +60,7 @@ class TrainingHeads(nn.Module):
     image as the feature does, so that the logits stay positively homogeneous.
     """
 
+    dense_weights: Tensor
     mean: Tensor
     var: Tensor
     seen: Tensor
@@ -59,11 +72,14 @@ class TrainingHeads(nn.Module):
             raise ValueError(f"{width} features cannot hold {len(TARGETS)} dense targets")
         self.network = network
         self.fraction = nn.Linear(width, 1)
+        self.volumes = nn.Linear(width, len(VOLUMES))
         self.classes = nn.Linear(width, num_classes)
+        scale = torch.tensor([DENSE_WEIGHTS[name] for name in TARGETS])
+        self.register_buffer("dense_weights", scale, persistent=False)
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("var", torch.ones(width))
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
-        for layer in (self.classes, self.fraction):
+        for layer in (self.classes, self.fraction, self.volumes):
             nn.init.normal_(layer.weight, std=0.02)
         if fresh:
             with torch.no_grad():  # shares are small and mostly zero; begin near there
@@ -78,8 +94,8 @@ class TrainingHeads(nn.Module):
         """Whether features are centred by a constant, as only a network with biases may be."""
         return isinstance(self.network, PlainCNN3d)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Shares before their ReLU (N, T, i, j, k), scaled fraction (N,), logits (N, C); float32 in any autocast."""
+    def forward(self, image: Tensor) -> Predicted:
+        """What the losses are about; float32 in any autocast."""
         before = self.network.before_last_relu(image)
         with torch.autocast(image.device.type, enabled=False):
             before = before.float()
@@ -91,7 +107,8 @@ class TrainingHeads(nn.Module):
             def read(layer: nn.Linear) -> Tensor:
                 return functional.linear(standard, layer.weight) + level * layer.bias
 
-            return before[:, : len(TARGETS)], read(self.fraction).squeeze(1), read(self.classes)
+            shares = before[:, : len(TARGETS)]
+            return Predicted(shares, read(self.fraction).squeeze(1), read(self.volumes), read(self.classes))
 
     def _standard(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Features about as large as their differences between scans, (N, width), and what biases multiply, (N, 1)."""
@@ -109,7 +126,7 @@ class TrainingHeads(nn.Module):
     @torch.no_grad()
     def _update(self, pooled: Tensor) -> None:
         self.seen += 1
-        momentum = max(0.03, 1.0 / float(self.seen))
+        momentum = (1.0 / self.seen).clamp(min=0.03)  # a tensor: a number would make the host wait for a GPU
         self.mean.lerp_(pooled.mean(0), momentum)
         away = pooled - self.mean if self.centred else self._relative(pooled)[0]
         self.var.lerp_(away.square().mean(0), momentum)
@@ -177,47 +194,55 @@ class LossWeights:
 
     dense: float
     fraction: float
+    volumes: float
     classes: float
 
     @classmethod
     def at(cls, done: float) -> LossWeights:
-        """Dense targets first, the fraction and the classes as soon as there are volumes; ``done`` from 0 to 1."""
+        """Dense targets first, volumes and classes as soon as the features are about them; ``done`` from 0 to 1."""
         ready = min(1.0, max(0.0, (done - 0.05) / 0.1))
-        return cls(dense=1.0 - 0.5 * done, fraction=0.3 * ready, classes=(0.1 + 0.4 * done) * ready)
+        return cls(
+            dense=1.0 - 0.5 * done, fraction=0.3 * ready, volumes=0.5 * ready, classes=(0.1 + 0.4 * done) * ready
+        )
 
 
 def losses(
-    predicted: tuple[Tensor, Tensor, Tensor], batch: dict[str, Tensor], weights: LossWeights
-) -> tuple[Tensor, dict[str, float]]:
-    """Total loss, and its parts for the log.
+    predicted: Predicted, batch: dict[str, Tensor], weights: LossWeights, dense_weights: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Total loss, and its parts for the log, detached and where they were computed.
 
     Parameters
     ----------
     predicted
         From :meth:`TrainingHeads.forward`.
     batch
-        ``classes`` (N, C) probabilities, and ``targets`` (N, T, i, j, k), ``fraction`` (N,) in per mille where known
-        (simulated scans; a table of real scans has none).
+        ``classes`` (N, C) probabilities, and where known (a table of real scans knows none of them) ``targets``
+        (N, T, i, j, k), ``fraction`` (N,) in per mille, ``volumes`` (N, V) as :func:`.samples.volumes_of_facts`
+        gives them.
     weights
         Weights of the parts.
+    dense_weights
+        (T,): weights of the dense targets.
     """
-    dense, fraction, logits = predicted
-    entropy = functional.cross_entropy(logits, batch["classes"])
+    entropy = functional.cross_entropy(predicted.logits, batch["classes"])
     total = weights.classes * entropy
-    parts = {"classes": float(entropy.detach())}
+    parts = {"classes": entropy.detach()}
     if "targets" in batch:
-        scale = torch.tensor([DENSE_WEIGHTS[name] for name in TARGETS], device=dense.device)
         # Outside a structure every value below zero is right, because the ReLU makes it zero.
-        truth = batch["targets"]
+        dense, truth = predicted.shares, batch["targets"]
         if truth.shape[2:] != dense.shape[2:]:
             truth = functional.avg_pool3d(truth, truth.shape[2] // dense.shape[2])
         gap = torch.where(truth > 0, dense - truth, dense.relu())
-        error = (gap.square().mean((0, 2, 3, 4)) * scale).sum()
+        error = (gap.square().mean((0, 2, 3, 4)) * dense_weights).sum()
         total = total + weights.dense * error
-        parts["dense"] = float(error.detach())
+        parts["dense"] = error.detach()
     if "fraction" in batch:
         goal = (batch["fraction"] - FRACTION_CENTRE) / FRACTION_SCALE
-        error = functional.smooth_l1_loss(fraction, goal)
+        error = functional.smooth_l1_loss(predicted.fraction, goal)
         total = total + weights.fraction * error
-        parts["fraction"] = float(error.detach())
+        parts["fraction"] = error.detach()
+    if "volumes" in batch:
+        error = functional.smooth_l1_loss(predicted.volumes, batch["volumes"])
+        total = total + weights.volumes * error
+        parts["volumes"] = error.detach()
     return total, parts

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..atomic import replacing
 from ..errors import UserError
 
-COLUMNS = ("sample", "seconds", "rate", "classes", "dense", "fraction", "auc_ad", "auc_mci", "correlation")
+COLUMNS = ("sample", "seconds", "rate", "classes", "dense", "fraction", "volumes", "auc_ad", "auc_mci", "correlation")
 
 
 class TrainingLog:
@@ -51,7 +51,10 @@ class TrainingLog:
         rows = self.rows()
         figure = Figure(figsize=(9, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2)
-        for axes, names in ((left, ("classes", "dense", "fraction")), (right, ("auc_ad", "auc_mci", "correlation"))):
+        for axes, names in (
+            (left, ("classes", "dense", "fraction", "volumes")),
+            (right, ("auc_ad", "auc_mci", "correlation")),
+        ):
             for name in names:
                 points = [(int(row["sample"]), float(row[name])) for row in rows if row.get(name)]
                 if points:

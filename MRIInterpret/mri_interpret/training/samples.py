@@ -18,10 +18,14 @@ from ..simulation.acquisition import AcquisitionRange, acquire
 from ..simulation.bank import load_item
 from ..simulation.fill_bank import item_path
 from ..simulation.groups import GROUPS, group_posterior
+from ..simulation.published import volumes_of_both_sides
 
-# Half of what a group label is worth comes from the drawn group, half from what its fraction says of it: the second
-# has no sampling noise, the first keeps what the cortex and the ventricles tell beyond the hippocampus.
+# Of the stylised disease, half of what a group label is worth comes from the drawn group, half from what its fraction
+# says of it: the second has no sampling noise, the first keeps what the cortex and the ventricles tell beyond the
+# hippocampus. Of the published disease all volumes' posterior is known, and the drawn group adds nothing but noise;
+# but it was learnt from people of the patients' ages, and younger ones are healthy.
 _POSTERIOR_SHARE = 0.5
+_PATIENTS_FROM = 55.0  # years
 _SAMPLES_PER_NEW_BRAIN = 8
 _PATIENCE_S = 300
 
@@ -110,14 +114,22 @@ def _wait_for(path: Path) -> Path:
 
 
 def labels_of(facts: dict[str, Any]) -> dict[str, Tensor]:
-    """Class probabilities, hard label and fraction of a bank item."""
+    """Class probabilities, hard label and fraction of a bank item; of the published disease its volumes, too."""
     group = GROUPS.index(str(facts["group"]))
     fraction = float(facts["reached"])
     drawn = np.eye(len(GROUPS))[group]
-    known = np.asarray(facts["chances"]) if "chances" in facts else group_posterior([fraction])[0]
-    soft = (1 - _POSTERIOR_SHARE) * drawn + _POSTERIOR_SHARE * known
-    return {
-        "classes": torch.tensor(soft, dtype=torch.float32),
+    share = _POSTERIOR_SHARE
+    if "chances" in facts:
+        known = np.asarray(facts["chances"])
+        share = 1.0 if float(facts["age"]) >= _PATIENTS_FROM else _POSTERIOR_SHARE
+    else:
+        known = group_posterior([fraction])[0]
+    found = {
+        "classes": torch.tensor((1 - share) * drawn + share * known, dtype=torch.float32),
         "label": torch.tensor(group),
         "fraction": torch.tensor(fraction, dtype=torch.float32),
     }
+    if "chances" in facts and "variation" in facts:
+        volumes = volumes_of_both_sides(facts["variation"], facts["effects"])
+        found["volumes"] = torch.tensor(volumes, dtype=torch.float32)
+    return found

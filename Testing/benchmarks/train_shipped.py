@@ -1,0 +1,195 @@
+"""How the classifier that ships was trained: side by side on a GPU, then one network further on the CPU.
+
+    python -m Testing.benchmarks.train_shipped fill WORK/train --label-maps DIR [--first K --step N]
+    python -m Testing.benchmarks.train_shipped side-by-side WORK --device cuda --seconds 400
+    python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK
+    python -m Testing.benchmarks.train_shipped bundle WORK OUT --banks BANK ... --notes NOTES.md --hours H
+
+Anatomies are dealt to five folds; side by side, eight networks learn from one stream of scans, one without each fold
+and three on all. The network of fold 2 goes on, with the scales of its layers held constant, on more brains of the
+anatomies that it knows, and is judged on the brains of its own fold (:data:`HELD_OUT`). train_shipped.md has the
+numbers. A growing bank and many workers do not give the same weights again; the second part alone does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from mri_interpret.models.evidence_cnn import EvidenceCNN3d
+from mri_interpret.simulation.anatomy import PUBLISHED, list_label_maps
+from mri_interpret.simulation.bank import load_item
+from mri_interpret.simulation.fill_bank import bank_items, fill_bank, item_path
+from mri_interpret.training.anatomies import cached_anatomy
+from mri_interpret.training.anatomy_folds import deal
+from mri_interpret.training.bundle_writer import BundleText, Trained
+from mri_interpret.training.card import TrainingStory
+from mri_interpret.training.command import write_evaluated
+from mri_interpret.training.conditions import conditions_for, score
+from mri_interpret.training.evaluation import EVALUATION_SEED, assess
+from mri_interpret.training.fit import FitSettings, fit, identity_of, settings_to_go_on
+from mri_interpret.training.new_network import new_network
+from mri_interpret.training.samples import BankSamples
+from mri_interpret.training.side_by_side import SideBySide, Stream, train_side_by_side
+
+EXCLUDED = ("labels_07",)  # much of its left hippocampus is missing
+ANATOMIES, FOLDS, FINALS, CHOSEN_FOLD = 14, 5, 3, 2
+HELD_OUT = ("labels_08", "labels_15", "labels_17")  # fold 2 of deal(14, 5, 1)
+_BANK_SEED, _FIT_SEED = 21, 5
+
+
+def fill(options: argparse.Namespace) -> None:
+    """Simulate brains for the first part; several processes may share a bank by --first and --step."""
+    paths = [path for path in list_label_maps(options.label_maps) if path.name.split(".")[0] not in EXCLUDED]
+    anatomies = [cached_anatomy(path, options.bank.parent / "anatomies", disease=PUBLISHED) for path in paths]
+    fill_bank(
+        options.bank, anatomies, options.brains, _BANK_SEED,
+        disease=PUBLISHED, any_age_share=0.35, first=options.first, step=options.step,
+    )  # fmt: skip
+
+
+def side_by_side(options: argparse.Namespace) -> None:
+    """The first part: eight networks, kept in WORK/side_by_side.pt."""
+    networks = []
+    for number in range(FOLDS + FINALS):
+        torch.manual_seed(100 + number)
+        network = new_network("EvidenceCNN3d")
+        assert isinstance(network, EvidenceCNN3d)
+        networks.append(network)
+    bank = options.work / "train"
+    some = BankSamples(bank, 28, 28, 98, in_order=True, targets_mm=4)
+    whole = torch.stack([some[index]["image"] for index in range(len(some))])
+    log: list[dict[str, float]] = []
+    torch.backends.cudnn.benchmark = True
+    trained = train_side_by_side(
+        networks,
+        Stream(bank, deal(ANATOMIES, FOLDS, 1)),
+        SideBySide(FINALS, options.steps, options.seconds, workers=options.workers, device=options.device),
+        whole,
+        every=100,
+        log=log,
+        progress=lambda text, done: print(f"{done:4.0%} {text}", flush=True),
+    )
+    torch.save([network.state_dict() for network in trained], options.work / "side_by_side.pt")
+    (options.work / "side_by_side.json").write_text(json.dumps(log), encoding="utf-8")
+
+
+def further(options: argparse.Namespace) -> None:
+    """The second part: fold 2's network on all brains of the banks that are not of the held-out anatomies."""
+    network = new_network("EvidenceCNN3d")
+    assert isinstance(network, EvidenceCNN3d)
+    network.load_state_dict(torch.load(options.work / "side_by_side.pt")[CHOSEN_FOLD - 1])
+    joined = options.work / "joined"
+    brains = join(options.banks, joined, lambda base: base not in HELD_OUT)
+    validation = options.work / "validation"
+    known = join([options.known], validation, lambda base: base not in HELD_OUT)
+    settings = FitSettings(
+        samples=options.samples, seed=_FIT_SEED, rate=8e-4, decay=0.6, every=1000, margin=8, whole_from=0.94,
+        constant_scales=True,
+    )  # fmt: skip
+    identity = identity_of(network, settings, f"{brains} brains, from fold {CHOSEN_FOLD}")
+    settings = settings_to_go_on(settings, options.work / "fit", identity)
+    trained = fit(
+        network,
+        BankSamples(joined, brains, settings.samples, _FIT_SEED, margin_at=settings.margin_at, targets_mm=4),
+        BankSamples(validation, known, known, 99, in_order=True),
+        settings,
+        options.work / "fit",
+        identity=identity,
+        fine_tune=True,
+        progress=lambda text, done: print(f"{done:4.0%} {text}", flush=True),
+    )
+    torch.save(trained.state_dict(), options.work / "network.pt")
+
+
+def bundle(options: argparse.Namespace) -> None:
+    """Judge the network on the held-out anatomies, and write the bundle with its card."""
+    network = new_network("EvidenceCNN3d")
+    network.load_state_dict(torch.load(options.work / "network.pt"))
+    test, known = options.work / "test", options.work / "validation"
+    number = join(options.banks, test, lambda base: base in HELD_OUT)
+    conditions = conditions_for(PUBLISHED)
+
+    def scored(name: str, folder: Path, count: int, seed: int) -> object:
+        samples = BankSamples(folder, count, count, seed, conditions[name], True)
+        return score(network, samples, flipped=name == "plain", workers=options.workers)
+
+    before = scored("plain", known, len(bank_items(known)), EVALUATION_SEED)
+    scores = {name: scored(name, test, number, EVALUATION_SEED + 1) for name in conditions}
+    evaluation = assess(scores, before)  # type: ignore[arg-type]
+    story = TrainingStory(
+        command=f"python -m Testing.benchmarks.train_shipped further WORK --samples {options.samples}",
+        seed=_FIT_SEED,
+        samples=options.samples,
+        hours=options.hours,
+        hardware="2 CPU cores (x86_64), after 30,000 scans on a GPU",
+        training_anatomies="11 of 14: all but labels_08, labels_15 and labels_17",
+        test_anatomies=", ".join(HELD_OUT),
+        notes=tuple(options.notes.read_text(encoding="utf-8").strip().removeprefix("- ").split("\n- ")),
+        disease=PUBLISHED,
+        network="EvidenceCNN3d",
+    )
+    write_evaluated(
+        options.output,
+        Trained(network),
+        BundleText("atrophy_cnn", version="0.4.0"),
+        evaluation,
+        story,
+        log=options.work / "fit" / "log.csv",
+        real_scans=options.real_scans.read_text(encoding="utf-8") if options.real_scans else "",
+    )
+
+
+def join(banks: Sequence[Path], folder: Path, wanted: Callable[[str], bool]) -> int:
+    """Links to those brains of several banks whose anatomy is wanted, numbered anew; how many they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 0
+    for path in (path for bank in banks for path in bank_items(bank)):
+        if wanted(str(load_item(path).facts["base"]).split(".")[0]):
+            link = item_path(folder, number)
+            if not link.exists():
+                link.symlink_to(path.resolve())
+            number += 1
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_subparsers(required=True)
+    part = parts.add_parser("fill")
+    part.add_argument("bank", type=Path)
+    part.add_argument("--label-maps", type=Path, required=True)
+    part.add_argument("--brains", type=int, default=1400)
+    part.add_argument("--first", type=int, default=0)
+    part.add_argument("--step", type=int, default=1)
+    part.set_defaults(run=fill)
+    part = parts.add_parser("side-by-side")
+    part.add_argument("work", type=Path)
+    part.add_argument("--device", default="cuda")
+    part.add_argument("--seconds", type=float, default=float("inf"))
+    part.add_argument("--steps", type=int, default=3000)
+    part.add_argument("--workers", type=int, default=14)
+    part.set_defaults(run=side_by_side)
+    for name, run in (("further", further), ("bundle", bundle)):
+        part = parts.add_parser(name)
+        part.add_argument("work", type=Path)
+        if run is bundle:
+            part.add_argument("output", type=Path)
+            part.add_argument("--hours", type=float, required=True)
+            part.add_argument("--notes", type=Path, required=True)
+            part.add_argument("--real-scans", type=Path)
+            part.add_argument("--workers", type=int, default=1)
+        else:
+            part.add_argument("--known", type=Path, required=True)
+        part.add_argument("--banks", type=Path, nargs="+", required=True)
+        part.add_argument("--samples", type=int, default=11500)
+        part.set_defaults(run=run)
+    options = parser.parse_args(arguments)
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()
