@@ -42,7 +42,7 @@ from mri_interpret.command_line.benchmark import chosen_anatomies
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.preprocessing.steps.chain import default_steps
 from mri_interpret.progress import silent
-from mri_interpret.simulation.anatomy import MODEL_GRID
+from mri_interpret.simulation.anatomy import MODEL_GRID, PUBLISHED, STYLISED
 from torch import Tensor, nn
 
 from Testing.benchmarks.ground_truth import HELD_OUT
@@ -103,7 +103,8 @@ def same_classes(network: nn.Module, target: list[float], seed: int) -> nn.Modul
             if weight:
                 size = HEAD_NOISE * model_row.square().mean().sqrt()
                 last.weight[row] = model_row + size * torch.randn(model_row.shape, generator=generator)
-                last.bias[row] = last.bias[int(np.argmax(target))].clone()
+                if last.bias is not None:
+                    last.bias[row] = last.bias[int(np.argmax(target))].clone()
     return changed
 
 
@@ -224,11 +225,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="begin nothing after so long")
     parser.add_argument("--kinds", nargs="+", help="only these: maps, twins, typical, placebos, stability, randomised")
     parser.add_argument("--healthy", type=Path, help="where healthy brains are kept; in the output folder if left out")
+    parser.add_argument("--disease", choices=(PUBLISHED, STYLISED), default=STYLISED)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    models = [benchmarked_model(load_bundle(path), methods=["gradient"]) for path in options.bundles]
-    anatomies = chosen_anatomies(options.label_maps, HELD_OUT, silent)
-    stream = SubjectStream(anatomies, SEED, options.cache or options.output / "subjects", groups=("AD",))
+    models = [
+        benchmarked_model(load_bundle(path), methods=["gradient"], disease=options.disease) for path in options.bundles
+    ]
+    cache = options.cache or options.output / "subjects"
+    anatomies = chosen_anatomies(options.label_maps, HELD_OUT, silent, options.disease, cache / "anatomies")
+    stream = SubjectStream(anatomies, SEED, cache, groups=("AD",), disease=options.disease)
     kinds = tuple(options.kinds) if options.kinds else None
     typical = None
     if kinds is None or "typical" in kinds:
