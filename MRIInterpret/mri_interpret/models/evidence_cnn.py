@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .evidence_sum import EvidenceSum
 from .place_gain import PlaceGain
 
 FINE_CHANNELS = (16, 24)
@@ -93,7 +94,7 @@ class ScaledConv(nn.Sequential):
         return x.relu() if len(self) > 2 else x
 
 
-class EvidenceCNN3d(nn.Module):
+class EvidenceCNN3d(EvidenceSum):
     """Evidence at 4 mm, averaged over the grid.
 
     Parameters
@@ -149,20 +150,6 @@ class EvidenceCNN3d(nn.Module):
         joined: Tensor = self.joint(torch.cat((fine, wide), 1))
         return joined if self.gain is None else self.gain(joined)
 
-    def features(self, image: Tensor) -> Tensor:
-        """The joint features: (N, joint_channels, I / 2, J / 2, K / 2), non-negative."""
-        found: Tensor = self.last_relu(self.before_last_relu(image))
-        return found
-
-    def places(self, image: Tensor) -> Tensor:
-        """Evidence for each class at each place: (N, num_classes, I / 2, J / 2, K / 2); its mean is the logits."""
-        return torch.einsum("oc,ncijk->noijk", self.evidence.weight, self.features(image))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (N, num_classes) of images (N, in_channels, I, J, K), sides divisible by 4."""
-        found: Tensor = self.evidence(self.features(image).mean((2, 3, 4)))
-        return found
-
     def channels(self) -> dict[str, object]:
         """The arguments of the constructor that say how many channels each layer has, and where gains lie."""
 
@@ -180,16 +167,6 @@ class EvidenceCNN3d(nn.Module):
         if self.gain is None:
             return {}
         return {"gain_shape": list(self.gain.log_gain.shape[2:]), "gain_grid": list(self.gain.inside.shape)}
-
-    @property
-    def num_classes(self) -> int:
-        """Number of logits."""
-        return self.evidence.out_features
-
-    @property
-    def width(self) -> int:
-        """Number of the features that are averaged."""
-        return self.evidence.in_features
 
 
 def _stack(channels_in: int, channels: Sequence[int]) -> nn.Sequential:

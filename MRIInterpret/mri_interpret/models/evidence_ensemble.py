@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from .evidence_cnn import EvidenceCNN3d
+from .evidence_sum import EvidenceSum
 
 _EVIDENCE = "evidence.weight"
 
@@ -36,7 +37,7 @@ class _Features3d(EvidenceCNN3d):
         return self.before_last_relu(image)
 
 
-class EvidenceEnsemble3d(nn.Module):
+class EvidenceEnsemble3d(EvidenceSum):
     """The mean of several :class:`EvidenceCNN3d`, computed as one network.
 
     Parameters
@@ -105,20 +106,6 @@ class EvidenceEnsemble3d(nn.Module):
         """The members' features before the ReLU, side by side: (N, width, I / 2, J / 2, K / 2)."""
         return torch.cat([member(image) for member in self.members], 1)
 
-    def features(self, image: Tensor) -> Tensor:
-        """The members' features, side by side: (N, width, I / 2, J / 2, K / 2), non-negative."""
-        found: Tensor = self.last_relu(self.before_last_relu(image))
-        return found
-
-    def places(self, image: Tensor) -> Tensor:
-        """Evidence for each class at each place: (N, num_classes, I / 2, J / 2, K / 2); its mean is the logits."""
-        return torch.einsum("oc,ncijk->noijk", self.evidence.weight, self.features(image))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Mean logits (N, num_classes) of images (N, in_channels, I, J, K), sides divisible by 4."""
-        found: Tensor = self.evidence(self.features(image).mean((2, 3, 4)))
-        return found
-
     def member_logits(self, image: Tensor) -> Tensor:
         """Logits of each member by itself, (members, N, num_classes)."""
         return self.member_logits_from(self.features(image).mean((2, 3, 4)))
@@ -136,16 +123,6 @@ class EvidenceEnsemble3d(nn.Module):
         """The arguments of the constructor that say how many members there are, and what their layers are."""
         own = {key: value for key, value in self._arguments.items() if key not in ("in_channels", "num_classes")}
         return {"members": len(self.members), **own}
-
-    @property
-    def num_classes(self) -> int:
-        """Number of logits."""
-        return self.evidence.out_features
-
-    @property
-    def width(self) -> int:
-        """Number of the features that are averaged, of all members."""
-        return self.evidence.in_features
 
 
 def _arguments_of(network: EvidenceCNN3d) -> dict[str, Any]:
