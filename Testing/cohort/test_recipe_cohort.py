@@ -82,10 +82,10 @@ def test_parity_through_the_product(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(not (REAL.is_file() and REAL_SCANS.is_dir()), reason="the real network or scans are not here")
 def test_real_scans_with_a_real_fold(tmp_path: Path) -> None:
-    """Two healthy adults, from whole heads: the score must be that of no dementia."""
+    """A healthy adult, from a whole head: the score must be that of no dementia."""
     models, output = tmp_path / "models", tmp_path / "out"
     run("models", "add", REAL.parent, "--recipe", "qiu2022", models=models)
-    scans = sorted(REAL_SCANS.glob("*_T1w.nii.gz"))[:2]
+    scans = sorted(REAL_SCANS.glob("*_T1w.nii.gz"))[:1]
     rows = [f"S{number},{scan},{30 + 5 * number}" for number, scan in enumerate(scans)]
     table = tmp_path / "table.csv"
     table.write_text("\n".join(["participant_id,path,age", *rows]) + "\n")
