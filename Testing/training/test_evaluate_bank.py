@@ -91,7 +91,7 @@ def test_a_growing_bank_serves_what_it_had_at_that_sample(bank: Path) -> None:
 
 
 def test_an_item_that_never_comes_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples_module, "_PATIENCE_S", 0)
+    monkeypatch.setattr(samples_module, "PATIENCE_S", 0)
     with pytest.raises(UserError, match="is missing"):
         BankSamples(tmp_path, 3, 3, 1)[0]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mri_interpret.errors import UserError
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.simulation.bank import BankItem, save_item
 from mri_interpret.simulation.fill_bank import item_path
@@ -76,6 +77,12 @@ def test_time_ends_a_training_too(bank: Path) -> None:
         _networks(2), Stream(bank, FOLD_OF, 1), settings, torch.rand(1, 1, 96, 112, 96), every=1, log=log
     )
     assert log == []
+
+
+def test_a_fold_without_brains_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "PATIENCE_S", 0)
+    with pytest.raises(UserError, match="holds no brains of fold 1"):
+        next(iter(FoldBatches(Stream(tmp_path, FOLD_OF))))
 
 
 def test_too_few_networks_are_refused(bank: Path) -> None:

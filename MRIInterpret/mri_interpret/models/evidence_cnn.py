@@ -1,7 +1,7 @@
 """A network whose answer is a sum over places: no biases, no centring; evidence for each class is added up at 4 mm.
 
-Everything is convolution, multiplication by a constant that is not negative, ReLU, linear interpolation and addition:
-the logits are positively homogeneous in the image: f(a x) = a f(x). By Euler's theorem gradient x input, integrated
+Everything is convolution, multiplication by a constant that is not negative, ReLU, linear interpolation and addition.
+So the logits are positively homogeneous in the image: f(a x) = a f(x). By Euler's theorem gradient x input, integrated
 gradients from black and LRP with any rule that has no stabiliser then add up to the logit, without redistributing
 (compare Mohan et al. 2020, "Robust and interpretable blind image denoising via bias-free CNNs", arXiv 1906.05478).
 

@@ -15,7 +15,8 @@ from .groups import GROUPS, Subject
 from .norms import NORMS, age_change
 from .regions import NAMES_OF_REGIONS, SIDED
 
-_PATIENTS_AGE = (REFERENCE_AGE, 7.5, 55.0, 95.0)  # mean, SD, limits
+YOUNGEST_PATIENT = 55.0  # years
+_PATIENTS_AGE = (REFERENCE_AGE, 7.5, YOUNGEST_PATIENT, 95.0)  # mean, SD, limits
 _ANY_AGE = (20.0, 95.0)
 _SHARED = 0.5  # share of the variance between healthy people that all tissue has in common
 _SHARED_VENTRICLES = 0.7

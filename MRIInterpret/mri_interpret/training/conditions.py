@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from ..progress import ProgressCallback, silent
 from ..simulation.acquisition_ranges import AS_PREPROCESSED, MISALIGNMENT, AcquisitionRange
 from ..simulation.anatomy import PUBLISHED
+from ..simulation.published import YOUNGEST_PATIENT
 from .samples import BankSamples
 
 # As a registration leaves it: the network was trained on up to 4 mm and 4 degrees.
@@ -42,9 +43,6 @@ def conditions_for(disease: str) -> dict[str, AcquisitionRange]:
     return _PUBLISHED_CONDITIONS if disease == PUBLISHED else CONDITIONS
 
 
-YOUNG = 55.0  # years; patients are older
-
-
 @dataclass
 class Scores:
     """Logits of many subjects under one condition, with the truth."""
@@ -60,7 +58,7 @@ class Scores:
     @property
     def young(self) -> NDArray[np.bool_]:
         """Who is younger than the patients; nobody where ages are not known."""
-        return self.ages < YOUNG if len(self.ages) else np.zeros(len(self.labels), dtype=bool)
+        return self.ages < YOUNGEST_PATIENT if len(self.ages) else np.zeros(len(self.labels), dtype=bool)
 
     def chosen(self, keep: NDArray[np.bool_]) -> Scores:
         """The same of some subjects."""

@@ -51,7 +51,7 @@ class Evaluation:
     least_calibration_error: float  # of the true fraction's posterior on the same subjects: what chance leaves
     bins: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]
     young: tuple[int, int] | None = (
-        None  # of the subjects below YOUNG, how many have AD below 0.05, and how many there are
+        None  # of the subjects younger than patients, how many have AD below 0.05, and how many there are
     )
 
 

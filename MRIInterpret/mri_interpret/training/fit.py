@@ -47,7 +47,7 @@ class FitSettings:
     patience
         Stop after so many validations without a better loss; 0 never stops early.
     constant_scales
-        Leave the running scales of a network without biases as they are: a third of the time, for fine-tuning.
+        Leave the running scales of a network without biases as they are: saves a third of the time in fine-tuning.
     bfloat16
         Convolutions in bfloat16 (twice as fast where the CPU or GPU has it); weights stay float32.
     """

@@ -217,8 +217,8 @@ def losses(
         From :meth:`TrainingHeads.forward`.
     batch
         ``classes`` (N, C) probabilities, and where known (a table of real scans knows none of them) ``targets``
-        (N, T, i, j, k), ``fraction`` (N,) in per mille, ``volumes`` (N, V) as :func:`.samples.volumes_of_facts`
-        gives them.
+        (N, T, i, j, k), ``fraction`` (N,) in per mille, ``volumes`` (N, V) as
+        :func:`.published.volumes_of_both_sides` gives them.
     weights
         Weights of the parts.
     dense_weights

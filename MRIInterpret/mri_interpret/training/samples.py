@@ -18,16 +18,15 @@ from ..simulation.acquisition import AcquisitionRange, acquire
 from ..simulation.bank import load_item
 from ..simulation.fill_bank import item_path
 from ..simulation.groups import GROUPS, group_posterior
-from ..simulation.published import volumes_of_both_sides
+from ..simulation.published import YOUNGEST_PATIENT, volumes_of_both_sides
 
 # Of the stylised disease, half of what a group label is worth comes from the drawn group, half from what its fraction
 # says of it: the second has no sampling noise, the first keeps what the cortex and the ventricles tell beyond the
 # hippocampus. Of the published disease all volumes' posterior is known, and the drawn group adds nothing but noise;
 # but it was learnt from people of the patients' ages, and younger ones are healthy.
 _POSTERIOR_SHARE = 0.5
-_PATIENTS_FROM = 55.0  # years
 _SAMPLES_PER_NEW_BRAIN = 8
-_PATIENCE_S = 300
+PATIENCE_S = 300
 
 
 class BankSamples(Dataset[dict[str, Tensor]]):
@@ -106,11 +105,11 @@ class BankSamples(Dataset[dict[str, Tensor]]):
 
 def _wait_for(path: Path) -> Path:
     """The path as soon as it exists."""
-    for _ in range(_PATIENCE_S):
+    for _ in range(PATIENCE_S):
         if path.exists():
             return path
         time.sleep(1)
-    raise UserError(f"{path} is missing, and nothing has made it for {_PATIENCE_S} s: fill the bank first.")
+    raise UserError(f"{path} is missing, and nothing has made it for {PATIENCE_S} s: fill the bank first.")
 
 
 def labels_of(facts: dict[str, Any]) -> dict[str, Tensor]:
@@ -121,7 +120,7 @@ def labels_of(facts: dict[str, Any]) -> dict[str, Tensor]:
     share = _POSTERIOR_SHARE
     if "chances" in facts:
         known = np.asarray(facts["chances"])
-        share = 1.0 if float(facts["age"]) >= _PATIENTS_FROM else _POSTERIOR_SHARE
+        share = 1.0 if float(facts["age"]) >= YOUNGEST_PATIENT else _POSTERIOR_SHARE
     else:
         known = group_posterior([fraction])[0]
     found = {

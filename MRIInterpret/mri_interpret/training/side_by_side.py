@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from ..errors import UserError
 from ..models.evidence_cnn import EvidenceCNN3d
 from ..progress import ProgressCallback, silent
 from ..simulation.acquisition import acquire
 from ..simulation.bank import load_item
 from ..simulation.fill_bank import bank_items
 from .heads import LossWeights, TrainingHeads, losses
-from .samples import labels_of
+from .samples import PATIENCE_S, labels_of
 
 _LOOK_AGAIN_S = 10.0  # a bank may grow while its scans are drawn
 _DENSE_LEVELS = 255  # shares travel as uint8, as the bank keeps them
@@ -72,10 +73,16 @@ class FoldBatches(IterableDataset[dict[str, Tensor]]):
         worker = get_worker_info()
         rng = np.random.default_rng([self.stream.seed, worker.id if worker else 0])
         looked, items = -_LOOK_AGAIN_S, [list[Path]() for _ in range(self.stream.folds)]
+        begun = time.monotonic()
         while True:
             if time.monotonic() - looked > _LOOK_AGAIN_S:
                 looked, items = time.monotonic(), self._items()
             if min(map(len, items)) == 0:
+                if time.monotonic() - begun > PATIENCE_S:
+                    raise UserError(
+                        f"{self.stream.bank} holds no brains of fold {1 + list(map(len, items)).index(0)}, and nothing "
+                        f"has made any for {PATIENCE_S} s: fill the bank first."
+                    )
                 time.sleep(0.5)
                 looked = -_LOOK_AGAIN_S
                 continue
