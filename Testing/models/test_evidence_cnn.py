@@ -11,9 +11,9 @@ from torch.nn import functional
 SMALL = {"fine_channels": (4, 6), "wide_channels": (6, 8), "joint_channels": 10}
 
 
-def small_network() -> EvidenceCNN3d:
+def small_network(hidden: int | None = None) -> EvidenceCNN3d:
     torch.manual_seed(3)
-    network = EvidenceCNN3d(**SMALL)  # type: ignore[arg-type]
+    network = EvidenceCNN3d(**SMALL, hidden_channels=hidden)  # type: ignore[arg-type]
     network.train()(torch.rand(2, 1, 16, 16, 16))  # so that the scales are not all 1
     return network.eval()
 
@@ -48,8 +48,9 @@ def test_scale_norm_divides_by_the_root_mean_square() -> None:
     torch.testing.assert_close(x * norm.scale()[:, None, None, None], expected, rtol=1e-5, atol=1e-5)
 
 
-def test_equals_the_same_network_written_with_functions() -> None:
-    network, image = small_network(), torch.rand(1, 1, 16, 16, 16)
+@pytest.mark.parametrize("hidden", [None, 9])
+def test_equals_the_same_network_written_with_functions(hidden: int | None) -> None:
+    network, image = small_network(hidden), torch.rand(1, 1, 16, 16, 16)
 
     def layer(block: torch.nn.Module, x: torch.Tensor, stride: int) -> torch.Tensor:
         conv, norm = block[0], block[1]  # type: ignore[index]
@@ -62,7 +63,10 @@ def test_equals_the_same_network_written_with_functions() -> None:
         wide = layer(network.wide[0], fine, 2).relu()
         wide = layer(network.wide[1], wide, 1).relu()
         up = functional.interpolate(wide, scale_factor=2, mode="trilinear", align_corners=False)
-        joint = layer(network.joint, torch.cat((fine, up), 1), 1).relu()
+        both = torch.cat((fine, up), 1)
+        if network.hidden is not None:
+            both = layer(network.hidden, both, 1).relu()
+        joint = layer(network.joint, both, 1).relu()
         logits = functional.conv3d(joint, network.evidence.weight[:, :, None, None, None]).mean((2, 3, 4))
         torch.testing.assert_close(network(image), logits, rtol=1e-5, atol=1e-6)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from mri_interpret.deformation.displacement import COARSE, resized
 from mri_interpret.simulation.acquisition import acquire
 from mri_interpret.simulation.anatomy import Anatomy
-from mri_interpret.simulation.atrophy import Fractions
+from mri_interpret.simulation.atrophy import Fractions, intracranial_volume
 from mri_interpret.simulation.bank import pack
 from mri_interpret.simulation.cohort import regions_table
 from mri_interpret.simulation.grids import FINE_GRID
 from mri_interpret.simulation.groups import Subject
+from mri_interpret.simulation.norms import CORTEX_NORM, CORTEX_SHARES, healthy_changes
+from mri_interpret.simulation.published import draw_published
 from mri_interpret.simulation.regional_drive import drive_regions, region_volumes
-from mri_interpret.simulation.regions import NAMES_OF_REGIONS, structure_table
+from mri_interpret.simulation.regions import CORTICAL, NAMES_OF_REGIONS, structure_table
 from mri_interpret.simulation.structures import INTRACRANIAL, NAMES, member
 from mri_interpret.simulation.subject import SimulatedBrain
 from mri_interpret.simulation.template_alignment import affine_part, carried_by, followed_by
@@ -29,6 +33,30 @@ def test_regions_are_shared_out_without_loss(anatomy: Anatomy, regional: Fractio
         parcels = [volumes[name] for name in NAMES_OF_REGIONS if _is_cortex(name) and name.startswith(side)]
         assert sum(parcels) == pytest.approx(whole, rel=1e-3)
     assert volumes["left hippocampus"] == pytest.approx(counts[NAMES.index("Left-Hippocampus")], rel=1e-3)
+
+
+def test_healthy_regions_get_the_volume_that_was_drawn_whatever_the_anatomy_s_own(regional: Fractions) -> None:
+    """A region that is small in one anatomy is no disease: nobody who does not know that anatomy could tell."""
+    rng = np.random.default_rng(2)
+    still = torch.zeros(3, *COARSE)
+    subject = draw_published(rng, "CN")
+    places = [regional.names.index(f"{side} precuneus") for side in ("left", "right")]
+    inside = 1e-3 * intracranial_volume(regional, still)
+    for share in (0.7, 0.55):  # the template's cortex is thick
+        regions = regional.regions.clone()
+        regions[places] *= share
+        fractions = replace(regional, regions=regions)
+        volumes, asked = region_volumes(fractions, still), healthy_changes(subject, fractions, still)
+        for name in ("left precuneus", "right precuneus"):
+            goal = CORTEX_NORM * CORTEX_SHARES["precuneus"] / 200 * inside
+            wanted = np.log(goal / volumes[name]) + subject.variation[name]
+            assert abs(wanted - subject.variation[name]) < 0.4, "so far off that its shape would be none"
+            assert asked[name] == pytest.approx(wanted), name
+
+
+def test_shares_of_the_cortex_are_of_the_whole_cortex() -> None:
+    assert set(CORTEX_SHARES) == set(CORTICAL)
+    assert sum(CORTEX_SHARES.values()) == pytest.approx(100, abs=0.1)
 
 
 def _is_cortex(name: str) -> bool:

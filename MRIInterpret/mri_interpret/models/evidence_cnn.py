@@ -6,7 +6,8 @@ gradients from black and LRP with any rule that has no stabiliser then add up to
 (compare Mohan et al. 2020, "Robust and interpretable blind image denoising via bias-free CNNs", arXiv 1906.05478).
 
 Fine features at 4 mm say what a place looks like; features at 8 mm with a wide view say where it is. They are joined
-at 4 mm, weighed by place if asked for, and a linear layer turns them into evidence for each class. It reads the mean of
+at 4 mm (through a hidden layer if asked for, which can tell what only both together say), weighed by place if asked
+for, and a linear layer turns them into evidence for each class. It reads the mean of
 the features instead of each place, which is the same sum: evidence has either sign, and attribution rules for layers
 whose output a ReLU follows (z+, Grad-CAM++) mean nothing on it.
 """
@@ -109,6 +110,8 @@ class EvidenceCNN3d(EvidenceSum):
         Of the layers at a quarter of it.
     joint_channels
         Features from which the evidence is read.
+    hidden_channels
+        Of a layer between fine and wide features and the joint ones; no such layer by default.
     gain_shape
         Of the coarse grid of gains by place (:class:`.place_gain.PlaceGain`); no gains by default.
     gain_grid
@@ -129,15 +132,19 @@ class EvidenceCNN3d(EvidenceSum):
         joint_channels: int = JOINT_CHANNELS,
         gain_shape: Sequence[int] | None = None,
         gain_grid: Sequence[int] = GAIN_GRID,
+        hidden_channels: int | None = None,
     ) -> None:
         super().__init__()
         if not fine_channels or not wide_channels:
             raise ValueError("fine_channels and wide_channels need one layer or more")
-        if min(*fine_channels, *wide_channels, in_channels, num_classes, joint_channels) < 1:
+        hidden = () if hidden_channels is None else (hidden_channels,)
+        if min(*fine_channels, *wide_channels, *hidden, in_channels, num_classes, joint_channels) < 1:
             raise ValueError("channel and class counts must be positive")
         self.fine = _stack(in_channels, fine_channels)
         self.wide = _stack(fine_channels[-1], wide_channels)
-        self.joint = ScaledConv(fine_channels[-1] + wide_channels[-1], joint_channels, kernel=1, relu=False)
+        seen = fine_channels[-1] + wide_channels[-1]
+        self.hidden = None if hidden_channels is None else ScaledConv(seen, hidden_channels, kernel=1)
+        self.joint = ScaledConv(hidden_channels or seen, joint_channels, kernel=1, relu=False)
         # Before the ReLU: so the last features, which the CAMs show, are those that count.
         self.gain = PlaceGain(joint_channels, gain_shape, gain_grid) if gain_shape is not None else None
         self.last_relu = nn.ReLU()
@@ -147,7 +154,8 @@ class EvidenceCNN3d(EvidenceSum):
         """The joint features before their ReLU: (N, joint_channels, I / 2, J / 2, K / 2)."""
         fine = self.fine(image)
         wide = functional.interpolate(self.wide(fine), size=fine.shape[2:], mode="trilinear", align_corners=False)
-        joined: Tensor = self.joint(torch.cat((fine, wide), 1))
+        both = torch.cat((fine, wide), 1)
+        joined: Tensor = self.joint(both if self.hidden is None else self.hidden(both))
         return joined if self.gain is None else self.gain(joined)
 
     def channels(self) -> dict[str, object]:
@@ -160,6 +168,7 @@ class EvidenceCNN3d(EvidenceSum):
             "fine_channels": widths(self.fine),
             "wide_channels": widths(self.wide),
             "joint_channels": self.width,
+            **({} if self.hidden is None else {"hidden_channels": self.hidden[0].out_channels}),
             **self._gain_arguments(),
         }
 

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from .atrophy import Fractions, intracranial_volume
-from .effects import EFFECT_OF, REFERENCE_AGE, Effect
+from .effects import REFERENCE_AGE, Effect
 from .groups import Subject
 from .regional_drive import region_volumes
 from .regions import CORTICAL, SIDES
@@ -28,8 +28,27 @@ NORMS = {
     "third ventricle": 1.15,
 }
 CORTEX_NORM = 285.0
-#: Changes of an anatomy's own volume towards the drawn one end here (log-volume): beyond, the shape would be none.
-_MOST_TISSUE, _MOST_FLUID, _MOST_CORTEX = 0.6, 1.1, 0.25
+#: Share of each region in the cortex, per cent: geometric mean over the 14 label maps.
+CORTEX_SHARES = {
+    "entorhinal": 0.72,
+    "parahippocampal": 0.74,
+    "fusiform": 4.07,
+    "inferior temporal": 4.55,
+    "middle temporal": 4.71,
+    "superior temporal": 6.15,
+    "temporal pole": 1.01,
+    "precuneus": 4.26,
+    "posterior cingulate": 2.06,
+    "inferior parietal": 9.72,
+    "superior parietal": 5.72,
+    "superior and middle frontal": 19.20,
+    "inferior and orbital frontal": 11.54,
+    "sensorimotor": 11.80,
+    "occipital": 10.92,
+    "insula": 2.83,
+}
+#: Changes of an anatomy's own volume towards the norm end here (log-volume): beyond, the shape would be none.
+_MOST_TISSUE, _MOST_FLUID, _MOST_CORTEX = 0.6, 1.1, 0.4
 
 
 def age_change(effect: Effect, age: float) -> float:
@@ -45,8 +64,9 @@ def age_change(effect: Effect, age: float) -> float:
 def healthy_changes(subject: Subject, fractions: Fractions, u: Tensor) -> dict[str, float]:
     """What has to be done to an anatomy so that it has the subject's volumes, the disease apart.
 
-    Structures are brought to the volumes that were drawn, whatever the anatomy's own. The cortex as a whole is brought
-    to its norm for the age; what is particular about an anatomy's single parcels stays, and the drawn chance is added.
+    Structures and the cortex's regions are brought to the volumes that were drawn, whatever the anatomy's own: the
+    drawn chance is all that healthy people differ by. What is particular about an anatomy's own regions would come on
+    top of it, and would be hidden from everybody who does not know that anatomy.
 
     Parameters
     ----------
@@ -71,11 +91,10 @@ def healthy_changes(subject: Subject, fractions: Fractions, u: Tensor) -> dict[s
             most = _MOST_FLUID if region.endswith("ventricle") else _MOST_TISSUE
             wanted = math.log(norm / volume) + subject.variation[name]
             found[name] = float(np.clip(wanted, -most, most))
-    cortex = [f"{side} {region}" for region in CORTICAL for side in SIDES]
-    ageing = {region: age_change(EFFECT_OF[region], subject.age) for region in CORTICAL}
-    mean = float(np.mean(list(ageing.values())))
-    whole = math.log(CORTEX_NORM * inside / sum(now[name] for name in cortex)) + mean
-    whole = float(np.clip(whole, -_MOST_CORTEX, _MOST_CORTEX))
-    for name in cortex:
-        found[name] = float(whole + subject.variation[name] - mean)
+    for region in CORTICAL:
+        norm = CORTEX_NORM * CORTEX_SHARES[region] / 100 / 2 * inside
+        for side in SIDES:
+            wanted = math.log(norm / now[f"{side} {region}"]) if now[f"{side} {region}"] > 0 else 0.0
+            own = float(np.clip(wanted, -_MOST_CORTEX, _MOST_CORTEX))
+            found[f"{side} {region}"] = own + subject.variation[f"{side} {region}"]
     return found

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from ..deformation.construction import smooth
-from ..deformation.displacement import COARSE
 from ..errors import UserError
 from ..images.reading import read_volume
-from ..images.volume import Grid, Volume, resample
+from ..images.volume import Volume, resample
+from .grids import COARSE_GRID
 
-_COARSE_GRID = Grid(COARSE, np.array([[4.0, 0, 0, -94], [0, 4, 0, -127], [0, 0, 4, -87], [0, 0, 0, 1]]))
 # Parcel numbers of the Desikan-Killiany atlas, less 1000 (left) or 2000 (right).
 _PARCELS = {
     "medial temporal": (6, 16),  # entorhinal, parahippocampal
@@ -51,9 +50,9 @@ def cortical_zones() -> Tensor:
     likelihoods = []
     for numbers in _PARCELS.values():
         inside = atlas.with_array(np.isin(parcel, numbers).astype(np.float32))
-        likelihoods.append(torch.from_numpy(np.asarray(resample(inside, _COARSE_GRID).array)))
+        likelihoods.append(torch.from_numpy(np.asarray(resample(inside, COARSE_GRID).array)))
     others = np.isin(parcel, [n for numbers in _PARCELS.values() for n in numbers], invert=True) & (parcel >= 0)
-    rest = torch.from_numpy(np.asarray(resample(atlas.with_array(others.astype(np.float32)), _COARSE_GRID).array))
+    rest = torch.from_numpy(np.asarray(resample(atlas.with_array(others.astype(np.float32)), COARSE_GRID).array))
     blurred = smooth(torch.stack([*likelihoods, rest]), _BLUR_MM).clamp(min=0)
     blurred[-1] += 1e-3
     return blurred / blurred.sum(0)
@@ -72,7 +71,7 @@ def parcel_likelihoods(groups: tuple[tuple[int, ...], ...]) -> Tensor:
     values = np.asarray(atlas.array).astype(np.int64)
     parcel = np.where(values >= 1000, values % 1000, -1)
     inside = [atlas.with_array(np.isin(parcel, group).astype(np.float32)) for group in groups]
-    stacked = torch.stack([torch.from_numpy(np.asarray(resample(one, _COARSE_GRID).array)) for one in inside])
+    stacked = torch.stack([torch.from_numpy(np.asarray(resample(one, COARSE_GRID).array)) for one in inside])
     # Far from every parcel all are equally likely, which does not matter: no cortex is there.
     blurred = smooth(stacked, _BLUR_MM).clamp(min=0) + 1e-6
     return blurred / blurred.sum(0)

@@ -14,12 +14,13 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..metrics.classification import auc
 from ..metrics.similarity import correlation
-from ..models.evidence_cnn import ScaleNorm3d
+from ..models.evidence_cnn import EvidenceCNN3d, ScaleNorm3d
 from ..progress import ProgressCallback, silent
 from ..simulation.acquisition import crop
 from .checkpoint import load_checkpoint, save_checkpoint
 from .heads import LossWeights, Trainable, TrainingHeads, losses
 from .log import TrainingLog
+from .optimiser import GAIN_FACTOR, optimiser_for, set_rate
 
 Samples = Dataset[dict[str, Tensor]]
 
@@ -35,8 +36,8 @@ class FitSettings:
     batch
         Scans per step.
     rate
-        Peak learning rate of AdamW: rises over the first 2 %, stays, and falls linearly to zero over the last
-        ``decay`` of all samples.
+        Peak learning rate of AdamW (of gains by place :data:`.optimiser.GAIN_FACTOR` times as much): rises over the
+        first 2 %, stays, and falls linearly to zero over the last ``decay`` of all samples.
     average
         Decay of the exponential moving average of the weights, which is what is validated and kept.
     every
@@ -123,7 +124,7 @@ def fit(
     if fine_tune:
         heads.start_from_network(_several(validation, settings))
     average = copy.deepcopy(heads).eval()
-    optimiser = torch.optim.AdamW(heads.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
+    optimiser = optimiser_for(heads, settings.weight_decay)
     log = TrainingLog(folder / "log.csv")
     checkpoint = folder / "checkpoint.pt"
     seen, best, waited, spent = 0, float("inf"), 0, 0.0
@@ -147,8 +148,7 @@ def fit(
     for batch in _loader(train, settings, seen):
         if seen >= settings.samples or (settings.patience and waited >= settings.patience):
             break
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate_at(seen)
+        set_rate(optimiser, settings.rate_at(seen))
         if margin != settings.margin_at(seen):
             for module in (heads, average):
                 module.match_whole_grid(_several(validation, settings), margin)
@@ -299,4 +299,5 @@ def identity_of(network: Trainable, settings: FitSettings, data: str) -> dict[st
     """What a checkpoint must agree on: the network's layout, seed, batch and data, but not the number of samples."""
     fixed = {key: value for key, value in asdict(settings).items() if key in ("seed", "batch")}
     shapes = ";".join("x".join(map(str, tensor.shape)) for tensor in network.state_dict().values())
-    return {"network": shapes, "data": data, **fixed}
+    gains = {"gain_factor": GAIN_FACTOR} if isinstance(network, EvidenceCNN3d) and network.gain is not None else {}
+    return {"network": shapes, "data": data, **fixed, **gains}

@@ -14,16 +14,17 @@ from ..models.evidence_cnn import EvidenceCNN3d
 from ..models.plain_cnn import PlainCNN3d
 from ..preprocessing.template import load_template
 from ..simulation.grids import MODEL_GRID
+from .regional_gains import start_by_region
 
-_JOINT_CHANNELS = 64
-_GAIN_SHAPE = (12, 14, 12)  # 16 mm: neighbouring gyri may count differently
+_HIDDEN_CHANNELS, _JOINT_CHANNELS = 112, 64
+_GAIN_SHAPE = (16, 18, 16)  # 12 mm: neighbouring gyri may count differently
 
 
 def new_network(name: str) -> PlainCNN3d | EvidenceCNN3d:
     """A network with fresh weights, drawn from torch's global generator.
 
     An :class:`.EvidenceCNN3d` gets gains by place, 0 outside the template's brain: behind a mask's edge, features are
-    about the mask.
+    about the mask. Most of its features begin about one region or structure each (:mod:`.regional_gains`).
 
     Parameters
     ----------
@@ -32,9 +33,10 @@ def new_network(name: str) -> PlainCNN3d | EvidenceCNN3d:
     """
     if name == "PlainCNN3d":
         return PlainCNN3d()
-    network = EvidenceCNN3d(joint_channels=_JOINT_CHANNELS, gain_shape=_GAIN_SHAPE)
+    network = EvidenceCNN3d(joint_channels=_JOINT_CHANNELS, hidden_channels=_HIDDEN_CHANNELS, gain_shape=_GAIN_SHAPE)
     assert network.gain is not None
     network.gain.inside.copy_(brain_share())
+    start_by_region(network.gain)
     return network
 
 

@@ -25,6 +25,7 @@ from ..simulation.acquisition import acquire
 from ..simulation.bank import load_item
 from ..simulation.fill_bank import bank_items
 from .heads import LossWeights, TrainingHeads, losses
+from .optimiser import optimiser_for, set_rate
 from .samples import PATIENCE_S, labels_of
 
 _LOOK_AGAIN_S = 10.0  # a bank may grow while its scans are drawn
@@ -150,17 +151,11 @@ class _Learner:
         self.heads.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.mine = torch.tensor(mine, device=device)
         self.average = copy.deepcopy(self.heads).eval()
-        self.optimiser = torch.optim.AdamW(
-            self.heads.parameters(),
-            lr=settings.rate,
-            weight_decay=settings.weight_decay,
-            fused=device.type == "cuda",
-        )
+        self.optimiser = optimiser_for(self.heads, settings.weight_decay, fused=device.type == "cuda")
         self.sums: dict[str, Tensor] = {}
 
     def step(self, batch: dict[str, Tensor], rate: float, weights: LossWeights, decay: float) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimiser, rate)
         mine = {name: tensor.index_select(0, self.mine) for name, tensor in batch.items()}
         self.heads.train()
         image = mine["image"].contiguous(memory_format=torch.channels_last_3d)
