@@ -18,6 +18,7 @@ from mri_interpret.benchmark.subject_cache import SubjectStream, load_subject, s
 from mri_interpret.benchmark.volume_truth import asked_change
 from mri_interpret.simulation.anatomy import MODEL_GRID, PUBLISHED
 from mri_interpret.simulation.effects import EFFECTS
+from mri_interpret.simulation.published import edition
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
 pytestmark = pytest.mark.slow
@@ -93,7 +94,9 @@ def test_a_subject_of_the_published_disease_has_its_own_truth_and_file(tmp_path:
     assert 0.002 < given.truth.sum() / given.mask.sum() < 0.1
     assert 1700 < given.mask.sum() * 8 / 1000 < 2100, "as preprocessing leaves masks, in ml"
     (path,) = tmp_path.iterdir()
-    assert path.name.endswith("_5_00000_AD_published.npz"), "the stylised subject of this number is another one"
+    assert path.name.endswith(f"_5_00000_AD_published-{edition()}.npz"), (
+        "the stylised subject of this number is another one"
+    )
     assert np.array_equal(stream[0].image.numpy(), given.image.numpy())
 
 

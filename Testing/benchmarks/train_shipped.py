@@ -1,14 +1,16 @@
-"""How the classifier that ships was trained: side by side on a GPU, then one network further on the CPU.
+"""How the classifier that ships was trained: side by side on a GPU, then one network further on the CPU, twice.
 
     python -m Testing.benchmarks.train_shipped fill WORK/train --label-maps DIR [--first K --step N]
     python -m Testing.benchmarks.train_shipped side-by-side WORK --device cuda --seconds 400
     python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK
+    python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK --widen NETWORK.pt
     python -m Testing.benchmarks.train_shipped bundle WORK OUT --banks BANK ... --notes NOTES.md --hours H
 
 Anatomies are dealt to five folds; side by side, eight networks learn from one stream of scans, one without each fold
 and three on all. The network of fold 2 goes on, with the scales of its layers held constant, on more brains of the
-anatomies that it knows, and is judged on the brains of its own fold (:data:`HELD_OUT`). train_shipped.md has the
-numbers. A growing bank and many workers do not give the same weights again; the second part alone does.
+anatomies that it knows, and is judged on the brains of its own fold (:data:`HELD_OUT`): that was version 0.4.0. For
+0.5.0 it was widened (:func:`widened`) and went on with brains of the mended simulator. train_shipped.md has the
+numbers. A growing bank and many workers do not give the same weights again; ``further`` alone does.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.simulation.anatomy import PUBLISHED, list_label_maps
 from mri_interpret.simulation.bank import load_item
 from mri_interpret.simulation.fill_bank import bank_items, fill_bank, item_path
+from mri_interpret.simulation.structures import TARGETS
 from mri_interpret.training.anatomies import cached_anatomy
 from mri_interpret.training.anatomy_folds import deal
 from mri_interpret.training.bundle_writer import BundleText, Trained
@@ -32,13 +35,18 @@ from mri_interpret.training.conditions import conditions_for, score
 from mri_interpret.training.evaluation import EVALUATION_SEED, assess
 from mri_interpret.training.fit import FitSettings, fit, identity_of, settings_to_go_on
 from mri_interpret.training.new_network import new_network
+from mri_interpret.training.regional_gains import plan
 from mri_interpret.training.samples import BankSamples
 from mri_interpret.training.side_by_side import SideBySide, Stream, train_side_by_side
+from torch import Tensor
+from torch.nn import functional
 
 EXCLUDED = ("labels_07",)  # much of its left hippocampus is missing
 ANATOMIES, FOLDS, FINALS, CHOSEN_FOLD = 14, 5, 3, 2
 HELD_OUT = ("labels_08", "labels_15", "labels_17")  # fold 2 of deal(14, 5, 1)
-_BANK_SEED, _FIT_SEED = 21, 5
+_BANK_SEED, _FIT_SEED, _WIDEN_SEED = 43, 5, 7
+_OLD_GAIN_SHAPE = (12, 14, 12)
+_UNLIKE = ("accumbens and basal forebrain", "thalamus", "caudate", "putamen", "third ventricle")  # no tissue's feature
 
 
 def fill(options: argparse.Namespace) -> None:
@@ -78,19 +86,27 @@ def side_by_side(options: argparse.Namespace) -> None:
 
 
 def further(options: argparse.Namespace) -> None:
-    """The second part: fold 2's network on all brains of the banks that are not of the held-out anatomies."""
-    network = new_network("EvidenceCNN3d")
-    assert isinstance(network, EvidenceCNN3d)
-    network.load_state_dict(torch.load(options.work / "side_by_side.pt")[CHOSEN_FOLD - 1])
+    """One network on all brains of the banks that are not of the held-out anatomies: fold 2's, or one widened."""
     joined = options.work / "joined"
     brains = join(options.banks, joined, lambda base: base not in HELD_OUT)
     validation = options.work / "validation"
     known = join([options.known], validation, lambda base: base not in HELD_OUT)
+    torch.manual_seed(_FIT_SEED)
+    network = new_network("EvidenceCNN3d")
+    assert isinstance(network, EvidenceCNN3d)
+    if options.widen:
+        few = BankSamples(validation, known, known, 99, in_order=True)
+        old = EvidenceCNN3d(joint_channels=network.width, gain_shape=_OLD_GAIN_SHAPE)
+        old.load_state_dict(torch.load(options.widen))
+        widened(old, network, torch.stack([few[index]["image"] for index in range(3)]))
+    else:
+        network.load_state_dict(torch.load(options.work / "side_by_side.pt")[CHOSEN_FOLD - 1])
     settings = FitSettings(
-        samples=options.samples, seed=_FIT_SEED, rate=8e-4, decay=0.6, every=1000, margin=8, whole_from=0.94,
+        samples=options.samples, seed=_FIT_SEED, rate=1e-3, decay=0.6, every=1000, margin=8, whole_from=0.95,
         constant_scales=True,
     )  # fmt: skip
-    identity = identity_of(network, settings, f"{brains} brains, from fold {CHOSEN_FOLD}")
+    begun = "widened" if options.widen else f"from fold {CHOSEN_FOLD}"
+    identity = identity_of(network, settings, f"{brains} brains, {begun}")
     settings = settings_to_go_on(settings, options.work / "fit", identity)
     trained = fit(
         network,
@@ -103,6 +119,62 @@ def further(options: argparse.Namespace) -> None:
         progress=lambda text, done: print(f"{done:4.0%} {text}", flush=True),
     )
     torch.save(trained.state_dict(), options.work / "network.pt")
+
+
+@torch.no_grad()
+def widened(before: EvidenceCNN3d, new: EvidenceCNN3d, images: Tensor) -> None:
+    """Give a new network what an old one without a hidden layer and regional gains has learnt, in place.
+
+    The hidden layer passes on all features of the old network and adds random ones. The new features that are about a
+    region (:func:`.regional_gains.plan`) begin as copies of the old feature for their tissue; behind them, the old
+    features that counted most go on as they were.
+
+    Parameters
+    ----------
+    before
+        The old network.
+    new
+        Fresh, with regional gains, a hidden layer and as many joint features.
+    images
+        (N, 1, I, J, K): a few scans, on which the random hidden features are scaled.
+    """
+    assert new.hidden is not None
+    assert new.gain is not None
+    old, own = before.state_dict(), new.state_dict()  # shares its tensors with the network
+    for name, weight in old.items():
+        if name.startswith(("fine", "wide")) or name == "gain.inside":
+            own[name].copy_(weight)
+    generator = torch.Generator().manual_seed(_WIDEN_SEED)
+    seen, hidden = old["joint.0.weight"].shape[1], new.hidden[0].out_channels
+    own["hidden.0.weight"][:seen, :, 0, 0, 0] = torch.eye(seen)
+    random = torch.randn(hidden - seen, seen, 1, 1, 1, generator=generator)
+    own["hidden.0.weight"][seen:] = random * (2 / seen) ** 0.5
+    fine = new.eval().fine(images)
+    wide = functional.interpolate(new.wide(fine), size=fine.shape[2:], mode="trilinear")
+    square = new.hidden[0](torch.cat((fine, wide), 1)).square().mean((0, 2, 3, 4))
+    own["hidden.1.running_square"].copy_(torch.where(torch.arange(hidden) < seen, torch.ones(hidden), square))
+
+    tissues, planned = list(TARGETS), plan()
+    strength = old["evidence.weight"].abs().sum(0) * before.eval().features(images).mean((0, 2, 3, 4))
+    strength[: len(tissues)] = -1.0
+    kept = strength.argsort(descending=True)[: new.width - len(planned)].tolist()
+    source = [tissues.index(tissue) for tissue, _ in planned] + kept
+    rows = old["joint.0.weight"][source]
+    spread = rows.std()
+    for index, (_, regions) in enumerate(planned):
+        if index >= len(tissues) and regions[0] in _UNLIKE:
+            rows[index] += torch.randn(seen, 1, 1, 1, generator=generator) * spread
+    own["joint.0.weight"].zero_()
+    own["joint.0.weight"][:, :seen] = rows
+    for name in ("joint.1.weight", "joint.1.running_square"):
+        own[name].copy_(old[name][source])
+    gains = functional.interpolate(old["gain.log_gain"], size=new.gain.log_gain.shape[2:], mode="trilinear")[0]
+    for index in (*range(len(tissues)), *range(len(planned), new.width)):
+        begun = own["gain.log_gain"][0, index] if index < len(tissues) else 0.0
+        own["gain.log_gain"][0, index] = begun + gains[source[index]]
+    own["evidence.weight"].zero_()
+    goes_on = [*range(len(tissues)), *range(len(planned), new.width)]
+    own["evidence.weight"][:, goes_on] = old["evidence.weight"][:, [source[index] for index in goes_on]]
 
 
 def bundle(options: argparse.Namespace) -> None:
@@ -135,7 +207,7 @@ def bundle(options: argparse.Namespace) -> None:
     write_evaluated(
         options.output,
         Trained(network),
-        BundleText("atrophy_cnn", version="0.4.0"),
+        BundleText("atrophy_cnn", version="0.5.0"),
         evaluation,
         story,
         log=options.work / "fit" / "log.csv",
@@ -184,6 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             part.add_argument("--workers", type=int, default=1)
         else:
             part.add_argument("--known", type=Path, required=True)
+            part.add_argument("--widen", type=Path)
         part.add_argument("--banks", type=Path, nargs="+", required=True)
         part.add_argument("--samples", type=int, default=11500)
         part.set_defaults(run=run)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mri_interpret.errors import UserError
 from mri_interpret.metrics.classification import auc
+from mri_interpret.simulation import published
 from mri_interpret.simulation.disease import check_disease
 from mri_interpret.simulation.effects import EFFECT_OF, EFFECTS, SUBTYPES
+from mri_interpret.simulation.fill_bank import fill_bank, item_path
 from mri_interpret.simulation.groups import GROUPS, Subject
 from mri_interpret.simulation.norms import age_change
-from mri_interpret.simulation.published import any_age, draw_published, group_chances, subtype_factors
+from mri_interpret.simulation.published import any_age, draw_published, edition, group_chances, subtype_factors
 from mri_interpret.simulation.regions import CORTICAL, NAMES_OF_REGIONS, REGIONS, SIDED, structure_table
 from mri_interpret.simulation.structures import NAMES
 
@@ -19,6 +23,33 @@ from mri_interpret.simulation.structures import NAMES
 def population() -> dict[str, list[Subject]]:
     rng = np.random.default_rng(0)
     return {group: [draw_published(rng, group) for _ in range(700)] for group in GROUPS}
+
+
+def test_other_numbers_make_another_edition(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = edition()
+    assert len(now) == 8
+    monkeypatch.setattr(published, "CORTEX_NORM", 284.0)
+    try:
+        edition.cache_clear()
+        assert edition() != now
+    finally:
+        monkeypatch.undo()
+        edition.cache_clear()
+    assert edition() == now
+
+
+@pytest.mark.parametrize(
+    ("written", "said"), [("", "another edition of the simulator made: delete"), ("0badcafe", "0badcafe; this is")]
+)
+def test_a_bank_of_another_edition_is_refused(tmp_path: Path, written: str, said: str) -> None:
+    """Half of a training on one population and half on another would be noticed by nobody."""
+    item_path(tmp_path, 0).write_bytes(b"a brain")
+    if written:
+        (tmp_path / "population.txt").write_text(written)
+    with pytest.raises(UserError, match=said):
+        fill_bank(tmp_path, [], 2, 1, disease="published")
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".npz"] == ["item_00000.npz"]
+    assert item_path(tmp_path, 0).read_bytes() == b"a brain"
 
 
 def test_every_region_has_an_effect_with_a_source() -> None:

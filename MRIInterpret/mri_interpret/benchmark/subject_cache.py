@@ -1,6 +1,7 @@
 """Simulated subjects kept in a folder: made once, used for every network and every further run.
 
-A subject follows from anatomy, seed and number alone, so the folder may be deleted at any time; it is made again.
+A subject follows from anatomy, seed, number and the simulator's edition alone, so the folder may be deleted at any
+time; it is made again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..atomic import replacing
 from ..simulation.anatomy import STYLISED
+from ..simulation.published import edition
 from .simulated_subjects import GROUPS, SimulatedSubject, simulate_subject, simulate_twin, strong_effect
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class SubjectStream:
         """Subject number ``index``, counted from 0."""
         group = self.groups[index % len(self.groups)]
         anatomy = self._anatomy(index)
-        kind = "" if self.disease == STYLISED else f"_{self.disease}"
+        kind = "" if self.disease == STYLISED else f"_{self.disease}-{edition()}"
         name = f"{self._name(anatomy)}_{self.seed}_{index:05d}_{group}{kind}.npz"
         path = self.folder / name if self.folder else None
         found = load_subject(path) if path is not None else None

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import replacing
+from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from .anatomy import Anatomy
 from .bank import pack, save_item
 from .disease import PUBLISHED, STYLISED, fractions_for
 from .groups import GROUPS, draw_subject, draw_wide
-from .published import any_age, draw_published
+from .published import any_age, draw_published, edition
 from .subject import simulate_brain
+
+_EDITION = "population.txt"
 
 
 def item_path(folder: Path, index: int) -> Path:
@@ -23,6 +27,19 @@ def item_path(folder: Path, index: int) -> Path:
 def bank_items(folder: str | Path) -> list[Path]:
     """The items present now, sorted; a bank may be read while it is being filled."""
     return sorted(Path(folder).glob("item_*.npz"))
+
+
+def _claim(folder: Path) -> None:
+    """Say which edition of the published disease fills the bank; one bank is of one edition."""
+    path = folder / _EDITION
+    found = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    if found != edition() and (found or bank_items(folder)):
+        raise UserError(
+            f"{folder} holds brains that another edition of the simulator made"
+            f"{f' ({found}; this is {edition()})' if found else ''}: delete it, or choose another output folder."
+        )
+    with replacing(path) as aside:
+        aside.write_text(f"{edition()}\n", encoding="utf-8")
 
 
 def fill_bank(
@@ -60,8 +77,15 @@ def fill_bank(
         patients'.
     first, step
         Simulate only items first, first + step, ..., so that several processes can fill one bank.
+
+    Raises
+    ------
+    UserError
+        If the bank holds brains of the published disease by another edition of the simulator.
     """
     folder = Path(folder)
+    if disease == PUBLISHED:
+        _claim(folder)
     fractions = {anatomy.name: fractions_for(anatomy, disease) for anatomy in anatomies}
     for index in range(first, number, step):
         path = item_path(folder, index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from .effects import EFFECT_OF, EFFECTS, LIMBIC, REFERENCE_AGE, SUBTYPE_SHARES, SUBTYPES
 from .groups import GROUPS, Subject
-from .norms import NORMS, age_change
-from .regions import NAMES_OF_REGIONS, SIDED
+from .norms import CORTEX_NORM, CORTEX_SHARES, NORMS, age_change
+from .regions import NAMES_OF_REGIONS, REGIONS, SIDED
 
 YOUNGEST_PATIENT = 55.0  # years
 _PATIENTS_AGE = (REFERENCE_AGE, 7.5, YOUNGEST_PATIENT, 95.0)  # mean, SD, limits
@@ -25,6 +26,14 @@ _LATERAL = 0.15  # SD of the disease's excess on the left
 _SEVERITY_SD = {"MCI": 0.6, "AD": 0.45}  # of a factor on the group's effects with mean 1
 _MOST_SEVERE = 2.2
 _REFERENCE_DRAWS = 4000
+
+
+@lru_cache(maxsize=1)
+def edition() -> str:
+    """Eight digits that change with the numbers that subjects are drawn from: what is kept is of one edition."""
+    ranges = (_PATIENTS_AGE, _SHARED, _SHARED_VENTRICLES, _ASYMMETRY, _LATERAL, _SEVERITY_SD, _MOST_SEVERE)
+    tables = (EFFECTS, SUBTYPES, SUBTYPE_SHARES, REGIONS, NORMS, CORTEX_NORM, CORTEX_SHARES)
+    return f"{zlib.crc32(repr((ranges, tables)).encode()):08x}"
 
 
 def subtype_factors(subtype: str) -> dict[str, float]:
