@@ -213,6 +213,13 @@ def healthy_brains(labels: Path, folder: Path | None) -> list[np.ndarray]:
     return [twins(labels, name, number, folder)["well"] for name in HALVES["choosing"] for number in range(HEALTHY)]
 
 
+def published_healthy(stream: SubjectStream) -> list[np.ndarray]:
+    """Healthy elderly of the choosing anatomies, as the published disease's subjects are drawn."""
+    choosing = [one for one in stream.anatomies if one.name.rpartition("_")[2] in HALVES["choosing"]]
+    healthy = SubjectStream(choosing, stream.seed + 1, stream.folder, groups=("CN",), disease=stream.disease)
+    return [one.image[0, 0].numpy() for one in healthy.first(HEALTHY * len(choosing))]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundles", nargs="+", type=Path)
@@ -237,7 +244,11 @@ def main() -> None:
     kinds = tuple(options.kinds) if options.kinds else None
     typical = None
     if kinds is None or "typical" in kinds:
-        healthy = healthy_brains(options.label_maps, options.healthy or options.output / "healthy")
+        healthy = (
+            published_healthy(stream)
+            if options.disease == PUBLISHED
+            else healthy_brains(options.label_maps, options.healthy or options.output / "healthy")
+        )
         typical = {one.name: typical_answer(one, healthy) for one in models}
         write_text(options.output / TYPICAL_ANSWERS, json.dumps(typical, indent=2) + "\n")
     run(models, stream, options.subjects, options.output, options.seconds, kinds, typical)
