@@ -14,7 +14,15 @@ from mri_interpret.preprocessing.steps.values import Intensity
 from mri_interpret.simulation.acquisition import AcquisitionRange, acquire, crop, normalise, random_affine, transformed
 from mri_interpret.simulation.artefacts import gibbs, motion
 from mri_interpret.simulation.bank import BankItem, load_item, pack, save_item
-from mri_interpret.simulation.contrast import PRIORS, draw_contrast
+from mri_interpret.simulation.contrast import (
+    PRIORS,
+    T1_BETWEEN,
+    T1_CSF,
+    T1_GREY,
+    WIDENING,
+    draw_contrast,
+    draw_t1_contrast,
+)
 from mri_interpret.simulation.structures import BRAIN, NAMES, STRUCTURES, TARGETS, member
 from mri_interpret.simulation.subject import SimulatedBrain
 
@@ -110,6 +118,28 @@ def test_contrast_keeps_the_t1_order_and_widens(item: BankItem) -> None:
     assert float((grey - column["CSF"]).min()) > 0
     assert float(white.std()) > PRIORS["white matter"][1]
     assert drawn.shape[1] == len(STRUCTURES)
+
+
+def test_t1_contrast_lies_where_it_says_and_widens() -> None:
+    def ratios(widening: float) -> dict[str, torch.Tensor]:
+        drawn = torch.stack([draw_t1_contrast(_generator(seed), widening) for seed in range(300)])
+        columns = {name: drawn[:, NAMES.index(name)] for name in NAMES}
+        white = columns["Left-Cerebral-White-Matter"]
+        names = {"grey": "Left-Cerebral-Cortex", "fluid": "CSF", "thalamus": "Left-Thalamus"}
+        return {short: columns[name] / white for short, name in names.items()}
+
+    usual, wide = ratios(WIDENING), ratios(1.3 * WIDENING)
+    for short, (mean, sd) in {"grey": T1_GREY, "fluid": T1_CSF}.items():
+        assert float(usual[short].mean()) == pytest.approx(mean, abs=0.02), short
+        assert float(usual[short].std()) == pytest.approx(sd, abs=0.02), short
+    assert float(wide["fluid"].std()) > 1.15 * float(usual["fluid"].std())
+    assert float((usual["grey"] - usual["fluid"]).min()) > 0
+    between = (usual["thalamus"] - usual["grey"]) / (1 - usual["grey"])
+    assert float(between.median()) == pytest.approx(T1_BETWEEN["thalamus"][0], abs=0.06)
+    # Tissues of one scan go together: far less spread than when each is drawn by itself.
+    apart = torch.stack([draw_contrast(_generator(seed)) for seed in range(300)])
+    grey = apart[:, NAMES.index("Left-Cerebral-Cortex")] / apart[:, NAMES.index("Left-Cerebral-White-Matter")]
+    assert float(usual["grey"].std()) < 0.6 * float(grey.std())
 
 
 def test_gibbs_keeps_the_mean_and_rings_at_an_edge() -> None:

@@ -17,7 +17,7 @@ from .acquisition_ranges import AS_PREPROCESSED
 from .acquisition_ranges import AcquisitionRange as AcquisitionRange
 from .artefacts import random_artefact
 from .bank import BankItem
-from .contrast import draw_contrast
+from .contrast import draw_contrast, draw_t1_contrast
 
 _OUTERMOST = 0.15  # of the envelope: no mask reaches farther
 
@@ -60,7 +60,8 @@ def acquire(
         return low + (high - low) * float(torch.rand((), generator=generator))
 
     inside = torch.from_numpy(item.inside)
-    means = draw_contrast(generator, ranges.widening, any_head=not item.is_published)
+    contrast = draw_t1_contrast if ranges.t1 else draw_contrast
+    means = contrast(generator, ranges.widening, any_head=not item.is_published)
     # The mean over the fine voxels' intensities is the partial-volume effect, for free.
     values = means[torch.from_numpy(item.codes).int()].mean(1)
     values += torch.randn(values.shape, generator=generator) * draw(1.0, ranges.texture)

@@ -67,6 +67,8 @@ class AcquisitionRange:
         envelope ends along the outline.
     voxel_mm
         Native voxel sizes from, to: the scan is blurred as a voxel's width does, in place of ``blur`` and ``thick``.
+    t1
+        Whether the contrast is that of T1-weighted scans (:func:`.contrast.draw_t1_contrast`) or any.
     """
 
     widening: float = WIDENING
@@ -88,6 +90,7 @@ class AcquisitionRange:
     left_by_alignment: Misalignment | None = None
     mask_ml: tuple[float, float, float] | None = None
     voxel_mm: tuple[float, float] | None = None
+    t1: bool = False
 
     def wider(self, factor: float) -> AcquisitionRange:
         """Contrast, bias, noise and resolution widened by ``factor``; alignment and mask unchanged."""
@@ -112,4 +115,5 @@ AS_PREPROCESSED = AcquisitionRange(
     left_by_alignment=MISALIGNMENT,
     mask_ml=(1906.0, 65.0, 0.12),
     voxel_mm=(0.8, 3.0),
+    t1=True,
 )

@@ -1,10 +1,16 @@
 """T1-like contrast: an intensity for each structure, drawn anew for every synthetic scan.
 
 The priors are stylised T1 statistics on a 0..255 scale. They are widened, because a network trained on typical
-contrasts only fails on the next scanner (domain randomisation, Billot 2023).
+contrasts only fails on the next scanner (domain randomisation, Billot 2023). That is for networks that have to find
+structures. Each tissue is drawn by itself there, though tissues of one scan go together, so that grey matter can have
+any intensity between CSF and white matter, and on average a darker one than T1-weighted scans show: a small network
+cannot tell such tissues apart well enough to measure a cortex. Scans as preprocessing leaves them have T1 contrast,
+within wide limits (:func:`draw_t1_contrast`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -44,6 +50,21 @@ HEAD_PRIORS: dict[str, tuple[float, float]] = {
     "extra-cerebral 516": (94.0, 25.0),
     "extra-cerebral 530": (144.0, 30.0),
 }
+#: T1 contrast: CSF and grey matter over white matter, and where the other tissues lie on the way from grey (0) to white
+#: matter (1); means and SDs. Ours: about what six real scans show after preprocessing, twice as wide
+#: (Testing/benchmarks/contrast.md); the places on the way are those of the priors above.
+T1_CSF, T1_GREY = (0.42, 0.09), (0.81, 0.05)
+T1_BETWEEN: dict[str, tuple[float, float]] = {
+    "cerebellar white matter": (0.69, 0.12),
+    "cerebellar grey matter": (-0.10, 0.12),
+    "thalamus": (0.53, 0.12),
+    "putamen": (0.41, 0.12),
+    "pallidum": (0.84, 0.10),
+    "brain stem": (0.58, 0.12),
+    "ventral diencephalon": (0.72, 0.12),
+    "lesion": (0.31, 0.15),
+}
+_T1_LEAST_GREY_WHITE, _T1_LEAST_CSF_GREY = 0.12, 0.12  # of the white matter's intensity
 WIDENING = 1.25
 _STRUCTURE_SD = 4.0  # of a structure about its tissue's mean
 _HIPPOCAMPUS_ABOVE_CORTEX = 5.0  # in real T1 scans it is a little brighter than cortex, being mixed with white matter
@@ -72,6 +93,36 @@ def draw_contrast(generator: torch.Generator, widening: float = WIDENING, *, any
     drawn["CSF"] = float(np.clip(drawn["CSF"], 0.0, drawn["grey matter"] - _LEAST_CSF_GREY))
     drawn["choroid plexus"] = max(drawn["choroid plexus"], drawn["CSF"])
     drawn["cerebellar grey matter"] = min(drawn["cerebellar grey matter"], drawn["cerebellar white matter"] - 20.0)
+    return _by_structure(drawn, generator, widening, any_head=any_head)
+
+
+def draw_t1_contrast(generator: torch.Generator, widening: float = WIDENING, *, any_head: bool = False) -> Tensor:
+    """As :func:`draw_contrast`, with the contrast of T1-weighted scans: tissues of one scan go together.
+
+    Parameters
+    ----------
+    generator, any_head
+        As there.
+    widening
+        Factor on the SDs; those of the table hold at its usual value.
+    """
+
+    def draw(mean: float, sd: float) -> float:
+        return mean + sd * widening / WIDENING * float(torch.randn((), generator=generator).clamp(-2.5, 2.5))
+
+    white = draw(*PRIORS["white matter"])
+    grey = white * min(draw(*T1_GREY), 1 - _T1_LEAST_GREY_WHITE)
+    fluid = float(np.clip(white * draw(*T1_CSF), 0.0, grey - white * _T1_LEAST_CSF_GREY))
+    drawn = {"white matter": white, "grey matter": grey, "CSF": fluid}
+    drawn |= {name: grey + (white - grey) * draw(*place) for name, place in T1_BETWEEN.items()}
+    for name in ("background", "vessel", "choroid plexus"):
+        drawn[name] = draw(*PRIORS[name])
+    drawn["choroid plexus"] = max(drawn["choroid plexus"], fluid)
+    return _by_structure(drawn, generator, widening, any_head=any_head)
+
+
+def _by_structure(drawn: Mapping[str, float], generator: torch.Generator, widening: float, *, any_head: bool) -> Tensor:
+    """Each structure's intensity: its tissue's, and a little of its own."""
     offsets: dict[str, float] = {}
     means = []
     for name, structure in zip(NAMES, STRUCTURES, strict=True):
