@@ -67,8 +67,8 @@ def start_by_region(gain: PlaceGain) -> None:
             whole = torch.stack([priors[name] for name in regions]).sum(0)
             if channel < len(TARGETS):
                 whole = (_blurred()[regions[0]] / _ENOUGH).clamp(max=1.0)
-            shape = gain.log_gain.shape[2:]
-            coarse = functional.adaptive_avg_pool3d(whole[None], shape)[0]
+            i, j, k = gain.log_gain.shape[2:]
+            coarse = functional.adaptive_avg_pool3d(whole[None], (i, j, k))[0]
             with torch.no_grad():
                 gain.log_gain[0, channel] = (coarse / coarse.max()).clamp(min=_FLOOR).log()
 
