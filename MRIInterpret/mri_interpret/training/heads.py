@@ -20,8 +20,8 @@ from ..simulation.acquisition import crop
 from ..simulation.published import VOLUMES
 from ..simulation.structures import TARGETS
 
-# Of the squared error of each dense target; a hippocampus fills one voxel in four hundred, cortex one in four. The three
-# tissues still count more than by their size: the volumes of the cortex's regions are read from them.
+# Of the squared error of each dense target; a hippocampus fills one voxel in four hundred, cortex one in four. Tissues
+# still count more than by their size: the volumes of the cortex's regions are read from them.
 DENSE_WEIGHTS = {
     "hippocampus": 100.0,
     "amygdala": 60.0,
