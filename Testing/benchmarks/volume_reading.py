@@ -11,7 +11,7 @@ when the five leading components of all *other* volumes are taken out of both. P
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,45 +59,59 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rest = without(np.delete(true, index, axis=1))
         own = correlation(rest(read[:, index]), rest(true[:, index]))
         print(f"| {name} | {correlation(read[:, index], true[:, index]):.2f} | {own:.2f} |")
-    print(f"\nAUC AD against CN, MCI against CN: {separation(true, read, groups)}")
+    said = [f"{areas(test['logits'][test['old']], groups)} by the network's answer"]
+    odds = volumetry()
+    said += [
+        f"{areas(odds(values), groups)} by the {name} volumes" for name, values in (("read", read), ("true", true))
+    ]
+    print(f"\nAUC of AD and of MCI against CN: {'; '.join(said)} of both sides together.")
 
 
 def features_of(network: EvidenceSum, bank: Path, number: int, workers: int) -> dict[str, NDArray[np.float64]]:
-    """Logarithms of pooled features, volumes, groups, and who is of the patients' ages, of a bank's first brains."""
+    """Of a bank's first brains: logarithms of pooled features, volumes, groups, who is of the patients' ages, logits."""
     samples = BankSamples(bank, number, number, _SEED, conditions_for(PUBLISHED)["plain"], in_order=True)
     loader = DataLoader(samples, batch_size=None, num_workers=workers)
-    features, volumes, groups = [], [], []
+    features, volumes, groups, logits = [], [], [], []
     for sample in loader:
         with torch.no_grad():
-            features.append(network.features(sample["image"][None]).mean((0, 2, 3, 4)).clamp(min=1e-9).log().numpy())
+            pooled = network.features(sample["image"][None]).mean((0, 2, 3, 4))
+            features.append(pooled.clamp(min=1e-9).log().numpy())
+            logits.append(network.evidence(pooled).numpy())
         volumes.append(sample["volumes"].numpy())
         groups.append(int(sample["label"]))
     old = np.array([float(samples.facts(index)["age"]) >= YOUNGEST_PATIENT for index in range(number)])
-    return {"features": np.array(features), "volumes": np.array(volumes), "groups": np.array(groups), "old": old}
+    return {
+        "features": np.array(features),
+        "volumes": np.array(volumes),
+        "groups": np.array(groups),
+        "old": old,
+        "logits": np.array(logits),
+    }
 
 
-def without(others: NDArray[np.float64]):  # type: ignore[no-untyped-def]
+def without(others: NDArray[np.float64]) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """A function that takes the leading components of (N, V) out of N values."""
     left, size, _ = np.linalg.svd(others - others.mean(0), full_matrices=False)
     basis = np.column_stack((np.ones(len(others)), left[:, :_COMMON] * size[:_COMMON]))
-    return lambda values: values - basis @ np.linalg.lstsq(basis, values, rcond=None)[0]
+    return lambda values: np.asarray(values - basis @ np.linalg.lstsq(basis, values, rcond=None)[0])
 
 
-def separation(true: NDArray[np.float64], read: NDArray[np.float64], groups: NDArray[np.int64]) -> str:
-    """What a logistic regression on drawn subjects' volumes reaches with the volumes that were read, and the true."""
+def volumetry() -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """From volumes of both sides together, (N, V), to log probabilities of the groups; learnt from drawn subjects."""
     rng = np.random.default_rng(_SEED)
     drawn = [draw_published(rng, GROUPS[index % 3]) for index in range(_DRAWN)]
     volumes = np.stack([volumes_of_both_sides(subject.variation, subject.effects) for subject in drawn])
     model = LogisticRegression(max_iter=500).fit(volumes, np.arange(_DRAWN) % 3)
-    said = []
-    for name, values in (("read", read), ("true", true)):
-        odds = model.predict_log_proba(values)
-        areas = []
-        for group in (2, 1):
-            chosen = (groups == group) | (groups == 0)
-            areas.append(f"{auc((odds[:, group] - odds[:, 0])[chosen], groups[chosen] == group):.3f}")
-        said.append(f"{' and '.join(areas)} with the {name} volumes of both sides together")
-    return "; ".join(said)
+    return lambda values: np.asarray(model.predict_log_proba(values))
+
+
+def areas(scores: NDArray[np.float64], groups: NDArray[np.int64]) -> str:
+    """Areas under the curve of AD and of MCI against CN, by the differences of (N, 3) scores."""
+    found = []
+    for group in (2, 1):
+        chosen = (groups == group) | (groups == 0)
+        found.append(f"{auc((scores[:, group] - scores[:, 0])[chosen], groups[chosen] == group):.3f}")
+    return " and ".join(found)
 
 
 if __name__ == "__main__":
