@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def features_of(network: EvidenceSum, bank: Path, number: int, workers: int) -> dict[str, NDArray[np.float64]]:
-    """Of a bank's first brains: logarithms of pooled features, volumes, groups, who is of the patients' ages, logits."""
+    """Of a bank's first brains: logs of pooled features, volumes, groups, who is of the patients' ages, logits."""
     samples = BankSamples(bank, number, number, _SEED, conditions_for(PUBLISHED)["plain"], in_order=True)
     loader = DataLoader(samples, batch_size=None, num_workers=workers)
     features, volumes, groups, logits = [], [], [], []
