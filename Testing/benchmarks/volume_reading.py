@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from mri_interpret.metrics.classification import auc
 from mri_interpret.metrics.similarity import correlation
-from mri_interpret.models.bundle import find_model
 from mri_interpret.models.evidence_sum import EvidenceSum
+from mri_interpret.models.registry import find_model
 from mri_interpret.simulation.anatomy import PUBLISHED
 from mri_interpret.simulation.fill_bank import bank_items
 from mri_interpret.simulation.groups import GROUPS
