@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from mri_interpret.metrics.similarity import correlation
@@ -83,3 +85,14 @@ def test_gains_move_faster_and_do_not_decay() -> None:
     assert [group["weight_decay"] for group in optimiser.param_groups] == [0.5, 0.0]
     learning = sum(len(group["params"]) for group in optimiser.param_groups)
     assert learning == len(list(heads.parameters()))
+
+
+def test_an_optimiser_that_an_earlier_version_kept_goes_on(tmp_path: Path) -> None:
+    """A network without gains has one group as before; what was kept of it does not know the factor."""
+    heads = TrainingHeads(EvidenceCNN3d(fine_channels=(4,), wide_channels=(6,), joint_channels=8))
+    former = torch.optim.AdamW(heads.parameters(), lr=1e-3)
+    torch.save(former.state_dict(), tmp_path / "kept.pt")
+    optimiser = optimiser_for(heads, weight_decay=0.1)
+    optimiser.load_state_dict(torch.load(tmp_path / "kept.pt"))
+    set_rate(optimiser, 2e-3)
+    assert [group["lr"] for group in optimiser.param_groups] == [2e-3]

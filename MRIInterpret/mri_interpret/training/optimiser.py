@@ -23,6 +23,6 @@ def optimiser_for(heads: TrainingHeads, weight_decay: float, *, fused: bool = Fa
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate, each group's by its factor."""
+    """Set the learning rate, each group's by its factor; checkpoints of earlier versions have none."""
     for group in optimiser.param_groups:
-        group["lr"] = rate * group["factor"]
+        group["lr"] = rate * group.get("factor", 1.0)
