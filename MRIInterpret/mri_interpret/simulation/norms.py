@@ -28,7 +28,7 @@ NORMS = {
     "third ventricle": 1.15,
 }
 CORTEX_NORM = 285.0
-#: Share of each region in the cortex, per cent: geometric mean over the 14 label maps.
+#: Share of each region in the cortex, per cent: geometric mean over 14 label maps, test anatomies included.
 CORTEX_SHARES = {
     "entorhinal": 0.72,
     "parahippocampal": 0.74,
@@ -47,7 +47,8 @@ CORTEX_SHARES = {
     "occipital": 10.92,
     "insula": 2.83,
 }
-#: Changes of an anatomy's own volume towards the norm end here (log-volume): beyond, the shape would be none.
+#: An anatomy's own volume is changed by no more than this (log-volume; of the cortex, apart from what was drawn):
+#: beyond, the shape would be none.
 _MOST_TISSUE, _MOST_FLUID, _MOST_CORTEX = 0.6, 1.1, 0.4
 
 
