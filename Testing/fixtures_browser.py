@@ -9,6 +9,8 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partialmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,7 +80,10 @@ def watched_page(
 
 def accessibility_problems(page: Page) -> list[str]:
     """What axe-core finds on a page against WCAG 2.1 A and AA: rule, what it asks, and the first elements at fault."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed.")
+    with pytest.MonkeyPatch.context() as patch:
+        # It reads its script in the locale's encoding, which a library in this process may have set to ASCII.
+        patch.setattr(Path, "read_text", partialmethod(Path.read_text, encoding="utf-8"))
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed.")
     wanted = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
     found = axe.Axe().run(page, options=wanted).response["violations"]
     return [f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}" for one in found]
