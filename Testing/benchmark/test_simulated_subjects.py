@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mri_interpret.benchmark import subject_cache
 from mri_interpret.benchmark.benchmarked_model import affected_structures
 from mri_interpret.benchmark.simulated_subjects import (
     AFFECTED,
@@ -14,11 +15,10 @@ from mri_interpret.benchmark.simulated_subjects import (
     simulated_subjects,
     strong_effect,
 )
-from mri_interpret.benchmark.subject_cache import SubjectStream, load_subject, save_subject
+from mri_interpret.benchmark.subject_cache import SubjectStream, load_subject, save_subject, scan_edition
 from mri_interpret.benchmark.volume_truth import asked_change
 from mri_interpret.simulation.anatomy import MODEL_GRID, PUBLISHED
 from mri_interpret.simulation.effects import EFFECTS
-from mri_interpret.simulation.published import edition
 from mri_interpret.simulation.template_anatomy import template_anatomy
 
 pytestmark = pytest.mark.slow
@@ -94,7 +94,7 @@ def test_a_subject_of_the_published_disease_has_its_own_truth_and_file(tmp_path:
     assert 0.002 < given.truth.sum() / given.mask.sum() < 0.1
     assert 1700 < given.mask.sum() * 8 / 1000 < 2100, "as preprocessing leaves masks, in ml"
     (path,) = tmp_path.iterdir()
-    assert path.name.endswith(f"_5_00000_AD_published-{edition()}.npz"), (
+    assert path.name.endswith(f"_5_00000_AD_published-{scan_edition()}.npz"), (
         "the stylised subject of this number is another one"
     )
     assert np.array_equal(stream[0].image.numpy(), given.image.numpy())
@@ -162,3 +162,9 @@ def test_number_and_seed_decide_a_subject_and_a_stream_simulates_what_its_folder
     before = path.stat().st_mtime_ns
     assert np.array_equal(stream[2].truth, made.truth)
     assert path.stat().st_mtime_ns == before, "read, not made again"
+
+
+def test_scans_of_another_contrast_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = scan_edition()
+    monkeypatch.setattr(subject_cache, "T1_GREY", (0.7, 0.05))
+    assert scan_edition() != now

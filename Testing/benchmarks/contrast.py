@@ -4,7 +4,7 @@
 
 The intensity of a tissue is the median where the ICBM152 template's own map of it says that it is very likely; white
 matter is 1. Printed as Markdown: real scans one by one, and mean and SD over training scans, with the contrast that
-they have and with any contrast, as training scans had it until October 2026.
+they have and with any contrast, as training scans had it until atrophy_cnn 0.5.0.
 """
 
 from __future__ import annotations

@@ -102,7 +102,8 @@ def further(options: argparse.Namespace) -> None:
     else:
         network.load_state_dict(torch.load(options.work / "side_by_side.pt")[CHOSEN_FOLD - 1])
     settings = FitSettings(
-        samples=options.samples, seed=_FIT_SEED, rate=1e-3, decay=0.6, every=1000, margin=8, whole_from=0.95,
+        samples=options.samples, seed=_FIT_SEED, rate=1e-3 if options.widen else 8e-4, decay=0.6, every=1000, margin=8,
+        whole_from=0.95 if options.widen else 0.94,
         constant_scales=True,
     )  # fmt: skip
     begun = "widened" if options.widen else f"from fold {CHOSEN_FOLD}"

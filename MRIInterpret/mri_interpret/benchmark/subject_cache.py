@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..atomic import replacing
+from ..simulation.acquisition_ranges import AS_PREPROCESSED
 from ..simulation.anatomy import STYLISED
+from ..simulation.contrast import PRIORS, T1_BETWEEN, T1_CSF, T1_GREY
 from ..simulation.published import edition
 from .simulated_subjects import GROUPS, SimulatedSubject, simulate_subject, simulate_twin, strong_effect
 
@@ -66,7 +68,7 @@ class SubjectStream:
         """Subject number ``index``, counted from 0."""
         group = self.groups[index % len(self.groups)]
         anatomy = self._anatomy(index)
-        kind = "" if self.disease == STYLISED else f"_{self.disease}-{edition()}"
+        kind = "" if self.disease == STYLISED else f"_{self.disease}-{scan_edition()}"
         name = f"{self._name(anatomy)}_{self.seed}_{index:05d}_{group}{kind}.npz"
         path = self.folder / name if self.folder else None
         found = load_subject(path) if path is not None else None
@@ -104,6 +106,12 @@ class SubjectStream:
         if anatomy.name not in self._fractions:
             self._fractions[anatomy.name] = fractions_for(anatomy, self.disease)
         return self._fractions[anatomy.name]
+
+
+def scan_edition() -> str:
+    """Eight digits that change with what subjects of the published disease, or scans of them, are drawn from."""
+    numbers = (edition(), AS_PREPROCESSED, PRIORS, T1_BETWEEN, T1_CSF, T1_GREY)
+    return f"{zlib.crc32(repr(numbers).encode()):08x}"
 
 
 def save_subject(subject: SimulatedSubject, path: Path) -> None:

@@ -51,7 +51,7 @@ HEAD_PRIORS: dict[str, tuple[float, float]] = {
     "extra-cerebral 530": (144.0, 30.0),
 }
 #: T1 contrast: CSF and grey matter over white matter, and where the other tissues lie on the way from grey (0) to white
-#: matter (1); means and SDs. Ours: about what six real scans show after preprocessing, twice as wide
+#: matter (1); means and SDs. Ours: about what six real scans show after preprocessing, two to three times as wide
 #: (Testing/benchmarks/contrast.md); the places on the way are those of the priors above.
 T1_CSF, T1_GREY = (0.42, 0.09), (0.81, 0.05)
 T1_BETWEEN: dict[str, tuple[float, float]] = {

@@ -49,7 +49,7 @@ CORTEX_SHARES = {
 }
 #: An anatomy's own volume is changed by no more than this (log-volume; of the cortex, apart from what was drawn):
 #: beyond, the shape would be none.
-_MOST_TISSUE, _MOST_FLUID, _MOST_CORTEX = 0.6, 1.1, 0.4
+LIMITS = _MOST_TISSUE, _MOST_FLUID, _MOST_CORTEX = 0.6, 1.1, 0.4
 
 
 def age_change(effect: Effect, age: float) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .effects import EFFECT_OF, EFFECTS, LIMBIC, REFERENCE_AGE, SUBTYPE_SHARES, SUBTYPES
 from .groups import GROUPS, Subject
-from .norms import CORTEX_NORM, CORTEX_SHARES, NORMS, age_change
+from .norms import CORTEX_NORM, CORTEX_SHARES, LIMITS, NORMS, age_change
 from .regions import NAMES_OF_REGIONS, REGIONS, SIDED
 
 YOUNGEST_PATIENT = 55.0  # years
@@ -32,7 +32,7 @@ _REFERENCE_DRAWS = 4000
 def edition() -> str:
     """Eight digits that change with the numbers that subjects are drawn from: what is kept is of one edition."""
     ranges = (_PATIENTS_AGE, _SHARED, _SHARED_VENTRICLES, _ASYMMETRY, _LATERAL, _SEVERITY_SD, _MOST_SEVERE)
-    tables = (EFFECTS, SUBTYPES, SUBTYPE_SHARES, REGIONS, NORMS, CORTEX_NORM, CORTEX_SHARES)
+    tables = (EFFECTS, SUBTYPES, SUBTYPE_SHARES, REGIONS, NORMS, CORTEX_NORM, CORTEX_SHARES, LIMITS)
     return f"{zlib.crc32(repr((ranges, tables)).encode()):08x}"
 
 

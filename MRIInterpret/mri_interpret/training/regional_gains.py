@@ -1,8 +1,9 @@
-"""Where the gains by place begin: each feature about one region of the atlas, so that regions can be told apart.
+"""Where the gains by place begin: each feature about one region of the atlas.
 
 With equal gains everywhere, the pooled features of a network hold the cortex as a whole, and gains that learn by small
-steps keep it so for a long time: trained that way, a network's reading of single cortical regions did not correlate
-with their volumes at all once what all regions have in common was taken away (Testing/benchmarks/train_shipped.md).
+steps keep it so for a long time. Beginning by region makes maps depend on what the last layer learned (the
+randomisation check); it did not by itself make single regions of the cortex readable
+(Testing/benchmarks/train_shipped.md).
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _NUCLEI = ("accumbens and basal forebrain", "thalamus", "caudate", "putamen")
 def plan() -> list[tuple[str, tuple[str, ...]]]:
     """What features begin as: (tissue of ``structures.TARGETS``, regions), the dense targets themselves first.
 
-    No regions stand for everywhere. The rest of a network's features begin everywhere and as nothing.
+    An empty tuple of regions means everywhere. Features beyond the plan have gains of 1. The tissue says what a feature
+    is meant for: a fresh network has to learn it, a widened one begins with it.
     """
     found: list[tuple[str, tuple[str, ...]]] = [(name, (name,) if name in VOLUMES else ()) for name in TARGETS]
     found += [("cortex", (region,)) for region in CORTICAL]
