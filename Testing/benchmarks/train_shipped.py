@@ -1,27 +1,33 @@
-"""How the classifier that ships was trained: side by side on a GPU, then one network further on the CPU, twice.
+"""How the classifier that ships was trained: side by side on a GPU, then one network further on the CPU, three times.
 
     python -m Testing.benchmarks.train_shipped fill WORK/train --label-maps DIR [--first K --step N]
     python -m Testing.benchmarks.train_shipped side-by-side WORK --device cuda --seconds 400
     python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK
     python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK --widen NETWORK.pt
+    python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK --begin NETWORK.pt
+    python -m Testing.benchmarks.train_shipped committee WORK --known BANK
     python -m Testing.benchmarks.train_shipped bundle WORK OUT --banks BANK ... --notes NOTES.md --hours H
 
 Anatomies are dealt to five folds; side by side, eight networks learn from one stream of scans, one without each fold
 and three on all. The network of fold 2 goes on, with the scales of its layers held constant, on more brains of the
 anatomies that it knows, and is judged on the brains of its own fold (:data:`HELD_OUT`): that was version 0.4.0. For
-0.5.0 it was widened (:func:`widened`) and went on with brains of the mended simulator. train_shipped.md has the
+0.5.0 it was widened (:func:`widened`) and went on with brains of the mended simulator; for 0.6.0 it went on once more,
+with brains that have the volumes that were drawn, and got a committee (:func:`committee`). train_shipped.md has the
 numbers. A growing bank and many workers do not give the same weights again; ``further`` alone does.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
+from mri_interpret.models.evidence_committee import EvidenceCommittee3d
 from mri_interpret.simulation.anatomy import PUBLISHED, list_label_maps
 from mri_interpret.simulation.bank import load_item
 from mri_interpret.simulation.fill_bank import bank_items, fill_bank, item_path
@@ -34,17 +40,21 @@ from mri_interpret.training.command import write_evaluated
 from mri_interpret.training.conditions import conditions_for, score
 from mri_interpret.training.evaluation import EVALUATION_SEED, assess
 from mri_interpret.training.fit import FitSettings, fit, identity_of, settings_to_go_on
+from mri_interpret.training.heads import LossWeights, TrainingHeads, losses
 from mri_interpret.training.new_network import new_network
 from mri_interpret.training.regional_gains import plan
 from mri_interpret.training.samples import BankSamples
 from mri_interpret.training.side_by_side import SideBySide, Stream, train_side_by_side
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import DataLoader
 
 EXCLUDED = ("labels_07",)  # much of its left hippocampus is missing
 ANATOMIES, FOLDS, FINALS, CHOSEN_FOLD = 14, 5, 3, 2
 HELD_OUT = ("labels_08", "labels_15", "labels_17")  # fold 2 of deal(14, 5, 1)
-_BANK_SEED, _FIT_SEED, _WIDEN_SEED = 43, 5, 7
+_BANK_SEED, _FIT_SEED, _WIDEN_SEED, _COMMITTEE_SEED = 43, 5, 7, 30
+_FURTHER, _OWN_SCANS, _OWN_RATE = 4, 480, 1e-3
+_OWN_NOISE = 0.5  # of the weights that a further network begins with, in their SDs
 _OLD_GAIN_SHAPE = (12, 14, 12)
 _UNLIKE = ("accumbens and basal forebrain", "thalamus", "caudate", "putamen", "third ventricle")  # no tissue's feature
 
@@ -86,15 +96,18 @@ def side_by_side(options: argparse.Namespace) -> None:
 
 
 def further(options: argparse.Namespace) -> None:
-    """One network on all brains of the banks that are not of the held-out anatomies: fold 2's, or one widened."""
+    """One network on all brains of the banks that are not of the held-out anatomies: fold 2's, or one given."""
     joined = options.work / "joined"
     brains = join(options.banks, joined, lambda base: base not in HELD_OUT)
     validation = options.work / "validation"
     known = join([options.known], validation, lambda base: base not in HELD_OUT)
-    torch.manual_seed(_FIT_SEED)
+    seed = _FIT_SEED + bool(options.begin)
+    torch.manual_seed(seed)
     network = new_network("EvidenceCNN3d")
     assert isinstance(network, EvidenceCNN3d)
-    if options.widen:
+    if options.begin:
+        network.load_state_dict(torch.load(options.begin))
+    elif options.widen:
         few = BankSamples(validation, known, known, 99, in_order=True)
         old = EvidenceCNN3d(joint_channels=network.width, gain_shape=_OLD_GAIN_SHAPE)
         old.load_state_dict(torch.load(options.widen))
@@ -102,16 +115,16 @@ def further(options: argparse.Namespace) -> None:
     else:
         network.load_state_dict(torch.load(options.work / "side_by_side.pt")[CHOSEN_FOLD - 1])
     settings = FitSettings(
-        samples=options.samples, seed=_FIT_SEED, rate=1e-3 if options.widen else 8e-4, decay=0.6, every=1000, margin=8,
-        whole_from=0.95 if options.widen else 0.94,
+        samples=options.samples, seed=seed, rate=1e-3 if options.widen else 8e-4, decay=0.65 if options.begin else 0.6,
+        every=1000, margin=8, whole_from=0.95 if options.widen or options.begin else 0.94,
         constant_scales=True,
     )  # fmt: skip
-    begun = "widened" if options.widen else f"from fold {CHOSEN_FOLD}"
+    begun = "goes on" if options.begin else "widened" if options.widen else f"from fold {CHOSEN_FOLD}"
     identity = identity_of(network, settings, f"{brains} brains, {begun}")
     settings = settings_to_go_on(settings, options.work / "fit", identity)
     trained = fit(
         network,
-        BankSamples(joined, brains, settings.samples, _FIT_SEED, margin_at=settings.margin_at, targets_mm=4),
+        BankSamples(joined, brains, settings.samples, seed, margin_at=settings.margin_at, targets_mm=4),
         BankSamples(validation, known, known, 99, in_order=True),
         settings,
         options.work / "fit",
@@ -178,10 +191,73 @@ def widened(before: EvidenceCNN3d, new: EvidenceCNN3d, images: Tensor) -> None:
     own["evidence.weight"][:, goes_on] = old["evidence.weight"][:, [source[index] for index in goes_on]]
 
 
+def committee(options: argparse.Namespace) -> None:
+    """Further networks beside the trained one, which have its first layers: WORK/committee.pt.
+
+    Each begins with the last layers of the trained one and noise of its own, and learns from brains over a bootstrap
+    sample of the anatomies.
+    """
+    first = new_network("EvidenceCNN3d")
+    assert isinstance(first, EvidenceCNN3d)
+    first.load_state_dict(torch.load(options.work / "network.pt"))
+    first.eval().requires_grad_(False)
+    bank = options.work / "joined"
+    bases = [str(load_item(path).facts["base"]) for path in bank_items(bank)]
+    validation = BankSamples(options.known, 32, 32, 99, in_order=True)
+    some = torch.stack([validation[index]["image"] for index in range(len(validation))])
+    others = []
+    for number in range(_FURTHER):
+        rng = np.random.default_rng([_COMMITTEE_SEED, number])
+        bag = rng.choice(sorted(set(bases)), len(set(bases))).tolist()
+        torch.manual_seed(_COMMITTEE_SEED + number)
+        other = copy.deepcopy(first)
+        weight = other.joint[0].weight
+        with torch.no_grad():
+            weight.add_(_OWN_NOISE * weight.std() * torch.randn_like(weight))  # type: ignore[operator, union-attr, arg-type]
+        chosen = [index for index, base in enumerate(bases) if base in bag]
+        samples = BankSamples(bank, len(bases), _OWN_SCANS, _COMMITTEE_SEED + number, targets_mm=4, chosen=chosen)
+        others.append(_with_own_last_layers(first, other, samples, some, options.workers))
+        print(f"{number + 1} of {_FURTHER}: {len(set(bag))} anatomies", flush=True)
+    torch.save(EvidenceCommittee3d.of(first, others).state_dict(), options.work / "committee.pt")
+
+
+def _with_own_last_layers(
+    first: EvidenceCNN3d, other: EvidenceCNN3d, samples: BankSamples, some: Tensor, workers: int
+) -> EvidenceCNN3d:
+    """``other`` trained but for the layers that it shares with ``first``, the scale of its layer ``joint`` constant."""
+    heads = TrainingHeads(other, fresh=False)
+    heads.start_from_network(some)
+    other.joint[0].requires_grad_(True)
+    own = [*other.joint[0].parameters(), *heads.classes.parameters(), *heads.volumes.parameters()]
+    own += heads.fraction.parameters()
+    optimiser = torch.optim.AdamW(own, lr=_OWN_RATE, weight_decay=1e-3)
+    heads.train()
+    other.eval()
+    given: list[Tensor] = []
+    other.before_joint = lambda _image: given[-1]  # type: ignore[method-assign]
+    batches = DataLoader(samples, batch_size=4, num_workers=workers)
+    for step, batch in enumerate(batches):
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            given[:] = [first.before_joint(batch["image"]).float()]
+        weights = LossWeights.at(step / len(batches))
+        total, _ = losses(heads(batch["image"]), batch, weights, heads.dense_weights)
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.param_groups[0]["lr"] = _OWN_RATE * (1 - step / len(batches))
+        optimiser.step()
+    del other.before_joint
+    folded = heads.eval().fold()
+    assert isinstance(folded, EvidenceCNN3d)
+    return folded.eval().requires_grad_(False)
+
+
 def bundle(options: argparse.Namespace) -> None:
     """Judge the network on the held-out anatomies, and write the bundle with its card."""
-    network = new_network("EvidenceCNN3d")
-    network.load_state_dict(torch.load(options.work / "network.pt"))
+    first = new_network("EvidenceCNN3d")
+    assert isinstance(first, EvidenceCNN3d)
+    network = EvidenceCommittee3d(_FURTHER, **first.arguments())
+    network.load_state_dict(torch.load(options.work / "committee.pt"))
+    network.eval()
     test, known = options.work / "test", options.work / "validation"
     number = join(options.banks, test, lambda base: base in HELD_OUT)
     conditions = conditions_for(PUBLISHED)
@@ -203,12 +279,13 @@ def bundle(options: argparse.Namespace) -> None:
         test_anatomies=", ".join(HELD_OUT),
         notes=tuple(options.notes.read_text(encoding="utf-8").strip().removeprefix("- ").split("\n- ")),
         disease=PUBLISHED,
-        network="EvidenceCNN3d",
+        network="EvidenceCommittee3d",
+        further=_FURTHER,
     )
     write_evaluated(
         options.output,
         Trained(network),
-        BundleText("atrophy_cnn", version="0.5.0"),
+        BundleText("atrophy_cnn", version="0.6.0"),
         evaluation,
         story,
         log=options.work / "fit" / "log.csv",
@@ -246,6 +323,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     part.add_argument("--steps", type=int, default=3000)
     part.add_argument("--workers", type=int, default=14)
     part.set_defaults(run=side_by_side)
+    part = parts.add_parser("committee")
+    part.add_argument("work", type=Path)
+    part.add_argument("--known", type=Path, required=True)
+    part.add_argument("--workers", type=int, default=1)
+    part.set_defaults(run=committee)
     for name, run in (("further", further), ("bundle", bundle)):
         part = parts.add_parser(name)
         part.add_argument("work", type=Path)
@@ -257,7 +339,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             part.add_argument("--workers", type=int, default=1)
         else:
             part.add_argument("--known", type=Path, required=True)
-            part.add_argument("--widen", type=Path)
+            begin = part.add_mutually_exclusive_group()
+            begin.add_argument("--widen", type=Path)
+            begin.add_argument("--begin", type=Path)
         part.add_argument("--banks", type=Path, nargs="+", required=True)
         part.add_argument("--samples", type=int, default=11500)
         part.set_defaults(run=run)

@@ -23,7 +23,13 @@ from mri_interpret.models.registry import find_model
 from mri_interpret.simulation.anatomy import PUBLISHED
 from mri_interpret.simulation.fill_bank import bank_items
 from mri_interpret.simulation.groups import GROUPS
-from mri_interpret.simulation.published import VOLUMES, YOUNGEST_PATIENT, draw_published, volumes_of_both_sides
+from mri_interpret.simulation.published import (
+    VOLUMES,
+    YOUNGEST_PATIENT,
+    draw_published,
+    volumes_of,
+    volumes_of_both_sides,
+)
 from mri_interpret.training.conditions import conditions_for
 from mri_interpret.training.samples import BankSamples
 from numpy.typing import NDArray
@@ -100,7 +106,7 @@ def volumetry() -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """From volumes of both sides together, (N, V), to log probabilities of the groups; learnt from drawn subjects."""
     rng = np.random.default_rng(_SEED)
     drawn = [draw_published(rng, GROUPS[index % 3]) for index in range(_DRAWN)]
-    volumes = np.stack([volumes_of_both_sides(subject.variation, subject.effects) for subject in drawn])
+    volumes = np.stack([volumes_of_both_sides(volumes_of(subject)) for subject in drawn])
     model = LogisticRegression(max_iter=500).fit(volumes, np.arange(_DRAWN) % 3)
     return lambda values: np.asarray(model.predict_log_proba(values))
 

@@ -14,7 +14,14 @@ from mri_interpret.simulation.effects import EFFECT_OF, EFFECTS, SUBTYPES
 from mri_interpret.simulation.fill_bank import fill_bank, item_path
 from mri_interpret.simulation.groups import GROUPS, Subject
 from mri_interpret.simulation.norms import age_change
-from mri_interpret.simulation.published import any_age, draw_published, edition, group_chances, subtype_factors
+from mri_interpret.simulation.published import (
+    any_age,
+    draw_published,
+    edition,
+    group_chances,
+    subtype_factors,
+    volumes_of,
+)
 from mri_interpret.simulation.regions import CORTICAL, NAMES_OF_REGIONS, REGIONS, SIDED, structure_table
 from mri_interpret.simulation.structures import NAMES
 
@@ -80,7 +87,9 @@ def test_hippocampi_alone_separate_as_shi_2009_says(population: dict[str, list[S
 
 
 def test_all_volumes_separate_better_than_the_hippocampi_alone(population: dict[str, list[Subject]]) -> None:
-    chances = {group: np.array([group_chances(subject) for subject in population[group][:300]]) for group in GROUPS}
+    chances = {
+        group: np.array([group_chances(volumes_of(subject)) for subject in population[group][:300]]) for group in GROUPS
+    }
     odds = np.concatenate([np.log(chances[group][:, 2] / chances[group][:, 0]) for group in ("AD", "CN")])
     assert 0.92 < auc(odds, np.repeat([True, False], 300)) < 0.975
     np.testing.assert_allclose(chances["MCI"].sum(1), 1)

@@ -15,6 +15,7 @@ whose output a ReLU follows (z+, Grad-CAM++) mean nothing on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -152,11 +153,20 @@ class EvidenceCNN3d(EvidenceSum):
 
     def before_last_relu(self, image: Tensor) -> Tensor:
         """The joint features before their ReLU: (N, joint_channels, I / 2, J / 2, K / 2)."""
+        joined: Tensor = self.joint(self.before_joint(image))
+        return joined if self.gain is None else self.gain(joined)
+
+    def before_joint(self, image: Tensor) -> Tensor:
+        """What the layer ``joint`` is given: (N, hidden or fine and wide channels, I / 2, J / 2, K / 2)."""
         fine = self.fine(image)
         wide = functional.interpolate(self.wide(fine), size=fine.shape[2:], mode="trilinear", align_corners=False)
         both = torch.cat((fine, wide), 1)
-        joined: Tensor = self.joint(both if self.hidden is None else self.hidden(both))
-        return joined if self.gain is None else self.gain(joined)
+        return both if self.hidden is None else self.hidden(both)
+
+    def arguments(self) -> dict[str, Any]:
+        """All arguments of the constructor of an :class:`EvidenceCNN3d` like this one."""
+        first: nn.Conv3d = self.fine[0][0]  # type: ignore[assignment, index]
+        return {"in_channels": first.in_channels, "num_classes": self.num_classes, **EvidenceCNN3d.channels(self)}
 
     def channels(self) -> dict[str, object]:
         """The arguments of the constructor that say how many channels each layer has, and where gains lie."""

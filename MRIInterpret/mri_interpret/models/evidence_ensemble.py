@@ -61,7 +61,7 @@ class EvidenceEnsemble3d(EvidenceSum):
         if members < 1:
             raise ValueError("there must be at least one member")
         one = EvidenceCNN3d(**arguments)
-        self._arguments = _arguments_of(one)
+        self._arguments = one.arguments()
         self.members = nn.ModuleList(_Features3d(**arguments) for _ in range(members))
         self.last_relu = nn.ReLU()
         self.evidence = nn.Linear(members * one.width, one.num_classes, bias=False)
@@ -77,7 +77,7 @@ class EvidenceEnsemble3d(EvidenceSum):
         """
         if not networks:
             raise UserError("An ensemble needs at least one trained network.")
-        described = [_arguments_of(one) for one in networks]
+        described = [one.arguments() for one in networks]
         first = described[0]
         different = sorted({key for one in described for key in {**first, **one} if one.get(key) != first.get(key)})
         if different:
@@ -123,8 +123,3 @@ class EvidenceEnsemble3d(EvidenceSum):
         """The arguments of the constructor that say how many members there are, and what their layers are."""
         own = {key: value for key, value in self._arguments.items() if key not in ("in_channels", "num_classes")}
         return {"members": len(self.members), **own}
-
-
-def _arguments_of(network: EvidenceCNN3d) -> dict[str, Any]:
-    first: nn.Conv3d = network.fine[0][0]  # type: ignore[assignment, index]
-    return {"in_channels": first.in_channels, "num_classes": network.num_classes, **network.channels()}

@@ -13,6 +13,7 @@ _OWN = {
     "PlainCNN3d": "plain_cnn",
     "EvidenceCNN3d": "evidence_cnn",
     "EvidenceEnsemble3d": "evidence_ensemble",
+    "EvidenceCommittee3d": "evidence_committee",
     "AnatomyUNet": "anatomy_unet",
     "LayerList": "layer_list",
     "MeanOfNetworks": "layer_list",

@@ -7,6 +7,7 @@ because one large step folds before it reaches a large change (compare Karacali 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..deformation.construction import field_of_divergence, smooth
-from ..deformation.displacement import COARSE, compose, inverse, warp
+from ..deformation.displacement import BOX_MM, COARSE, compose, inverse, warp
 from .anatomy import FINE_GRID, Anatomy
 from .structures import INTRACRANIAL, member
 from .zones import cortical_zones
@@ -83,8 +84,8 @@ def fractions_of(anatomy: Anatomy) -> Fractions:
 
 
 def intracranial_volume(fractions: Fractions, u: Tensor) -> float:
-    """mm^3 in template space after deformation by ``u``."""
-    return float(warp(fractions.intracranial[None], u).sum()) * 64.0
+    """mm^3 in template space after deformation by ``u``, summed on the grid of ``u``."""
+    return float(warp(fractions.intracranial[None], u).sum()) * math.prod(BOX_MM) / u[0].numel()
 
 
 def hippocampal_volume(fractions: Fractions, u: Tensor) -> float:

@@ -80,9 +80,14 @@ def pack(brain: SimulatedBrain, base: str, seed: int) -> BankItem:
             "reached": brain.fraction,
             "base": base,
             "seed": seed,
-            **({"changes": brain.changes, "chances": group_chances(brain.subject)} if published else {}),
+            **(_as_reached(brain) if published else {}),
         },
     )
+
+
+def _as_reached(brain: SimulatedBrain) -> dict[str, object]:
+    """What labels are made of: the brain's own volumes, which a scan shows, not those that were drawn."""
+    return {"changes": brain.changes, "volumes": brain.volumes, "chances": group_chances(brain.volumes)}
 
 
 def _tissue_outline(eight: NDArray[np.uint8]) -> torch.Tensor:

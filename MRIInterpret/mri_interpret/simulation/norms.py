@@ -82,20 +82,25 @@ def healthy_changes(subject: Subject, fractions: Fractions, u: Tensor) -> dict[s
     -------
     Change of log-volume by region.
     """
-    inside = 1e-3 * intracranial_volume(fractions, u)
-    now = region_volumes(fractions, u)
     found = {}
-    for name, volume in now.items():
+    for name, own in volumes_against_norm(fractions, u).items():
         region = name.partition(" ")[2] if name.startswith(SIDES) else name
-        if region in NORMS and volume > 0:
-            norm = NORMS[region] / (2 if region != name else 1) * inside
+        drawn = subject.variation[name]
+        if region in CORTICAL:
+            found[name] = float(np.clip(-own, -_MOST_CORTEX, _MOST_CORTEX)) + drawn
+        else:
             most = _MOST_FLUID if region.endswith("ventricle") else _MOST_TISSUE
-            wanted = math.log(norm / volume) + subject.variation[name]
-            found[name] = float(np.clip(wanted, -most, most))
-    for region in CORTICAL:
-        norm = CORTEX_NORM * CORTEX_SHARES[region] / 100 / 2 * inside
-        for side in SIDES:
-            wanted = math.log(norm / now[f"{side} {region}"]) if now[f"{side} {region}"] > 0 else 0.0
-            own = float(np.clip(wanted, -_MOST_CORTEX, _MOST_CORTEX))
-            found[f"{side} {region}"] = own + subject.variation[f"{side} {region}"]
+            found[name] = float(np.clip(drawn - own, -most, most))
+    return found
+
+
+def volumes_against_norm(fractions: Fractions, u: Tensor) -> dict[str, float]:
+    """Log of each region's volume over the healthy mean at 73 years in a skull of this size; lacking regions are 0."""
+    inside = 1e-3 * intracranial_volume(fractions, u)
+    found = {}
+    for name, volume in region_volumes(fractions, u).items():
+        region = name.partition(" ")[2] if name.startswith(SIDES) else name
+        both = NORMS[region] if region in NORMS else CORTEX_NORM * CORTEX_SHARES[region] / 100
+        norm = both / (2 if region != name else 1) * inside
+        found[name] = math.log(volume / norm) if volume > 0 else 0.0
     return found

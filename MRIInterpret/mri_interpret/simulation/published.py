@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .effects import EFFECT_OF, EFFECTS, LIMBIC, REFERENCE_AGE, SUBTYPE_SHARES, SUBTYPES
 from .groups import GROUPS, Subject
 from .norms import CORTEX_NORM, CORTEX_SHARES, LIMITS, NORMS, age_change
+from .regional_drive import PRECISION
 from .regions import NAMES_OF_REGIONS, REGIONS, SIDED
 
 YOUNGEST_PATIENT = 55.0  # years
@@ -32,7 +33,7 @@ _REFERENCE_DRAWS = 4000
 def edition() -> str:
     """Eight digits that change with the numbers that subjects are drawn from: what is kept is of one edition."""
     ranges = (_PATIENTS_AGE, _SHARED, _SHARED_VENTRICLES, _ASYMMETRY, _LATERAL, _SEVERITY_SD, _MOST_SEVERE)
-    tables = (EFFECTS, SUBTYPES, SUBTYPE_SHARES, REGIONS, NORMS, CORTEX_NORM, CORTEX_SHARES, LIMITS)
+    tables = (EFFECTS, SUBTYPES, SUBTYPE_SHARES, REGIONS, NORMS, CORTEX_NORM, CORTEX_SHARES, LIMITS, PRECISION)
     return f"{zlib.crc32(repr((ranges, tables)).encode()):08x}"
 
 
@@ -131,33 +132,34 @@ def _disease(group: str, subtype: str, factor: float, excess: float) -> dict[str
     return found
 
 
-def volumes_of(subject: Subject) -> NDArray[np.float64]:
+def volumes_of(subject: Subject) -> dict[str, float]:
     """What a perfect volumetry would measure: each region's log-volume against the healthy mean at 73."""
     disease = subject.effects or {}
-    return np.array([subject.variation[name] + disease.get(name, 0.0) for name in NAMES_OF_REGIONS])
+    return {name: subject.variation[name] + disease.get(name, 0.0) for name in NAMES_OF_REGIONS}
 
 
 #: Regions of :func:`volumes_of_both_sides`, both sides together: what a mirrored scan leaves as it was.
 VOLUMES = tuple(dict.fromkeys(name.partition(" ")[2] if name in SIDED else name for name in NAMES_OF_REGIONS))
 
 
-def volumes_of_both_sides(variation: Mapping[str, float], effects: Mapping[str, float] | None) -> NDArray[np.float64]:
+def volumes_of_both_sides(volumes: Mapping[str, float]) -> NDArray[np.float64]:
     """Log-volume of each of :data:`VOLUMES`, the mean over its sides, in SDs from the mean of drawn elderly, (V,).
 
     Parameters
     ----------
-    variation, effects
-        Of a :class:`.groups.Subject`: changes of log-volume by age and chance, and by the disease.
+    volumes
+        Log of each region's volume over the healthy mean at 73 years: :func:`volumes_of`, or
+        :attr:`.subject.SimulatedBrain.volumes`.
     """
     mean, sd = _elderly_volumes()
-    return np.asarray((_both_sides(variation, effects or {}) - mean) / sd)
+    return np.asarray((_both_sides(volumes) - mean) / sd)
 
 
-def _both_sides(variation: Mapping[str, float], effects: Mapping[str, float]) -> NDArray[np.float64]:
+def _both_sides(volumes: Mapping[str, float]) -> NDArray[np.float64]:
     found: dict[str, list[float]] = {name: [] for name in VOLUMES}
     for name in NAMES_OF_REGIONS:
         region = name.partition(" ")[2] if name in SIDED else name
-        found[region].append(variation[name] + effects.get(name, 0.0))
+        found[region].append(volumes[name])
     return np.array([np.mean(sides) for sides in found.values()])
 
 
@@ -165,7 +167,7 @@ def _both_sides(variation: Mapping[str, float], effects: Mapping[str, float]) ->
 def _elderly_volumes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     rng = np.random.default_rng(21)
     drawn = [draw_published(rng, GROUPS[index % 3]) for index in range(600)]
-    volumes = np.stack([_both_sides(subject.variation, subject.effects or {}) for subject in drawn])
+    volumes = np.stack([_both_sides(volumes_of(subject)) for subject in drawn])
     return volumes.mean(0), volumes.std(0)
 
 
@@ -178,13 +180,19 @@ def _volumetry() -> Any:
 
     rng = np.random.default_rng(20)
     drawn = [draw_published(rng, GROUPS[index % 3]) for index in range(_REFERENCE_DRAWS)]
-    features = np.stack([volumes_of(subject) for subject in drawn])
+    features = np.array([list(volumes_of(subject).values()) for subject in drawn])
     labels = [GROUPS.index(subject.group) for subject in drawn]
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=400))
     return model.fit(features, labels)
 
 
-def group_chances(subject: Subject) -> tuple[float, float, float]:
-    """Probability of each group given all of the subject's volumes, groups equally frequent among the elderly."""
-    chances = _volumetry().predict_proba(volumes_of(subject)[None])[0]
+def group_chances(volumes: Mapping[str, float]) -> tuple[float, float, float]:
+    """Probability of each group given all volumes, groups equally frequent among the elderly.
+
+    Parameters
+    ----------
+    volumes
+        Log of each region's volume over the healthy mean at 73 years, by names of ``regions.NAMES_OF_REGIONS``.
+    """
+    chances = _volumetry().predict_proba(np.array([[volumes[name] for name in NAMES_OF_REGIONS]]))[0]
     return float(chances[0]), float(chances[1]), float(chances[2])

@@ -14,7 +14,7 @@ from ..deformation.displacement import COARSE, log_jacobian, resized, warp
 from .anatomy import FINE_GRID, Anatomy
 from .atrophy import Fractions, drive, intracranial_volume
 from .groups import Subject
-from .norms import healthy_changes
+from .norms import healthy_changes, volumes_against_norm
 from .regional_drive import drive_regions
 from .structures import INTRACRANIAL, NAMES, member
 from .template_alignment import affine_part, carried_by, followed_by
@@ -22,6 +22,7 @@ from .vessels import with_vessel_disease
 
 # Gaussian sigma (mm) to root-mean-square displacement (mm) of the random deformation, at strength 1.
 VARIABILITY = {30.0: 2.5, 15.0: 1.5, 8.0: 0.4}
+_FINER = (96, 112, 96)  # 2 mm
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class SimulatedBrain:
     labels, healthy_labels
         Codes of :mod:`.structures` on ``FINE_GRID``, with the disease and, of the same brain, without.
     deformation
-        (3, i, j, k) in mm on the coarse grid, backwards: x + u(x) is where x came from in the base anatomy.
+        (3, i, j, k) in mm, backwards: x + u(x) is where x came from in the base anatomy. On the coarse grid, or, where
+        the brain was aligned after it, at half that voxel size.
     effect
         (i, j, k) on the coarse grid: change of log-volume by the disease alone, at each place of the diseased brain.
         Negative where tissue shrank, positive where CSF took its place, zero everywhere without disease.
@@ -42,7 +44,10 @@ class SimulatedBrain:
     scale
         Volume here over volume in the anatomy's place in template space: alignment scales a shrunken brain up.
     changes
-        Of the published disease: change of each region's log-volume that the disease made, counted at 4 mm.
+        Of the published disease: change of each region's log-volume that the disease made.
+    volumes
+        Of the published disease: log of each region's volume over the healthy mean at 73 years, as the brain has it.
+        It is what was drawn, but for regions that an anatomy nearly lacks.
     """
 
     subject: Subject
@@ -53,6 +58,7 @@ class SimulatedBrain:
     fraction: float
     scale: float = 1.0
     changes: dict[str, float] = field(default_factory=dict)
+    volumes: dict[str, float] = field(default_factory=dict)
 
 
 def simulate_brain(
@@ -126,10 +132,11 @@ def _published_brain(
         diseased = drive_regions(fractions, u, subject.disease)
         u, added, changes = diseased.u, diseased.added, diseased.changes
     effect = -log_jacobian(added)
+    volumes = volumes_against_norm(fractions, u)
     both, scale = (u, healthy.u), 1.0
     if align:
         matrix = affine_part(u, warp(fractions.intracranial[None], u)[0])
-        both = (followed_by(u, matrix), followed_by(healthy.u, matrix))
+        both = (followed_by(u, matrix, _FINER), followed_by(healthy.u, matrix, _FINER))
         effect = carried_by(effect, matrix)
         scale = 1.0 / float(torch.linalg.det(matrix[:, :3]))
 
@@ -146,6 +153,7 @@ def _published_brain(
         fraction=hippocampal_fraction(labels),
         scale=scale,
         changes=changes,
+        volumes=volumes,
     )
 
 

@@ -56,7 +56,7 @@ def write_bundle(folder: str | Path, trained: Trained, text: BundleText, card: s
     """
     definition: dict[str, Any] = {"in_channels": 1, "num_classes": len(trained.classes)}
     if isinstance(trained.network, EvidenceCNN3d | EvidenceEnsemble3d):
-        file = "evidence_cnn" if isinstance(trained.network, EvidenceCNN3d) else "evidence_ensemble"
+        file = type(trained.network).__module__.rpartition(".")[2]
         definition["_target_"] = f"mri_interpret.models.{file}.{type(trained.network).__name__}"
         definition |= trained.network.channels()
     else:

@@ -35,6 +35,7 @@ class TrainingStory:
     disease: str = STYLISED
     network: str = "PlainCNN3d"
     members: int = 1  # networks of an ensemble, from seeds that follow each other
+    further: int = 0  # networks beside the one that is explained, which share its first layers
 
 
 def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_scans: str = "") -> str:
@@ -58,7 +59,7 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
         "of people with mild cognitive impairment (MCI), or with Alzheimer's disease (AD). It exists so that "
         "explanations can be tried, compared and *checked*: in simulated scans the place of the disease is known.",
         _PUBLISHED_DATA if story.disease == PUBLISHED else _DATA,
-        NETWORKS[story.network] + (_ENSEMBLE.format(members=story.members) if story.members > 1 else ""),
+        NETWORKS[story.network] + _several(story),
         _how(story),
         "## Results on anatomies never seen in training",
         f"{evaluation.plain.labels.size} simulated subjects over {story.test_anatomies}; groups drawn with equal "
@@ -76,6 +77,12 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
     seeds = "" if story.disease != PUBLISHED else _ONE_SEED if story.members == 1 else _SEEDS
     parts += [_verdict(evaluation), limits + seeds, "\n".join(f"- {note}" for note in story.notes), _USE]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _several(story: TrainingStory) -> str:
+    if story.further:
+        return _COMMITTEE.format(further=story.further)
+    return _ENSEMBLE.format(members=story.members) if story.members > 1 else ""
 
 
 _DATA = """## Data and simulation
@@ -97,9 +104,16 @@ and grow with the image's intensity, so that LRP, gradient x input and integrate
 
 NETWORKS["EvidenceEnsemble3d"] = NETWORKS["EvidenceCNN3d"].replace("EvidenceCNN3d", "EvidenceEnsemble3d")
 
+NETWORKS["EvidenceCommittee3d"] = NETWORKS["EvidenceCNN3d"].replace("EvidenceCNN3d", "EvidenceCommittee3d")
+
 _ENSEMBLE = """ It is
 {members} networks of that kind (`EvidenceCNN3d`) from {members} seeds, computed as one: its logits are the mean of
 theirs, and every answer carries the standard deviation of its probabilities over them."""
+
+_COMMITTEE = """ Beside it
+stand {further} further networks, each trained from a seed of its own on brains over a sample of the anatomies; they
+share all layers but the last two with it. What is explained is the first; every answer carries the standard deviation
+of its probabilities over all of them, which is less than networks that share nothing would show."""
 
 _PUBLISHED_DATA = """## Data and simulation
 Label maps of real heads (published with SynthSeg, Billot et al. 2023, Apache-2.0) are laid on the ICBM152 template as

@@ -14,6 +14,7 @@ from ..atomic import replacing
 from ..errors import UserError
 from ..models import DEFAULT_NETWORK
 from ..models.evidence_cnn import EvidenceCNN3d
+from ..models.evidence_committee import EvidenceCommittee3d
 from ..models.evidence_ensemble import EvidenceEnsemble3d
 from ..models.plain_cnn import PlainCNN3d
 from ..models.registry import find_model
@@ -72,7 +73,7 @@ def check_network(name: str) -> None:
 def start_network(
     init: str | Path | None, seed: int, name: str = DEFAULT_NETWORK
 ) -> tuple[PlainCNN3d | EvidenceCNN3d, bool]:
-    """The network to train: a new one, or a bundle's (of an ensemble, its first) to fine-tune; and whether the latter.
+    """The network to train: a new one, or a bundle's (of several, the first) to fine-tune; and whether the latter.
 
     Parameters
     ----------
@@ -95,6 +96,8 @@ def start_network(
     network = find_model(init).network
     if isinstance(network, EvidenceEnsemble3d):
         network = network.networks()[0]
+    if isinstance(network, EvidenceCommittee3d):
+        network = network.first()
     if not isinstance(network, PlainCNN3d | EvidenceCNN3d):
         raise UserError(
             f"{init} holds a {type(network).__name__}; only these networks can be fine-tuned here: "

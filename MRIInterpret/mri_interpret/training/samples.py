@@ -128,7 +128,7 @@ def labels_of(facts: dict[str, Any]) -> dict[str, Tensor]:
         "label": torch.tensor(group),
         "fraction": torch.tensor(fraction, dtype=torch.float32),
     }
-    if "chances" in facts and "variation" in facts:
-        volumes = volumes_of_both_sides(facts["variation"], facts["effects"])
+    if "volumes" in facts:
+        volumes = volumes_of_both_sides(facts["volumes"])
         found["volumes"] = torch.tensor(volumes, dtype=torch.float32)
     return found
