@@ -1,19 +1,20 @@
-"""How the classifier that ships was trained: side by side on a GPU, then one network further on the CPU, three times.
+"""How the classifier that ships was trained: side by side on a GPU, then one network further on the CPU, twice.
 
     python -m Testing.benchmarks.train_shipped fill WORK/train --label-maps DIR [--first K --step N]
     python -m Testing.benchmarks.train_shipped side-by-side WORK --device cuda --seconds 400
     python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK
     python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK --widen NETWORK.pt
     python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK --begin NETWORK.pt
-    python -m Testing.benchmarks.train_shipped committee WORK --known BANK
-    python -m Testing.benchmarks.train_shipped bundle WORK OUT --banks BANK ... --notes NOTES.md --hours H
+    python -m Testing.benchmarks.train_shipped committee WORK
+    python -m Testing.benchmarks.train_shipped bundle WORK OUT --banks BANK ... --notes NOTES.md --hours H --version V
 
 Anatomies are dealt to five folds; side by side, eight networks learn from one stream of scans, one without each fold
 and three on all. The network of fold 2 goes on, with the scales of its layers held constant, on more brains of the
 anatomies that it knows, and is judged on the brains of its own fold (:data:`HELD_OUT`): that was version 0.4.0. For
-0.5.0 it was widened (:func:`widened`) and went on with brains of the mended simulator; for 0.6.0 it went on once more,
-with brains that have the volumes that were drawn, and got a committee (:func:`committee`). train_shipped.md has the
-numbers. A growing bank and many workers do not give the same weights again; ``further`` alone does.
+0.5.0 it was widened (:func:`widened`) and went on with brains of the mended simulator. Further training with brains
+that have the volumes that were drawn (``--begin``) was no better on the whole and does not ship, nor does a committee
+for 0.5.0 (:func:`committee`). train_shipped.md has the numbers. A growing bank and many workers do not give the same
+weights again; ``further`` alone does.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ from mri_interpret.training.command import write_evaluated
 from mri_interpret.training.conditions import conditions_for, score
 from mri_interpret.training.evaluation import EVALUATION_SEED, assess
 from mri_interpret.training.fit import FitSettings, fit, identity_of, settings_to_go_on
-from mri_interpret.training.heads import LossWeights, TrainingHeads, losses
 from mri_interpret.training.new_network import new_network
 from mri_interpret.training.regional_gains import plan
 from mri_interpret.training.samples import BankSamples
@@ -53,8 +53,7 @@ EXCLUDED = ("labels_07",)  # much of its left hippocampus is missing
 ANATOMIES, FOLDS, FINALS, CHOSEN_FOLD = 14, 5, 3, 2
 HELD_OUT = ("labels_08", "labels_15", "labels_17")  # fold 2 of deal(14, 5, 1)
 _BANK_SEED, _FIT_SEED, _WIDEN_SEED, _COMMITTEE_SEED = 43, 5, 7, 30
-_FURTHER, _OWN_SCANS, _OWN_RATE = 4, 480, 1e-3
-_OWN_NOISE = 0.5  # of the weights that a further network begins with, in their SDs
+_FURTHER, _RIDGES = 4, (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _OLD_GAIN_SHAPE = (12, 14, 12)
 _UNLIKE = ("accumbens and basal forebrain", "thalamus", "caudate", "putamen", "third ventricle")  # no tissue's feature
 
@@ -192,71 +191,81 @@ def widened(before: EvidenceCNN3d, new: EvidenceCNN3d, images: Tensor) -> None:
 
 
 def committee(options: argparse.Namespace) -> None:
-    """Further networks beside the trained one, which have its first layers: WORK/committee.pt.
+    """Further last layers for the trained network, a bootstrap over the anatomies: WORK/committee.pt.
 
-    Each begins with the last layers of the trained one and noise of its own, and learns from brains over a bootstrap
-    sample of the anatomies.
+    Each is fitted anew on the features of brains over anatomies that are drawn with replacement. How far it may be from
+    the trained layer (a ridge on the difference) is chosen by leaving out one anatomy at a time.
     """
     first = new_network("EvidenceCNN3d")
     assert isinstance(first, EvidenceCNN3d)
     first.load_state_dict(torch.load(options.work / "network.pt"))
     first.eval().requires_grad_(False)
-    bank = options.work / "joined"
-    bases = [str(load_item(path).facts["base"]) for path in bank_items(bank)]
-    validation = BankSamples(options.known, 32, 32, 99, in_order=True)
-    some = torch.stack([validation[index]["image"] for index in range(len(validation))])
+    bank, plain = options.work / "joined", conditions_for(PUBLISHED)["plain"]
+    samples = BankSamples(bank, len(bank_items(bank)), options.brains, _COMMITTEE_SEED, plain, in_order=True)
+    pooled, classes = [], []
+    for sample in DataLoader(samples, batch_size=None, num_workers=options.workers):
+        pooled.append(first.features(sample["image"][None]).mean((2, 3, 4))[0].double())
+        classes.append(sample["classes"].double())
+    bases = np.array([samples.facts(index)["base"] for index in range(len(samples))])
+    names = sorted(set(bases))
+    last = _LastLayer(first.evidence.weight.double(), torch.stack(pooled), torch.stack(classes))
+
+    def times(chosen: Sequence[str]) -> Tensor:
+        return torch.tensor([float(list(chosen).count(base)) for base in bases], dtype=torch.float64)
+
+    missed = {
+        ridge: np.mean([last.entropy(last.fitted(1 - times([name]), ridge), times([name])) for name in names])
+        for ridge in _RIDGES
+    }
+    best = min(missed, key=lambda ridge: missed[ridge])
+    print(
+        f"cross-entropy on an anatomy left out: trained {last.entropy(last.trained, times(names)):.3f}, fitted anew by"
+    )
+    print(", ".join(f"ridge {ridge:g} {value:.3f}" for ridge, value in missed.items()), flush=True)
     others = []
     for number in range(_FURTHER):
-        rng = np.random.default_rng([_COMMITTEE_SEED, number])
-        bag = rng.choice(sorted(set(bases)), len(set(bases))).tolist()
-        torch.manual_seed(_COMMITTEE_SEED + number)
+        drawn = np.random.default_rng([_COMMITTEE_SEED, number]).choice(names, len(names)).tolist()
         other = copy.deepcopy(first)
-        weight = other.joint[0].weight
-        with torch.no_grad():
-            weight.add_(_OWN_NOISE * weight.std() * torch.randn_like(weight))  # type: ignore[operator, union-attr, arg-type]
-        chosen = [index for index, base in enumerate(bases) if base in bag]
-        samples = BankSamples(bank, len(bases), _OWN_SCANS, _COMMITTEE_SEED + number, targets_mm=4, chosen=chosen)
-        others.append(_with_own_last_layers(first, other, samples, some, options.workers))
-        print(f"{number + 1} of {_FURTHER}: {len(set(bag))} anatomies", flush=True)
+        other.evidence.weight.copy_(last.fitted(times(drawn), best))
+        others.append(other)
     torch.save(EvidenceCommittee3d.of(first, others).state_dict(), options.work / "committee.pt")
 
 
-def _with_own_last_layers(
-    first: EvidenceCNN3d, other: EvidenceCNN3d, samples: BankSamples, some: Tensor, workers: int
-) -> EvidenceCNN3d:
-    """``other`` trained but for the layers that it shares with ``first``, the scale of its layer ``joint`` constant."""
-    heads = TrainingHeads(other, fresh=False)
-    heads.start_from_network(some)
-    other.joint[0].requires_grad_(True)
-    own = [*other.joint[0].parameters(), *heads.classes.parameters(), *heads.volumes.parameters()]
-    own += heads.fraction.parameters()
-    optimiser = torch.optim.AdamW(own, lr=_OWN_RATE, weight_decay=1e-3)
-    heads.train()
-    other.eval()
-    given: list[Tensor] = []
-    other.before_joint = lambda _image: given[-1]  # type: ignore[method-assign]
-    batches = DataLoader(samples, batch_size=4, num_workers=workers)
-    for step, batch in enumerate(batches):
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-            given[:] = [first.before_joint(batch["image"]).float()]
-        weights = LossWeights.at(step / len(batches))
-        total, _ = losses(heads(batch["image"]), batch, weights, heads.dense_weights)
-        optimiser.zero_grad()
-        total.backward()
-        optimiser.param_groups[0]["lr"] = _OWN_RATE * (1 - step / len(batches))
-        optimiser.step()
-    del other.before_joint
-    folded = heads.eval().fold()
-    assert isinstance(folded, EvidenceCNN3d)
-    return folded.eval().requires_grad_(False)
+class _LastLayer:
+    """Fits of (classes, width) weights to class probabilities (N, classes), given pooled features (N, width)."""
+
+    def __init__(self, trained: Tensor, pooled: Tensor, classes: Tensor) -> None:
+        self.trained, self.pooled, self.classes = trained, pooled, classes
+        spread = pooled.std(0)
+        self.spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+
+    def entropy(self, weight: Tensor, counts: Tensor) -> Tensor:
+        """Mean cross-entropy, each brain counted so often."""
+        surprise = -(torch.log_softmax(self.pooled @ weight.T, 1) * self.classes).sum(1)
+        return surprise @ counts / counts.sum()
+
+    def fitted(self, counts: Tensor, ridge: float) -> Tensor:
+        """The weights that fit best."""
+        change = torch.zeros_like(self.trained, requires_grad=True)
+        optimiser = torch.optim.LBFGS([change], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-7)
+
+        def loss() -> Tensor:
+            optimiser.zero_grad()
+            found = self.entropy(self.trained + change / self.spread, counts) + ridge * change.square().sum()
+            found.backward()
+            return found
+
+        optimiser.step(loss)  # type: ignore[arg-type]
+        return self.trained + change.detach() / self.spread
 
 
 def bundle(options: argparse.Namespace) -> None:
     """Judge the network on the held-out anatomies, and write the bundle with its card."""
     first = new_network("EvidenceCNN3d")
     assert isinstance(first, EvidenceCNN3d)
-    network = EvidenceCommittee3d(_FURTHER, **first.arguments())
-    network.load_state_dict(torch.load(options.work / "committee.pt"))
+    with_committee = (options.work / "committee.pt").exists()
+    network = EvidenceCommittee3d(_FURTHER, **first.arguments()) if with_committee else first
+    network.load_state_dict(torch.load(options.work / ("committee.pt" if with_committee else "network.pt")))
     network.eval()
     test, known = options.work / "test", options.work / "validation"
     number = join(options.banks, test, lambda base: base in HELD_OUT)
@@ -279,13 +288,13 @@ def bundle(options: argparse.Namespace) -> None:
         test_anatomies=", ".join(HELD_OUT),
         notes=tuple(options.notes.read_text(encoding="utf-8").strip().removeprefix("- ").split("\n- ")),
         disease=PUBLISHED,
-        network="EvidenceCommittee3d",
-        further=_FURTHER,
+        network=type(network).__name__,
+        further=_FURTHER if with_committee else 0,
     )
     write_evaluated(
         options.output,
         Trained(network),
-        BundleText("atrophy_cnn", version="0.6.0"),
+        BundleText("atrophy_cnn", version=options.version),
         evaluation,
         story,
         log=options.work / "fit" / "log.csv",
@@ -325,7 +334,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     part.set_defaults(run=side_by_side)
     part = parts.add_parser("committee")
     part.add_argument("work", type=Path)
-    part.add_argument("--known", type=Path, required=True)
+    part.add_argument("--brains", type=int, default=330)
     part.add_argument("--workers", type=int, default=1)
     part.set_defaults(run=committee)
     for name, run in (("further", further), ("bundle", bundle)):
@@ -336,6 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             part.add_argument("--hours", type=float, required=True)
             part.add_argument("--notes", type=Path, required=True)
             part.add_argument("--real-scans", type=Path)
+            part.add_argument("--version", required=True)
             part.add_argument("--workers", type=int, default=1)
         else:
             part.add_argument("--known", type=Path, required=True)

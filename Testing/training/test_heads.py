@@ -9,7 +9,7 @@ from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.simulation.acquisition import crop
 from mri_interpret.simulation.published import VOLUMES
 from mri_interpret.simulation.structures import TARGETS
-from mri_interpret.training.heads import DENSE_WEIGHTS, LossWeights, Predicted, TrainingHeads, losses
+from mri_interpret.training.heads import DENSE_WEIGHTS, LossWeights, Predicted, TrainingHeads, losses, silent_features
 from torch.nn import functional
 
 DENSE = torch.tensor([DENSE_WEIGHTS[name] for name in TARGETS])
@@ -105,7 +105,8 @@ def without_biases() -> TrainingHeads:
 def test_without_biases_the_logits_grow_with_the_image_and_fold_exactly(without_biases: TrainingHeads) -> None:
     image = torch.rand(2, 1, 16, 16, 16)
     with torch.no_grad():
-        shares, _, _, logits = without_biases(image)
+        said = without_biases(image)
+        shares, logits = said.shares, said.logits
         torch.testing.assert_close(without_biases(2.5 * image).logits, 2.5 * logits, rtol=1e-4, atol=1e-4)
         assert shares.shape == (2, len(TARGETS), 8, 8, 8)
         torch.testing.assert_close(without_biases.fold()(image), logits, rtol=1e-4, atol=1e-4)
@@ -148,3 +149,35 @@ def test_volumes_count_where_they_are_known() -> None:
     assert float(parts["volumes"]) == 0.0
     assert float(wrong - right) == pytest.approx(weights.volumes * float(others["volumes"]))
     assert float(others["volumes"]) == pytest.approx(0.5)  # smooth L1 of 1
+
+
+def test_a_feature_about_a_region_that_died_comes_back() -> None:
+    """In atrophy_cnn 0.5.0 all that began about one region of the cortex were zero in every scan."""
+    torch.manual_seed(0)
+    network = EvidenceCNN3d(
+        fine_channels=(4,), wide_channels=(6,), joint_channels=46, hidden_channels=8,
+        gain_shape=(2, 3, 2), gain_grid=(8, 12, 8),
+    )  # fmt: skip
+    heads = TrainingHeads(network).train()
+    image = torch.rand(3, 1, 16, 24, 16)
+    shares = torch.rand(3, len(TARGETS), 8, 12, 8)
+    batch = {"targets": shares, "classes": torch.full((3, 3), 1 / 3)}
+    dead = len(TARGETS) + 2
+    with torch.no_grad():
+        network.joint[0].weight[dead].abs_().neg_()
+    assert dead in silent_features(network.eval(), image)
+    optimiser = torch.optim.Adam(heads.parameters(), lr=2e-2)
+    weights = LossWeights(dense=1.0, fraction=0.0, volumes=0.0, classes=0.1)
+    for _ in range(120):
+        total, parts = losses(heads.train()(image), batch, weights, heads.dense_weights)
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+    assert dead not in silent_features(network.eval(), image)
+    assert float(parts["regional"]) > 0
+
+
+def test_a_network_without_regions_is_asked_for_none() -> None:
+    heads = TrainingHeads(EvidenceCNN3d(fine_channels=(4,), wide_channels=(6,), joint_channels=8))
+    assert not heads.regional
+    assert heads(torch.rand(1, 1, 16, 16, 16)).regional is None

@@ -21,14 +21,14 @@ _OWN = {
     "PooledResidualNetwork": "pooled_residual_network",
     "VisionTransformer": "vision_transformer",
 }
+_OTHER_SPELLINGS = ("Densenet121", "Densenet169", "Densenet201", "Densenet264", "SEResNeXt50", "SEResNeXt101")
 # MONAI's 3D classifiers take an (N, C, I, J, K) image and return (N, classes); MONAI is asked for only when named.
 _MONAI = (
     *("Classifier", "DenseNet", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", "EfficientNetBN"),
     *("Regressor", "ResNet", "ResNetFeatures", "SENet", "SENet154", "SEResNet50", "SEResNet101", "SEResNet152"),
     *("SEResNext50", "SEResNext101", "ViT"),
     *("resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet200"),
-    # MONAI's other spellings of the same networks.
-    *("Densenet121", "Densenet169", "Densenet201", "Densenet264", "SEResNeXt50", "SEResNeXt101"),
+    *_OTHER_SPELLINGS,
 )
 _MONAI_PACKAGE = "monai.networks.nets"
 
@@ -84,7 +84,7 @@ def _located(target: str) -> tuple[str, str]:
     inside = f"{module}.".startswith(f"{_MONAI_PACKAGE}.") and all(map(str.isidentifier, module.split(".")))
     if name in _MONAI and (module == "" or inside):
         return _MONAI_PACKAGE, name
-    known = ", ".join(sorted((*_OWN, *_MONAI)))
+    known = ", ".join(sorted({*_OWN, *_MONAI} - {*_OTHER_SPELLINGS}))
     raise UserError(f"The network '{target}' is not known; configs/inference.json may name one of: {known}.")
 
 

@@ -111,9 +111,9 @@ _ENSEMBLE = """ It is
 theirs, and every answer carries the standard deviation of its probabilities over them."""
 
 _COMMITTEE = """ Beside it
-stand {further} further networks, each trained from a seed of its own on brains over a sample of the anatomies; they
-share all layers but the last two with it. What is explained is the first; every answer carries the standard deviation
-of its probabilities over all of them, which is less than networks that share nothing would show."""
+stand {further} further networks, whose last layer was fitted anew to brains over anatomies that were drawn with
+replacement (a bootstrap); they share all other layers with it. What is explained is the first; every answer carries the
+standard deviation of its probabilities over all of them, which is less than networks that share nothing would show."""
 
 _PUBLISHED_DATA = """## Data and simulation
 Label maps of real heads (published with SynthSeg, Billot et al. 2023, Apache-2.0) are laid on the ICBM152 template as

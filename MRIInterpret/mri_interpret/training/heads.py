@@ -19,6 +19,7 @@ from ..models.plain_cnn import PlainCNN3d
 from ..simulation.acquisition import crop
 from ..simulation.published import VOLUMES
 from ..simulation.structures import TARGETS
+from .regional_gains import plan
 
 # Of the squared error of each dense target; a hippocampus fills one voxel in four hundred, cortex one in four. Tissues
 # still count more than by their size: the volumes of the cortex's regions are read from them.
@@ -37,6 +38,8 @@ Trainable = PlainCNN3d | EvidenceCNN3d
 TARGETS_MM: dict[type[nn.Module], int] = {PlainCNN3d: 8, EvidenceCNN3d: 4}
 FRACTION_CENTRE, FRACTION_SCALE = 4.3, 0.8  # per mille
 _EPSILON = 1e-12
+#: Tissues, as numbers of ``structures.TARGETS``, of the features behind these that begin about one region each.
+REGIONAL = tuple(list(TARGETS).index(tissue) for tissue, _ in plan()[len(TARGETS) :])
 
 
 class Predicted(NamedTuple):
@@ -46,6 +49,8 @@ class Predicted(NamedTuple):
     fraction: Tensor  # (N,): hippocampal, scaled
     volumes: Tensor  # (N, V): see VOLUMES
     logits: Tensor  # (N, C)
+    regional: Tensor | None = None  # (N, R, i, j, k): features about one region each, before their gains
+    places: Tensor | None = None  # (1, R, i, j, k): where these are asked for their tissue, 0 to 1
 
 
 class TrainingHeads(nn.Module):
@@ -54,6 +59,10 @@ class TrainingHeads(nn.Module):
     The first channels of the last block are asked to be the shares of ``structures.TARGETS``. Behind a ReLU they can be
     exactly zero wherever the structure is not, so that their mean over the whole image is the structure's volume: a
     linear map of the features would add up the noise of ten thousand empty voxels to the signal of twenty.
+
+    Where a network has them, the features that begin about one region each (:mod:`.regional_gains`) are asked to be
+    their tissue's share there. Asked for nothing but volumes and classes, all of them had died in atrophy_cnn 0.5.0: a
+    feature that is below zero everywhere learns nothing any more.
 
     Pooled features hardly vary between subjects: without standardising them (running mean and variance, no gradient)
     the linear layers would learn at a crawl. A network without biases must not be centred by a constant: there each
@@ -72,6 +81,7 @@ class TrainingHeads(nn.Module):
         if width < len(TARGETS):
             raise ValueError(f"{width} features cannot hold {len(TARGETS)} dense targets")
         self.network = network
+        self.regional = is_regional(network)
         self.fraction = nn.Linear(width, 1)
         self.volumes = nn.Linear(width, len(VOLUMES))
         self.classes = nn.Linear(width, num_classes)
@@ -97,7 +107,14 @@ class TrainingHeads(nn.Module):
 
     def forward(self, image: Tensor) -> Predicted:
         """What the losses are about; float32 in any autocast."""
-        before = self.network.before_last_relu(image)
+        joined = None
+        if self.regional:
+            assert isinstance(self.network, EvidenceCNN3d)
+            assert self.network.gain is not None
+            joined = self.network.joint(self.network.before_joint(image))
+            before = self.network.gain(joined)
+        else:
+            before = self.network.before_last_relu(image)
         with torch.autocast(image.device.type, enabled=False):
             before = before.float()
             pooled = before.relu().mean((2, 3, 4))
@@ -109,7 +126,19 @@ class TrainingHeads(nn.Module):
                 return functional.linear(standard, layer.weight) + level * layer.bias
 
             shares = before[:, : len(TARGETS)]
-            return Predicted(shares, read(self.fraction).squeeze(1), read(self.volumes), read(self.classes))
+            found = Predicted(shares, read(self.fraction).squeeze(1), read(self.volumes), read(self.classes))
+            if joined is None:
+                return found
+            own = slice(len(TARGETS), len(TARGETS) + len(REGIONAL))
+            return found._replace(regional=joined[:, own].float(), places=self._places(joined)[:, own])
+
+    @torch.no_grad()
+    def _places(self, joined: Tensor) -> Tensor:
+        """Gains of each feature over its largest, (1, width, i, j, k)."""
+        assert isinstance(self.network, EvidenceCNN3d)
+        assert self.network.gain is not None
+        gains = self.network.gain.gains(joined.shape[2:])
+        return gains / gains.amax((2, 3, 4), keepdim=True).clamp(min=_EPSILON)
 
     def _standard(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Features about as large as their differences between scans, (N, width), and what biases multiply, (N, 1)."""
@@ -229,14 +258,17 @@ def losses(
     total = weights.classes * entropy
     parts = {"classes": entropy.detach()}
     if "targets" in batch:
-        # Outside a structure every value below zero is right, because the ReLU makes it zero.
         dense, truth = predicted.shares, batch["targets"]
         if truth.shape[2:] != dense.shape[2:]:
             truth = functional.avg_pool3d(truth, truth.shape[2] // dense.shape[2])
-        gap = torch.where(truth > 0, dense - truth, dense.relu())
-        error = (gap.square().mean((0, 2, 3, 4)) * dense_weights).sum()
+        error = _far_from(dense, truth, dense_weights)
         total = total + weights.dense * error
         parts["dense"] = error.detach()
+        if predicted.regional is not None and predicted.places is not None:
+            tissues = list(REGIONAL)
+            error = _far_from(predicted.regional, truth[:, tissues], dense_weights[tissues], predicted.places)
+            total = total + weights.dense * error
+            parts["regional"] = error.detach()
     if "fraction" in batch:
         goal = (batch["fraction"] - FRACTION_CENTRE) / FRACTION_SCALE
         error = functional.smooth_l1_loss(predicted.fraction, goal)
@@ -247,3 +279,24 @@ def losses(
         total = total + weights.volumes * error
         parts["volumes"] = error.detach()
     return total, parts
+
+
+def _far_from(shares: Tensor, truth: Tensor, weights: Tensor, places: Tensor | None = None) -> Tensor:
+    """Weighted squared error of shares (N, T, i, j, k), at ``places``."""
+    # Outside a structure every value below zero is right, because the ReLU makes it zero.
+    gap = torch.where(truth > 0, shares - truth, shares.relu()).square()
+    return ((gap if places is None else gap * places).mean((0, 2, 3, 4)) * weights).sum()
+
+
+def is_regional(network: Trainable) -> bool:
+    """Whether features of a network begin about one region each, as :func:`.new_network.new_network` makes them."""
+    if not isinstance(network, EvidenceCNN3d) or network.gain is None or network.hidden is None:
+        return False
+    return network.width >= len(TARGETS) + len(REGIONAL)
+
+
+@torch.no_grad()
+def silent_features(network: Trainable, images: Tensor) -> list[int]:
+    """Features that are zero in every one of some images, (N, 1, I, J, K): nothing teaches them any more."""
+    pooled = torch.cat([network.features(image[None]).mean((2, 3, 4)) for image in images])
+    return (pooled.amax(0) <= 0).nonzero().flatten().tolist()
