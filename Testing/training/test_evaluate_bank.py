@@ -11,7 +11,7 @@ import torch
 from mri_interpret.errors import UserError
 from mri_interpret.simulation.bank import BankItem, save_item
 from mri_interpret.simulation.fill_bank import bank_items, item_path
-from mri_interpret.simulation.published import VOLUMES, draw_published
+from mri_interpret.simulation.published import VOLUMES, draw_published, volumes_of
 from mri_interpret.simulation.structures import NAMES, TARGETS
 from mri_interpret.training import samples as samples_module
 from mri_interpret.training.conditions import CONDITIONS, PLAIN, score
@@ -66,14 +66,18 @@ def test_samples_depend_on_number_and_seed_alone(bank: Path) -> None:
 
 def test_of_the_published_disease_all_volumes_decide_the_label_of_the_elderly() -> None:
     subject = draw_published(np.random.default_rng(3), "MCI")
-    facts = {**asdict(subject), "reached": 4.4, "chances": [0.2, 0.5, 0.3]}
+    volumes = volumes_of(subject)
+    facts = {**asdict(subject), "reached": 4.4, "chances": [0.2, 0.5, 0.3], "volumes": volumes}
     old, young = labels_of({**facts, "age": 70.0}), labels_of({**facts, "age": 30.0, "group": "CN"})
     assert old["classes"].tolist() == pytest.approx([0.2, 0.5, 0.3])
     assert young["classes"].tolist() == pytest.approx([0.6, 0.25, 0.15])  # nobody as young was among the patients
     assert old["volumes"].shape == (len(VOLUMES),)
     hippocampus = VOLUMES.index("hippocampus")
-    shrunk = {name: value - (0.5 if name == "left hippocampus" else 0.0) for name, value in facts["effects"].items()}
-    less = labels_of({**facts, "effects": shrunk})["volumes"] - old["volumes"]
+    # What the brain has counts, whatever was drawn for it.
+    less = labels_of({**facts, "effects": {}})["volumes"] - old["volumes"]
+    assert float(less.abs().max()) == 0.0
+    shrunk = {name: value - (0.5 if name == "left hippocampus" else 0.0) for name, value in volumes.items()}
+    less = labels_of({**facts, "volumes": shrunk})["volumes"] - old["volumes"]
     assert float(less[hippocampus]) < -0.5
     assert float(less.abs().sum() - less[hippocampus].abs()) == 0.0
 

@@ -8,7 +8,19 @@ from pathlib import Path
 from ..atomic import replacing
 from ..errors import UserError
 
-COLUMNS = ("sample", "seconds", "rate", "classes", "dense", "fraction", "volumes", "auc_ad", "auc_mci", "correlation")
+COLUMNS = (
+    "sample",
+    "seconds",
+    "rate",
+    "classes",
+    "dense",
+    "fraction",
+    "volumes",
+    "auc_ad",
+    "auc_mci",
+    "correlation",
+    "regional",
+)
 
 
 class TrainingLog:
@@ -52,7 +64,7 @@ class TrainingLog:
         figure = Figure(figsize=(9, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2)
         for axes, names in (
-            (left, ("classes", "dense", "fraction", "volumes")),
+            (left, ("classes", "dense", "regional", "fraction", "volumes")),
             (right, ("auc_ad", "auc_mci", "correlation")),
         ):
             for name in names:
