@@ -9,7 +9,7 @@ from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.simulation.acquisition import crop
 from mri_interpret.simulation.published import VOLUMES
 from mri_interpret.simulation.structures import TARGETS
-from mri_interpret.training.heads import DENSE_WEIGHTS, LossWeights, Predicted, TrainingHeads, losses, silent_features
+from mri_interpret.training.heads import DENSE_WEIGHTS, LossWeights, Predicted, TrainingHeads, losses
 from torch.nn import functional
 
 DENSE = torch.tensor([DENSE_WEIGHTS[name] for name in TARGETS])
@@ -152,7 +152,7 @@ def test_volumes_count_where_they_are_known() -> None:
 
 
 def test_a_feature_about_a_region_that_died_comes_back() -> None:
-    """In atrophy_cnn 0.5.0 all that began about one region of the cortex were zero in every scan."""
+    """In atrophy_cnn 0.5.0 30 of 37 were zero in every scan."""
     torch.manual_seed(0)
     network = EvidenceCNN3d(
         fine_channels=(4,), wide_channels=(6,), joint_channels=46, hidden_channels=8,
@@ -165,7 +165,7 @@ def test_a_feature_about_a_region_that_died_comes_back() -> None:
     dead = len(TARGETS) + 2
     with torch.no_grad():
         network.joint[0].weight[dead].abs_().neg_()
-    assert dead in silent_features(network.eval(), image)
+    assert float(network.eval().features(image)[:, dead].detach().max()) == 0.0
     optimiser = torch.optim.Adam(heads.parameters(), lr=2e-2)
     weights = LossWeights(dense=1.0, fraction=0.0, volumes=0.0, classes=0.1)
     for _ in range(120):
@@ -173,7 +173,7 @@ def test_a_feature_about_a_region_that_died_comes_back() -> None:
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
-    assert dead not in silent_features(network.eval(), image)
+    assert float(network.eval().features(image)[:, dead].detach().max()) > 0.0
     assert float(parts["regional"]) > 0
 
 

@@ -88,7 +88,7 @@ def healthy_changes(subject: Subject, fractions: Fractions, u: Tensor) -> dict[s
         drawn = subject.variation[name]
         if region in CORTICAL:
             found[name] = float(np.clip(-own, -_MOST_CORTEX, _MOST_CORTEX)) + drawn
-        else:
+        elif own != 0.0:  # a structure that the anatomy lacks cannot be made
             most = _MOST_FLUID if region.endswith("ventricle") else _MOST_TISSUE
             found[name] = float(np.clip(drawn - own, -most, most))
     return found
