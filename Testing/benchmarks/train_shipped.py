@@ -5,7 +5,6 @@
     python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK
     python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK --widen NETWORK.pt
     python -m Testing.benchmarks.train_shipped further WORK --banks BANK ... --known BANK --begin NETWORK.pt
-    python -m Testing.benchmarks.train_shipped committee WORK
     python -m Testing.benchmarks.train_shipped bundle WORK OUT --banks BANK ... --notes NOTES.md --hours H --version V
 
 Anatomies are dealt to five folds; side by side, eight networks learn from one stream of scans, one without each fold
@@ -13,19 +12,17 @@ and three on all. The network of fold 2 goes on, with the scales of its layers h
 anatomies that it knows, and is judged on the brains of its own fold (:data:`HELD_OUT`): that was version 0.4.0. For
 0.5.0 it was widened (:func:`widened`) and went on with brains of the mended simulator. Further training with brains
 that have the volumes that were drawn (``--begin``) was no better on the whole and does not ship, nor does a committee
-for 0.5.0 (:func:`committee`). train_shipped.md has the numbers. A growing bank and many workers do not give the same
+for 0.5.0 (last_layers.py). train_shipped.md has the numbers. A growing bank and many workers do not give the same
 weights again; ``further`` alone does.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.evidence_committee import EvidenceCommittee3d
@@ -47,13 +44,13 @@ from mri_interpret.training.samples import BankSamples
 from mri_interpret.training.side_by_side import SideBySide, Stream, train_side_by_side
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader
+
+from .last_layers import FURTHER
 
 EXCLUDED = ("labels_07",)  # much of its left hippocampus is missing
 ANATOMIES, FOLDS, FINALS, CHOSEN_FOLD = 14, 5, 3, 2
 HELD_OUT = ("labels_08", "labels_15", "labels_17")  # fold 2 of deal(14, 5, 1)
-_BANK_SEED, _FIT_SEED, _WIDEN_SEED, _COMMITTEE_SEED = 43, 5, 7, 30
-_FURTHER, _RIDGES = 4, (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_BANK_SEED, _FIT_SEED, _WIDEN_SEED = 43, 5, 7
 _OLD_GAIN_SHAPE = (12, 14, 12)
 _UNLIKE = ("accumbens and basal forebrain", "thalamus", "caudate", "putamen", "third ventricle")  # no tissue's feature
 
@@ -190,81 +187,12 @@ def widened(before: EvidenceCNN3d, new: EvidenceCNN3d, images: Tensor) -> None:
     own["evidence.weight"][:, goes_on] = old["evidence.weight"][:, [source[index] for index in goes_on]]
 
 
-def committee(options: argparse.Namespace) -> None:
-    """Further last layers for the trained network, a bootstrap over the anatomies: WORK/committee.pt.
-
-    Each is fitted anew on the features of brains over anatomies that are drawn with replacement. How far it may be from
-    the trained layer (a ridge on the difference) is chosen by leaving out one anatomy at a time.
-    """
-    first = new_network("EvidenceCNN3d")
-    assert isinstance(first, EvidenceCNN3d)
-    first.load_state_dict(torch.load(options.work / "network.pt"))
-    first.eval().requires_grad_(False)
-    bank, plain = options.work / "joined", conditions_for(PUBLISHED)["plain"]
-    samples = BankSamples(bank, len(bank_items(bank)), options.brains, _COMMITTEE_SEED, plain, in_order=True)
-    pooled, classes = [], []
-    for sample in DataLoader(samples, batch_size=None, num_workers=options.workers):
-        pooled.append(first.features(sample["image"][None]).mean((2, 3, 4))[0].double())
-        classes.append(sample["classes"].double())
-    bases = np.array([samples.facts(index)["base"] for index in range(len(samples))])
-    names = sorted(set(bases))
-    last = _LastLayer(first.evidence.weight.double(), torch.stack(pooled), torch.stack(classes))
-
-    def times(chosen: Sequence[str]) -> Tensor:
-        return torch.tensor([float(list(chosen).count(base)) for base in bases], dtype=torch.float64)
-
-    missed = {
-        ridge: np.mean([last.entropy(last.fitted(1 - times([name]), ridge), times([name])) for name in names])
-        for ridge in _RIDGES
-    }
-    best = min(missed, key=lambda ridge: missed[ridge])
-    print(
-        f"cross-entropy on an anatomy left out: trained {last.entropy(last.trained, times(names)):.3f}, fitted anew by"
-    )
-    print(", ".join(f"ridge {ridge:g} {value:.3f}" for ridge, value in missed.items()), flush=True)
-    others = []
-    for number in range(_FURTHER):
-        drawn = np.random.default_rng([_COMMITTEE_SEED, number]).choice(names, len(names)).tolist()
-        other = copy.deepcopy(first)
-        other.evidence.weight.copy_(last.fitted(times(drawn), best))
-        others.append(other)
-    torch.save(EvidenceCommittee3d.of(first, others).state_dict(), options.work / "committee.pt")
-
-
-class _LastLayer:
-    """Fits of (classes, width) weights to class probabilities (N, classes), given pooled features (N, width)."""
-
-    def __init__(self, trained: Tensor, pooled: Tensor, classes: Tensor) -> None:
-        self.trained, self.pooled, self.classes = trained, pooled, classes
-        spread = pooled.std(0)
-        self.spread = torch.where(spread > 0, spread, torch.ones_like(spread))
-
-    def entropy(self, weight: Tensor, counts: Tensor) -> Tensor:
-        """Mean cross-entropy, each brain counted so often."""
-        surprise = -(torch.log_softmax(self.pooled @ weight.T, 1) * self.classes).sum(1)
-        return surprise @ counts / counts.sum()
-
-    def fitted(self, counts: Tensor, ridge: float) -> Tensor:
-        """The weights that fit best."""
-        change = torch.zeros_like(self.trained, requires_grad=True)
-        optimiser = torch.optim.LBFGS([change], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-7)
-
-        def loss() -> Tensor:
-            optimiser.zero_grad()
-            found = self.entropy(self.trained + change / self.spread, counts) + ridge * change.square().sum()
-            found.backward()
-            return found
-
-        optimiser.step(loss)  # type: ignore[arg-type]
-        return self.trained + change.detach() / self.spread
-
-
 def bundle(options: argparse.Namespace) -> None:
     """Judge the network on the held-out anatomies, and write the bundle with its card."""
     first = new_network("EvidenceCNN3d")
     assert isinstance(first, EvidenceCNN3d)
     with_committee = (options.work / "committee.pt").exists()
-    network = EvidenceCommittee3d(_FURTHER, **first.arguments()) if with_committee else first
+    network = EvidenceCommittee3d(FURTHER, **first.arguments()) if with_committee else first
     network.load_state_dict(torch.load(options.work / ("committee.pt" if with_committee else "network.pt")))
     network.eval()
     test, known = options.work / "test", options.work / "validation"
@@ -289,7 +217,7 @@ def bundle(options: argparse.Namespace) -> None:
         notes=tuple(options.notes.read_text(encoding="utf-8").strip().removeprefix("- ").split("\n- ")),
         disease=PUBLISHED,
         network=type(network).__name__,
-        further=_FURTHER if with_committee else 0,
+        further=FURTHER if with_committee else 0,
     )
     write_evaluated(
         options.output,
@@ -332,11 +260,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     part.add_argument("--steps", type=int, default=3000)
     part.add_argument("--workers", type=int, default=14)
     part.set_defaults(run=side_by_side)
-    part = parts.add_parser("committee")
-    part.add_argument("work", type=Path)
-    part.add_argument("--brains", type=int, default=330)
-    part.add_argument("--workers", type=int, default=1)
-    part.set_defaults(run=committee)
     for name, run in (("further", further), ("bundle", bundle)):
         part = parts.add_parser(name)
         part.add_argument("work", type=Path)

@@ -2,7 +2,7 @@
 
     python -m Testing.benchmarks.volumes_reached --label-maps FOLDER --anatomies 08 15 17 --cache FOLDER [--brains N]
 
-Elderly subjects in turn over the anatomies. Each region's volume is summed at 1 mm from the finished brain, seen in
+Elderly subjects in turn over the anatomies. Each region's volume is summed at 2 mm after the deformation, seen in
 template space through its alignment, over the volume inside the skull; it is compared with the volume that was drawn.
 An ideal reader of volumes then tells the groups from either. Printed as Markdown.
 """

@@ -1,7 +1,7 @@
 """One :class:`~.evidence_cnn.EvidenceCNN3d` that is explained, and further ones beside it that say how sure it is.
 
 The networks share all layers but the last two (a tree of networks: Lee et al. 2015, "Why M heads are better than one",
-arXiv 1511.06314), so that the others cost a tenth of a network each and nothing of the first network's maps or answer.
+arXiv 1511.06314), so that the others cost two layers each and leave the first network's answer and maps as they are.
 What they share cannot make them differ: the spread over them is smaller than that over networks trained apart.
 """
 
@@ -17,7 +17,7 @@ from torch.nn import functional
 from ..errors import UserError
 from .evidence_cnn import EvidenceCNN3d, ScaleNorm3d
 
-OWN_LAYERS = ("joint.", "evidence.")
+_OWN_LAYERS = ("joint.", "evidence.")
 
 
 class EvidenceCommittee3d(EvidenceCNN3d):
@@ -74,7 +74,9 @@ class EvidenceCommittee3d(EvidenceCNN3d):
         for number, other in enumerate(further, start=2):
             theirs = other.state_dict()
             if other.arguments() != network.arguments() or any(
-                not torch.equal(value, theirs[name]) for name, value in state.items() if not name.startswith(OWN_LAYERS)
+                not torch.equal(value, theirs[name])
+                for name, value in state.items()
+                if not name.startswith(_OWN_LAYERS)
             ):
                 raise UserError(
                     f"Network {number} of the committee does not share the first one's layers: only the last two, "

@@ -15,7 +15,7 @@ from .atrophy import LARGEST_STEP, Fractions
 _LARGEST_DIVERGENCE = 0.5  # anywhere in a step, so that no step folds
 _GIVING = 12.0  # mm: volume is taken up by CSF within about this distance
 # Of log-volume, root mean square over the regions. Healthy people's cortical regions differ by 0.05 to 0.2: what is
-# missed here is an error of every label. With 7 steps 0.02 to 0.09 were missed, with 15 less than 0.01.
+# missed here is an error of every label. With 7 steps 0.02 to 0.09 were missed.
 _NEAR_ENOUGH = 0.005
 _MOST_STEPS = 18
 _LARGEST_GAIN = 5.0

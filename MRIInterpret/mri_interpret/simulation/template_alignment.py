@@ -84,7 +84,7 @@ def followed_by(u: Tensor, matrix: Tensor, shape: tuple[int, int, int] = COARSE)
     """The deformation ``u`` seen through an affine: A y + u(A y) - y, (3, i, j, k) on a grid of ``shape``.
 
     On the grid of ``u`` itself its sharp places are smoothed: a shrunken entorhinal cortex regains a tenth. At half
-    its voxel size they are kept within a hundredth.
+    its voxel size volumes are kept within a few hundredths.
     """
     places = _places(shape)
     moved = (matrix[:, :3] @ places + matrix[:, 3:] - places).reshape(3, *shape)

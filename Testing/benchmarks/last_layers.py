@@ -1,0 +1,112 @@
+"""Further last layers for the classifier of ``train_shipped``: how much its answer depends on the anatomies it saw.
+
+    python -m Testing.benchmarks.last_layers WORK [--brains N]
+
+WORK is that of ``train_shipped``; it gets committee.pt, which ``train_shipped bundle`` takes. Tried for atrophy_cnn
+0.5.0, and not shipped: train_shipped.md says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mri_interpret.models.evidence_cnn import EvidenceCNN3d
+from mri_interpret.models.evidence_committee import EvidenceCommittee3d
+from mri_interpret.simulation.anatomy import PUBLISHED
+from mri_interpret.simulation.fill_bank import bank_items
+from mri_interpret.training.conditions import conditions_for
+from mri_interpret.training.new_network import new_network
+from mri_interpret.training.samples import BankSamples
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+FURTHER = 4
+_RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_COMMITTEE_SEED = 30
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--brains", type=int, default=330)
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args(arguments)
+    committee(options.work, options.brains, options.workers)
+
+
+def committee(work: Path, brains: int, workers: int) -> None:
+    """Further last layers for the trained network, a bootstrap over the anatomies: WORK/committee.pt.
+
+    Each is fitted anew on the features of brains over anatomies that are drawn with replacement. How far it may be from
+    the trained layer (a ridge on the difference) is chosen by leaving out one anatomy at a time.
+    """
+    first = new_network("EvidenceCNN3d")
+    assert isinstance(first, EvidenceCNN3d)
+    first.load_state_dict(torch.load(work / "network.pt"))
+    first.eval().requires_grad_(False)
+    bank, plain = work / "joined", conditions_for(PUBLISHED)["plain"]
+    samples = BankSamples(bank, len(bank_items(bank)), brains, _COMMITTEE_SEED, plain, in_order=True)
+    pooled, classes = [], []
+    for sample in DataLoader(samples, batch_size=None, num_workers=workers):
+        pooled.append(first.features(sample["image"][None]).mean((2, 3, 4))[0].double())
+        classes.append(sample["classes"].double())
+    bases = np.array([samples.facts(index)["base"] for index in range(len(samples))])
+    names = sorted(set(bases))
+    last = _LastLayer(first.evidence.weight.double(), torch.stack(pooled), torch.stack(classes))
+
+    def times(chosen: Sequence[str]) -> Tensor:
+        return torch.tensor([float(list(chosen).count(base)) for base in bases], dtype=torch.float64)
+
+    missed = {
+        ridge: np.mean([last.entropy(last.fitted(1 - times([name]), ridge), times([name])) for name in names])
+        for ridge in _RIDGES
+    }
+    best = min(missed, key=lambda ridge: missed[ridge])
+    print(
+        f"cross-entropy on an anatomy left out: trained {last.entropy(last.trained, times(names)):.3f}, fitted anew by"
+    )
+    print(", ".join(f"ridge {ridge:g} {value:.3f}" for ridge, value in missed.items()), flush=True)
+    others = []
+    for number in range(FURTHER):
+        drawn = np.random.default_rng([_COMMITTEE_SEED, number]).choice(names, len(names)).tolist()
+        other = copy.deepcopy(first)
+        other.evidence.weight.copy_(last.fitted(times(drawn), best))
+        others.append(other)
+    torch.save(EvidenceCommittee3d.of(first, others).state_dict(), work / "committee.pt")
+
+
+class _LastLayer:
+    """Fits of (classes, width) weights to class probabilities (N, classes), given pooled features (N, width)."""
+
+    def __init__(self, trained: Tensor, pooled: Tensor, classes: Tensor) -> None:
+        self.trained, self.pooled, self.classes = trained, pooled, classes
+        spread = pooled.std(0)
+        self.spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+
+    def entropy(self, weight: Tensor, counts: Tensor) -> Tensor:
+        """Mean cross-entropy, each brain counted so often."""
+        surprise = -(torch.log_softmax(self.pooled @ weight.T, 1) * self.classes).sum(1)
+        return surprise @ counts / counts.sum()
+
+    def fitted(self, counts: Tensor, ridge: float) -> Tensor:
+        """The weights that fit best."""
+        change = torch.zeros_like(self.trained, requires_grad=True)
+        optimiser = torch.optim.LBFGS([change], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-7)
+
+        def loss() -> Tensor:
+            optimiser.zero_grad()
+            found = self.entropy(self.trained + change / self.spread, counts) + ridge * change.square().sum()
+            found.backward()
+            return found
+
+        optimiser.step(loss)  # type: ignore[arg-type]
+        return self.trained + change.detach() / self.spread
+
+
+if __name__ == "__main__":
+    main()
