@@ -8,8 +8,18 @@ from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.simulation.acquisition import crop
 from mri_interpret.simulation.published import VOLUMES
+from mri_interpret.simulation.region_shares import OWN_REGIONS
 from mri_interpret.simulation.structures import TARGETS
-from mri_interpret.training.heads import DENSE_WEIGHTS, LossWeights, Predicted, TrainingHeads, losses
+from mri_interpret.training.heads import (
+    DENSE_WEIGHTS,
+    OWN,
+    OWN_WEIGHTS,
+    REGIONAL,
+    LossWeights,
+    Predicted,
+    TrainingHeads,
+    losses,
+)
 from torch.nn import functional
 
 DENSE = torch.tensor([DENSE_WEIGHTS[name] for name in TARGETS])
@@ -175,6 +185,27 @@ def test_a_feature_about_a_region_that_died_comes_back() -> None:
         optimiser.step()
     assert float(network.eval().features(image)[:, dead].detach().max()) > 0.0
     assert float(parts["regional"]) > 0
+
+
+def test_where_the_bank_knows_regions_each_feature_is_asked_for_its_own() -> None:
+    shares = torch.zeros(1, len(TARGETS), 2, 2, 2)
+    truth = torch.rand(1, len(TARGETS) + len(OWN_REGIONS), 2, 2, 2)
+    batch = {"classes": torch.full((1, 3), 1 / 3), "targets": truth}
+    weights = LossWeights(dense=1.0, fraction=0.0, volumes=0.0, classes=0.0)
+    said = _said(shares)._replace(places=torch.ones(1, len(OWN), 2, 2, 2))
+    right = said._replace(regional=truth[:, list(OWN)])
+    assert float(losses(right, batch, weights, DENSE)[1]["regional"]) == 0.0
+    tissues = said._replace(regional=truth[:, list(REGIONAL)])
+    assert float(losses(tissues, batch, weights, DENSE)[1]["regional"]) > 0.1
+    coarse = batch | {"targets": truth[:, : len(TARGETS)]}  # a bank that knows only tissues
+    assert float(losses(tissues, coarse, weights, DENSE)[1]["regional"]) == 0.0
+    of_regions = {OWN_REGIONS[channel - len(TARGETS)] for channel in OWN if channel >= len(TARGETS)}
+    assert of_regions == set(OWN_REGIONS)
+
+
+def test_a_small_region_counts_as_much_as_a_large_one() -> None:
+    by_name = {OWN_REGIONS[c - len(TARGETS)]: w for c, w in zip(OWN, OWN_WEIGHTS, strict=True) if c >= len(TARGETS)}
+    assert by_name["entorhinal"] > by_name["insula"] > by_name["superior and middle frontal"] > 1.0
 
 
 def test_a_network_without_regions_is_asked_for_none() -> None:

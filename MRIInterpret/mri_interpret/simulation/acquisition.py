@@ -28,7 +28,7 @@ class Scan:
 
     image: Tensor  # (1, I, J, K) float32 in [0, 1], 0 outside the mask
     mask: Tensor  # (I, J, K) bool
-    targets: Tensor  # (T, I / 4, J / 4, K / 4): shares of structures.TARGETS in 8 mm voxels, or 4 mm if asked for
+    targets: Tensor  # (T, I / 4, J / 4, K / 4): the packed brain's in 8 mm voxels, or 4 mm if asked for
 
 
 def acquire(
@@ -38,6 +38,7 @@ def acquire(
     margin: int = 0,
     *,
     targets_mm: int = 8,
+    device: str | torch.device = "cpu",
 ) -> Scan:
     """Synthesise one T1-like scan of a packed brain, as the network gets it.
 
@@ -46,38 +47,78 @@ def acquire(
     item
         A brain from the bank.
     generator
-        Random generator; the same state gives the same scan.
+        Random generator, on the CPU; the same state gives the same scan on the same kind of device.
     ranges
         The ranges to draw from; by default the training ranges, for the published disease ``AS_PREPROCESSED``.
     margin
         Voxels to crop at each face, a multiple of 4: no brain is there, and it saves two fifths of the time.
     targets_mm
         Voxel size of the targets, 4 or 8.
+    device
+        Where the scan is made, and stays.
     """
+    return acquired(on_device(item, device), generator, ranges, margin, targets_mm=targets_mm)
+
+
+@dataclass(frozen=True)
+class BrainOnDevice:
+    """The arrays of a :class:`.bank.BankItem` on a device."""
+
+    inside: Tensor
+    codes: Tensor
+    envelope: Tensor
+    targets: Tensor
+    is_published: bool
+
+
+def on_device(item: BankItem, device: str | torch.device) -> BrainOnDevice:
+    """A packed brain where its scans are made."""
+    arrays = (item.inside, item.codes, item.envelope, item.targets)
+    inside, codes, envelope, targets = (torch.from_numpy(array).to(device) for array in arrays)
+    return BrainOnDevice(inside, codes, envelope, targets, item.is_published)
+
+
+def acquired(
+    item: BrainOnDevice,
+    generator: torch.Generator,
+    ranges: AcquisitionRange | None = None,
+    margin: int = 0,
+    *,
+    targets_mm: int = 8,
+) -> Scan:
+    """As :func:`acquire`, of a brain that lies on the device where the scan is made."""
     ranges = ranges or (AS_PREPROCESSED if item.is_published else AcquisitionRange())
 
     def draw(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
 
-    inside = torch.from_numpy(item.inside)
+    device = item.inside.device
+    # Fields are drawn where they are needed: on the CPU by the generator itself.
+    fields = generator
+    if device.type != "cpu":
+        fields = torch.Generator(device).manual_seed(int(torch.randint(2**31, (), generator=generator)))
+
+    def noise(*size: int) -> Tensor:
+        return torch.randn(size, generator=fields, device=device)
+
     contrast = draw_t1_contrast if ranges.t1 else draw_contrast
-    means = contrast(generator, ranges.widening, any_head=not item.is_published)
+    means = contrast(generator, ranges.widening, any_head=not item.is_published).to(device)
     # The mean over the fine voxels' intensities is the partial-volume effect, for free.
-    values = means[torch.from_numpy(item.codes).int()].mean(1)
-    values += torch.randn(values.shape, generator=generator) * draw(1.0, ranges.texture)
-    image = crop(_scattered(inside, values), margin)
+    values = means[item.codes.int()].mean(1)
+    values += noise(*values.shape) * draw(1.0, ranges.texture)
+    image = crop(_scattered(item.inside, values), margin)
     shape = (image.shape[0], image.shape[1], image.shape[2])
-    image = image * smooth_gain(shape, generator, draw(0, ranges.bias), draw(0, ranges.texture_bias))
+    image = image * smooth_gain(shape, fields, draw(0, ranges.bias), draw(0, ranges.texture_bias))
     image = blur(image, _widths(ranges, draw))
     image = random_artefact(image, generator, ranges.artefacts)
-    noise = draw(0.5, ranges.noise)
-    real, imaginary = (torch.randn(shape, generator=generator) * noise for _ in range(2))
+    level = draw(0.5, ranges.noise)
+    real, imaginary = (noise(*shape) * level for _ in range(2))
     image = torch.sqrt((image + real) ** 2 + imaginary**2)
 
-    envelope = crop(_scattered(inside, torch.from_numpy(item.envelope).float() / 255), margin)
+    envelope = crop(_scattered(item.inside, item.envelope.float() / 255), margin)
     matrix = random_affine(generator, ranges)
     image, envelope = transformed(torch.stack((image, envelope)), matrix)
-    targets = transformed(crop(torch.from_numpy(item.targets), margin // 2).float() / 255, matrix, 4.0)
+    targets = transformed(crop(item.targets, margin // 2).float() / 255, matrix, 4.0)
     mask = _grown(_drawn_mask(ranges, envelope, generator), ranges.mask_grow)
     exponent = float(torch.exp(ranges.gamma * torch.randn((), generator=generator)))
     return Scan(
@@ -110,7 +151,7 @@ def _drawn_mask(ranges: AcquisitionRange, envelope: Tensor, generator: torch.Gen
         return envelope > low + (high - low) * float(torch.rand((), generator=generator))
     mean, sd, along = ranges.mask_ml
     millilitres = mean + sd * float(torch.randn((), generator=generator).clamp(-2.5, 2.5))
-    coarse = torch.randn(1, 1, 8, 9, 8, generator=generator) * along
+    coarse = torch.randn(1, 1, 8, 9, 8, generator=generator).to(envelope.device) * along
     shape = (envelope.shape[0], envelope.shape[1], envelope.shape[2])
     uneven = envelope * torch.exp(functional.interpolate(coarse, size=shape, mode="trilinear")[0, 0])
     there = uneven[envelope > _OUTERMOST]
@@ -127,7 +168,7 @@ def crop(volumes: Tensor, margin: int) -> Tensor:
 
 def _scattered(inside: Tensor, values: Tensor) -> Tensor:
     """The values back in their places, 0 elsewhere."""
-    volume = torch.zeros(inside.shape)
+    volume = torch.zeros(inside.shape, device=inside.device)
     volume[inside] = values
     return volume
 
@@ -143,7 +184,7 @@ def normalise(image: Tensor, mask: Tensor, low: float = 0.5, high: float = 99.5,
     scaled = ((image - bottom) / (top - bottom)).clamp(0, 1)
     if exponent != 1.0:
         scaled = scaled**exponent
-    return torch.where(mask, scaled, torch.zeros(()))
+    return torch.where(mask, scaled, torch.zeros((), device=image.device))
 
 
 def _grown(mask: Tensor, voxels: int) -> Tensor:
@@ -164,10 +205,12 @@ def _percentile(values: Tensor, percent: float) -> Tensor:
 
 def smooth_gain(shape: tuple[int, int, int], generator: torch.Generator, coarse: float, fine: float) -> Tensor:
     """exp of a smooth random field: the coil's bias, and slow variation inside the tissues."""
-    field = functional.interpolate(
-        torch.randn(1, 1, 4, 5, 4, generator=generator) * coarse / 2, size=(24, 28, 24), mode="trilinear"
-    )
-    field = field + torch.randn(1, 1, 24, 28, 24, generator=generator) * fine
+
+    def noise(*size: int) -> Tensor:
+        return torch.randn(1, 1, *size, generator=generator, device=generator.device)
+
+    field = functional.interpolate(noise(4, 5, 4) * coarse / 2, size=(24, 28, 24), mode="trilinear")
+    field = field + noise(24, 28, 24) * fine
     return torch.exp(functional.interpolate(field, size=shape, mode="trilinear")[0, 0])
 
 
@@ -179,7 +222,7 @@ def blur(image: Tensor, sigmas: list[float]) -> Tensor:
         kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
         view, padding = [1, 1, 1, 1, 1], [0, 0, 0]
         view[axis + 2], padding[axis] = -1, radius
-        weight = (kernel / kernel.sum()).view(view)
+        weight = (kernel / kernel.sum()).view(view).to(image.device)
         blurred = functional.conv3d(blurred, weight, padding=(padding[0], padding[1], padding[2]))
     return blurred[0, 0]
 
@@ -222,5 +265,5 @@ def transformed(volumes: Tensor, matrix: Tensor, spacing_mm: float = 2.0) -> Ten
     linear = (matrix[:, :3] * half[None, :] / half[:, None]).flip(0).flip(1)
     offset = (matrix[:, 3] / half).flip(0)
     theta = torch.cat((linear, offset[:, None]), 1)
-    grid = functional.affine_grid(theta[None], [1, 1, *shape], align_corners=False)
+    grid = functional.affine_grid(theta[None].to(volumes.device), [1, 1, *shape], align_corners=False)
     return functional.grid_sample(volumes[None], grid, align_corners=False)[0]

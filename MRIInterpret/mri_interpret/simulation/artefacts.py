@@ -10,7 +10,7 @@ def gibbs(image: Tensor, axis: int, kept: float) -> Tensor:
     """Ringing along ``axis`` of (I, J, K): only the lowest share ``kept`` (0 to 1) of the frequencies is acquired."""
     length = image.shape[axis]
     spectrum = torch.fft.rfft(image, dim=axis)
-    frequency = torch.arange(spectrum.shape[axis]) / (length / 2)
+    frequency = torch.arange(spectrum.shape[axis], device=image.device) / (length / 2)
     view = [1, 1, 1]
     view[axis] = -1
     return torch.fft.irfft(spectrum * (frequency <= kept).view(view), n=length, dim=axis)
@@ -34,7 +34,7 @@ def motion(image: Tensor, axis: int, shift: int, lines: Tensor) -> Tensor:
     view[axis] = -1
     still = torch.fft.fft(image, dim=axis)
     moved = torch.fft.fft(torch.roll(image, shift, (axis + 1) % 3), dim=axis)
-    return torch.fft.ifft(torch.where(lines.view(view), moved, still), dim=axis).abs()
+    return torch.fft.ifft(torch.where(lines.view(view).to(image.device), moved, still), dim=axis).abs()
 
 
 def random_artefact(image: Tensor, generator: torch.Generator, share: float) -> Tensor:

@@ -15,8 +15,9 @@ from torch.nn import functional
 from ..atomic import replacing
 from ..deformation.construction import smooth
 from ..errors import UserError
-from .anatomy import MODEL_GRID
+from .anatomy import MODEL_GRID, Anatomy
 from .published import group_chances
+from .region_shares import region_shares
 from .structures import BRAIN, INTRACRANIAL, TARGETS
 from .subject import SimulatedBrain
 
@@ -42,7 +43,8 @@ class BankItem:
         uint8 (N,): 255 for 1; brain masks of any tightness are its level sets. Of the stylised disease, the tissue
         smoothed by 3 mm; of the published one, the skull's inside smoothed by 4 mm, without the canal below.
     targets
-        uint8 (T, 48, 56, 48): share of each of ``structures.TARGETS`` in 4 mm voxels, 255 for 1.
+        uint8 (T, 48, 56, 48): share of each of ``structures.TARGETS`` in 4 mm voxels, 255 for 1; of the published
+        disease, where they are known, then of each of ``region_shares.OWN_REGIONS``.
     facts
         Group, age, fraction reached, base anatomy, seed ...
     """
@@ -59,8 +61,18 @@ class BankItem:
         return "chances" in self.facts
 
 
-def pack(brain: SimulatedBrain, base: str, seed: int) -> BankItem:
-    """Reduce a simulated brain to what a bank keeps."""
+def pack(brain: SimulatedBrain, base: str, seed: int, anatomy: Anatomy | None = None) -> BankItem:
+    """Reduce a simulated brain to what a bank keeps.
+
+    Parameters
+    ----------
+    brain
+        The brain.
+    base, seed
+        For its facts: name of the anatomy that it was made from, and seed of its shape.
+    anatomy
+        That anatomy, if the targets are to hold single regions.
+    """
     labels = brain.labels
     i, j, k = MODEL_GRID.shape
     eight = labels.reshape(i, 2, j, 2, k, 2).transpose(0, 2, 4, 1, 3, 5).reshape(i, j, k, 8)
@@ -70,11 +82,14 @@ def pack(brain: SimulatedBrain, base: str, seed: int) -> BankItem:
     fine = torch.from_numpy(labels).long()
     tables = [torch.from_numpy(table.astype(np.float32)) for table in TARGETS.values()]
     shares = [functional.avg_pool3d(table[fine][None], 4)[0] for table in tables]
+    targets = (torch.stack(shares) * 255).round().to(torch.uint8).numpy()
+    if published and anatomy is not None and anatomy.parcels is not None:
+        targets = np.concatenate((targets, region_shares(anatomy, brain.deformation, labels)))
     return BankItem(
         inside=inside,
         codes=np.ascontiguousarray(eight[inside]),
         envelope=np.round(envelope[inside] * 255).astype(np.uint8),
-        targets=(torch.stack(shares) * 255).round().to(torch.uint8).numpy(),
+        targets=targets,
         facts={
             **asdict(brain.subject),
             "reached": brain.fraction,

@@ -15,6 +15,7 @@ from .bank import pack, save_item
 from .disease import PUBLISHED, STYLISED, fractions_for
 from .groups import GROUPS, draw_subject, draw_wide
 from .published import any_age, draw_published, edition
+from .region_shares import OWN_REGIONS
 from .subject import simulate_brain
 
 _EDITION = "population.txt"
@@ -33,13 +34,14 @@ def _claim(folder: Path) -> None:
     """Say which edition of the published disease fills the bank; one bank is of one edition."""
     path = folder / _EDITION
     found = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-    if found != edition() and (found or bank_items(folder)):
+    own = f"{edition()} {len(OWN_REGIONS)} regions"
+    if found != own and (found or bank_items(folder)):
         raise UserError(
             f"{folder} holds brains that another edition of the simulator made"
-            f"{f' ({found}; this is {edition()})' if found else ''}: delete it, or choose another output folder."
+            f"{f' ({found}; this is {own})' if found else ''}: delete it, or choose another output folder."
         )
     with replacing(path) as aside:
-        aside.write_text(f"{edition()}\n", encoding="utf-8")
+        aside.write_text(f"{own}\n", encoding="utf-8")
 
 
 def fill_bank(
@@ -51,6 +53,7 @@ def fill_bank(
     wide_share: float = 0.0,
     disease: str = STYLISED,
     any_age_share: float = 0.0,
+    strengths: tuple[float, float] | None = None,
     first: int = 0,
     step: int = 1,
     progress: ProgressCallback = silent,
@@ -75,6 +78,8 @@ def fill_bank(
     any_age_share
         Of the published disease: share of the cognitively normal who are of any age from 20 to 95 instead of the
         patients'.
+    strengths
+        Scale of the random deformation, drawn from and to; by default as everywhere (:func:`.subject.simulate_brain`).
     first, step
         Simulate only items first, first + step, ..., so that several processes can fill one bank.
 
@@ -101,6 +106,7 @@ def fill_bank(
         else:
             subject = draw_wide(rng) if rng.random() < wide_share else draw_subject(rng, GROUPS[rng.integers(3)])
         brain_seed = int(rng.integers(2**31))
-        brain = simulate_brain(anatomy, fractions[anatomy.name], subject, brain_seed)
-        save_item(pack(brain, anatomy.name, brain_seed), path)
+        strength = None if strengths is None else float(rng.uniform(*strengths))
+        brain = simulate_brain(anatomy, fractions[anatomy.name], subject, brain_seed, strength=strength)
+        save_item(pack(brain, anatomy.name, brain_seed, anatomy), path)
     progress("Simulating brains", 1.0)

@@ -135,7 +135,9 @@ def cross_validate(
                 ]
                 continue
             trained = _train(work, fold, fold_of, folds, settings, network, begun, progress)
-            _judged(work, fold, trained, anatomies, fold_of, folds, progress)
+            _fill(work, "test", anatomies, folds, folds.test_brains, progress)
+            made = work / f"fold{fold}" / "checkpoint.pt"
+            judge(work, fold, trained, fold_of, folds.test_brains, folds.disease, made, progress)
     finally:
         if filler is not None:
             filler.terminate()
@@ -254,25 +256,41 @@ def _in_order(folder: Path, chosen: NDArray[np.int64], targets_mm: int) -> BankS
     )
 
 
-def _judged(
+def judge(
     work: Path,
     fold: int,
     network: Trainable,
-    anatomies: Sequence[Anatomy],
     fold_of: NDArray[np.int64],
-    folds: AnatomyFolds,
-    progress: ProgressCallback,
+    brains: int,
+    disease: str,
+    made: Path,
+    progress: ProgressCallback = silent,
 ) -> None:
-    """Answers on the fold's own anatomies under every condition, kept in the fold's folder."""
-    _fill(work, "test", anatomies, folds, folds.test_brains, progress)
-    chosen = items_of(fold_of, fold, folds.test_brains, inside=True)
-    for name, ranges in conditions_for(folds.disease).items():
+    """Answers on the fold's own anatomies under every condition, kept in the fold's folder.
+
+    Parameters
+    ----------
+    work
+        Folder with the bank ``test`` and the folders of the folds.
+    fold, network
+        The fold, and the network that was trained without its anatomies.
+    fold_of
+        Fold of each anatomy; the bank's items take turns.
+    brains
+        Items of the bank.
+    disease
+        Of the bank's subjects.
+    made
+        File that the training left: kept answers that are older are given anew.
+    progress
+        Called with the condition.
+    """
+    chosen = items_of(fold_of, fold, brains, inside=True)
+    for name, ranges in conditions_for(disease).items():
         path = _scores_path(work, fold, name)
-        if path.exists() and path.stat().st_mtime > (work / f"fold{fold}" / "checkpoint.pt").stat().st_mtime:
+        if path.exists() and path.stat().st_mtime > made.stat().st_mtime:
             continue
-        samples = BankSamples(
-            work / "test", folds.test_brains, len(chosen), EVALUATION_SEED, ranges, True, chosen=chosen
-        )
+        samples = BankSamples(work / "test", brains, len(chosen), EVALUATION_SEED, ranges, True, chosen=chosen)
         found = score(network, samples, flipped=name == "plain", progress=progress, name=f"Fold {fold}: {name}")
         with replacing(path) as aside, aside.open("wb") as stream:
             np.savez(stream, **vars(found))

@@ -35,6 +35,7 @@ class TrainingStory:
     disease: str = STYLISED
     network: str = "PlainCNN3d"
     members: int = 1  # networks of an ensemble, from seeds that follow each other
+    resumes: bool = True  # after a kill, by the same command
     further: int = 0  # networks beside the one that is explained, which share its first layers
 
 
@@ -74,7 +75,7 @@ def write_card(name: str, evaluation: Evaluation, story: TrainingStory, real_sca
     if real_scans:
         parts += ["## Real scans", real_scans]
     limits = _PUBLISHED_LIMITS if story.disease == PUBLISHED else _LIMITS
-    seeds = "" if story.disease != PUBLISHED else _ONE_SEED if story.members == 1 else _SEEDS
+    seeds = "" if story.disease != PUBLISHED else _ONE_SEED if max(story.members, 1 + story.further) == 1 else _SEEDS
     parts += [_verdict(evaluation), limits + seeds, "\n".join(f"- {note}" for note in story.notes), _USE]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -156,12 +157,15 @@ _ONE_SEED = """
   output carries that uncertainty."""
 
 _SEEDS = """
-- The deviation over the networks that stands behind an answer (51 % ± 6) is what chance in training does. What all of
+- The deviation over the networks that stands behind an answer (51 % ± 6) is what chance in training does, or less. What all of
   them learned wrongly from the same simulated scans is not in it."""
 
 _USE = """## Licence, and another model
 Weights and card: Apache-2.0. To train on your own cohort: `mri-interpret train --table participants.tsv -o MYMODEL`,
 with `--init atrophy_cnn` to start from these weights; `mri-interpret explain SCAN --model MYMODEL` uses the result."""
+
+
+_RESUMES = "The same command resumes after a kill, and goes on when asked for more samples. "
 
 
 def _how(story: TrainingStory) -> str:
@@ -176,8 +180,7 @@ Training anatomies: {story.training_anatomies}. {story.samples:,} scans in {stor
 {story.command}
 ```
 
-The same command resumes after a kill, and goes on when asked for more samples. `training_log.csv` beside this card
-holds the curve."""
+{_RESUMES if story.resumes else ""}`training_log.csv` beside this card holds the curve."""
 
 
 def _auc_table(evaluation: Evaluation) -> str:

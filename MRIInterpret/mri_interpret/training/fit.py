@@ -17,8 +17,9 @@ from ..metrics.similarity import correlation
 from ..models.evidence_cnn import EvidenceCNN3d, ScaleNorm3d
 from ..progress import ProgressCallback, silent
 from ..simulation.acquisition import crop
+from ..simulation.region_shares import OWN_REGIONS
 from .checkpoint import load_checkpoint, save_checkpoint
-from .heads import REGIONAL, LossWeights, Trainable, TrainingHeads, is_regional, losses
+from .heads import OWN, LossWeights, Trainable, TrainingHeads, is_regional, losses
 from .log import TrainingLog
 from .optimiser import GAIN_FACTOR, optimiser_for, set_rate
 
@@ -300,5 +301,5 @@ def identity_of(network: Trainable, settings: FitSettings, data: str) -> dict[st
     fixed = {key: value for key, value in asdict(settings).items() if key in ("seed", "batch")}
     shapes = ";".join("x".join(map(str, tensor.shape)) for tensor in network.state_dict().values())
     gains = {"gain_factor": GAIN_FACTOR} if isinstance(network, EvidenceCNN3d) and network.gain is not None else {}
-    regional = {"regional": len(REGIONAL)} if is_regional(network) else {}
+    regional = {"regional": len(OWN), "own": len(OWN_REGIONS)} if is_regional(network) else {}
     return {"network": shapes, "data": data, **fixed, **gains, **regional}

@@ -17,7 +17,9 @@ from torch.nn import functional
 from ..models.evidence_cnn import EvidenceCNN3d, ScaleNorm3d
 from ..models.plain_cnn import PlainCNN3d
 from ..simulation.acquisition import crop
+from ..simulation.norms import CORTEX_NORM, CORTEX_SHARES, NORMS
 from ..simulation.published import VOLUMES
+from ..simulation.region_shares import OWN_REGIONS
 from ..simulation.structures import TARGETS
 from .regional_gains import plan
 
@@ -38,8 +40,34 @@ Trainable = PlainCNN3d | EvidenceCNN3d
 TARGETS_MM: dict[type[nn.Module], int] = {PlainCNN3d: 8, EvidenceCNN3d: 4}
 FRACTION_CENTRE, FRACTION_SCALE = 4.3, 0.8  # per mille
 _EPSILON = 1e-12
-#: Tissues, as numbers of ``structures.TARGETS``, of the features behind these that begin about one region each.
-REGIONAL = tuple(list(TARGETS).index(tissue) for tissue, _ in plan()[len(TARGETS) :])
+_REGION_WEIGHT, _LARGEST_WEIGHT = 1.5, 40.0  # of a region as large as the cortex, and at most
+
+
+def _own(tissue: str, regions: tuple[str, ...]) -> str | None:
+    """The region of its own that a feature about a tissue of some regions is asked for."""
+    return regions[0] if len(regions) == 1 and (tissue == "cortex" or regions == ("third ventricle",)) else None
+
+
+_PLANNED = plan()[len(TARGETS) :]
+#: Dense targets of the features behind ``structures.TARGETS``, which begin about one region each: numbers of these for
+#: the tissue, and, where the targets go on with ``region_shares.OWN_REGIONS``, of the region by itself if it is there.
+REGIONAL = tuple(list(TARGETS).index(tissue) for tissue, _ in _PLANNED)
+OWN = tuple(
+    number if (name := _own(*row)) is None else len(TARGETS) + OWN_REGIONS.index(name)
+    for number, row in zip(REGIONAL, _PLANNED, strict=True)
+)
+
+
+def _region_weight(tissue: str, regions: tuple[str, ...]) -> float:
+    """Of a region of its own, by its size as :data:`DENSE_WEIGHTS`; else of the tissue."""
+    name = _own(tissue, regions)
+    if name is None:
+        return DENSE_WEIGHTS[tissue]
+    size = NORMS[name] if name in NORMS else CORTEX_NORM * CORTEX_SHARES[name] / 100
+    return min(_LARGEST_WEIGHT, _REGION_WEIGHT * (CORTEX_NORM / size) ** 0.75)
+
+
+OWN_WEIGHTS = tuple(_region_weight(*row) for row in _PLANNED)
 
 
 class Predicted(NamedTuple):
@@ -61,8 +89,8 @@ class TrainingHeads(nn.Module):
     linear map of the features would add up the noise of ten thousand empty voxels to the signal of twenty.
 
     Where a network has them, the features that begin about one region each (:mod:`.regional_gains`) are asked to be
-    their tissue's share there. Asked for nothing but volumes and classes, 30 of 37 had died in atrophy_cnn 0.5.0: a
-    feature that is below zero everywhere learns nothing any more.
+    the region's share, or their tissue's there if the bank does not know regions. Asked for nothing but volumes and
+    classes, 30 of 37 had died in atrophy_cnn 0.5.0: a feature that is below zero everywhere learns nothing any more.
 
     Pooled features hardly vary between subjects: without standardising them (running mean and variance, no gradient)
     the linear layers would learn at a crawl. A network without biases must not be centred by a constant: there each
@@ -96,7 +124,7 @@ class TrainingHeads(nn.Module):
             with torch.no_grad():  # shares are small and mostly zero; begin near there
                 norm = network.joint[1] if isinstance(network, EvidenceCNN3d) else network.blocks[-1][1]  # type: ignore[index]
                 assert isinstance(norm, (nn.BatchNorm3d, ScaleNorm3d))
-                norm.weight[: len(TARGETS)] = 0.3
+                norm.weight[: len(TARGETS) + (len(OWN) if self.regional else 0)] = 0.3
                 if isinstance(norm, nn.BatchNorm3d):
                     norm.bias[: len(TARGETS)] = -0.2
 
@@ -247,8 +275,8 @@ def losses(
         From :meth:`TrainingHeads.forward`.
     batch
         ``classes`` (N, C) probabilities, and where known (a table of real scans knows none of them) ``targets``
-        (N, T, i, j, k), ``fraction`` (N,) in per mille, ``volumes`` (N, V) as
-        :func:`.published.volumes_of_both_sides` gives them.
+        (N, T, i, j, k) of ``structures.TARGETS``, perhaps followed by ``region_shares.OWN_REGIONS``; ``fraction``
+        (N,) in per mille, ``volumes`` (N, V) as :func:`.published.volumes_of_both_sides` gives them.
     weights
         Weights of the parts.
     dense_weights
@@ -261,12 +289,14 @@ def losses(
         dense, truth = predicted.shares, batch["targets"]
         if truth.shape[2:] != dense.shape[2:]:
             truth = functional.avg_pool3d(truth, truth.shape[2] // dense.shape[2])
-        error = _far_from(dense, truth, dense_weights)
+        error = _far_from(dense, truth[:, : len(TARGETS)], dense_weights)
         total = total + weights.dense * error
         parts["dense"] = error.detach()
         if predicted.regional is not None and predicted.places is not None:
-            tissues = list(REGIONAL)
-            error = _far_from(predicted.regional, truth[:, tissues], dense_weights[tissues], predicted.places)
+            known = truth.shape[1] > len(TARGETS)
+            asked = list(OWN if known else REGIONAL)
+            each = dense_weights.new_tensor(OWN_WEIGHTS) if known else dense_weights[asked]
+            error = _far_from(predicted.regional, truth[:, asked], each, predicted.places)
             total = total + weights.dense * error
             parts["regional"] = error.detach()
     if "fraction" in batch:

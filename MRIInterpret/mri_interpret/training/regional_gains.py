@@ -20,6 +20,7 @@ from ..images.volume import resample
 from ..models.place_gain import PlaceGain
 from ..simulation.grids import COARSE_GRID
 from ..simulation.published import VOLUMES
+from ..simulation.region_shares import OWN_REGIONS
 from ..simulation.regions import CORTICAL, REGIONS, SIDES, structure_table
 from ..simulation.structures import TARGETS, code_of_label
 from ..simulation.zones import atlas_volume
@@ -27,6 +28,7 @@ from ..simulation.zones import atlas_volume
 _BLUR_MM = 6.0  # anatomies differ by about this much after an affine alignment
 _FLOOR = 0.02  # of a gain, the largest being 1: a logarithm has no zero
 _NOWHERE = 0.02  # of blurred shares: far from every region all gains vanish
+_LIKELY = 0.3  # of a region's part in a place: its feature is asked for this region alone, and tells where it ends
 _ENOUGH = 0.1  # of a structure's blurred share: its dense target is looked for wherever it is as likely as this
 #: Regions whose fluid and white matter are told apart.
 LOBES: dict[str, tuple[str, ...]] = {
@@ -69,6 +71,8 @@ def start_by_region(gain: PlaceGain) -> None:
             whole = torch.stack([priors[name] for name in regions]).sum(0)
             if channel < len(TARGETS):
                 whole = (_blurred()[regions[0]] / _ENOUGH).clamp(max=1.0)
+            elif regions[0] in OWN_REGIONS and len(regions) == 1:
+                whole = (whole / _LIKELY).clamp(max=1.0)
             i, j, k = gain.log_gain.shape[2:]
             coarse = functional.adaptive_avg_pool3d(whole[None], (i, j, k))[0]
             with torch.no_grad():
