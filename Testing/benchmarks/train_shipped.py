@@ -125,11 +125,12 @@ def bundle(options: argparse.Namespace) -> None:
     _write_curve(log, curve)
     scores = {name: all_scores(options.work, FOLDS, name) for name in conditions_for(PUBLISHED)}
     anatomies = sorted(set(scores["plain"].bases.tolist()))
+    seconds, steps = log[-1]["seconds"], int(log[-1]["step"])
     story = TrainingStory(
-        command=f"python -m Testing.benchmarks.train_shipped side-by-side WORK --device cuda --seconds {log[-1]['seconds']:.0f}",
+        command=f"python -m Testing.benchmarks.train_shipped side-by-side WORK --device cuda --seconds {seconds:.0f}",
         seed=_SEED + FOLDS,
-        samples=_SCANS_A_STEP * int(log[-1]["step"]),
-        hours=log[-1]["seconds"] / 3600,
+        samples=_SCANS_A_STEP * steps,
+        hours=seconds / 3600,
         hardware=options.hardware,
         training_anatomies=", ".join(anatomies),
         test_anatomies=f"the same, each judged by the one of {FOLDS} other networks that had not seen it",

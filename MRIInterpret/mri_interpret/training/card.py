@@ -157,8 +157,8 @@ _ONE_SEED = """
   output carries that uncertainty."""
 
 _SEEDS = """
-- The deviation over the networks that stands behind an answer (51 % ± 6) is what chance in training does, or less. What all of
-  them learned wrongly from the same simulated scans is not in it."""
+- The deviation over the networks that stands behind an answer (51 % ± 6) is what chance in training does, or less.
+  What all of them learned wrongly from the same simulated scans is not in it."""
 
 _USE = """## Licence, and another model
 Weights and card: Apache-2.0. To train on your own cohort: `mri-interpret train --table participants.tsv -o MYMODEL`,
