@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from mri_interpret.errors import UserError
+from mri_interpret.models import evidence_committee
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.evidence_committee import EvidenceCommittee3d
@@ -69,6 +70,28 @@ def test_members_are_read_from_a_pass_that_runs_anyway(committee: EvidenceCommit
     counting.remove()
     assert len(passes) == 1
     torch.testing.assert_close(found, committee.member_logits(IMAGE))
+
+
+@torch.no_grad()
+def test_members_that_differ_in_their_last_layer_alone_share_all_others(
+    networks: list[EvidenceCNN3d], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = copy.deepcopy(networks[0])
+    torch.nn.init.normal_(other.evidence.weight)
+    committee = EvidenceCommittee3d.of(networks[0], [other, networks[1]])
+    computed: list[int] = []
+    convolve = evidence_committee.functional.conv3d
+    monkeypatch.setattr(
+        evidence_committee.functional,
+        "conv3d",
+        lambda *given, **named: [computed.append(1), convolve(*given, **named)][1],
+    )
+    values = committee.before_joint(IMAGE)
+    computed.clear()
+    found = committee.member_logits_from(values)
+    monkeypatch.undo()
+    assert len(computed) == 2  # of the first network and of the second further one
+    torch.testing.assert_close(found, torch.stack([one(IMAGE) for one in (networks[0], other, networks[1])]))
 
 
 def test_further_layers_take_no_part_in_what_is_explained(committee: EvidenceCommittee3d) -> None:

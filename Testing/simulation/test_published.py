@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from mri_interpret.errors import UserError
 from mri_interpret.metrics.classification import auc
+from mri_interpret.simulation import fill_bank as bank_filler
 from mri_interpret.simulation import published
+from mri_interpret.simulation.anatomy import Anatomy
 from mri_interpret.simulation.disease import check_disease
 from mri_interpret.simulation.effects import EFFECT_OF, EFFECTS, SUBTYPES
 from mri_interpret.simulation.fill_bank import fill_bank, item_path
@@ -57,6 +59,25 @@ def test_a_bank_of_another_edition_is_refused(tmp_path: Path, written: str, said
         fill_bank(tmp_path, [], 2, 1, disease="published")
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".npz"] == ["item_00000.npz"]
     assert item_path(tmp_path, 0).read_bytes() == b"a brain"
+
+
+def test_a_bank_may_hold_brains_of_stronger_deformations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float | None] = []
+
+    def simulated(*_: object, strength: float | None) -> None:
+        drawn.append(strength)
+
+    monkeypatch.setattr(bank_filler, "simulate_brain", simulated)
+    monkeypatch.setattr(bank_filler, "fractions_for", lambda *_: None)
+    monkeypatch.setattr(bank_filler, "pack", lambda *_: None)
+    monkeypatch.setattr(bank_filler, "save_item", lambda _, path: path.touch())
+    anatomy = Anatomy("small", np.zeros((1, 1, 1), np.uint8))
+    fill_bank(tmp_path / "as ever", [anatomy], 3, 1, disease="published")
+    assert drawn == [None] * 3  # simulate_brain draws it
+    drawn.clear()
+    fill_bank(tmp_path / "strong", [anatomy], 20, 1, disease="published", strengths=(0.5, 1.7))
+    assert all(0.5 <= strength <= 1.7 for strength in drawn if strength is not None)
+    assert np.std([strength for strength in drawn if strength is not None]) > 0.2
 
 
 def test_every_region_has_an_effect_with_a_source() -> None:

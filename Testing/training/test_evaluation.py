@@ -117,6 +117,12 @@ def test_the_card_tells_which_network_learned_which_disease(noisy: Evaluation) -
     assert "3 networks of that kind" in several
     assert "one network of one seed" not in several
     assert f"each of seeds {STORY.seed} to {STORY.seed + 2}." in several
+    committee = replace(STORY, disease=PUBLISHED, network="EvidenceCommittee3d", further=4, resumes=False)
+    said = write_card("m", noisy, committee)
+    assert "4 further networks" in said
+    assert "one network of one seed" not in said
+    assert "resumes after a kill" not in said
+    assert "training_log.csv" in said
     stylised = write_card("m", noisy, STORY)
     assert "plain stack" in stylised
     assert "per mille of the intracranial volume, were not trained on" in stylised

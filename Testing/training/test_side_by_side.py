@@ -49,6 +49,23 @@ def test_each_step_has_as_many_scans_of_every_fold(bank: Path) -> None:
     assert batch["targets"].dtype == torch.uint8
 
 
+def test_on_another_device_each_brain_is_read_once_and_gives_the_same_scans(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test has a GPU: the CPU by its number is kept apart from "cpu" in the same way."""
+    plain = iter(FoldBatches(Stream(bank, FOLD_OF, per_fold=4)))
+    expected = [next(plain) for _ in range(3)]
+    read: list[Path] = []
+    load = side_by_side.load_item
+    monkeypatch.setattr(side_by_side, "load_item", lambda path: [read.append(path), load(path)][1])
+    kept = iter(FoldBatches(Stream(bank, FOLD_OF, per_fold=4, device="cpu:0")))
+    for batch in expected:
+        found = next(kept)
+        for name, tensor in batch.items():
+            torch.testing.assert_close(found[name], tensor)
+    assert len(read) == len(set(read)) > 3
+
+
 def test_a_network_never_sees_its_own_fold(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[set[int]] = []
     losses = side_by_side.losses

@@ -86,10 +86,7 @@ class EvidenceCommittee3d(EvidenceCNN3d):
         with torch.no_grad():
             committee.load_state_dict(state, strict=False)
             for number, other in enumerate(further):
-                convolution, norm = other.joint[0], other.joint[1]
-                assert isinstance(norm, ScaleNorm3d)
-                weight = convolution.weight.flatten(1)  # type: ignore[operator, union-attr]
-                committee.further_joint[number] = weight * norm.scale()[:, None]
+                committee.further_joint[number] = _joint_weight(other)
                 committee.further_evidence[number] = other.evidence.weight
         return committee.eval()
 
@@ -106,15 +103,27 @@ class EvidenceCommittee3d(EvidenceCNN3d):
 
     def member_logits_from(self, values: Tensor) -> Tensor:
         """The same, of what the layer ``joint`` is given: (N, channels, I / 2, J / 2, K / 2)."""
-        found = [self._read(self.joint(values), self.evidence.weight)]
+        own = self._pooled(self.joint(values))
+        found = [own @ self.evidence.weight.T]
         for weight, evidence in zip(self.further_joint, self.further_evidence, strict=True):
-            found.append(self._read(functional.conv3d(values, weight[:, :, None, None, None]), evidence))
+            # Networks that differ in their very last layer alone read the same features.
+            shared = torch.equal(weight, _joint_weight(self))
+            pooled = own if shared else self._pooled(functional.conv3d(values, weight[:, :, None, None, None]))
+            found.append(pooled @ evidence.T)
         return torch.stack(found)
 
-    def _read(self, joined: Tensor, evidence: Tensor) -> Tensor:
+    def _pooled(self, joined: Tensor) -> Tensor:
         weighed = joined if self.gain is None else self.gain(joined)
-        return weighed.relu().mean((2, 3, 4)) @ evidence.T
+        return weighed.relu().mean((2, 3, 4))
 
     def channels(self) -> dict[str, object]:
         """The arguments of the constructor that say how many further networks there are, and what the layers are."""
         return {"further": len(self.further_joint), **super().channels()}
+
+
+def _joint_weight(network: EvidenceCNN3d) -> Tensor:
+    """The layer ``joint`` as one matrix, its scale multiplied into it: (width, channels)."""
+    convolution, norm = network.joint[0], network.joint[1]
+    assert isinstance(norm, ScaleNorm3d)
+    weight: Tensor = convolution.weight.flatten(1)  # type: ignore[operator, union-attr]
+    return weight * norm.scale()[:, None]
