@@ -1,9 +1,10 @@
 """Further last layers for the classifier of ``train_shipped``: how much its answer depends on the anatomies it saw.
 
-    python -m Testing.benchmarks.last_layers WORK [--brains N]
+    python -m Testing.benchmarks.last_layers WORK
 
 WORK is that of ``train_shipped``; it gets committee.pt, which ``train_shipped bundle`` takes. The layers are fitted to
-the brains of the bank ``test``: the network has seen their anatomies, not them, and its own answer stays as it is.
+the brains of the bank ``test`` over the anatomies that the network was trained on: it has seen these, not the brains,
+and its own answer stays as it is.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.evidence_committee import EvidenceCommittee3d
 from mri_interpret.simulation.anatomy import PUBLISHED
 from mri_interpret.simulation.fill_bank import bank_items
+from mri_interpret.training.anatomy_folds import deal, items_of
 from mri_interpret.training.conditions import conditions_for
 from mri_interpret.training.new_network import new_network
 from mri_interpret.training.samples import BankSamples
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+ANATOMIES, FOLDS, SHIPPED_FOLD = 14, 5, 2  # of train_shipped
 FURTHER = 4
 _RIDGES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 _COMMITTEE_SEED = 30
@@ -33,13 +36,12 @@ _COMMITTEE_SEED = 30
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--brains", type=int, default=700)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
-    committee(options.work, options.brains, options.workers)
+    committee(options.work, options.workers)
 
 
-def committee(work: Path, brains: int, workers: int) -> None:
+def committee(work: Path, workers: int) -> None:
     """Further last layers for the trained network, a bootstrap over the anatomies: WORK/committee.pt.
 
     Each is fitted anew on the features of brains over anatomies that are drawn with replacement. How far it may be from
@@ -49,10 +51,12 @@ def committee(work: Path, brains: int, workers: int) -> None:
     """
     first = new_network("EvidenceCNN3d")
     assert isinstance(first, EvidenceCNN3d)
-    first.load_state_dict(torch.load(work / "network.pt"))
+    first.load_state_dict(torch.load(work / f"fold{SHIPPED_FOLD}" / "network.pt"))
     first.eval().requires_grad_(False)
     bank, plain = work / "test", conditions_for(PUBLISHED)["plain"]
-    samples = BankSamples(bank, len(bank_items(bank)), brains, _COMMITTEE_SEED, plain, in_order=True)
+    number = len(bank_items(bank))
+    known = items_of(deal(ANATOMIES, FOLDS, 1), SHIPPED_FOLD, number, inside=False)
+    samples = BankSamples(bank, number, len(known), _COMMITTEE_SEED, plain, in_order=True, chosen=known)
     pooled, classes = [], []
     for sample in DataLoader(samples, batch_size=None, num_workers=workers):
         pooled.append(first.features(sample["image"][None]).mean((2, 3, 4))[0].double())
