@@ -49,7 +49,7 @@ class Stream:
     margin
         Voxels to crop at each face.
     device
-        Where scans are made. On a GPU each worker keeps all brains there, 5 MB each.
+        Where scans are made. On a GPU each worker keeps all brains there, 7 MB each.
     """
 
     bank: Path
