@@ -71,7 +71,7 @@ def start_by_region(gain: PlaceGain) -> None:
             whole = torch.stack([priors[name] for name in regions]).sum(0)
             if channel < len(TARGETS):
                 whole = (_blurred()[regions[0]] / _ENOUGH).clamp(max=1.0)
-            elif regions[0] in OWN_REGIONS and len(regions) == 1:  # so do fluid and white matter of a lobe of one region
+            elif regions[0] in OWN_REGIONS and len(regions) == 1:  # fluid and white matter of such a lobe, too
                 whole = (whole / _LIKELY).clamp(max=1.0)
             i, j, k = gain.log_gain.shape[2:]
             coarse = functional.adaptive_avg_pool3d(whole[None], (i, j, k))[0]
