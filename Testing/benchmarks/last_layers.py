@@ -20,8 +20,8 @@ from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.evidence_committee import EvidenceCommittee3d
 from mri_interpret.simulation.anatomy import PUBLISHED
 from mri_interpret.simulation.fill_bank import bank_items
-from mri_interpret.training.anatomy_folds import deal, items_of
 from mri_interpret.training.conditions import conditions_for
+from mri_interpret.training.fold_scores import deal, items_of
 from mri_interpret.training.new_network import new_network
 from mri_interpret.training.samples import BankSamples
 from torch import Tensor

@@ -29,12 +29,12 @@ from mri_interpret.models.evidence_committee import EvidenceCommittee3d
 from mri_interpret.simulation.anatomy import PUBLISHED, list_label_maps
 from mri_interpret.simulation.fill_bank import bank_items, fill_bank
 from mri_interpret.training.anatomies import cached_anatomy
-from mri_interpret.training.anatomy_folds import all_scores, deal, judge
 from mri_interpret.training.bundle_writer import BundleText, Trained
 from mri_interpret.training.card import TrainingStory
 from mri_interpret.training.command import write_evaluated
 from mri_interpret.training.conditions import Scores, conditions_for
 from mri_interpret.training.evaluation import assess
+from mri_interpret.training.fold_scores import all_scores, deal, judge
 from mri_interpret.training.new_network import new_network
 from mri_interpret.training.samples import BankSamples
 from mri_interpret.training.side_by_side import SideBySide, Stream, train_side_by_side

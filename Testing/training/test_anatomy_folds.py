@@ -16,10 +16,11 @@ from mri_interpret.simulation.acquisition_ranges import AS_PREPROCESSED
 from mri_interpret.simulation.anatomy import Anatomy
 from mri_interpret.simulation.grids import MODEL_GRID
 from mri_interpret.simulation.structures import TARGETS
-from mri_interpret.training import anatomy_folds
-from mri_interpret.training.anatomy_folds import AnatomyFolds, check_groups, cross_validate, deal, items_of
+from mri_interpret.training import anatomy_folds, fold_scores
+from mri_interpret.training.anatomy_folds import AnatomyFolds, check_groups, cross_validate
 from mri_interpret.training.conditions import Scores
 from mri_interpret.training.fit import FitSettings
+from mri_interpret.training.fold_scores import all_scores, deal, items_of
 from mri_interpret.training.samples import BankSamples
 
 TINY = FitSettings(samples=2, seed=1, batch=2, every=2, workers=0, bfloat16=False)
@@ -114,7 +115,8 @@ def test_all_folds_and_the_network_of_all_anatomies_make_a_bundle(
     maps: Path, tmp_path: Path, banks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folds, work = AnatomyFolds(maps, 2, brains=6, validation_brains=3, test_brains=6), tmp_path / "model.work"
-    monkeypatch.setattr(anatomy_folds, "conditions_for", lambda _: {"plain": AS_PREPROCESSED})
+    for module in (anatomy_folds, fold_scores):
+        monkeypatch.setattr(module, "conditions_for", lambda _: {"plain": AS_PREPROCESSED})
     monkeypatch.setattr(anatomy_folds, "fit", _fit)
     monkeypatch.setattr(anatomy_folds, "settings_to_go_on", lambda settings, *_: settings)
     steps: list[str] = []
@@ -126,7 +128,7 @@ def test_all_folds_and_the_network_of_all_anatomies_make_a_bundle(
     trained = {name: (work / name / "checkpoint.pt").read_text().split() for name in ("fold1", "fold2", "all")}
     assert trained["all"] == list("012345")
     assert sorted(trained["fold1"] + trained["fold2"]) == list("012345")
-    found = anatomy_folds.all_scores(work, 2, "plain")
+    found = all_scores(work, 2, "plain")
     assert sorted(found.bases) == sorted(f"labels_0{1 + index % 3}" for index in range(6))
     loaded = load_bundle(folder)
     assert "AUC AD vs CN" in loaded.metadata.metrics
