@@ -5,11 +5,11 @@ from __future__ import annotations
 import weakref
 from dataclasses import replace
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
-from mri_interpret.attribution import Attribution, Attributions, Explainer, recording
+from mri_interpret.attribution import Attribution, Attributions, Explainer, counterfactual, recording
 from mri_interpret.attribution.methods.volume_counterfactual import VolumeCounterfactual
 from mri_interpret.attribution.recorded_pass import RecordedPass
 from mri_interpret.deformation.displacement import warp
@@ -86,6 +86,21 @@ def test_every_step_leads_there_and_is_small() -> None:
     assert path[-1]["size"] == pytest.approx(found().deformations[0].size)
     # Twenty per cent in steps of three.
     assert len(path) > 5
+
+
+def test_far_from_the_goal_steps_are_longer_and_lead_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = BallSize(threshold=2.4)  # the ball has to become more than twice as large
+    (longer,) = explain(model=model)[NAME].deformations
+    monkeypatch.setattr(counterfactual, "_LONGER", 1.0)
+    (alike,) = explain(replace(ALONE, max_steps=200), model=model)[NAME].deformations
+    assert longer.reached
+    assert alike.reached
+    assert len(longer.path) < 0.7 * len(alike.path)
+    gained = [b["value"] - a["value"] for a, b in pairwise(longer.path)]
+    assert max(gained) > 1.5 * gained[-2], "the last ones, but for the cut one, are short again"
+    assert longer.size == pytest.approx(alike.size, rel=0.02)
+    apart = longer.displacement - alike.displacement
+    assert float(apart.norm()) < 0.05 * float(alike.displacement.norm())
 
 
 def test_nothing_folds_and_nothing_moves_outside_of_the_brain() -> None:

@@ -24,7 +24,7 @@ from Testing.benchmarks.summary_weights import Choice, choose, chosen_set, joine
 from Testing.benchmarks.summary_weights import page as page_of_the_summary
 from Testing.benchmarks.volume_continued import CONTINUED, continued, reckoned, with_continued
 from Testing.benchmarks.volume_measurements import TWIN, TYPICAL, warped_change
-from Testing.benchmarks.volume_methods import FIRST, same_classes, tasks
+from Testing.benchmarks.volume_methods import FIRST, half_of, same_classes, tasks
 from Testing.benchmarks.volume_tables import agreement, best_scale, ceiling_table, goals_table, page
 
 SHAPE = (12, 12, 12)
@@ -162,6 +162,17 @@ def test_every_subject_gets_a_network_before_any_gets_a_second() -> None:
     twins = [task.subject for task in tasks(7, 3) if task.kind == "twins"]
     assert twins == list(range(7)), "by one network each"
     assert len({task.path(Path(), "n") for task in tasks(7, 1)}) == len(list(tasks(7, 1)))
+
+
+def test_with_networks_of_folds_each_subject_gets_the_one_that_never_saw_its_anatomy() -> None:
+    order = list(tasks(6, 3, lambda subject: (2, 0)[subject % 2]))
+    assert {(task.subject % 2, task.network) for task in order} == {(0, 2), (1, 0)}
+    assert len({task.path(Path(), "n") for task in order}) == len(order), "nothing twice"
+    assert {task.kind for task in order} == {task.kind for task in tasks(6, 3)}
+
+
+def test_the_metric_was_chosen_on_two_anatomies_and_all_others_report() -> None:
+    assert [half_of(f"labels_{name}") for name in ("02", "13", "08", "19")] == ["choose"] * 2 + ["report"] * 2
 
 
 def test_same_classes_differ_by_noise_alone() -> None:

@@ -1,11 +1,14 @@
 """The study of the volume methods: is what they say about volumes what the simulated disease did?
 
     python -m Testing.benchmarks.volume_methods SEED1 SEED2 SEED3 --label-maps DIR -o DIR [--kinds maps ...]
+    python -m Testing.benchmarks.volume_methods FOLD1 FOLD2 --unseen 01,05 08,17 --label-maps DIR -o DIR
 
 AD subjects over the held-out anatomies, whose brain without the disease is known, in the order that gives every subject
-one network before any gets a second. Every explanation's rows are kept at once: the same call goes on after a stop, and
-`python -m Testing.benchmarks.volume_tables DIR` makes the tables of what is there. Placebos, which nothing sensible can
-be said about: a network with random parameters, and two classes that do not differ (:func:`same_classes`).
+one network before any gets a second; or with --unseen, over all anatomies that are named there, each subject by the one
+network that never saw its anatomy. Who is not called ill is only counted. Every explanation's rows are kept at once:
+the same call goes on after a stop, and `python -m Testing.benchmarks.volume_tables DIR` makes the tables of what is
+there. Placebos, which nothing sensible can be said about: a network with random parameters, and two classes that do not
+differ (:func:`same_classes`).
 
 How much the boundary asks for is less than the disease did, also where network and method are right. So two further
 truths are told: how far the hippocampi are from where AD and CN are as likely in the simulated population; and, in
@@ -72,19 +75,22 @@ class Task:
         return folder / "rows" / f"{self.kind} {'+'.join(self.methods)} {network} {self.subject:05d}.csv"
 
 
-def tasks(subjects: int, networks: int) -> Iterator[Task]:
-    """Everything to measure, what the tables need most first: the first-order maps, then the counterfactuals."""
-    for turn in range(networks):
+def tasks(subjects: int, networks: int, own: Callable[[int], int] | None = None) -> Iterator[Task]:
+    """Everything to measure, what the tables need most first: the first-order maps, then the counterfactuals.
+
+    ``own`` gives the number of the only network for a subject; without it each subject gets all, in turn.
+    """
+    for turn in range(networks if own is None else 1):
         for methods in (FIRST, (COUNTERFACTUAL,)):
             for subject in range(subjects):
-                network = (subject + turn) % networks
+                network = (subject + turn) % networks if own is None else own(subject)
                 yield Task("maps", methods, subject, network)
                 for kind, every in EVERY.items():
                     if turn == 0 and subject % (every if methods == FIRST else 2 * every + 1) == 0:
                         yield Task(kind, methods, subject, network)
         for subject in range(subjects if turn == 0 else 0):
             for kind in ("typical", "twins"):
-                yield Task(kind, (COUNTERFACTUAL,), subject, subject % networks)
+                yield Task(kind, (COUNTERFACTUAL,), subject, subject % networks if own is None else own(subject))
 
 
 def same_classes(network: nn.Module, target: list[float], seed: int) -> nn.Module:
@@ -114,14 +120,19 @@ def measure(
     given: SimulatedSubject,
     first: torch.Tensor,
     level: Callable[[], float],
-) -> pd.DataFrame:
+) -> pd.DataFrame | None:
     """The rows of one task: method, measure, value and what is needed to group them.
+
+    None, but for maps of first order, where the network does not call the subject ill: no table looks at them.
 
     ``level`` gives the explained value to which "twins" and "typical" lead.
     """
     seed = zlib.crc32(f"{SEED} {task.subject}".encode())
     under_test = replace(one.under_test, methods=methods_of(task.methods), slow={})
     target = list(under_test.target)
+    contrast = answer(one, given.image)
+    if contrast <= 0 and (task.kind, task.methods) != ("maps", FIRST):
+        return None
     if task.kind == "maps":
         rows = map_rows(under_test, under_test.network, given, "")
     elif task.kind in ("twins", "typical"):
@@ -139,10 +150,9 @@ def measure(
         found = upper_half_similarity(explained, seed)
         rows = [(name, "randomised", one_method.spearman) for name, one_method in found.items()]
     frame = pd.DataFrame(rows, columns=["method", "measure", "value"])
-    contrast = float(explained_values(under_test.network, given.image, target)[0])
     facts = {
         "network": one.name,
-        "half": ("choose", "report")[task.subject % 2],
+        "half": half_of(given.anatomy),
         "subject": given.name,
         "anatomy": given.anatomy,
         "called_ill": contrast > 0,
@@ -159,14 +169,21 @@ def run(
     seconds: float | None = None,
     kinds: tuple[str, ...] | None = None,
     typical: Mapping[str, float] | None = None,
+    unseen: Sequence[Sequence[str]] | None = None,
 ) -> None:
     """Measure what is missing in ``folder``; begin nothing after so many seconds. ``kinds`` leaves out all others.
 
-    ``typical`` are the networks' answers for a typical healthy brain, by their names.
+    ``typical`` are the networks' answers for a typical healthy brain, by their names; ``unseen`` the anatomies that
+    each of them never saw.
     """
+
+    def own(subject: int) -> int:
+        name = label_of(stream.anatomy_of(subject).name)
+        return next(number for number, names in enumerate(unseen or ()) if name in names)
+
     ending = time.monotonic() + (seconds if seconds is not None else float("inf"))
     first: torch.Tensor | None = None
-    for task in tasks(subjects, len(models)):
+    for task in tasks(subjects, len(models), own if unseen is not None else None):
         one = models[task.network]
         path = task.path(folder, one.name)
         if path.exists() or (kinds is not None and task.kind not in kinds):
@@ -185,9 +202,22 @@ def run(
             return answer(one, on_grid(replace(given, image=stream.twin(task.subject)), one.bundle).image)
 
         frame = measure(task, one, on_grid(given, one.bundle), first, level)
+        if frame is None:
+            print(path.stem, "not called ill", flush=True)
+            continue
         with replacing(path) as aside:
             frame.to_csv(aside, index=False, float_format="%.6g")
         print(path.stem, round(time.process_time()), flush=True)
+
+
+def label_of(anatomy: str) -> str:
+    """The number of an anatomy's label map: 08 of labels_08."""
+    return anatomy.rpartition("_")[2]
+
+
+def half_of(anatomy: str) -> str:
+    """ "choose" for the anatomies on which the metric was chosen, "report" for all others."""
+    return "choose" if label_of(anatomy) in HALVES["choosing"] else "report"
 
 
 def answer(one: BenchmarkedModel, image: Tensor) -> float:
@@ -215,7 +245,7 @@ def healthy_brains(labels: Path, folder: Path | None) -> list[np.ndarray]:
 
 def published_healthy(stream: SubjectStream) -> list[np.ndarray]:
     """Healthy elderly of the choosing anatomies, as the published disease's subjects are drawn."""
-    choosing = [one for one in stream.anatomies if one.name.rpartition("_")[2] in HALVES["choosing"]]
+    choosing = [one for one in stream.anatomies if half_of(one.name) == "choose"]
     healthy = SubjectStream(choosing, stream.seed + 1, stream.folder, groups=("CN",), disease=stream.disease)
     return [one.image[0, 0].numpy() for one in healthy.first(HEALTHY * len(choosing))]
 
@@ -223,6 +253,7 @@ def published_healthy(stream: SubjectStream) -> list[np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundles", nargs="+", type=Path)
+    parser.add_argument("--unseen", nargs="+", help="per bundle, the anatomies that it never saw: 01,05 08,15,17")
     parser.add_argument("--label-maps", type=Path, required=True)
     parser.add_argument("--subjects", type=int, default=76)
     parser.add_argument("-o", "--output", type=Path, required=True)
@@ -234,12 +265,16 @@ def main() -> None:
     parser.add_argument("--healthy", type=Path, help="where healthy brains are kept; in the output folder if left out")
     parser.add_argument("--disease", choices=(PUBLISHED, STYLISED), default=STYLISED)
     options = parser.parse_args()
+    unseen = [names.split(",") for names in options.unseen] if options.unseen else None
+    if unseen is not None and len(unseen) != len(options.bundles):
+        parser.error("--unseen names anatomies for each bundle.")
     torch.set_num_threads(1)
     models = [
         benchmarked_model(load_bundle(path), methods=["gradient"], disease=options.disease) for path in options.bundles
     ]
     cache = options.cache or options.output / "subjects"
-    anatomies = chosen_anatomies(options.label_maps, HELD_OUT, silent, options.disease, cache / "anatomies")
+    held_out = HELD_OUT if unseen is None else tuple(sorted(name for names in unseen for name in names))
+    anatomies = chosen_anatomies(options.label_maps, held_out, silent, options.disease, cache / "anatomies")
     stream = SubjectStream(anatomies, SEED, cache, groups=("AD",), disease=options.disease)
     kinds = tuple(options.kinds) if options.kinds else None
     typical = None
@@ -251,7 +286,7 @@ def main() -> None:
         )
         typical = {one.name: typical_answer(one, healthy) for one in models}
         write_text(options.output / TYPICAL_ANSWERS, json.dumps(typical, indent=2) + "\n")
-    run(models, stream, options.subjects, options.output, options.seconds, kinds, typical)
+    run(models, stream, options.subjects, options.output, options.seconds, kinds, typical, unseen)
 
 
 if __name__ == "__main__":

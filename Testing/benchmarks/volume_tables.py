@@ -26,7 +26,7 @@ from mri_interpret.simulation.groups import FRACTION, even_fraction
 from Testing.benchmarks.volume_continued import CONTINUED, check, typical_answers, with_continued
 from Testing.benchmarks.volume_measurements import TWIN
 
-HALVES = {"choose": "choosing half (02, 13)", "report": "reporting half (08, 17)"}
+HALVES = {"choose": "choosing half", "report": "reporting half"}
 METHODS = ("gradient", GRADIENT, COUNTERFACTUAL)
 CHANCE = "times chance"
 ENOUGH = 60  # subjects that a goal is about
@@ -64,7 +64,8 @@ def page(rows: pd.DataFrame, levels: Mapping[str, float] | None = None) -> str:
         for method, part in explained.groupby("method", sort=False)
     )
     parts = [
-        f"AD subjects over {rows['anatomy'].nunique()} held-out anatomies, {rows['network'].nunique()} networks. "
+        f"AD subjects over {rows['anatomy'].nunique()} held-out anatomies, {rows['network'].nunique()} networks; "
+        f"{anatomies(rows)}. "
         "Explained: the AD logit less the CN logit, where it is above 0. "
         f"Measured: {counts}. Mean [95 % bootstrap interval over subjects], n subjects where not all.",
         "## What was asked for\n\n" + goals_table(right),
@@ -90,6 +91,15 @@ def page(rows: pd.DataFrame, levels: Mapping[str, float] | None = None) -> str:
         "## What it took\n\n" + measures_table(right, ["steps", "plausible", "size", "CPU seconds, together"]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def anatomies(rows: pd.DataFrame) -> str:
+    """The anatomies of each half, by the numbers of their label maps."""
+    said = []
+    for half, title in HALVES.items():
+        names = sorted({str(name).rpartition("_")[2] for name in rows.loc[rows["half"] == half, "anatomy"]})
+        said += [f"{title} {', '.join(names)}"] if names else []
+    return "; ".join(said)
 
 
 def by_subject(rows: pd.DataFrame, method: str, measure: str) -> pd.Series:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CELL_MM = 2.0  # the field is about so fine, whatever the scan's resolution
 _NOISE = 0.02  # of the scan's range; as the stability check
 _SHIFT = 0.5  # voxels along each axis; as the stability check
-_FEWER_STEPS = 3.0  # a further start takes steps so much larger: it costs a third
+_LONGER = 3.0  # steps far from the goal, and all of a further start, which so costs a third
 _SMALL_SHARE = 0.001  # of the voxels at either end, which plausibility leaves out
 
 
@@ -61,8 +61,9 @@ def counterfactual(
         criterion=criterion_of(goal, weights, logits, recorded.choice.scale),
         window=window,
         step=method.step_percent / 100,
+        longest_step=_LONGER * method.step_percent / 100,
         most_steps=method.max_steps,
-        told=lambda share: told(share / (1 + method.starts / _FEWER_STEPS)),
+        told=lambda share: told(share / (1 + method.starts / _LONGER)),
     )
     outside = _share_outside(scan, recorded.input_gradient()[number], mask, spacing)
     first = recorded if len(recorded.x) == 1 else descender.record(scan)
@@ -72,7 +73,7 @@ def counterfactual(
     starts, starts_reached = [], []
     # Where there is no way, other starts would only take time.
     for start in range(method.starts if found.reached and found.u is not None else 0):
-        share = (1 + start / _FEWER_STEPS) / (1 + method.starts / _FEWER_STEPS)
+        share = (1 + start / _LONGER) / (1 + method.starts / _LONGER)
         told(share)
         u, reached = _from_another_start(descender, scan, method.seed + start, share, told)
         starts.append(u.float().cpu())
@@ -123,7 +124,7 @@ def _from_another_start(
     inside = head.on_image(head.inside[None]) > 0.5
     start = moved.clone()
     start[place] = torch.where(inside & (moved[place] != 0), moved[place] + grain[place], moved[place])
-    larger = replace(descender, step=descender.step * _FEWER_STEPS, told=lambda _share: told(done))
+    larger = replace(descender, step=descender.longest_step, told=lambda _share: told(done))
     found = larger.descend(start, larger.record(start))
     if found.u is None:
         return scan.new_zeros(3, *head.inside.shape), found.reached

@@ -21,6 +21,7 @@ _PATIENCE = 6  # steps that hardly move the value, before it counts as stuck
 _HARDLY = 2e-3  # of the way to the level
 _HALVINGS = 4  # of a step that leads away from the level
 _LEAST_LOG_JACOBIAN = -3.0  # a cell twenty times as small: the next step could fold it
+_STEPS_AHEAD = 10  # a step is lengthened while more than so many of its length would be left
 
 
 @dataclass
@@ -58,7 +59,9 @@ class Descender:
     window
         The part of the input that the head covers; the rest stays as it is.
     step
-        Largest change of log-volume anywhere in one step.
+        Largest change of log-volume anywhere in one step near the goal.
+    longest_step
+        The same far from the goal: a step is lengthened in proportion to the way that is left.
     told
         Called with the part of the way that is done, before each step; may raise Cancelled.
     """
@@ -71,6 +74,7 @@ class Descender:
     criterion: Criterion
     window: Window
     step: float
+    longest_step: float
     most_steps: int
     told: Callable[[float], None]
 
@@ -83,31 +87,34 @@ class Descender:
             found.reached = True
             return found
         way = criterion.missing(value)
-        best, stuck = way, 0
+        best = missing = way
+        stuck, length, rate = 0, self.step, 0.0
         for _ in range(self.most_steps):
             self.told(max(1 - best / way, (len(found.path) - 1) / self.most_steps))
-            step = self._step(scan, recorded, found.u)
+            step = self._step(scan, recorded, found.u, length)
             del recorded  # its memory is needed for the next one
             if step is None:
                 found.reason = "the answer does not change with any volume inside the mask"
                 return found
-            taken = self._taken(scan, found.u, step, criterion.missing(value))
+            taken = self._taken(scan, found.u, step, missing)
             if taken is None:
                 found.reason = "a further step would fold the brain, or leads away from the goal"
                 return found
-            u, recorded = taken
+            u, recorded, part = taken
             del taken  # it holds the pass too
             logits = recorded.logits.detach()
             now = criterion.value(logits)
             if criterion.reached(now):
                 del recorded
-                found.u, logits = self._exactly(scan, found.u, u, step, way)
+                found.u, logits = self._exactly(scan, found.u, u, part * step, way)
                 found.reached = True
                 self._note(found, logits, criterion.value(logits))
                 return found
-            found.u, value = u, now
-            self._note(found, logits, value)
-            missing = criterion.missing(value)
+            found.u = u
+            self._note(found, logits, now)
+            missing = criterion.missing(now)
+            rate = rate or (way - missing) / (part * length)
+            length = self._length(missing / rate)
             stuck = 0 if missing < best - _HARDLY * way else stuck + 1
             best = min(best, missing)
             if stuck >= _PATIENCE:
@@ -116,7 +123,15 @@ class Descender:
         found.reason = f"{self.most_steps} steps were not enough"
         return found
 
-    def _step(self, scan: Tensor, recorded: RecordedPass, u: Tensor | None) -> Tensor | None:
+    def _length(self, left: float) -> float:
+        """The next step's length, when so much change of log-volume would be left if all steps gained as the first.
+
+        A brain far from the goal would otherwise take more steps than there are; near it, steps are the shortest.
+        Not what the last step gained: a network that saturates would be chased with ever longer steps.
+        """
+        return min(max(left / _STEPS_AHEAD, self.step), self.longest_step)
+
+    def _step(self, scan: Tensor, recorded: RecordedPass, u: Tensor | None, length: float) -> Tensor | None:
         """The displacement of the next small change of volumes; None if nothing would change the answer."""
         weights = self.criterion.weights(recorded.logits.detach())
         towards = replace(recorded, weights=weights, _cache={})  # the pass itself may serve other methods
@@ -126,25 +141,25 @@ class Descender:
         most = float(change.abs().max())
         if not most > 0:
             return None
-        further = self.head.displacement(change * (self.step / most))
+        further = self.head.displacement(change * (length / most))
         # Along the head's rim, volume changes by more than was asked.
         largest = float(log_jacobian(further, self.head.box).abs().max())
-        return further * min(1.0, self.step / largest) if largest > 0 else None
+        return further * min(1.0, length / largest) if largest > 0 else None
 
     def _taken(
         self, scan: Tensor, u: Tensor | None, step: Tensor, missing: float
-    ) -> tuple[Tensor, RecordedPass] | None:
-        """The deformation after the step, halved until it leads towards the level, and its recorded pass."""
-        for _ in range(_HALVINGS):
-            further = step if u is None else self.head.then(u, step)
+    ) -> tuple[Tensor, RecordedPass, float] | None:
+        """The deformation after the step, halved until it leads towards the level; its recorded pass; the part of the
+        step that was left."""
+        for part in (2.0**-halvings for halvings in range(_HALVINGS)):
+            further = part * step if u is None else self.head.then(u, part * step)
             volumes = log_jacobian(further, self.head.box)
             # Folded cells are not a number, which compares as false.
             if bool((volumes > _LEAST_LOG_JACOBIAN).all()):
                 recorded = self.record(self.seen(scan, further))
                 if self.criterion.missing(self.criterion.value(recorded.logits.detach())) < missing:
-                    return further, recorded
+                    return further, recorded, part
                 del recorded
-            step = step / 2
         return None
 
     def _exactly(

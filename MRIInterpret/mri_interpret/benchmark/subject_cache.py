@@ -67,7 +67,7 @@ class SubjectStream:
     def __getitem__(self, index: int) -> SimulatedSubject:
         """Subject number ``index``, counted from 0."""
         group = self.groups[index % len(self.groups)]
-        anatomy = self._anatomy(index)
+        anatomy = self.anatomy_of(index)
         kind = "" if self.disease == STYLISED else f"_{self.disease}-{scan_edition()}"
         name = f"{self._name(anatomy)}_{self.seed}_{index:05d}_{group}{kind}.npz"
         path = self.folder / name if self.folder else None
@@ -83,14 +83,14 @@ class SubjectStream:
     def twin(self, index: int) -> torch.Tensor:
         """The scan of subject number ``index`` without the disease, (1, 1, I, J, K); made anew each time."""
         group = self.groups[index % len(self.groups)]
-        anatomy = self._anatomy(index)
+        anatomy = self.anatomy_of(index)
         return simulate_twin(anatomy, self._fractions_of(anatomy), group, self.seed, index, disease=self.disease)
 
     def first(self, number: int) -> Iterator[SimulatedSubject]:
         """Subjects 0 to ``number`` - 1, one by one."""
         return (self[index] for index in range(number))
 
-    def _anatomy(self, index: int) -> Anatomy:
+    def anatomy_of(self, index: int) -> Anatomy:
         """Every anatomy meets every group, whatever the two counts have in common."""
         return self.anatomies[(index // len(self.groups)) % len(self.anatomies)]
 

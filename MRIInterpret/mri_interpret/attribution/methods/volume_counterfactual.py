@@ -35,7 +35,8 @@ class VolumeCounterfactual(Method):
     max_steps
         Steps at most from each start.
     step_percent
-        Largest change of volume anywhere in a step, at most 3 per cent.
+        Largest change of volume anywhere in a step near the goal, at most 3 per cent; far from it, up to three times
+        as much.
     smoothing_mm
         Gaussian sigma of the smoothing; None for the one that was chosen on simulated brains.
     seed
