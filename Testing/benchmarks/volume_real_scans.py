@@ -1,11 +1,12 @@
 """Real scans with the simulator's atrophy put in by deformation: do the volume methods find back what was put in?
 
-    python -m Testing.benchmarks.volume_real_scans --bundle BUNDLE [--scans DIR] -o Testing/benchmarks/volume_methods
+    python -m Testing.benchmarks.volume_real_scans --bundle BUNDLE [--scans DIR] --work DIR -o DIR [--disease stylised]
 
-Colin27, which ships, and the ``*_T1w.nii.gz`` of DIR. The deformation is the one that shrinks the template's hippocampi
-and what goes with them (``training/real_scans.py``), at severities 0.25 to 1; it hits a scan's own structures as well
-as the affine registration does. The counterfactual is asked for the value that the network gave the scan before. Where
-fluid is, is not told. Nothing is chosen by these scans.
+Colin27, which ships, and the ``*_T1w.nii.gz`` of DIR. The deformation gives the template the published mean effects on
+all regions, at severities 0.25 to 1 (or, stylised, shrinks the hippocampi and what goes with them,
+``training/real_scans.py``); it hits a scan's own structures as well as the affine registration does. The
+counterfactual is asked for the value that the network gave the scan before. Where fluid is, is not told. Nothing is
+chosen by these scans.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from mri_interpret.benchmark.simulated_subjects import SimulatedSubject, strong_
 from mri_interpret.benchmark.volume_truth import CORRELATION, REACHED, STRUCTURES, structure_shares
 from mri_interpret.checks.explained_image import explained_values
 from mri_interpret.checks.volume_maps import COUNTERFACTUAL
-from mri_interpret.deformation.displacement import log_jacobian, resized, warp
+from mri_interpret.deformation.displacement import COARSE, log_jacobian, resized, warp
 from mri_interpret.images.reading import read_scan
 from mri_interpret.images.volume import Volume
 from mri_interpret.models.bundle import load_bundle
@@ -33,7 +35,10 @@ from mri_interpret.models.goals import Goal
 from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.preprocessing.pipeline import preprocess
 from mri_interpret.resources import resource
-from mri_interpret.simulation.anatomy import MODEL_GRID
+from mri_interpret.simulation.anatomy import MODEL_GRID, PUBLISHED, STYLISED
+from mri_interpret.simulation.effects import EFFECT_OF
+from mri_interpret.simulation.regional_drive import drive_regions
+from mri_interpret.simulation.regions import NAMES_OF_REGIONS, regional_fractions
 from mri_interpret.simulation.template_anatomy import template_anatomy
 from mri_interpret.training.real_scans import SEVERITIES, atrophy_field, deformed
 
@@ -57,12 +62,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--scans", type=Path, help="folder of further real scans; skipped where it is absent")
+    parser.add_argument("--disease", choices=(PUBLISHED, STYLISED), default=PUBLISHED)
     parser.add_argument("--work", type=Path, required=True, help="where rows of each scan are kept")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    one = benchmarked_model(load_bundle(options.bundle), methods=["gradient"])
-    found = list(scan_rows(one, scan_paths(options.scans), options.work))
+    one = benchmarked_model(load_bundle(options.bundle), methods=["gradient"], disease=options.disease)
+    found = list(scan_rows(one, scan_paths(options.scans), options.work, options.disease))
     rows = pd.concat(found, ignore_index=True)
     with replacing(options.output / "real_scans.csv") as aside:
         rows.to_csv(aside, index=False, float_format="%.4g")
@@ -75,7 +81,7 @@ def scan_paths(folder: Path | None) -> list[Path]:
     return [resource("SampleData", "colin27_T1.nii.gz"), *further]
 
 
-def scan_rows(one: BenchmarkedModel, paths: list[Path], work: Path) -> Iterator[pd.DataFrame]:
+def scan_rows(one: BenchmarkedModel, paths: list[Path], work: Path, disease: str) -> Iterator[pd.DataFrame]:
     """The rows of each scan at each severity, measured where they are not in ``work`` yet."""
     for path in paths:
         prepared = None
@@ -83,7 +89,7 @@ def scan_rows(one: BenchmarkedModel, paths: list[Path], work: Path) -> Iterator[
             kept = work / f"{path.name.split('.')[0]} {severity:g}.csv"
             if not kept.exists():
                 prepared = prepared or preprocess(read_scan(path), MODEL_GRID, cache=PreprocessingCache())
-                frame = severity_rows(one, prepared.image, prepared.model_mask, severity)
+                frame = severity_rows(one, prepared.image, prepared.model_mask, severity, disease)
                 frame = frame.assign(scan=path.name.split(".")[0], severity=severity)
                 with replacing(kept) as aside:
                     frame.to_csv(aside, index=False, float_format="%.6g")
@@ -91,9 +97,9 @@ def scan_rows(one: BenchmarkedModel, paths: list[Path], work: Path) -> Iterator[
             yield pd.read_csv(kept)
 
 
-def severity_rows(one: BenchmarkedModel, image: Volume, mask: Volume, severity: float) -> pd.DataFrame:
+def severity_rows(one: BenchmarkedModel, image: Volume, mask: Volume, severity: float, disease: str) -> pd.DataFrame:
     """Method, measure and value for one scan with atrophy put in; before and after, what the network said."""
-    given = with_truth(image, mask, severity)
+    given = with_truth(image, mask, severity, disease)
     under_test = replace(one.under_test, methods=methods_of(FIRST), slow={})
     network, target = under_test.network, list(under_test.target)
     whole = torch.from_numpy(np.ascontiguousarray(image.array, dtype=np.float32))[None, None]
@@ -107,9 +113,20 @@ def severity_rows(one: BenchmarkedModel, image: Volume, mask: Volume, severity: 
     return frame.assign(before=before, after=after)
 
 
-def with_truth(image: Volume, mask: Volume, severity: float) -> SimulatedSubject:
+@lru_cache(maxsize=len(SEVERITIES))
+def published_field(severity: float) -> torch.Tensor:
+    """The displacement (3, i, j, k) in mm, backwards, that gives the template AD's published mean effects."""
+    changes = {}
+    for name in NAMES_OF_REGIONS:
+        side, _, region = name.partition(" ")
+        percent = (EFFECT_OF.get(region) or EFFECT_OF[name]).ad[1 if side == "right" else 0]
+        changes[name] = severity * math.log1p(percent / 100)
+    return drive_regions(regional_fractions(template_anatomy()), torch.zeros(3, *COARSE), changes).u
+
+
+def with_truth(image: Volume, mask: Volume, severity: float, disease: str) -> SimulatedSubject:
     """A preprocessed scan with atrophy of a severity, and what was done to it, as the benchmark knows subjects."""
-    u = atrophy_field(severity)
+    u = published_field(severity) if disease == PUBLISHED else atrophy_field(severity)
     seen, inside = deformed(image, mask, u)
     # Shares, not labels: the template's labels lie on the grid, where nearest neighbours hide moves below half a voxel.
     healthy = structure_shares(template_anatomy().labels)

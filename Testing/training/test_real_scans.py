@@ -7,7 +7,7 @@ import pytest
 import torch
 from mri_interpret.benchmark.volume_truth import asked_change
 from mri_interpret.images.volume import Volume
-from mri_interpret.simulation.anatomy import MODEL_GRID
+from mri_interpret.simulation.anatomy import MODEL_GRID, PUBLISHED, STYLISED
 from mri_interpret.simulation.structures import member
 from mri_interpret.simulation.template_anatomy import template_anatomy
 from mri_interpret.training.real_scans import RealScan, real_scan_table, with_atrophy
@@ -49,12 +49,21 @@ def test_severity_takes_the_share_of_the_hippocampi_that_it_says(hippocampi: tup
 
 def test_what_was_put_in_is_known(hippocampi: tuple[Volume, Volume]) -> None:
     """For the study that looks for it: severity 0.5 leaves 77.5 % of the hippocampi, and the field says where."""
-    given = with_truth(*hippocampi, 0.5)
+    given = with_truth(*hippocampi, 0.5, STYLISED)
     assert given.undoing["hippocampus"] == pytest.approx(-np.log(0.775), abs=0.02)
     along = asked_change(100 * np.expm1(-given.effect), given.shares["hippocampus"])
     assert 0.5 < along / given.undoing["hippocampus"] < 1.2
     assert given.effect[given.truth & given.hippocampus].max() < 0
     assert torch.equal(given.image[0, 0], with_atrophy(*hippocampi, 0.5))
+
+
+def test_the_published_effects_are_put_in_with_their_signs_and_sizes(hippocampi: tuple[Volume, Volume]) -> None:
+    """Half of AD's mean effects; the head grows by a few per cent as its ventricles do."""
+    undoing = with_truth(*hippocampi, 0.5, PUBLISHED).undoing
+    for name, percent in {"hippocampus": -23.65, "amygdala": -24.0, "lateral ventricle": 45.0}.items():
+        assert undoing[name] == pytest.approx(-0.5 * np.log1p(percent / 100), rel=0.25)
+    # The template's horns are a voxel thick: how much of them there is depends on the grid.
+    assert -0.6 < undoing["inferior lateral ventricle"] < -0.2
 
 
 def test_the_table_names_scans_and_tells_when_the_order_breaks() -> None:
