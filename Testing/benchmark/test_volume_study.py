@@ -12,13 +12,15 @@ import pytest
 import torch
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject
 from mri_interpret.benchmark.stored_maps import maps_path, save_maps
-from mri_interpret.benchmark.volume_truth import REACHED
+from mri_interpret.benchmark.volume_truth import FLUID, REACHED
 from mri_interpret.checks.volume_maps import COUNTERFACTUAL, GRADIENT
+from mri_interpret.deformation.metric import metric_of
 from mri_interpret.images.volume import Grid
 from mri_interpret.models.plain_cnn import PlainCNN3d
 from mri_interpret.summary import summarise
 
 from Testing.benchmarks import volume_metric_paired as paired
+from Testing.benchmarks import volume_metric_spread as spread
 from Testing.benchmarks.summary_candidates import subjects_of
 from Testing.benchmarks.summary_weights import Choice, choose, chosen_set, joined, measured, well_localised
 from Testing.benchmarks.summary_weights import page as page_of_the_summary
@@ -26,6 +28,7 @@ from Testing.benchmarks.volume_continued import CONTINUED, continued, reckoned, 
 from Testing.benchmarks.volume_measurements import TWIN, TYPICAL, warped_change
 from Testing.benchmarks.volume_methods import FIRST, half_of, same_classes, tasks
 from Testing.benchmarks.volume_tables import agreement, best_scale, ceiling_table, goals_table, page
+from Testing.deformation.test_head import ball, head_on, noise
 
 SHAPE = (12, 12, 12)
 SUBJECTS = 12
@@ -173,6 +176,31 @@ def test_with_networks_of_folds_each_subject_gets_the_one_that_never_saw_its_ana
 
 def test_the_metric_was_chosen_on_two_anatomies_and_all_others_report() -> None:
     assert [half_of(f"labels_{name}") for name in ("02", "13", "08", "19")] == ["choose"] * 2 + ["report"] * 2
+
+
+def test_a_metric_in_units_of_what_healthy_people_differ_by_is_one() -> None:
+    head = head_on("cubes")
+    names = ("hippocampus", "amygdala", "inferior lateral ventricle", "lateral ventricle", FLUID)
+    shares = {name: noise(*head.shape, seed=k).clamp(0, 0.2).float().numpy() for k, name in enumerate(names)}
+    a, b = noise(*head.inside.shape), noise(*head.inside.shape, seed=9)
+    scaled = spread.metric(head, shares, 1.0, 0.5)
+    torch.testing.assert_close((a * scaled.direction(b)).sum(), (b * scaled.direction(a)).sum(), rtol=1e-6, atol=1e-9)
+    assert float((a * scaled.direction(a)).sum()) > 0
+    as_it_ships = metric_of(head, torch.from_numpy(shares[FLUID])).direction(a)
+    torch.testing.assert_close(spread.metric(head, shares, 0.0, 0.0).direction(a), as_it_ships)
+
+
+def test_ventricles_move_more_where_changes_are_in_units_of_what_people_differ_by() -> None:
+    head = head_on("cubes")
+    horn = ball(head.shape, 0.3).float().numpy()
+    nothing = np.zeros_like(horn)
+    shares = dict.fromkeys(("hippocampus", "amygdala", "lateral ventricle"), nothing)
+    around = (ball(head.shape, 0.9) & ~ball(head.shape, 0.6)).float().numpy()
+    shares |= {"inferior lateral ventricle": horn, FLUID: horn + around}
+    gradient = head.cells_of(torch.from_numpy(horn)).double()
+    inside = gradient > 0.9
+    before, after = (spread.metric(head, shares, 0.0, power).direction(gradient) for power in (0.0, 1.0))
+    assert float(after[inside].abs().mean()) > 4 * float(before[inside].abs().mean())
 
 
 def test_same_classes_differ_by_noise_alone() -> None:
