@@ -115,7 +115,7 @@ def severity_rows(one: BenchmarkedModel, image: Volume, mask: Volume, severity: 
 
 @lru_cache(maxsize=len(SEVERITIES))
 def published_field(severity: float) -> torch.Tensor:
-    """The displacement (3, i, j, k) in mm, backwards, that gives the template AD's published mean effects."""
+    """The displacement (3, i, j, k) in mm, backwards, that gives the template so much of AD's mean effects."""
     changes = {}
     for name in NAMES_OF_REGIONS:
         side, _, region = name.partition(" ")

@@ -93,6 +93,7 @@ def in_labels(anatomy: Anatomy, brain: SimulatedBrain) -> NDArray[np.float64]:
 
 def _report_labels(drawn: np.ndarray, counted: np.ndarray, bases: np.ndarray) -> None:
     """Print how the volumes that are counted in the labels follow the drawn ones, (N, V) log-volumes."""
+    drawn, counted = drawn.copy(), counted.copy()
     for base in np.unique(bases):
         drawn[bases == base] -= drawn[bases == base].mean(axis=0)
         counted[bases == base] -= counted[bases == base].mean(axis=0)
