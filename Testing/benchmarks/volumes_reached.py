@@ -24,6 +24,7 @@ from mri_interpret.simulation.groups import GROUPS
 from mri_interpret.simulation.norms import volumes_against_norm
 from mri_interpret.simulation.published import VOLUMES, draw_published, volumes_of, volumes_of_both_sides
 from mri_interpret.simulation.region_shares import OWN_REGIONS, region_shares
+from mri_interpret.simulation.regional_drive import counted_volumes
 from mri_interpret.simulation.regions import NAMES_OF_REGIONS, SIDES, structure_table
 from mri_interpret.simulation.structures import INTRACRANIAL, NAMES
 from mri_interpret.simulation.subject import SimulatedBrain, simulate_brain
@@ -60,7 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         brain = simulate_brain(anatomies[base], fractions[base], subject, int(rng.integers(2**31)))
         drawn.append(volumes_of_both_sides(volumes_of(subject)))
         made.append(volumes_of_both_sides(brain.volumes))
-        seen.append(volumes_of_both_sides(volumes_against_norm(fractions[base], brain.deformation)))
+        seen.append(
+            volumes_of_both_sides(
+                volumes_against_norm(fractions[base], counted_volumes(fractions[base], brain.deformation))
+            )
+        )
         asked.append(_of_both_sides(volumes_of(subject)))
         counted.append(in_labels(anatomies[base], brain))
         groups.append(GROUPS.index(subject.group))

@@ -10,14 +10,14 @@ import torch
 from mri_interpret.deformation.displacement import COARSE, resized, warp
 from mri_interpret.simulation.acquisition import acquire
 from mri_interpret.simulation.anatomy import Anatomy
-from mri_interpret.simulation.atrophy import Fractions, intracranial_volume
+from mri_interpret.simulation.atrophy import Fractions
 from mri_interpret.simulation.bank import pack
 from mri_interpret.simulation.cohort import regions_table
 from mri_interpret.simulation.grids import FINE_GRID
 from mri_interpret.simulation.groups import Subject
 from mri_interpret.simulation.norms import CORTEX_NORM, CORTEX_SHARES, healthy_changes, volumes_against_norm
 from mri_interpret.simulation.published import draw_published, volumes_of
-from mri_interpret.simulation.regional_drive import drive_regions, region_volumes
+from mri_interpret.simulation.regional_drive import counted_volumes, drive_regions
 from mri_interpret.simulation.regions import CORTICAL, NAMES_OF_REGIONS, structure_table
 from mri_interpret.simulation.structures import INTRACRANIAL, NAMES, member
 from mri_interpret.simulation.subject import SimulatedBrain, simulate_brain
@@ -26,13 +26,14 @@ from mri_interpret.simulation.vessels import lesion_volume_ml, with_vessel_disea
 
 
 def test_regions_are_shared_out_without_loss(anatomy: Anatomy, regional: Fractions) -> None:
-    volumes = region_volumes(regional, torch.zeros(3, *COARSE))
+    volumes, inside = _volumes(regional, torch.zeros(3, *COARSE))
     counts = np.bincount(anatomy.labels.ravel(), minlength=len(NAMES))
     for side in ("left", "right"):
         whole = counts[NAMES.index(f"{side.capitalize()}-Cerebral-Cortex")]
         parcels = [volumes[name] for name in NAMES_OF_REGIONS if _is_cortex(name) and name.startswith(side)]
         assert sum(parcels) == pytest.approx(whole, rel=1e-3)
     assert volumes["left hippocampus"] == pytest.approx(counts[NAMES.index("Left-Hippocampus")], rel=1e-3)
+    assert inside == pytest.approx(counts[INTRACRANIAL].sum(), rel=1e-3)
 
 
 def test_healthy_regions_get_the_volume_that_was_drawn_whatever_the_anatomy_s_own(regional: Fractions) -> None:
@@ -40,15 +41,15 @@ def test_healthy_regions_get_the_volume_that_was_drawn_whatever_the_anatomy_s_ow
     rng = np.random.default_rng(2)
     still = torch.zeros(3, *COARSE)
     subject = draw_published(rng, "CN")
-    places = [regional.names.index(f"{side} precuneus") for side in ("left", "right")]
-    inside = 1e-3 * intracranial_volume(regional, still)
+    numbers = [1 + regional.names.index(f"{side} precuneus") for side in ("left", "right")]
     for share in (0.7, 0.55):  # the template's cortex is thick
-        regions = regional.regions.clone()
-        regions[places] *= share
-        fractions = replace(regional, regions=regions)
-        volumes, asked = region_volumes(fractions, still), healthy_changes(subject, fractions, still)
+        precuneus = np.isin(regional.region_of.numpy(), numbers)
+        lost = torch.from_numpy(precuneus & (rng.random(precuneus.shape) > share))
+        fractions = replace(regional, region_of=torch.where(lost, len(NAMES_OF_REGIONS) + 1, regional.region_of))
+        volumes, inside = _volumes(fractions, still)
+        asked = healthy_changes(subject, fractions, counted_volumes(fractions, still))
         for name in ("left precuneus", "right precuneus"):
-            goal = CORTEX_NORM * CORTEX_SHARES["precuneus"] / 200 * inside
+            goal = CORTEX_NORM * CORTEX_SHARES["precuneus"] / 200 * 1e-3 * inside
             wanted = np.log(goal / volumes[name]) + subject.variation[name]
             assert abs(wanted - subject.variation[name]) < 0.4, "so far off that its shape would be none"
             assert asked[name] == pytest.approx(wanted), name
@@ -57,6 +58,12 @@ def test_healthy_regions_get_the_volume_that_was_drawn_whatever_the_anatomy_s_ow
 def test_shares_of_the_cortex_are_of_the_whole_cortex() -> None:
     assert set(CORTEX_SHARES) == set(CORTICAL)
     assert sum(CORTEX_SHARES.values()) == pytest.approx(100, abs=0.1)
+
+
+def _volumes(fractions: Fractions, u: torch.Tensor) -> tuple[dict[str, float], float]:
+    """mm^3 of each region by its name, and of everything inside the skull."""
+    counted = counted_volumes(fractions, u)
+    return dict(zip(fractions.names, counted.tolist(), strict=False)), float(counted.sum())
 
 
 def _is_cortex(name: str) -> bool:
@@ -78,7 +85,22 @@ def test_the_disease_reaches_what_was_drawn(published_brain: SimulatedBrain) -> 
     for side in ("left", "right"):
         table = structure_table(f"{side} hippocampus")
         counted = np.log(table[published_brain.labels].sum() / table[published_brain.healthy_labels].sum())
-        assert counted == pytest.approx(drawn[f"{side} hippocampus"], abs=0.07)
+        assert counted == pytest.approx(drawn[f"{side} hippocampus"], abs=0.02)
+
+
+def test_volumes_are_counted_in_the_voxels_that_scans_are_made_of(
+    anatomy: Anatomy, regional: Fractions, published_patient: Subject
+) -> None:
+    """Sums of shares of 4 mm blur small regions: what was driven by them was exaggerated by up to a third."""
+    brain = simulate_brain(anatomy, regional, published_patient, seed=6, align=False)
+    volumes, _ = _volumes(regional, brain.deformation)
+    for name in NAMES_OF_REGIONS:
+        if not _is_cortex(name) and volumes[name] > 500:
+            counted = structure_table(name)[brain.labels].sum()
+            assert volumes[name] == pytest.approx(counted, rel=0.02), name
+    everywhere, _ = _volumes(regional, resized(brain.deformation, FINE_GRID.shape))
+    for name, value in everywhere.items():
+        assert volumes[name] == pytest.approx(value, rel=1e-4, abs=1e-2), name
 
 
 def test_a_patient_s_brain_has_the_volumes_that_were_drawn(
@@ -87,15 +109,16 @@ def test_a_patient_s_brain_has_the_volumes_that_were_drawn(
     """Healthy people's regions differ by 5 to 20 %: a volume missed by as much would be a wrong label."""
     drawn, still = volumes_of(published_patient), torch.zeros(3, *COARSE)
     # The template's own cortex is thick and its horns are small: further from the norm than a shape may be changed.
-    own = volumes_against_norm(regional, still)
+    own = volumes_against_norm(regional, counted_volumes(regional, still))
     within = [name for name in drawn if abs(own[name]) < 0.2 and "ventricle" not in name]
     assert len(within) > 8
     gaps = [published_brain.volumes[name] - drawn[name] for name in within]
     assert np.median(np.abs(gaps)) < 0.01
     # Seen through the alignment, too; the skull keeps its size but for that.
-    seen = volumes_against_norm(regional, published_brain.deformation)
+    seen = volumes_against_norm(regional, counted_volumes(regional, published_brain.deformation))
     for name, value in published_brain.volumes.items():
-        assert seen[name] == pytest.approx(value, abs=0.06), name
+        voxels_only = "inferior lateral" in name  # the template's horns: laying the field anew moves each of them
+        assert seen[name] == pytest.approx(value, abs=0.15 if voxels_only else 0.06), name
 
 
 def test_left_and_right_are_driven_apart(regional: Fractions) -> None:

@@ -42,7 +42,11 @@ REGIONS = (
 
 @dataclass
 class Fractions:
-    """Partial volumes of an anatomy: regions on the coarse grid, the hippocampus also at 2 mm."""
+    """Partial volumes of an anatomy: regions on the coarse grid, the hippocampus also at 2 mm.
+
+    What blurs a region into its surroundings at 4 mm makes a change of its volume look smaller than it is, so regions
+    that are driven to volumes (:mod:`.regional_drive`) also say whose each voxel of 1 mm is.
+    """
 
     regions: Tensor  # (R, i, j, k) at 4 mm: share of each voxel in each of ``names``
     giving: Tensor  # (i, j, k): how readily a voxel takes up or gives volume
@@ -52,6 +56,8 @@ class Fractions:
     block: tuple[int, int, int] = field(default=COARSE)
     names: tuple[str, ...] = REGIONS
     brain: Tensor = field(default_factory=lambda: torch.zeros(COARSE))  # (i, j, k): tissue and ventricles
+    region_of: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.uint8))  # (I, J, K) on FINE_GRID:
+    # number of the voxel's region in ``names`` from 1, one more than the last for what else is inside the skull, else 0
 
 
 def fractions_of(anatomy: Anatomy) -> Fractions:

@@ -7,10 +7,9 @@ import math
 import numpy as np
 from torch import Tensor
 
-from .atrophy import Fractions, intracranial_volume
+from .atrophy import Fractions
 from .effects import REFERENCE_AGE, Effect
 from .groups import Subject
-from .regional_drive import region_volumes
 from .regions import CORTICAL, SIDES
 
 #: At 73 years, per mille of the volume inside the skull, both sides together. The hippocampus' is that of the stylised
@@ -62,7 +61,7 @@ def age_change(effect: Effect, age: float) -> float:
     return change if age > REFERENCE_AGE else -change
 
 
-def healthy_changes(subject: Subject, fractions: Fractions, u: Tensor) -> dict[str, float]:
+def healthy_changes(subject: Subject, fractions: Fractions, counted: Tensor) -> dict[str, float]:
     """What has to be done to an anatomy so that it has the subject's volumes, the disease apart.
 
     Structures and the cortex's regions are brought to the volumes that were drawn, whatever the anatomy's own: the
@@ -75,15 +74,15 @@ def healthy_changes(subject: Subject, fractions: Fractions, u: Tensor) -> dict[s
         With regions of :mod:`.regions`.
     fractions
         The anatomy's, of :func:`.regions.regional_fractions`.
-    u
-        Its deformation so far, (3, i, j, k) in mm.
+    counted
+        Its volumes as it is deformed so far, of :func:`.regional_drive.counted_volumes`.
 
     Returns
     -------
     Change of log-volume by region.
     """
     found = {}
-    for name, own in volumes_against_norm(fractions, u).items():
+    for name, own in volumes_against_norm(fractions, counted).items():
         region = name.partition(" ")[2] if name.startswith(SIDES) else name
         drawn = subject.variation[name]
         if region in CORTICAL:
@@ -94,13 +93,21 @@ def healthy_changes(subject: Subject, fractions: Fractions, u: Tensor) -> dict[s
     return found
 
 
-def volumes_against_norm(fractions: Fractions, u: Tensor) -> dict[str, float]:
-    """Log of each region's volume over the healthy mean at 73 years in a skull of this size; lacking regions are 0."""
-    inside = 1e-3 * intracranial_volume(fractions, u)
+def volumes_against_norm(fractions: Fractions, counted: Tensor) -> dict[str, float]:
+    """Log of each region's volume over the healthy mean at 73 years in a skull of this size; lacking regions are 0.
+
+    Parameters
+    ----------
+    fractions
+        The anatomy's, of :func:`.regions.regional_fractions`.
+    counted
+        Its volumes in mm^3, (R + 1,), of :func:`.regional_drive.counted_volumes`.
+    """
+    inside = float(counted.sum())
     found = {}
-    for name, volume in region_volumes(fractions, u).items():
+    for name, volume in zip(fractions.names, counted.tolist(), strict=False):
         region = name.partition(" ")[2] if name.startswith(SIDES) else name
         both = NORMS[region] if region in NORMS else CORTEX_NORM * CORTEX_SHARES[region] / 100
-        norm = both / (2 if region != name else 1) * inside
+        norm = 1e-3 * both / (2 if region != name else 1) * inside
         found[name] = math.log(volume / norm) if volume > 0 else 0.0
     return found

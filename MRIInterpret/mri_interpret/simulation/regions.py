@@ -81,7 +81,7 @@ def structure_table(region: str) -> NDArray[np.bool_]:
 
 
 def regional_fractions(anatomy: Anatomy) -> Fractions:
-    """Partial volumes of :data:`NAMES_OF_REGIONS` at 4 mm, by counting fine voxels.
+    """Partial volumes of :data:`NAMES_OF_REGIONS` at 4 mm, by counting fine voxels, and whose each fine voxel is.
 
     The cortex is shared out among the parcels: where the anatomy knows its parcels (``Anatomy.parcels``) by them, else
     by how likely each is there according to the atlas.
@@ -111,7 +111,38 @@ def regional_fractions(anatomy: Anatomy) -> Fractions:
         block=base.block,
         names=NAMES_OF_REGIONS,
         brain=_share(BRAIN, labels),
+        region_of=_region_of(anatomy, regions),
     )
+
+
+def _region_of(anatomy: Anatomy, shares: Tensor) -> Tensor:
+    """Number of each fine voxel's region in :data:`NAMES_OF_REGIONS` from 1: (I, J, K) uint8.
+
+    One more than the last region for what else is inside the skull, 0 outside.
+    Cortex whose parcel is not known belongs to the region that has most of the cortex around, by ``shares``
+    (R, i, j, k).
+    """
+    rows = np.zeros(256, dtype=np.uint8)
+    rows[np.flatnonzero(INTRACRANIAL)] = len(NAMES_OF_REGIONS) + 1
+    for number, name in enumerate(NAMES_OF_REGIONS, start=1):
+        if name.partition(" ")[2] not in CORTICAL:
+            rows[np.flatnonzero(structure_table(name))] = number
+    found = rows[anatomy.labels]
+    for base, side in zip((1000, 2000), SIDES, strict=True):
+        numbers = [NAMES_OF_REGIONS.index(f"{side} {name}") for name in CORTICAL]
+        best = shares[numbers].max(0)
+        nobody_s = len(NAMES_OF_REGIONS) + 1
+        around = torch.where(best.values > 0, torch.tensor(numbers)[best.indices] + 1, nobody_s).numpy()
+        rows_of_parcels = np.zeros(4096, dtype=np.uint8)
+        for region in REGIONS:
+            places = [base + parcel for parcel in region.parcels]
+            rows_of_parcels[places] = NAMES_OF_REGIONS.index(f"{side} {region.name}") + 1
+        cortex = np.nonzero(member_of(side, "Cerebral-Cortex")[anatomy.labels])
+        own = np.zeros(len(cortex[0]), dtype=np.uint8)
+        if anatomy.parcels is not None:
+            own = rows_of_parcels[anatomy.parcels[cortex]]
+        found[cortex] = np.where(own > 0, own, around[tuple(axis // 4 for axis in cortex)])
+    return torch.from_numpy(found)
 
 
 def member_of(side: str, structure: str) -> NDArray[np.bool_]:

@@ -15,14 +15,13 @@ from .anatomy import FINE_GRID, Anatomy
 from .atrophy import Fractions, drive, intracranial_volume
 from .groups import Subject
 from .norms import healthy_changes, volumes_against_norm
-from .regional_drive import drive_regions
+from .regional_drive import counted_volumes, drive_regions
 from .structures import INTRACRANIAL, NAMES, member
 from .template_alignment import affine_part, carried_by, followed_by
 from .vessels import with_vessel_disease
 
 # Gaussian sigma (mm) to root-mean-square displacement (mm) of the random deformation, at strength 1.
 VARIABILITY = {30.0: 2.5, 15.0: 1.5, 8.0: 0.4}
-_FINER = (96, 112, 96)  # 2 mm
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class SimulatedBrain:
         Codes of :mod:`.structures` on ``FINE_GRID``, with the disease and, of the same brain, without.
     deformation
         (3, i, j, k) in mm, backwards: x + u(x) is where x came from in the base anatomy. On the coarse grid, or, where
-        the brain was aligned after it, at half that voxel size.
+        the brain was aligned after it, on ``FINE_GRID``.
     effect
         (i, j, k) on the coarse grid: change of log-volume by the disease alone, at each place of the diseased brain.
         Negative where tissue shrank, positive where CSF took its place, zero everywhere without disease.
@@ -126,29 +125,33 @@ def _published_brain(
     align: bool,
 ) -> SimulatedBrain:
     """Chance and age, then the disease, then the alignment that this brain would get."""
-    healthy = drive_regions(fractions, start, healthy_changes(subject, fractions, start))
-    u, added, changes = healthy.u, torch.zeros_like(start), dict[str, float]()
+    counted = counted_volumes(fractions, start)
+    healthy = drive_regions(fractions, start, healthy_changes(subject, fractions, counted), counted=counted)
+    u, added, changes, counted = healthy.u, torch.zeros_like(start), dict[str, float](), healthy.counted
     if subject.disease:
-        diseased = drive_regions(fractions, u, subject.disease)
-        u, added, changes = diseased.u, diseased.added, diseased.changes
+        diseased = drive_regions(fractions, u, subject.disease, counted=counted)
+        u, added, changes, counted = diseased.u, diseased.added, diseased.changes, diseased.counted
     effect = -log_jacobian(added)
-    volumes = volumes_against_norm(fractions, u)
-    both, scale = (u, healthy.u), 1.0
+    volumes = volumes_against_norm(fractions, counted)
+    matrix, scale = None, 1.0
     if align:
         matrix = affine_part(u, warp(fractions.intracranial[None], u)[0])
-        both = (followed_by(u, matrix, _FINER), followed_by(healthy.u, matrix, _FINER))
         effect = carried_by(effect, matrix)
         scale = 1.0 / float(torch.linalg.det(matrix[:, :3]))
+
+    def seen(displacement: Tensor) -> Tensor:
+        return displacement if matrix is None else followed_by(displacement, matrix, FINE_GRID.shape)
 
     def labels_of(displacement: Tensor) -> NDArray[np.uint8]:
         return with_vessel_disease(warp_labels(anatomy, displacement), subject.age, subject.vessels, seed)
 
-    labels = labels_of(both[0])
+    deformation = seen(u)
+    labels = labels_of(deformation)
     return SimulatedBrain(
         subject=subject,
         labels=labels,
-        healthy_labels=labels_of(both[1]) if with_healthy else None,
-        deformation=both[0],
+        healthy_labels=labels_of(seen(healthy.u)) if with_healthy else None,
+        deformation=deformation,
         effect=effect,
         fraction=hippocampal_fraction(labels),
         scale=scale,
