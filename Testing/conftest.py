@@ -32,8 +32,15 @@ def age_explanation() -> Explanation:
     return make_age_explanation()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="also whole runs of minutes whose parts are tested apart")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Names of tests must be the same in every process, or pytest-xdist cannot share them out."""
+    by_hand = pytest.mark.skip(reason="a whole run of minutes whose parts are tested apart: by hand, with --thorough")
     for item in items:
+        if item.get_closest_marker("thorough") is not None and not config.getoption("--thorough"):
+            item.add_marker(by_hand)
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid} has an address in memory in its name: give its parameters ids.")

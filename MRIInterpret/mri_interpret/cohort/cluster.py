@@ -97,16 +97,22 @@ def _open_cluster(options: ClusterOptions, capacity: Capacity | None) -> Any:
 
     assert capacity is not None
     processes = not options.threads
-    with workers_keep_memory():
-        return LocalCluster(
-            n_workers=capacity.workers if processes else 1,
-            threads_per_worker=1 if processes else capacity.workers,
-            processes=processes,
-            memory_limit=capacity.memory * (1 if processes else capacity.workers),
-            dashboard_address=None,
-            host="127.0.0.1" if processes else None,
-            silence_logs=50,  # the run itself reports when a worker ends
-        )
+    try:
+        with workers_keep_memory():
+            return LocalCluster(
+                n_workers=capacity.workers if processes else 1,
+                threads_per_worker=1 if processes else capacity.workers,
+                processes=processes,
+                memory_limit=capacity.memory * (1 if processes else capacity.workers),
+                dashboard_address=None,
+                host="127.0.0.1" if processes else None,
+                silence_logs=50,  # the run itself reports when a worker ends
+            )
+    except (AssertionError, RuntimeError, TimeoutError, OSError) as error:  # dask's loop has ten seconds to start
+        raise UserError(
+            f"The local workers did not start ({' '.join(str(error).split())[:120] or 'the computer is too busy'}): "
+            "close other programs, or ask for fewer workers, and start the cohort again; what is done is kept."
+        ) from error
 
 
 def slurm_options(text: str) -> dict[str, str]:
