@@ -18,6 +18,7 @@ import mri_interpret as mi
 import numpy as np
 import pandas as pd
 from mri_interpret.explanation.explanation import Explanation
+from mri_interpret.explanation.options import DEFAULTS
 from mri_interpret.resources import resource
 from mri_interpret.scene_content.display_range import top_value
 from numpy.typing import NDArray
@@ -70,7 +71,9 @@ def table(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def main(label_maps: Path, subjects: int = 6, methods: str = "default", saved: str | None = None) -> None:
+def main(
+    label_maps: Path, subjects: int = 6, methods: str = ",".join(DEFAULTS.methods), saved: str | None = None
+) -> None:
     """``subjects`` of each half; ``saved`` is a result of the sample that is there already."""
     rows: list[dict[str, object]] = []
     options = {"methods": methods.split(","), "device": "cpu", "trust": "off", "regions": "atlas", "target": "AD-CN"}
