@@ -36,7 +36,7 @@ from mri_interpret.preprocessing.cache import PreprocessingCache
 from mri_interpret.preprocessing.pipeline import preprocess
 from mri_interpret.resources import resource
 from mri_interpret.simulation.anatomy import MODEL_GRID, PUBLISHED, STYLISED
-from mri_interpret.simulation.effects import EFFECT_OF
+from mri_interpret.simulation.published import mean_change
 from mri_interpret.simulation.regional_drive import drive_regions
 from mri_interpret.simulation.regions import NAMES_OF_REGIONS, regional_fractions
 from mri_interpret.simulation.template_anatomy import template_anatomy
@@ -116,11 +116,7 @@ def severity_rows(one: BenchmarkedModel, image: Volume, mask: Volume, severity: 
 @lru_cache(maxsize=len(SEVERITIES))
 def published_field(severity: float) -> torch.Tensor:
     """The displacement (3, i, j, k) in mm, backwards, that gives the template so much of AD's mean effects."""
-    changes = {}
-    for name in NAMES_OF_REGIONS:
-        side, _, region = name.partition(" ")
-        percent = (EFFECT_OF.get(region) or EFFECT_OF[name]).ad[1 if side == "right" else 0]
-        changes[name] = severity * math.log1p(percent / 100)
+    changes = {name: severity * mean_change(name, "AD") for name in NAMES_OF_REGIONS}
     return drive_regions(regional_fractions(template_anatomy()), torch.zeros(3, *COARSE), changes).u
 
 

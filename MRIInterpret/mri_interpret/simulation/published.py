@@ -124,12 +124,17 @@ def _disease(group: str, subtype: str, factor: float, excess: float) -> dict[str
     found = {}
     for name in NAMES_OF_REGIONS:
         side, _, region = name.partition(" ")
-        effect = EFFECT_OF.get(region) or EFFECT_OF[name]
-        percent = effect.ad if group == "AD" else effect.mci
-        value = math.log1p(percent[1 if side == "right" else 0] / 100)
         lateral = {"left": 1 + excess, "right": 1 - excess}.get(side, 1.0)
-        found[name] = value * factor * lateral * of_subtype[effect.region]
+        found[name] = mean_change(name, group) * factor * lateral * of_subtype[region if region in EFFECT_OF else name]
     return found
+
+
+def mean_change(name: str, group: str) -> float:
+    """Mean change of a region's log-volume by the disease, of :data:`.regions.NAMES_OF_REGIONS`, in MCI or AD."""
+    side, _, region = name.partition(" ")
+    effect = EFFECT_OF.get(region) or EFFECT_OF[name]
+    percent = effect.ad if group == "AD" else effect.mci
+    return math.log1p(percent[1 if side == "right" else 0] / 100)
 
 
 def volumes_of(subject: Subject) -> dict[str, float]:
