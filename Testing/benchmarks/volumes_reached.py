@@ -2,10 +2,10 @@
 
     python -m Testing.benchmarks.volumes_reached --label-maps FOLDER --anatomies 08 15 17 --cache FOLDER [--brains N]
 
-Elderly subjects in turn over the anatomies. Each region's volume is summed at 2 mm after the deformation, seen in
-template space through its alignment, over the volume inside the skull; it is compared with the volume that was drawn.
-An ideal reader of volumes then tells the groups from either. And each region's voxels are counted in the labels of
-1 mm, from which scans are made: the deformation is driven by partial volumes of 4 mm, which blur what is small.
+Elderly subjects in turn over the anatomies. Each region's volume is counted in voxels of 1 mm after the deformation,
+seen in template space through its alignment, over the volume inside the skull; it is compared with the volume that was
+drawn. An ideal reader of volumes then tells the groups from either. And each region's voxels are counted in the
+finished labels, from which scans are made, by other code than the simulator drives it with.
 Printed as Markdown.
 """
 
@@ -61,11 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         brain = simulate_brain(anatomies[base], fractions[base], subject, int(rng.integers(2**31)))
         drawn.append(volumes_of_both_sides(volumes_of(subject)))
         made.append(volumes_of_both_sides(brain.volumes))
-        seen.append(
-            volumes_of_both_sides(
-                volumes_against_norm(fractions[base], counted_volumes(fractions[base], brain.deformation))
-            )
-        )
+        aligned = counted_volumes(fractions[base], brain.deformation)
+        seen.append(volumes_of_both_sides(volumes_against_norm(fractions[base], aligned)))
         asked.append(_of_both_sides(volumes_of(subject)))
         counted.append(in_labels(anatomies[base], brain))
         groups.append(GROUPS.index(subject.group))

@@ -108,7 +108,7 @@ def _open_cluster(options: ClusterOptions, capacity: Capacity | None) -> Any:
                 host="127.0.0.1" if processes else None,
                 silence_logs=50,  # the run itself reports when a worker ends
             )
-    except (AssertionError, RuntimeError, TimeoutError, OSError) as error:  # dask's loop has ten seconds to start
+    except (AssertionError, RuntimeError, TimeoutError) as error:  # dask's loop has ten seconds to start
         raise UserError(
             f"The local workers did not start ({' '.join(str(error).split())[:120] or 'the computer is too busy'}): "
             "close other programs, or ask for fewer workers, and start the cohort again; what is done is kept."

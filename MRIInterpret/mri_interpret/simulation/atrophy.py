@@ -44,8 +44,8 @@ REGIONS = (
 class Fractions:
     """Partial volumes of an anatomy: regions on the coarse grid, the hippocampus also at 2 mm.
 
-    What blurs a region into its surroundings at 4 mm makes a change of its volume look smaller than it is, so regions
-    that are driven to volumes (:mod:`.regional_drive`) also say whose each voxel of 1 mm is.
+    In voxels of 4 mm a region blurs into its surroundings, and a change of its volume looks smaller than it is. So
+    where regions are driven to given volumes (:mod:`.regional_drive`), the region of each voxel of 1 mm is kept, too.
     """
 
     regions: Tensor  # (R, i, j, k) at 4 mm: share of each voxel in each of ``names``
@@ -56,8 +56,9 @@ class Fractions:
     block: tuple[int, int, int] = field(default=COARSE)
     names: tuple[str, ...] = REGIONS
     brain: Tensor = field(default_factory=lambda: torch.zeros(COARSE))  # (i, j, k): tissue and ventricles
-    region_of: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.uint8))  # (I, J, K) on FINE_GRID:
-    # number of the voxel's region in ``names`` from 1, one more than the last for what else is inside the skull, else 0
+    # (I, J, K) uint8 on FINE_GRID, or empty: number of the voxel's region in ``names`` from 1; one more than the last
+    # for what else is inside the skull, 0 outside.
+    region_of: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.uint8))
 
 
 def fractions_of(anatomy: Anatomy) -> Fractions:

@@ -70,7 +70,14 @@ def counted_volumes(fractions: Fractions, u: Tensor) -> Tensor:
     Returns
     -------
     (R + 1,)
+
+    Raises
+    ------
+    ValueError
+        If the regions of the voxels of 1 mm are not known.
     """
+    if tuple(fractions.region_of.shape) != FINE_GRID.shape:
+        raise ValueError("the fractions do not say which region each voxel of 1 mm belongs to")
     if tuple(u.shape[1:]) == COARSE:
         where = _fine_positions(u, _cells_inside(fractions, u))
     else:

@@ -81,7 +81,7 @@ def structure_table(region: str) -> NDArray[np.bool_]:
 
 
 def regional_fractions(anatomy: Anatomy) -> Fractions:
-    """Partial volumes of :data:`NAMES_OF_REGIONS` at 4 mm, by counting fine voxels, and whose each fine voxel is.
+    """Partial volumes of :data:`NAMES_OF_REGIONS` at 4 mm, by counting voxels of 1 mm, and the region of each of these.
 
     The cortex is shared out among the parcels: where the anatomy knows its parcels (``Anatomy.parcels``) by them, else
     by how likely each is there according to the atlas.
@@ -116,14 +116,14 @@ def regional_fractions(anatomy: Anatomy) -> Fractions:
 
 
 def _region_of(anatomy: Anatomy, shares: Tensor) -> Tensor:
-    """Number of each fine voxel's region in :data:`NAMES_OF_REGIONS` from 1: (I, J, K) uint8.
+    """The region of each voxel of 1 mm, as :attr:`.atrophy.Fractions.region_of` has it: (I, J, K) uint8.
 
-    One more than the last region for what else is inside the skull, 0 outside.
-    Cortex whose parcel is not known belongs to the region that has most of the cortex around, by ``shares``
-    (R, i, j, k).
+    Cortex whose parcel is not known belongs to the region that most of the cortex around belongs to, by ``shares``
+    (R, i, j, k) at 4 mm.
     """
+    no_region = len(NAMES_OF_REGIONS) + 1
     rows = np.zeros(256, dtype=np.uint8)
-    rows[np.flatnonzero(INTRACRANIAL)] = len(NAMES_OF_REGIONS) + 1
+    rows[np.flatnonzero(INTRACRANIAL)] = no_region
     for number, name in enumerate(NAMES_OF_REGIONS, start=1):
         if name.partition(" ")[2] not in CORTICAL:
             rows[np.flatnonzero(structure_table(name))] = number
@@ -131,8 +131,7 @@ def _region_of(anatomy: Anatomy, shares: Tensor) -> Tensor:
     for base, side in zip((1000, 2000), SIDES, strict=True):
         numbers = [NAMES_OF_REGIONS.index(f"{side} {name}") for name in CORTICAL]
         best = shares[numbers].max(0)
-        nobody_s = len(NAMES_OF_REGIONS) + 1
-        around = torch.where(best.values > 0, torch.tensor(numbers)[best.indices] + 1, nobody_s).numpy()
+        around = torch.where(best.values > 0, torch.tensor(numbers)[best.indices] + 1, no_region).numpy()
         rows_of_parcels = np.zeros(4096, dtype=np.uint8)
         for region in REGIONS:
             places = [base + parcel for parcel in region.parcels]
