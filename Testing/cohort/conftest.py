@@ -53,6 +53,6 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Plan:
+def finished(tmp_path_factory: pytest.TempPathFactory, coarse_bundle: Path) -> Plan:
     """A plan whose 11 subjects are complete, with maps and predictions that are known."""
-    return write_finished_cohort(tmp_path_factory.mktemp("finished"), bundle)
+    return write_finished_cohort(tmp_path_factory.mktemp("finished"), coarse_bundle)

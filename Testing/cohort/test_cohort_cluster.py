@@ -141,7 +141,7 @@ from mri_interpret.errors import UserError
 with LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as cluster:
     try:
         # Long enough to connect on a busy machine: timeout is for connecting and for workers alike.
-        with open_client(ClusterOptions(scheduler=cluster.scheduler_address, timeout=20.0), None, Path(sys.argv[1])):
+        with open_client(ClusterOptions(scheduler=cluster.scheduler_address, timeout=10.0), None, Path(sys.argv[1])):
             pass
     except UserError as error:
         print(error)

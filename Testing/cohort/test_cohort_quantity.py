@@ -28,6 +28,7 @@ from Testing.cohort.written_cohort import (
     map_of,
     write_finished_cohort,
 )
+from Testing.fixtures_explanation import MODEL_GRID
 from Testing.models.bundles import NETWORK, write_network, write_small_bundle
 
 AGE = OutputMeaning("regression", ("brain age",), True, "years", value_range=(40.0, 90.0))
@@ -112,7 +113,12 @@ def test_sets_of_subjects_without_predicted_classes() -> None:
 def age_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small network as if it returned an age: written cohorts never run it."""
     about = {"kind": "regression", "name": "age", "unit": "years", "range": [40, 90]}
-    changes = {"mri_interpret.output": about, "mri_interpret.classes": None, "network_data_format": None}
+    changes = {
+        "mri_interpret.output": about,
+        "mri_interpret.classes": None,
+        "network_data_format": None,
+        "mri_interpret.grid": MODEL_GRID,
+    }
     folder = write_small_bundle(tmp_path_factory.mktemp("age"), changes)
     write_network(folder, {**NETWORK, "num_classes": 1})
     return folder

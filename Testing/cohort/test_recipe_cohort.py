@@ -1,6 +1,6 @@
 """`mri-interpret cohort` with nothing but a recipe: a published regression network, from files to group results.
 
-With random weights always; with the weights of one real fold where they are at hand.
+By hand (``--thorough``), with random weights; with the weights of one real fold where they are at hand.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def run(*arguments: str | Path, models: Path) -> str:
     return said.getvalue()
 
 
+@pytest.mark.thorough  # what a recipe adds, and a cohort of a model that returns a number, are tested apart
 def test_two_folds_with_random_weights(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 

@@ -29,6 +29,7 @@ WRONG = {1: "AD", 9: "CN"}  # subjects (from 0) that the model is made to call o
 ERRORS = [2.0, -1.0, 0.5, 3.0, -2.0, 0.0, 4.0, 1.0, -3.0, 2.5, -0.5]  # of a model that returns the age, in years
 STRENGTH = {"CN": 0.0, "MCI": 3.0, "AD": 12.0}
 METHODS = ("lrp", "grad_cam")
+NOISE_MM = 4.0  # Gaussian sigma: smoother noise would stand out in small regions
 INTRACRANIAL_ML = 1500.0  # of the first subject; one more for each other
 
 
@@ -49,7 +50,7 @@ def anatomy_of(place: int) -> Segmentation:
 def map_of(grid: Grid, place: int, method: str) -> Array:
     """Smooth noise of the subject's own, and the blob, inside the brain: (I, J, K), float32."""
     rng = np.random.default_rng(100 * place + len(method))
-    noise = ndimage.gaussian_filter(rng.normal(size=grid.shape), 2)
+    noise = ndimage.gaussian_filter(rng.normal(size=grid.shape), NOISE_MM / grid.spacing[0])
     index = np.moveaxis(np.indices(grid.shape), 0, -1) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     blob = np.exp(-0.5 * (np.linalg.norm(index - [-26, -20, -15], axis=-1) / 7) ** 2)
     values = (noise / noise.std() + STRENGTH[GROUPS[place]] * blob) * template_brain(grid)

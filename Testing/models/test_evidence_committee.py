@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mri_interpret.attribution import Explainer
 from mri_interpret.errors import UserError
 from mri_interpret.models import evidence_committee
 from mri_interpret.models.bundle import load_bundle
@@ -70,6 +71,21 @@ def test_members_are_read_from_a_pass_that_runs_anyway(committee: EvidenceCommit
     counting.remove()
     assert len(passes) == 1
     torch.testing.assert_close(found, committee.member_logits(IMAGE))
+
+
+def test_watching_costs_an_explanation_no_pass_and_keeps_no_other_image(committee: EvidenceCommittee3d) -> None:
+    """A recorded pass puts convolutions off. To ask for one voids the pass, and later passes are of other images."""
+    passes: list[int] = []
+    counting = committee.fine.register_forward_hook(lambda *_: passes.append(1))
+    unwatched, watched = copy.deepcopy(committee), copy.deepcopy(committee)  # neither has been checked before
+    Explainer(unwatched).explain(IMAGE, 0, ["lrp", "grad_cam"])
+    alone = len(passes)
+    members = MemberLogits(watched)
+    with members.watching():
+        Explainer(watched).explain(IMAGE, 0, ["lrp", "grad_cam"])
+    counting.remove()
+    assert len(passes) - alone == alone > 0
+    torch.testing.assert_close(members.of(IMAGE), committee.member_logits(IMAGE).detach())
 
 
 @torch.no_grad()

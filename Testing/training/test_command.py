@@ -59,7 +59,7 @@ def test_a_network_that_cannot_be_trained_here_is_refused(monkeypatch: pytest.Mo
 
 @pytest.mark.slow
 def test_training_on_the_simulator_writes_a_bundle(tmp_path: Path) -> None:
-    simulation = SimulatedTraining(brains=3, first_brains=3, validation_brains=2, test_brains=0)
+    simulation = SimulatedTraining(brains=2, first_brains=2, validation_brains=1, test_brains=0)
     folder = train(tmp_path / "model", simulation, TINY, evaluate_after=False, command="the exact command")
     loaded = load_bundle(folder)
     with torch.no_grad():

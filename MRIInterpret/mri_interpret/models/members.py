@@ -3,7 +3,7 @@
 A network says that it is an ensemble by a method ``member_logits(image)``: what it would return if it were each member
 alone, (members, N, outputs). If it also names a module (``members_read_at``, a dotted name) and has a method
 ``member_logits_from(values)``, the members' logits are computed from what that module is given in a pass that runs
-anyway, and cost no pass of their own.
+anyway, and cost no pass of their own, if it is computed there and then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class MemberLogits:
-    """The members' logits of the image of the first pass that :meth:`watching` saw.
+    """The members' logits of an image: of the first pass that :meth:`watching` saw, or of a pass of their own.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ class MemberLogits:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Keep what the module ``members_read_at`` is given in this thread's first pass inside the block."""
+        """Keep what the module ``members_read_at`` is given in this thread's first pass inside the block, if it is a
+        plain tensor by then."""
         name = getattr(self.network, "members_read_at", None)
         if name is None:
             yield
@@ -41,9 +42,16 @@ class MemberLogits:
         import torch
 
         thread = threading.get_ident()  # another may run the same network on another scan
+        is_first = True  # later passes are of other images
 
         def keep(_module: nn.Module, given: Any) -> None:
-            if self._values is None and threading.get_ident() == thread:
+            nonlocal is_first
+            if not is_first or threading.get_ident() != thread:
+                return
+            is_first = False
+            # What a recorded pass has put off is no plain tensor: to ask for it would void that pass, which then is
+            # recorded and checked anew, and takes longer than a further pass.
+            if type(given[0]) is torch.Tensor:
                 with torch._C.DisableTorchFunction():  # a copy is no part of the pass that may be recorded
                     self._values = given[0].detach().clone()
 
