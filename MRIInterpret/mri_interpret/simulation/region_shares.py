@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..deformation.displacement import COARSE, resized, warp
 from .anatomy import FINE_GRID, Anatomy
-from .regions import CORTICAL, REGIONS, SIDES, structure_table
+from .regions import CORTICAL, REGIONS, SIDES, parcel_table, structure_table
 from .structures import TARGETS, member
 
 #: The regions of :mod:`.regions` that are no dense target by themselves, both sides together.
@@ -40,7 +40,8 @@ def region_shares(anatomy: Anatomy, u: Tensor, labels: NDArray[np.uint8]) -> NDA
     """
     if anatomy.parcels is None:
         raise ValueError(f"the anatomy {anatomy.name} does not know its parcels")
-    carried = warp(torch.from_numpy(_rows(anatomy.parcels))[None].float(), resized(u, FINE_GRID.shape), "nearest")
+    of_parcels = parcel_table({name: OWN_REGIONS.index(name) + 1 for name in CORTICAL}, 1000, 2000)
+    carried = warp(torch.from_numpy(of_parcels[anatomy.parcels])[None].float(), resized(u, FINE_GRID.shape), "nearest")
     row = np.where(member("Cerebral-Cortex")[labels], carried[0].to(torch.uint8).numpy(), _rows_of_codes()[labels])
     there = np.flatnonzero(row)
     places = np.unravel_index(there, row.shape)
@@ -49,16 +50,6 @@ def region_shares(anatomy: Anatomy, u: Tensor, labels: NDArray[np.uint8]) -> NDA
     counts = np.bincount((row.ravel()[there].astype(np.int64) - 1) * size + coarse, minlength=len(OWN_REGIONS) * size)
     shares = np.round(counts * (255 / _PER_VOXEL)).astype(np.uint8)
     return shares.reshape(len(OWN_REGIONS), *COARSE)
-
-
-def _rows(parcels: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Of each voxel the number of its cortical region among :data:`OWN_REGIONS`, from 1; 0 elsewhere."""
-    table = np.zeros(4096, dtype=np.uint8)
-    for region in REGIONS:
-        if region.name in CORTICAL:
-            for base in (1000, 2000):
-                table[[base + parcel for parcel in region.parcels]] = 1 + OWN_REGIONS.index(region.name)
-    return table[parcels]
 
 
 def _rows_of_codes() -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -132,10 +132,7 @@ def _region_of(anatomy: Anatomy, shares: Tensor) -> Tensor:
         numbers = [NAMES_OF_REGIONS.index(f"{side} {name}") for name in CORTICAL]
         best = shares[numbers].max(0)
         around = torch.where(best.values > 0, torch.tensor(numbers)[best.indices] + 1, no_region).numpy()
-        rows_of_parcels = np.zeros(4096, dtype=np.uint8)
-        for region in REGIONS:
-            places = [base + parcel for parcel in region.parcels]
-            rows_of_parcels[places] = NAMES_OF_REGIONS.index(f"{side} {region.name}") + 1
+        rows_of_parcels = parcel_table({name: number + 1 for name, number in zip(CORTICAL, numbers, strict=True)}, base)
         cortex = np.nonzero(member_of(side, "Cerebral-Cortex")[anatomy.labels])
         own = np.zeros(len(cortex[0]), dtype=np.uint8)
         if anatomy.parcels is not None:
@@ -163,19 +160,39 @@ def _parcel_shares(anatomy: Anatomy, cortex: dict[str, Tensor]) -> dict[str, Ten
         if anatomy.parcels is None:
             likelihood = parcel_likelihoods(tuple(numbers))
         else:
-            likelihood = _counted(anatomy.parcels, numbers, 1000 * (number + 1))
+            likelihood = _counted(anatomy.parcels, 1000 * (number + 1))
         for row, share in zip(rows, likelihood, strict=True):
             found[f"{side} {row.name}"] = cortex[side] * share
     return found
 
 
-def _counted(parcels: NDArray[np.uint16], numbers: Sequence[tuple[int, ...]], base: int) -> Tensor:
-    """Of the parcels that were counted in each coarse voxel, the share of each region: (rows, i, j, k), sum 1 or 0."""
-    row = np.zeros(4096, dtype=np.int64)
-    for index, group in enumerate(numbers, start=1):
-        row[[base + number for number in group]] = index
-    found = torch.from_numpy(row[parcels])
-    shares = [functional.avg_pool3d((found == index).float()[None], 4)[0] for index in range(1, len(numbers) + 1)]
+def _counted(parcels: NDArray[np.uint16], base: int) -> Tensor:
+    """Of the parcels counted in a coarse voxel, each region of ``CORTICAL``: (R, i, j, k) shares, sum 1 or 0."""
+    table = parcel_table({name: number for number, name in enumerate(CORTICAL, start=1)}, base)
+    found = torch.from_numpy(table[parcels])
+    shares = [functional.avg_pool3d((found == index).float()[None], 4)[0] for index in range(1, len(CORTICAL) + 1)]
     stacked = torch.stack(shares)
     assert stacked.shape[1:] == COARSE
     return stacked / stacked.sum(0).clamp(min=1e-6)
+
+
+def parcel_table(numbers: Mapping[str, int], *bases: int) -> NDArray[np.uint8]:
+    """By label of a parcel the number of its region in ``numbers``, by the region's name; 0 for any other label.
+
+    Parameters
+    ----------
+    numbers
+        1 to 255, by names of :data:`CORTICAL`.
+    bases
+        1000 for the left cortex's parcels, 2000 for the right one's.
+
+    Returns
+    -------
+    (4096,)
+    """
+    table = np.zeros(4096, dtype=np.uint8)
+    for region in REGIONS:
+        if region.parcels and region.name in numbers:
+            for base in bases:
+                table[[base + parcel for parcel in region.parcels]] = numbers[region.name]
+    return table
