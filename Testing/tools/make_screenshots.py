@@ -26,7 +26,7 @@ host = install()
 import qt
 from mri_interpret.doors import choices
 from mri_interpret.panel import environment
-from mri_interpret.scene.pictures import four_up, save_png
+from mri_interpret.scene.pictures import compared, four_up, save_png
 
 import MRIInterpret
 from Testing.cohort.written_cohort import write_finished_cohort
@@ -76,6 +76,11 @@ def explain(widget: Any, camera: Camera) -> None:
     for _ in range(5):
         host.qt_application.processEvents()
     save_png(four_up(host.headless, VIEW), camera.folder / "scene_region.png")
+    ui.compareButton.click()
+    for _ in range(5):
+        host.qt_application.processEvents()
+    save_png(compared(host.headless, (400, 400)), camera.folder / "compare.png")
+    ui.compareButton.click()
 
 
 def cohort(widget: Any, camera: Camera, study: Path | None = None) -> None:

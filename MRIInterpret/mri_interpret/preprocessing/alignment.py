@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from .verdict import registration_verdict
 
 REGISTRATION_SEED = 7
 _CENTRE = np.array([0.0, -18.0, 8.0, 1.0])  # of the template's brain, RAS mm
-_SEARCH_SECONDS = 60.0  # after so long no further pose is tried
+_MOST_POSES = 3  # a number and no time, so that a busy computer finds the same alignment
 _UPRIGHT_DEG = 35.0  # in heads turned by less, deepbet finds the brain as in upright ones
 _SAME_DEG, _SAME_MM = 25.0, 30.0  # a pose so close to the alignment at hand leads to the same one
 
@@ -211,10 +210,8 @@ class Aligner:
                 self.hits.append("registration")
             again = brain or self._named(stored["mask"], "deepbet")
             return self._judged(again, stored["affine"], "affine", Match(*map(float, stored["match"])))
-        started, best = time.monotonic(), first
+        best = first
         for pose in self._poses(first, brain):
-            if time.monotonic() - started > _SEARCH_SECONDS:
-                break
             try:
                 found = self._from_pose(pose, brain)
             except (NoBrain, Misaligned) as error:
@@ -236,7 +233,8 @@ class Aligner:
         """RAS mm of the scan to about RAS mm of the template, the likeliest first."""
         if first is not None and first.verdict == "good":
             return [first.to_template]
-        found = likely_poses(self.scan if brain is None else _brain_only(self.scan, brain.volume), 3, self.progress)
+        searched = self.scan if brain is None else _brain_only(self.scan, brain.volume)
+        found = likely_poses(searched, _MOST_POSES, self.progress)
         if brain is None or first is None:
             return found
         return [pose for pose in found if not _same(pose, first.to_template)]
