@@ -33,12 +33,15 @@ def age_explanation() -> Explanation:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--thorough", action="store_true", help="also whole runs of minutes whose parts are tested apart")
+    parser.addoption("--thorough", action="store_true", help="also long tests whose parts are tested apart")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Names of tests must be the same in every process, or pytest-xdist cannot share them out."""
-    by_hand = pytest.mark.skip(reason="a whole run of minutes whose parts are tested apart: by hand, with --thorough")
+    """Long tests are left out, the longest file comes first; names of tests must be the same in every process, or
+    pytest-xdist cannot share them out."""
+    # The browser's file takes longest, and other processes would wait for it at the end.
+    items.sort(key=lambda item: "Testing/web/" not in item.nodeid)
+    by_hand = pytest.mark.skip(reason="a long test whose parts are tested apart: by hand, with --thorough")
     for item in items:
         if item.get_closest_marker("thorough") is not None and not config.getoption("--thorough"):
             item.add_marker(by_hand)

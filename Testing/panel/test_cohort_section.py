@@ -154,6 +154,7 @@ def test_a_table_with_mistakes_is_said_in_the_panel(widget, tmp_path, wait):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough  # that a killed run is resumed, and that cancelling ends all processes, is tested apart
 def test_a_cancelled_run_is_resumed_where_it_stood(widget, tmp_path, wait):
     """The worker process starts dask, and dask a worker process of its own.
 

@@ -58,6 +58,7 @@ def test_a_network_that_cannot_be_trained_here_is_refused(monkeypatch: pytest.Mo
 
 
 @pytest.mark.slow
+@pytest.mark.thorough  # brains, training and bundle are tested apart, and together over a table below
 def test_training_on_the_simulator_writes_a_bundle(tmp_path: Path) -> None:
     simulation = SimulatedTraining(brains=2, first_brains=2, validation_brains=1, test_brains=0)
     folder = train(tmp_path / "model", simulation, TINY, evaluate_after=False, command="the exact command")
