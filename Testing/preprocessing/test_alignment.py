@@ -64,7 +64,9 @@ def upright(head: Volume) -> Alignment:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pose", ["pitched by 40 degrees", pytest.param("on its right side", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(
+    "pose", ["pitched by 40 degrees", pytest.param("on its right side", marks=pytest.mark.thorough)]
+)
 def test_a_head_that_lies_askew_is_aligned_as_upright_and_its_brain_is_found(
     pose: str, head: Volume, upright: Alignment
 ) -> None:
