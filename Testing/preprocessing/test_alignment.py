@@ -20,10 +20,6 @@ from Testing.sample_scan import sample_at_2_mm
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "real-scans"
 CENTRE = np.array([0.0, -18.0, 8.0])
-POSES = {
-    "pitched by 40 degrees": (40, 0, 0),
-    "on its right side": (0, 90, 0),
-}
 
 
 def _align(scan: Volume, mask: str | Volume = "auto", cache: PreprocessingCache | None = None) -> Alignment:
@@ -65,12 +61,17 @@ def upright(head: Volume) -> Alignment:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "pose", ["pitched by 40 degrees", pytest.param("on its right side", marks=pytest.mark.thorough)]
+    "angles",
+    [
+        pytest.param((40, 0, 0), id="pitched by 40 degrees"),
+        pytest.param((0, 0, 30), id="turned by 30 degrees", marks=pytest.mark.thorough),
+        pytest.param((0, 90, 0), id="on its right side", marks=pytest.mark.thorough),
+    ],
 )
 def test_a_head_that_lies_askew_is_aligned_as_upright_and_its_brain_is_found(
-    pose: str, head: Volume, upright: Alignment
+    angles: tuple[int, int, int], head: Volume, upright: Alignment
 ) -> None:
-    turned, move = _turned(head, POSES[pose])
+    turned, move = _turned(head, angles)
     found = _align(turned)
     assert found.verdict == "good"
     assert _distance_mm(found.to_template @ move, upright.to_template) < 3
