@@ -44,9 +44,6 @@ class EvidenceCommittee3d(EvidenceCNN3d):
         If there are no further networks, or the arguments are not those of an :class:`EvidenceCNN3d`.
     """
 
-    #: Where the recorded pass of the main job reads what :meth:`member_logits_from` needs, see models/members.py.
-    members_read_at = "joint"
-
     further_joint: Tensor
     further_evidence: Tensor
 
