@@ -69,12 +69,10 @@ def open_client(options: ClusterOptions, capacity: Capacity | None, output: Path
     UserError
         If the scheduler cannot be reached, has no workers, or has workers that cannot do the work.
     """
-    from distributed import Client
-
     cluster = _open_cluster(options, capacity)
     try:
         try:
-            client = Client(cluster or options.scheduler, timeout=options.timeout, set_as_default=False)
+            client = _connect(cluster or options.scheduler, options.timeout)
         except (OSError, ValueError, TimeoutError) as error:
             raise UserError(
                 f"The scheduler {options.scheduler or 'of the local cluster'} cannot be reached "
@@ -86,6 +84,24 @@ def open_client(options: ClusterOptions, capacity: Capacity | None, output: Path
     finally:
         if cluster is not None:
             cluster.close()
+
+
+def _connect(where: Any, timeout: float) -> Any:
+    """A client of a cluster or a scheduler's address; closed before the error is raised if it cannot connect."""
+    from distributed import Client
+
+    class ClosedOnFailure(Client):  # type: ignore[misc]
+        """dask leaves a client that could not connect to the garbage collector. That may run while another cluster
+        starts, whose lock the closing client then waits for, for ever."""
+
+        def __init__(self) -> None:
+            try:
+                super().__init__(where, timeout=timeout, set_as_default=False)
+            except BaseException:
+                self.close()
+                raise
+
+    return ClosedOnFailure()
 
 
 def _open_cluster(options: ClusterOptions, capacity: Capacity | None) -> Any:
