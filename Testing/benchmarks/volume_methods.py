@@ -75,10 +75,13 @@ class Task:
         return folder / "rows" / f"{self.kind} {'+'.join(self.methods)} {network} {self.subject:05d}.csv"
 
 
-def tasks(subjects: int, networks: int, own: Callable[[int], int] | None = None) -> Iterator[Task]:
+def tasks(
+    subjects: int, networks: int, own: Callable[[int], int] | None = None, step: int | None = None
+) -> Iterator[Task]:
     """Everything to measure, what the tables need most first: the first-order maps, then the counterfactuals.
 
-    ``own`` gives the number of the only network for a subject; without it each subject gets all, in turn.
+    ``own`` gives the number of the only network for a subject; without it each subject gets all, in turn. With ``step``
+    every so many subjects get placebos, stability and randomisation of all methods, instead of as EVERY says.
     """
     for turn in range(networks if own is None else 1):
         for methods in (FIRST, (COUNTERFACTUAL,)):
@@ -86,7 +89,7 @@ def tasks(subjects: int, networks: int, own: Callable[[int], int] | None = None)
                 network = (subject + turn) % networks if own is None else own(subject)
                 yield Task("maps", methods, subject, network)
                 for kind, every in EVERY.items():
-                    if turn == 0 and subject % (every if methods == FIRST else 2 * every + 1) == 0:
+                    if turn == 0 and subject % (step or (every if methods == FIRST else 2 * every + 1)) == 0:
                         yield Task(kind, methods, subject, network)
         for subject in range(subjects if turn == 0 else 0):
             for kind in ("typical", "twins"):
@@ -170,11 +173,12 @@ def run(
     kinds: tuple[str, ...] | None = None,
     typical: Mapping[str, float] | None = None,
     unseen: Sequence[Sequence[str]] | None = None,
+    step: int | None = None,
 ) -> None:
     """Measure what is missing in ``folder``; begin nothing after so many seconds. ``kinds`` leaves out all others.
 
     ``typical`` are the networks' answers for a typical healthy brain, by their names; ``unseen`` the anatomies that
-    each of them never saw.
+    each of them never saw; ``step`` as in :func:`tasks`.
     """
 
     def own(subject: int) -> int:
@@ -183,7 +187,7 @@ def run(
 
     ending = time.monotonic() + (seconds if seconds is not None else float("inf"))
     first: torch.Tensor | None = None
-    for task in tasks(subjects, len(models), own if unseen is not None else None):
+    for task in tasks(subjects, len(models), own if unseen is not None else None, step):
         one = models[task.network]
         path = task.path(folder, one.name)
         if path.exists() or (kinds is not None and task.kind not in kinds):
@@ -262,6 +266,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, help="begin nothing after so long")
     parser.add_argument("--kinds", nargs="+", help="only these: maps, twins, typical, placebos, stability, randomised")
+    parser.add_argument("--every", type=int, help="placebos, stability, randomised of every so many subjects")
     parser.add_argument("--healthy", type=Path, help="where healthy brains are kept; in the output folder if left out")
     parser.add_argument("--disease", choices=(PUBLISHED, STYLISED), default=STYLISED)
     options = parser.parse_args()
@@ -286,7 +291,7 @@ def main() -> None:
         )
         typical = {one.name: typical_answer(one, healthy) for one in models}
         write_text(options.output / TYPICAL_ANSWERS, json.dumps(typical, indent=2) + "\n")
-    run(models, stream, options.subjects, options.output, options.seconds, kinds, typical, unseen)
+    run(models, stream, options.subjects, options.output, options.seconds, kinds, typical, unseen, options.every)
 
 
 if __name__ == "__main__":
