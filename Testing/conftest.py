@@ -15,9 +15,12 @@ if "MRI_INTERPRET_CACHE" not in os.environ:  # a run's own, which its processes 
 
 import pytest
 from mri_interpret.explanation.explanation import Explanation
+from mri_interpret.kept_memory import keep_freed_memory
 
 from Testing.fixtures_browser import browser  # noqa: F401 - a fixture
 from Testing.fixtures_explanation import make_age_explanation, make_explanation
+
+keep_freed_memory()
 
 
 @pytest.fixture(scope="session")

@@ -172,11 +172,20 @@ def _explained(name: str) -> tuple[nn.Module, Tensor, dict[str, Tensor]]:
 #: TorchScript does not compile SwinUNETR's encoder.
 _NOT_SCRIPTED = {"SwinUNETR encoder"}
 _QUICK = ("Regressor", "Classifier", "ViT")
+#: All their operations are in ResNet-18, or in SE-ResNet-50 and EfficientNet-B0.
+_LIKE_OTHERS = ("ResNet-10", "SE-ResNeXt-50")
+
+
+def _network(name: str) -> object:
+    """A network's name as a parameter, with its marks."""
+    if name in _LIKE_OTHERS:
+        return pytest.param(name, marks=pytest.mark.thorough)
+    return name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(  # below, so that a network's forms follow one another
-    "name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ZOO]
+    "name", [_network(name) for name in ZOO]
 )
 def test_programs_of_the_zoo_give_the_same_maps(name: str, form: str) -> None:
     if form == "script" and name in _NOT_SCRIPTED:

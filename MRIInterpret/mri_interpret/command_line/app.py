@@ -13,6 +13,7 @@ import typer
 
 from .. import __version__
 from ..explanation.options import DEFAULTS, ExplainOptions
+from ..kept_memory import keep_freed_memory
 from . import simulation_commands
 from .failures import exit_code_of
 from .models_app import models_app
@@ -286,6 +287,8 @@ def check(as_json: Json = False) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; errors for the user are one line and exit code 2, Ctrl-C is 130."""
     warnings.filterwarnings("ignore")  # other packages' notes to their own developers
+    if arguments is None:  # a process of its own
+        keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without Unicode shows a question mark for an umlaut; the job must not fail for it.
         if isinstance(stream, TextIOWrapper):

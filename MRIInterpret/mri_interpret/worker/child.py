@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import UserError
+from ..kept_memory import keep_freed_memory
 from .messages import Failed, Heartbeat, Message, Notice, encode
 from .process_tree import kill_own_process_tree
 
@@ -44,6 +45,7 @@ def run_worker(folder: Path, work: Callable[[Path, Send], None], also_deleted: S
     int
         The process's exit code: 0 if the work was done, else 1.
     """
+    keep_freed_memory()
     send = _sender(_claim_standard_output())
     threading.Thread(target=_end_with_parent, args=((folder, *also_deleted),), daemon=True).start()
     threading.Thread(target=_heartbeat, args=(send,), daemon=True).start()
