@@ -50,7 +50,12 @@ def test_every_method_gets_every_check_of_the_level() -> None:
     of_model = {"silhouette", "mask edge", "recovery"}
     assert {row.check for row in full if row.method == MODEL} == of_model
     assert list(dict.fromkeys(row.method for row in full)) == [*METHODS, "summary", MODEL]
-    assert fast == [row for row in full if row.check in quick]  # repeatable, and independent of the level
+    again = _run("fast", network, {**maps, "summary": summary}, details=details)
+    assert fast == again
+    alike = quick - {"faithfulness"}  # which is asked eight times as often at the level full
+    assert [row for row in fast if row.check in alike] == [row for row in full if row.check in alike]
+    for rows, times in ((fast, 32), (full, 256)):
+        assert {f"({times} times)" in row.sentence for row in rows if row.check == "faithfulness"} == {True}
     for row in full:
         assert len(row.sentence) > 15
         assert (row.verdict == "not applicable") == math.isnan(row.value)

@@ -20,7 +20,7 @@ from mri_interpret.checks.faithfulness import (
     random_sets,
     values_without,
 )
-from mri_interpret.checks.faithfulness_checks import check_correlation, check_curves, curve_gains
+from mri_interpret.checks.faithfulness_checks import SETS, check_correlation, check_curves, curve_gains
 from mri_interpret.checks.imputation import blurred_brain, noisy_linear_imputation
 from mri_interpret.checks.segments import blocks
 
@@ -197,7 +197,7 @@ def test_a_subjects_own_neutral_brain_is_used() -> None:
     check_correlation(blurred)
     (own,), (other,) = explained.answers.values(), blurred.answers.values()
     parts = blocks(brain(), 8)
-    taken = random_sets(parts, 32, 8, np.random.default_rng(0))
+    taken = random_sets(parts, SETS, 8, np.random.default_rng(0))
     sums = np.bincount(parts.ravel(), exact.ravel())[1:]
     np.testing.assert_allclose(own, taken @ sums, atol=1e-4)
     assert not np.allclose(own, other, atol=1e-2)

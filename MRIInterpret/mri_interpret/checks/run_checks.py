@@ -13,7 +13,7 @@ from ..images.volume import Array, Grid
 from ..progress import ProgressCallback, silent
 from .conservation import check_conservation
 from .explained_image import UNSIGNED, Explain, ExplainedImage, Maps
-from .faithfulness_checks import check_correlation, check_curves
+from .faithfulness_checks import FULL_SETS, check_correlation, check_curves
 from .imputation import template_imputation, template_mask
 from .localisation import check_localisation
 from .outside_brain import check_outside_brain
@@ -69,7 +69,12 @@ CHECKS: tuple[Check, ...] = (
     Check("localisation", "fast", lambda explained, seed, progress: check_localisation(explained)),
     Check("plausibility", "fast", lambda explained, seed, progress: check_plausibility(explained)),
     Check(RANDOMISATION, "fast", check_randomisation, without_costly(RANDOMISATION, check_randomisation)),
-    Check("faithfulness", "fast", lambda explained, seed, progress: check_correlation(explained, seed, progress)),
+    Check(
+        "faithfulness",
+        "fast",
+        lambda explained, seed, progress: check_correlation(explained, seed, progress, FULL_SETS),
+        lambda explained, seed, progress: check_correlation(explained, seed, progress),
+    ),
     Check(
         OTHER_CLASS,
         "full",
