@@ -13,7 +13,7 @@ import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
-# The first that is taken: before 2.35, glibc takes no more than 32 MiB. Few arrays are larger than 256 MiB, and holes
+# The first that is taken: older versions refuse more than 32 MiB. Few arrays are larger than 256 MiB, and holes
 # of their size in the heap would cost more memory than they save time.
 _SIZES = (2**28, 2**25)
 
