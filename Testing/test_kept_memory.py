@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from mri_interpret.kept_memory import _VARIABLES
+from mri_interpret.kept_memory import VARIABLES
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="Only glibc's malloc is set.")
 
@@ -35,7 +35,7 @@ print(kept, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * reso
 
 def _mebibytes_faulted(*arguments: str, **variables: str) -> tuple[str, float]:
     """What the process said, and the size of the pages that its ten arrays asked the kernel for."""
-    clean = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
+    clean = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     environment = clean | {"PYTHONPATH": os.pathsep.join(sys.path)} | variables
     command = [sys.executable, "-c", _FAULTS, *arguments]
     said, faulted = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
