@@ -22,6 +22,7 @@ from mri_interpret.attribution import Explainer
 from mri_interpret.attribution.methods.gradient import Gradient
 from mri_interpret.benchmark.simulated_subjects import strong_effect
 from mri_interpret.deformation.displacement import log_jacobian, resized
+from mri_interpret.deformation.giving import Giving
 from mri_interpret.deformation.head import Head, head_of
 from mri_interpret.deformation.metric import Metric
 from mri_interpret.models.registry import find_model
@@ -56,9 +57,11 @@ def metrics() -> dict[str, Callable[[Head, Tensor], Metric]]:
         return lambda head, fluid: Metric(_kinds(head, fluid), None, sigma, head.box)
 
     def giving(sigma: float, tissue: float, reach: float) -> Callable[[Head, Tensor], Metric]:
-        return lambda head, fluid: Metric(
-            _kinds(head, fluid), fluid * head.inside + tissue * head.inside, sigma, head.box, reach
-        )
+        def made(head: Head, fluid: Tensor) -> Metric:
+            weights = fluid * head.inside + tissue * head.inside
+            return Metric(_kinds(head, fluid), Giving(weights, head.box, reach), sigma, head.box)
+
+        return made
 
     return {
         **{f"one kind of matter, {sigma:g} mm": one(sigma) for sigma in (6, 4)},

@@ -30,8 +30,9 @@ from mri_interpret.benchmark.subject_cache import SubjectStream
 from mri_interpret.benchmark.volume_truth import STRUCTURES
 from mri_interpret.checks.explained_image import explained_values
 from mri_interpret.command_line.benchmark import chosen_anatomies
+from mri_interpret.deformation.giving import GIVING_MM, Giving
 from mri_interpret.deformation.head import Head
-from mri_interpret.deformation.metric import GIVING_MM, Metric, metric_of
+from mri_interpret.deformation.metric import Metric, metric_of
 from mri_interpret.metrics.bootstrap import mean_estimate
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.progress import silent
@@ -62,7 +63,7 @@ def metrics() -> dict[str, Callable[[Head, Tensor, float], Metric]]:
     def giving(sigma: float, tissue: float, reach: float = GIVING_MM) -> Callable[[Head, Tensor, float], Metric]:
         def made(head: Head, fluid: Tensor, _: float) -> Metric:
             parts, wet = kinds(head, fluid)
-            return Metric(parts, wet + tissue * head.inside, sigma, head.box, reach)
+            return Metric(parts, Giving(wet + tissue * head.inside, head.box, reach), sigma, head.box)
 
         return made
 

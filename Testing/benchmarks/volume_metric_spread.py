@@ -29,8 +29,9 @@ from mri_interpret.benchmark.subject_cache import SubjectStream
 from mri_interpret.benchmark.volume_truth import FLUID, STRUCTURES, asked_change
 from mri_interpret.command_line.benchmark import chosen_anatomies
 from mri_interpret.deformation.construction import smooth
+from mri_interpret.deformation.giving import TISSUE_GIVES, Giving
 from mri_interpret.deformation.head import Head, head_of
-from mri_interpret.deformation.metric import GIVING_MM, SMOOTHING_MM, TISSUE_GIVES, Metric
+from mri_interpret.deformation.metric import SMOOTHING_MM, Metric
 from mri_interpret.metrics.similarity import correlation
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.progress import silent
@@ -52,9 +53,10 @@ class Spread(Metric):
     scale: Tensor = field(kw_only=True)
 
     def direction(self, gradient: Tensor) -> Tensor:
-        inner = self.scale * self._to_givers(gradient)
+        assert self.giving is not None
+        inner = self.scale * self.giving.gradient(gradient)
         within = (self.kinds * smooth(self.kinds * inner, self.smoothing_mm, self.box)).sum(0)
-        return self._with_givers(self.scale * within)
+        return self.giving.balanced(self.scale * within)
 
 
 def metric(head: Head, shares: Mapping[str, NDArray[np.float32]], tissue: float, fluid: float) -> Spread:
@@ -70,7 +72,8 @@ def metric(head: Head, shares: Mapping[str, NDArray[np.float32]], tissue: float,
         )
         scale = scale + within * ((EFFECT_OF[name].spread / TISSUE) ** power - around)
     kinds = torch.stack((head.inside - wet, wet))
-    return Spread(kinds, wet + TISSUE_GIVES * head.inside, SMOOTHING_MM, head.box, GIVING_MM, scale=scale)
+    giving = Giving(wet + TISSUE_GIVES * head.inside, head.box)
+    return Spread(kinds, giving, SMOOTHING_MM, head.box, scale=scale)
 
 
 def rows_of(one: BenchmarkedModel, given: SimulatedSubject, well: float) -> list[list[float]]:

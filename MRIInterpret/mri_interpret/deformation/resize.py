@@ -13,16 +13,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .construction import smooth
 from .displacement import log_jacobian, warp
+from .giving import TISSUE_GIVES, Giving
 from .head import Head
 
 LARGEST_STEP = 0.15  # of log-volume
 _TOLERANCE = 0.012  # of log-volume
 _MOST_STEPS = 14
 _LEAST_LOG_JACOBIAN = -3.0  # a cell twenty times as small: the next step could fold it
-_GIVING_MM = 12.0  # volume is taken up within about this distance
-_TISSUE_GIVES = 0.12  # how readily tissue takes up volume, beside fluid
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,7 @@ def _divergence(parts: Tensor, u: Tensor, head: Head, asked: float) -> Tensor:
     """The change of log-volume of one step: the structure's, and what takes it up near by; they add up to zero."""
     structure, fluid = warp(parts, u, box=head.box)
     wanted = asked * structure
-    giving = (fluid + _TISSUE_GIVES * head.inside) * (1 - structure).clamp(min=0)
-    around = smooth(giving, _GIVING_MM, head.box).clamp(min=1e-3)
-    taken = giving * smooth(wanted / around, _GIVING_MM, head.box)
-    change = (wanted - taken).clamp(-0.5, 0.5)
+    giving = Giving((fluid + TISSUE_GIVES * head.inside) * (1 - structure).clamp(min=0), head.box)
+    change = giving.balanced(wanted).clamp(-0.5, 0.5)
     inside = head.inside.sum().clamp(min=1)
     return change - head.inside * (change.sum() / inside)

@@ -25,8 +25,10 @@ class VolumeGradient(Method):
     """How the score would change if a voxel's piece of brain grew by 1 per cent of its volume.
 
     The sum over a region's voxels is, to first order, the change of the score if that region grows by 1 per cent, while
-    what is around it gives way and the head's outline stays. Made of the gradient by intensities: growth moves the
-    scan by the displacement whose divergence it is, and the scan's own slope says what that does to the intensities.
+    the brain within about 12 mm gives way evenly and the head's outline stays. Made of the gradient by intensities:
+    growth moves the scan by the displacement whose divergence it is, and the scan's own slope says what that does to
+    the intensities. Were all of the head to give way, a piece would push what is far from it, and what the network says
+    of that would lie over the whole map (Testing/benchmarks/volume_giving.md).
     """
 
     name: ClassVar[str] = "volume_gradient"
@@ -45,15 +47,19 @@ class VolumeGradient(Method):
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
+        from ...deformation.giving import GIVING_MM, Giving
+
         gradient = recorded.input_gradient()
         heads = heads_of(recorded)
         maps, shares = [], []
         for scan, by_scan, head in zip(recorded.x.detach(), gradient, heads, strict=True):
             by_field = head.field_gradient(scan, by_scan)
-            maps.append(head.gradient(by_field) * _PER_CENT)
+            balanced = Giving(head.inside, head.box).gradient(head.gradient(by_field))
+            maps.append(head.inside * balanced * _PER_CENT)
             shares.append(share_outside(by_field, head))
         return torch.stack(maps), {
             "spacing_mm": list(spacing_of(recorded)),
+            "giving_mm": GIVING_MM,
             "outside_mask_share": shares,
             NOTICES: outside_notices(shares),
         }
