@@ -154,6 +154,7 @@ def test_a_vertex_cut_off_is_aligned_as_the_whole_and_half_a_brain_is_refused(on
 
 
 @pytest.mark.slow
+@pytest.mark.thorough  # half a brain, which no pose fits either, is refused above
 def test_a_cube_of_noise_is_refused_in_one_sentence(one_pose: None) -> None:
     noise = np.random.default_rng(3).normal(100, 10, (60, 60, 60)).astype(np.float32)
     cube = Volume(noise, np.diag([3.0, 3.0, 3.0, 1.0]), "noise")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,19 @@ class Backdrop:
     mask: Volume
     box: Box
     window: tuple[float, float]
+    # Most slices of one map's montage are those of the others' too.
+    _slices: dict[tuple[Plane, float], Floats] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @classmethod
     def of(cls, scan: Volume, mask: Volume) -> Backdrop:
         scan = as_float(scan)
         return cls(scan, mask, brain_box(mask), scan_window(scan, mask))
+
+    def scan_slice(self, plane: Plane, position: float) -> Floats:
+        """One slice of the scan, as :func:`..planes.slices.cut` says; do not write into it."""
+        if (plane, position) not in self._slices:
+            self._slices[plane, position] = cut(self.scan, plane, position, self.box)
+        return self._slices[plane, position]
 
     def in_brain(self, volume: Volume) -> Volume:
         """A map without what lies outside the brain (CAM reaches into the air, gradients speckle the skull); whole
@@ -226,7 +234,7 @@ def draw_slice(
 
     low, high = backdrop.window
     place: dict[str, Any] = {"extent": frame.extent, "interpolation": "bilinear", "aspect": "auto"}
-    film.imshow(cut(backdrop.scan, plane, position, backdrop.box), cmap="gray", vmin=low, vmax=high, **place)
+    film.imshow(backdrop.scan_slice(plane, position), cmap="gray", vmin=low, vmax=high, **place)
     if overlay is not None:
         film.imshow(overlay(plane, position), **place)
     for outline in outlines:
