@@ -27,8 +27,9 @@ from mri_interpret.attribution.methods.lrp import LRP
 from mri_interpret.benchmark.simulated_subjects import GROUPS, SimulatedSubject
 from mri_interpret.benchmark.subject_cache import SubjectStream
 from mri_interpret.checks.localisation import localise
+from mri_interpret.metrics.bootstrap import mean_estimate
 from mri_interpret.metrics.similarity import correlation
-from mri_interpret.simulation.anatomy import choose_label_maps, read_anatomy
+from mri_interpret.simulation.anatomy import MODEL_GRID, choose_label_maps, read_anatomy
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import nn
@@ -47,6 +48,7 @@ METHODS: tuple[Any, ...] = (
     "grad_cam",
     "grad_cam_pp",
     "hires_cam",
+    "volume_gradient",
     "edges",
 )
 
@@ -107,7 +109,11 @@ def measured(given: SimulatedSubject) -> list[dict[str, Any]]:
         with torch.inference_mode():
             answer = float(network(given.image))
         found = Explainer(network).explain(
-            given.image, target=[1.0], methods=list(METHODS), brain_mask=torch.as_tensor(given.mask)
+            given.image,
+            target=[1.0],
+            methods=list(METHODS),
+            brain_mask=torch.as_tensor(given.mask),
+            spacing=MODEL_GRID.spacing.tolist(),
         )
         near = ndimage.binary_dilation(structure)
         for method, one in found.items():
@@ -124,7 +130,7 @@ def measured(given: SimulatedSubject) -> list[dict[str, Any]]:
 
 
 def tables(rows: pd.DataFrame) -> str:
-    """A table for each task, the method with most mass first; means over subjects with their range."""
+    """A table for each task, the method with most mass first; means over subjects with 95 % bootstrap intervals."""
     lines = []
     for name, part in rows.groupby("task", sort=False):
         answers = part.drop_duplicates("subject")
@@ -149,7 +155,8 @@ def _cell(values: pd.Series) -> str:
     if not len(known):
         return "no relevance"
     digits = 2 if known.abs().max() <= 1 else 1
-    return f"{known.mean():.{digits}f} ({known.min():.{digits}f} to {known.max():.{digits}f})"
+    mean = mean_estimate(known)
+    return f"{mean.value:.{digits}f} [{mean.low:.{digits}f}, {mean.high:.{digits}f}]"
 
 
 def measure(label_maps: Path, out: Path, subjects: int, names: Sequence[str] = ANATOMIES) -> None:

@@ -101,5 +101,5 @@ def _of_gradient(explanation: Explanation, changes: tuple[StructureChange, ...])
     unit = f" {output.shown_unit}" if output.is_quantity and output.shown_unit else ""
     name = target.name.replace(" - ", " − ")
     value = f"{target.value:.3g}".replace("-", "−")
-    remark = f"To first order, with what lies around giving way; {name} is {value} now."
+    remark = f"To first order, with what lies within about 12 mm giving way; {name} is {value} now."
     return f"{name}{unit} would change most for 1 % more volume of: {words}.", (remark,)
