@@ -27,8 +27,8 @@ class VolumeGradient(Method):
     The sum over a region's voxels is, to first order, the change of the score if that region grows by 1 per cent, while
     the brain within about 12 mm gives way evenly and the head's outline stays. Made of the gradient by intensities:
     growth moves the scan by the displacement whose divergence it is, and the scan's own slope says what that does to
-    the intensities. Were all of the head to give way, a piece would push what is far from it, and what the network says
-    of that would lie over the whole map (Testing/benchmarks/volume_giving.md).
+    the intensities. Who gives way decides what the map says, because more of one place is less of another; this rule
+    was chosen on simulated patients (Testing/benchmarks/volume_giving.md).
     """
 
     name: ClassVar[str] = "volume_gradient"
