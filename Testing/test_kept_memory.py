@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from mri_interpret.kept_memory import VARIABLES
+from mri_interpret.kept_memory import TUNABLES, VARIABLES
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="Only glibc's malloc is set.")
 
@@ -35,7 +35,7 @@ print(kept, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * reso
 
 def _mebibytes_faulted(*arguments: str, **variables: str) -> tuple[str, float]:
     """What the process said, and the size of the pages that its ten arrays asked the kernel for."""
-    clean = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    clean = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, TUNABLES)}
     environment = clean | {"PYTHONPATH": os.pathsep.join(sys.path)} | variables
     command = [sys.executable, "-c", _FAULTS, *arguments]
     said, faulted = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
@@ -49,7 +49,12 @@ def test_new_arrays_take_the_place_of_freed_ones() -> None:
     assert _mebibytes_faulted()[1] > 300, "the C library keeps such arrays by itself: nothing would have to be set"
 
 
-def test_what_the_user_has_set_stays() -> None:
-    said, faulted = _mebibytes_faulted("keep", MALLOC_MMAP_THRESHOLD_="131072")
+@pytest.mark.parametrize(
+    "variables",
+    [{"MALLOC_MMAP_THRESHOLD_": "131072"}, {TUNABLES: "glibc.malloc.mmap_threshold=131072"}],
+    ids=["variable", "tunable"],
+)
+def test_what_the_user_has_set_stays(variables: dict[str, str]) -> None:
+    said, faulted = _mebibytes_faulted("keep", **variables)
     assert said == "False"
     assert faulted > 300

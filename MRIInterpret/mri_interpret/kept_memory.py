@@ -13,6 +13,7 @@ import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+TUNABLES = "GLIBC_TUNABLES"  # the same and more in one variable: "glibc.malloc.trim_threshold=65536:..."
 # The first that is taken: older versions refuse more than 32 MiB. Few arrays are larger than 256 MiB, and holes
 # of their size in the heap would cost more memory than they save time.
 _SIZES = (2**28, 2**25)
@@ -28,7 +29,8 @@ def keep_freed_memory() -> bool:
     bool
         Whether that was set: not where the user has set glibc's own variables, nor with another C library.
     """
-    if not sys.platform.startswith("linux") or any(name in os.environ for name in VARIABLES):
+    users_own = any(name in os.environ for name in VARIABLES) or "glibc.malloc." in os.environ.get(TUNABLES, "")
+    if users_own or not sys.platform.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
