@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from mri_interpret.attribution import Explainer, Gradient
-from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, benchmarked_model, on_grid
+from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, on_grid
 from mri_interpret.benchmark.map_measurements import gain
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject
 from mri_interpret.benchmark.subject_cache import SubjectStream
@@ -27,11 +27,11 @@ from mri_interpret.command_line.benchmark import chosen_anatomies
 from mri_interpret.deformation.giving import GIVING_MM, TISSUE_GIVES, Giving
 from mri_interpret.deformation.head import head_of
 from mri_interpret.metrics.bootstrap import mean_estimate
-from mri_interpret.models.bundle import load_bundle
 from mri_interpret.progress import silent
 from mri_interpret.simulation.anatomy import PUBLISHED
 from torch import Tensor
 
+from Testing.benchmarks.volume_measurements import models_of_folds
 from Testing.benchmarks.volume_methods import SEED, answer, half_of, label_of
 
 CHOOSING_SEED = 777
@@ -96,10 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--subjects", type=int, default=84, help="subjects of volume_methods, of which others report")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    models = {}
-    for path, names in zip(options.bundles, options.unseen, strict=True):
-        one = benchmarked_model(load_bundle(path), methods=["gradient"], disease=PUBLISHED)
-        models |= dict.fromkeys(names.split(","), one)
+    models = models_of_folds(options.bundles, options.unseen)
     halves = {
         "choose": (CHOOSING_SEED, options.choosing, [name for name in models if half_of(name) == "choose"]),
         "report": (SEED, options.subjects, sorted(models)),

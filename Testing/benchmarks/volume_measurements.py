@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from mri_interpret.attribution.registry import create_method
+from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, benchmarked_model
 from mri_interpret.benchmark.map_measurements import gain
 from mri_interpret.benchmark.network_under_test import NetworkUnderTest, map_of
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject
@@ -20,7 +22,9 @@ from mri_interpret.checks.volume_maps import COUNTERFACTUAL
 from mri_interpret.images.smoothing import box_around
 from mri_interpret.metrics.agreement import intraclass_correlation
 from mri_interpret.metrics.similarity import region_profile
+from mri_interpret.models.bundle import load_bundle
 from mri_interpret.models.goals import Goal
+from mri_interpret.simulation.anatomy import PUBLISHED
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from torch import nn
@@ -33,6 +37,15 @@ if TYPE_CHECKING:
 # subject without the disease, or as for a typical healthy brain.
 TWIN, TYPICAL = "twin: ", "typical: "
 MARGIN = 8  # voxels around a structure that may move into its place
+
+
+def models_of_folds(bundles: Sequence[Path], unseen: Sequence[str]) -> dict[str, BenchmarkedModel]:
+    """By the label of each anatomy ("08"), the model that never saw it; ``unseen`` has a bundle's as "08,15,17"."""
+    models: dict[str, BenchmarkedModel] = {}
+    for path, names in zip(bundles, unseen, strict=True):
+        one = benchmarked_model(load_bundle(path), methods=["gradient"], disease=PUBLISHED)
+        models |= dict.fromkeys(names.split(","), one)
+    return models
 
 
 def methods_of(names: tuple[str, ...], **settings: Any) -> dict[str, Method]:

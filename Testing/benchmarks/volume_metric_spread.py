@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from mri_interpret.attribution import Explainer
 from mri_interpret.attribution.methods.gradient import Gradient
-from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, benchmarked_model, on_grid
+from mri_interpret.benchmark.benchmarked_model import BenchmarkedModel, on_grid
 from mri_interpret.benchmark.simulated_subjects import SimulatedSubject
 from mri_interpret.benchmark.subject_cache import SubjectStream
 from mri_interpret.benchmark.volume_truth import FLUID, STRUCTURES, asked_change
@@ -33,13 +33,13 @@ from mri_interpret.deformation.giving import TISSUE_GIVES, Giving
 from mri_interpret.deformation.head import Head, head_of
 from mri_interpret.deformation.metric import SMOOTHING_MM, Metric
 from mri_interpret.metrics.similarity import correlation
-from mri_interpret.models.bundle import load_bundle
 from mri_interpret.progress import silent
 from mri_interpret.simulation.anatomy import PUBLISHED
 from mri_interpret.simulation.effects import EFFECT_OF
 from numpy.typing import NDArray
 from torch import Tensor
 
+from Testing.benchmarks.volume_measurements import models_of_folds
 from Testing.benchmarks.volume_methods import SEED, answer, half_of, label_of
 
 TISSUE, SULCI = 0.075, 0.25  # SD of log-volume: the middle of the table's cortical regions; as the third ventricle
@@ -118,10 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--subjects", type=int, default=84)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    models = {}
-    for path, names in zip(options.bundles, options.unseen, strict=True):
-        one = benchmarked_model(load_bundle(path), methods=["gradient"], disease=PUBLISHED)
-        models |= dict.fromkeys(names.split(","), one)
+    models = models_of_folds(options.bundles, options.unseen)
     anatomies = chosen_anatomies(options.label_maps, sorted(models), silent, PUBLISHED, options.cache / "anatomies")
     stream = SubjectStream(anatomies, SEED, options.cache, groups=("AD",), disease=PUBLISHED)
     found: dict[str, list[tuple[list[list[float]], list[float]]]] = {"choose": [], "report": []}

@@ -28,8 +28,8 @@ from mri_interpret.models.outputs import OutputMeaning
 from mri_interpret.report.answer_chart import answer_chart
 from mri_interpret.report.content import _answer
 from mri_interpret.report.plain_words import plain_words
-from mri_interpret.scene_content.content import _answer_chart
 from mri_interpret.scene_content.note import note_text
+from mri_interpret.scene_content.table_content import answer_chart as scene_chart
 from scipy.special import softmax
 from torch import Tensor, nn
 
@@ -190,10 +190,10 @@ def test_charts_show_it(ensemble: Explanation, small_explanation: Explanation) -
     without = drawn(replace(ensemble, prediction=alone))
     assert len(picture.data) > len(without.data) + 300  # bars for the deviations
     assert without.caption == ""
-    scene = _answer_chart(ensemble).table
+    scene = scene_chart(ensemble).table
     assert scene.columns["sd"] == [0.061, 0.042, 0.0004]
     assert f"CN 51 % ± 6, MCI 30 % ± 4, AD 18 % ± < 0.1 ({LEGEND}" in scene.title
-    assert set(_answer_chart(small_explanation).table.columns) == {"class", "probability"}
+    assert set(scene_chart(small_explanation).table.columns) == {"class", "probability"}
 
 
 def test_a_quantity_says_it_in_its_unit(age_explanation: Explanation) -> None:

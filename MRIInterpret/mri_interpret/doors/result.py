@@ -118,7 +118,7 @@ class MRIInterpretResult:
     def value(self) -> float | None:
         """The quantity that the model returned, in its unit; None for a model of classes."""
         from ..scene.tables import columns_of_node
-        from ..scene_content.content import THIS_SCAN
+        from ..scene_content.table_content import THIS_SCAN
 
         if "quantity" not in self.nodes.tables:
             return None

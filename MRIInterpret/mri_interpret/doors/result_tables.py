@@ -24,7 +24,7 @@ from ..scene.result_nodes import (
     incomplete_names,
 )
 from ..scene.tables import columns_of_node, rows_of_node
-from ..scene_content.content import THIS_SCAN
+from ..scene_content.table_content import THIS_SCAN
 from ..thresholds import SMALLEST_REGION_ML
 
 SUMMARY = "summary"

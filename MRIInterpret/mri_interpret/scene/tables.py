@@ -13,7 +13,7 @@ from .nodes import NodeMaker
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..scene_content.content import ChartContent, TableContent
+    from ..scene_content.table_content import ChartContent, TableContent
 
 
 _BAR_COLOUR = (0.12, 0.35, 0.60)

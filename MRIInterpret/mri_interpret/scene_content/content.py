@@ -7,9 +7,9 @@ Slicer nor VTK; where it is read, it does not need pandas either, whose import a
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +17,14 @@ from numpy.typing import NDArray
 from ..explanation.answer_words import answer_words
 from ..explanation.explanation import Explanation, Region
 from ..images.volume import Array, Volume
-from .counterfactual_content import CounterfactualContent, bars_in, counterfactuals_in, sentences_in
+from .counterfactual_content import CounterfactualContent, counterfactuals_in, sentences_in
 from .display_range import DisplayRange, display_range, summary_range, top_value
 from .edge import edge_of, edge_sentence
 from .note import WORTH_SAYING, note_text
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .table_content import ChartContent, TableContent, tables_and_charts
 
 SUMMARY, SPREAD = "summary", "spread"
 _LEGEND_LETTERS = 24  # of a line of a colour bar's title
-_TOP_REGIONS = 8  # bars of the chart
-THIS_SCAN = "this scan"  # the bar of the answer among those of a quantity's scale
 STEP = "Building the scene"  # the name under which progress is reported
 
 
@@ -51,24 +47,6 @@ class MapContent:
     units: str = ""  # in per cent for changes of volume, which have colours of their own
     in_summary: bool = True  # whether the summary score is made of it, too
     edge_text: str = ""  # one sentence if much of what is shown at first lies at the brain's edge
-
-
-@dataclass(frozen=True)
-class TableContent:
-    """A table by columns: whole numbers, floating point numbers, or texts."""
-
-    role: str
-    title: str
-    columns: dict[str, list[Any]]
-
-
-@dataclass(frozen=True)
-class ChartContent:
-    """A bar for each row of a table that is made for it: ``label`` and ``value`` are its columns."""
-
-    table: TableContent
-    label: str
-    value: str
 
 
 @dataclass(frozen=True)
@@ -137,7 +115,7 @@ def content_of(explanation: Explanation) -> SceneContent:
     labels = explanation.atlas_in_scan
     narrow = np.int16 if labels.array.max() <= np.iinfo(np.int16).max else np.int32
     counts = np.bincount(np.asarray(labels.array).ravel(order="K").astype(np.intp, copy=False))
-    tables, charts = _tables(explanation)
+    tables, charts = tables_and_charts(explanation)
     return SceneContent(
         run=run_name(explanation),
         banner=explanation.model.banner,
@@ -224,22 +202,6 @@ def brain_window(scan: Volume, mask: Volume) -> tuple[float, float] | None:
     return float(low), float(low + 1.3 * (high - low))
 
 
-def columns_of(frame: pd.DataFrame) -> dict[str, list[Any]]:
-    """A table's columns as lists of int, float or str."""
-    import pandas as pd
-
-    columns: dict[str, list[Any]] = {}
-    for name in frame.columns:
-        values = frame[name]
-        if pd.api.types.is_integer_dtype(values):
-            columns[str(name)] = [int(v) for v in values]
-        elif pd.api.types.is_numeric_dtype(values):
-            columns[str(name)] = [float(v) for v in values]
-        else:
-            columns[str(name)] = [str(v) for v in values]
-    return columns
-
-
 def _verdict(explanation: Explanation, method: str) -> tuple[str, str]:
     """A map fails if one check fails, and passes if one passes and none fails; and the sentences behind it."""
     own = [verdict for verdict in explanation.verdicts if verdict.method == method]
@@ -265,72 +227,9 @@ def _verdict(explanation: Explanation, method: str) -> tuple[str, str]:
     return ranked, "\n".join(lines)
 
 
-def _tables(explanation: Explanation) -> tuple[tuple[TableContent, ...], tuple[ChartContent, ...]]:
-    regions: pd.DataFrame = explanation.region_table
-    tables = [
-        TableContent("regions", "Regions", columns_of(regions)),
-        TableContent("agreement", "Agreement of the methods", columns_of(explanation.agreement)),
-    ]
-    if explanation.anatomy is not None:
-        from ..anatomy.volumes import volume_table
-
-        volumes = volume_table(explanation.anatomy).astype({"sure": int, "too_small": int})
-        tables.append(TableContent("volumes", "Volumes of this brain", columns_of(volumes)))
-    if explanation.verdicts:
-        from ..checks.verdict import as_table
-
-        tables.append(TableContent("trust", "Trust checks", columns_of(as_table(explanation.verdicts))))
-    if explanation.volume_changes is not None:
-        changes = explanation.volume_changes.astype({"too_small": int})
-        tables.append(TableContent("volume_changes", "Changes of volume", columns_of(changes)))
-    from ..anatomy.top_regions import top_regions
-
-    methods = list(dict.fromkeys(regions["method"]))
-    top = top_regions(regions, SUMMARY if SUMMARY in methods else str(methods[0]), _TOP_REGIONS)
-    gains = dict(zip(top.names, top.rows["gain"].astype(float), strict=True))
-    charts = [
-        _answer_chart(explanation),
-        chart("top-regions", "Regions where relevance is densest" if gains else top.sentence, "region", "gain", gains),
-    ]
-    changed = bars_in(explanation)
-    if changed is not None:
-        title, value, bars = changed
-        charts.append(chart("changed-volumes", title, "structure", value, bars))
-    return tuple(tables), tuple(charts)
-
-
 def _answer(explanation: Explanation) -> str:
     words = answer_words(explanation.prediction, explanation.model.output)
     return words.sentence if explanation.model.output.is_quantity else words.headline
-
-
-def _answer_chart(explanation: Explanation) -> ChartContent:
-    """Bars of probabilities; or the quantity between the ends of its range and its named values."""
-    output = explanation.model.output
-    if not output.is_quantity:
-        odds, deviations = explanation.prediction.probabilities, explanation.prediction.members_sd
-        what = "Label" if output.has_labels else "Class"
-        if not deviations:
-            return chart("probabilities", f"{what} probabilities (research use only)", "class", "probability", odds)
-        words = answer_words(explanation.prediction, output)  # a chart's bars have no error bars: its title says it
-        title = f"{what} probabilities: {words.details} ({words.legend}; research use only)"
-        made = chart("probabilities", title, "class", "probability", odds)
-        made.table.columns["sd"] = [float(deviations[name]) for name in odds]
-        return made
-    (name,) = output.classes
-    names = dict(output.anchors)
-    marks = sorted({*names, *(output.value_range or ())})
-    bars = {THIS_SCAN: explanation.prediction.logits[name]} | {
-        f"{at:g} {names.get(at, '')}".rstrip(): at for at in marks
-    }
-    unit = f" in {output.shown_unit}" if output.shown_unit else ""
-    return chart("quantity", f"{name}{unit} (research use only)", "value of", name, bars)
-
-
-def chart(role: str, title: str, label: str, value: str, bars: Mapping[str, float]) -> ChartContent:
-    """A bar chart of named values."""
-    columns: dict[str, list[Any]] = {label: [str(name) for name in bars], value: list(map(float, bars.values()))}
-    return ChartContent(TableContent(role, title, columns), label, value)
 
 
 def unique_name(wanted: str, taken: Sequence[str]) -> str:

@@ -11,9 +11,10 @@ from ..errors import UserError
 from ..explanation.explanation import Region
 from ..images.array_files import ArrayFiles, read_array_file
 from ..images.volume import Volume
-from .content import ChartContent, MapContent, SceneContent, TableContent
+from .content import MapContent, SceneContent
 from .counterfactual_content import read_counterfactuals, write_counterfactuals
 from .display_range import DisplayRange
+from .table_content import ChartContent, TableContent
 
 _INDEX, _SURFACE = "scene.json", "surface.vtp"
 _VOLUMES = ("scan", "consensus", "mask", "atlas")

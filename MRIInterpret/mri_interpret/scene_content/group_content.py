@@ -11,8 +11,9 @@ import numpy as np
 from ..errors import UserError
 from ..images.volume import Volume
 from ..progress import ProgressCallback, silent
-from .content import STEP, SceneContent, TableContent, brain_window, chart, columns_of, map_content
+from .content import STEP, SceneContent, brain_window, map_content
 from .surface import surface
+from .table_content import TableContent, chart, columns_of
 
 # What tables the scene holds: file in the group folder -> title.
 _TABLES = {
