@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from mri_interpret.anatomy.segmentation import Segmentation, Structure, segmentation_of_user
 from mri_interpret.anatomy.structures_as_regions import BRAIN, as_regions
-from mri_interpret.anatomy.volumes import VOLUME_COLUMNS, structures_of, volume_table
+from mri_interpret.anatomy.volumes import VOLUME_COLUMNS, structures_in_csv, volume_table
 from mri_interpret.images.volume import Volume
 
 NAN = float("nan")
@@ -46,7 +44,7 @@ def test_one_row_for_each_structure() -> None:
 def test_structures_come_back_from_a_file() -> None:
     found = _segmentation()
     text = volume_table(found).to_csv(index=False)
-    back = structures_of(pd.read_csv(io.StringIO(text), float_precision="round_trip"))
+    back = structures_in_csv(text)
     assert [repr(one) for one in back] == [repr(one) for one in found.structures]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:  # Slicer's window reads explanations without pandas, whose im
 VOLUME_COLUMNS = (
     "label", "structure", "ml", "share", "asymmetry", "entropy", "sure", "too_small", "dice", "volume_error",
 )  # fmt: skip
+_MEASURED = ("ml", "share", "asymmetry", "entropy", "dice", "volume_error")
 
 
 def volume_table(segmentation: Segmentation) -> pd.DataFrame:
@@ -47,6 +49,15 @@ def volume_table(segmentation: Segmentation) -> pd.DataFrame:
         for one in segmentation.structures
     ]
     return pd.DataFrame(rows, columns=list(VOLUME_COLUMNS))
+
+
+def structures_in_csv(text: str) -> tuple[Structure, ...]:
+    """The structures of a table of :func:`volume_table` as CSV, their numbers the very same."""
+    import pandas as pd
+
+    # Python's own reading of numbers is exact; pandas' is in some versions only.
+    exact = dict.fromkeys(_MEASURED, lambda cell: float(cell or "nan"))
+    return structures_of(pd.read_csv(io.StringIO(text), converters=exact))
 
 
 def structures_of(table: pd.DataFrame) -> tuple[Structure, ...]:

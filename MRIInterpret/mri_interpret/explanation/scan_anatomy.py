@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..anatomy.segmentation import DEFAULT_BUNDLE, Segmentation, segment, segmentation_of_user
 from ..anatomy.segmentation_bundle import load_segmentation_bundle
-from ..anatomy.volumes import structures_of, volume_table
+from ..anatomy.volumes import structures_in_csv, volume_table
 from ..errors import UserError
 from ..images.conversion import as_volume
 from ..images.volume import Volume
@@ -94,7 +92,7 @@ def _as_arrays(found: Segmentation) -> dict[str, np.ndarray]:
 def _from_arrays(stored: dict[str, np.ndarray], scan: Volume) -> Segmentation:
     return Segmentation(
         labels=Volume(stored["labels"], scan.affine, "anatomy"),
-        structures=structures_of(pd.read_csv(io.StringIO(str(stored["volumes"])), float_precision="round_trip")),
+        structures=structures_in_csv(str(stored["volumes"])),
         intracranial_ml=float(stored["intracranial_ml"]),
         source="network",
         warnings=tuple(str(sentence) for sentence in stored["warnings"]),
