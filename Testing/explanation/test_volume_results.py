@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import nibabel
@@ -99,6 +100,14 @@ def test_the_sentences_say_what_was_found_and_whether_it_was_reached(explanation
     (_, failed) = volume_statements(make_volume_explanation(reached=False))
     assert failed.sentence.startswith("The boundary between AD and CN was not reached: the answer no longer moves. ")
     assert "up to there: left hippocampus +15 %" in failed.sentence
+
+
+def test_what_gives_way_is_what_gave_way_when_the_map_was_made(explanation):
+    (remark,) = volume_statements(explanation)[0].remarks
+    assert remark.startswith("To first order, with everything else giving way; AD is "), "as older results have it"
+    now = replace(explanation.maps[GRADIENT], details={"giving_mm": 12.0})
+    statements = volume_statements(replace(explanation, maps={**explanation.maps, GRADIENT: now}))
+    assert statements[0].remarks[0].startswith("To first order, with what lies within about 12 mm giving way; AD is ")
 
 
 def test_no_volume_method_no_statement(small_explanation):

@@ -59,7 +59,7 @@ def volume_statements(explanation: Explanation) -> tuple[VolumeStatement, ...]:
             continue
         found = explanation.counterfactuals.get(method)
         if found is None:
-            sentence, remarks = _of_gradient(explanation, changes)
+            sentence, remarks = _of_gradient(explanation, changes, one.details.get("giving_mm"))
         else:
             sentence, remarks = counterfactual_sentence(found, changes), counterfactual_remarks(found)
         statements.append(VolumeStatement(method, one.title, sentence, remarks, changes, found))
@@ -93,7 +93,9 @@ def counterfactual_remarks(found: Counterfactual) -> tuple[str, ...]:
     return tuple(filter(None, remarks))
 
 
-def _of_gradient(explanation: Explanation, changes: tuple[StructureChange, ...]) -> tuple[str, tuple[str, ...]]:
+def _of_gradient(
+    explanation: Explanation, changes: tuple[StructureChange, ...], giving_mm: float | None
+) -> tuple[str, tuple[str, ...]]:
     words = effects_words(changes)
     target, output = explanation.target, explanation.model.output
     if not words:
@@ -101,5 +103,7 @@ def _of_gradient(explanation: Explanation, changes: tuple[StructureChange, ...])
     unit = f" {output.shown_unit}" if output.is_quantity and output.shown_unit else ""
     name = target.name.replace(" - ", " − ")
     value = f"{target.value:.3g}".replace("-", "−")
-    remark = f"To first order, with what lies within about 12 mm giving way; {name} is {value} now."
+    # Results that were saved before the brain around gave way do not have the length.
+    givers = "everything else" if giving_mm is None else f"what lies within about {giving_mm:g} mm"
+    remark = f"To first order, with {givers} giving way; {name} is {value} now."
     return f"{name}{unit} would change most for 1 % more volume of: {words}.", (remark,)
