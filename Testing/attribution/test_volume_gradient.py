@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mri_interpret.attribution import Explainer
+from mri_interpret.attribution import Explainer, Gradient, VolumeGradient
 from mri_interpret.deformation.construction import smooth
-from mri_interpret.deformation.giving import Giving
+from mri_interpret.deformation.giving import GIVING_MM, Giving
 from mri_interpret.deformation.head import head_of
 from mri_interpret.errors import UserError
 from torch import Tensor, nn
@@ -46,6 +46,19 @@ def test_the_sum_over_a_region_is_what_its_growth_by_one_per_cent_does(target: i
     found = float((maps["volume_gradient"].map[0] * piece).sum())
     assert abs(found - float(change)) < 0.02 * abs(float(change))
     assert maps["volume_gradient"].units == "logit per 1 % of a voxel's volume"
+
+
+def test_how_far_the_brain_gives_way_is_a_parameter() -> None:
+    assert VolumeGradient().giving_mm == GIVING_MM
+    x, head = smooth_scan(), head_of(brain(), SPACING)
+    methods = [Gradient(), VolumeGradient(), VolumeGradient(giving_mm=None)]
+    maps = Explainer(plain()).explain(x, 0, methods, brain_mask=brain(), spacing=SPACING)
+    gradient, near, whole = (one.map for one in maps.values())
+    torch.testing.assert_close(whole[0], 0.01 * head.gradient(head.field_gradient(x[0], gradient[0])))
+    assert not torch.allclose(near, whole, rtol=0.05)
+    assert [one.details.get("giving_mm") for one in maps.values()] == [None, GIVING_MM, None]
+    with pytest.raises(UserError, match="above 0 and below 100 mm"):
+        VolumeGradient(giving_mm=0.0)
 
 
 def test_nothing_is_said_of_what_lies_outside_of_the_mask() -> None:

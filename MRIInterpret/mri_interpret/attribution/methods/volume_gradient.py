@@ -29,7 +29,14 @@ class VolumeGradient(Method):
     growth moves the scan by the displacement whose divergence it is, and the scan's own slope says what that does to
     the intensities. Who gives way decides what the map says, because more of one place is less of another; this rule
     was chosen on simulated patients (Testing/benchmarks/volume_giving.md).
+
+    Parameters
+    ----------
+    giving_mm
+        Within about which distance the brain gives way for what grows. None: all of the head gives way, its rim too.
     """
+
+    giving_mm: float | None = 12.0  # as in ...deformation.giving
 
     name: ClassVar[str] = "volume_gradient"
     title: ClassVar[str] = "Volume gradient"
@@ -41,25 +48,30 @@ class VolumeGradient(Method):
     units: ClassVar[str] = "logit per 1 % of a voxel's volume"
     measures_lengths: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        if self.giving_mm is not None and not 0 < self.giving_mm < 100:
+            raise UserError(f"What gives way lies within a length above 0 and below 100 mm, not {self.giving_mm:g}.")
+
     def check(self, x: Tensor) -> None:
         check_volume(self, x)
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         import torch
 
-        from ...deformation.giving import GIVING_MM, Giving
+        from ...deformation.giving import Giving
 
         gradient = recorded.input_gradient()
         heads = heads_of(recorded)
         maps, shares = [], []
         for scan, by_scan, head in zip(recorded.x.detach(), gradient, heads, strict=True):
             by_field = head.field_gradient(scan, by_scan)
-            balanced = Giving(head.inside, head.box).gradient(head.gradient(by_field))
-            maps.append(head.inside * balanced * _PER_CENT)
+            by_volume = head.gradient(by_field)
+            if self.giving_mm is not None:
+                by_volume = head.inside * Giving(head.inside, head.box, self.giving_mm).gradient(by_volume)
+            maps.append(by_volume * _PER_CENT)
             shares.append(share_outside(by_field, head))
         return torch.stack(maps), {
             "spacing_mm": list(spacing_of(recorded)),
-            "giving_mm": GIVING_MM,
             "outside_mask_share": shares,
             NOTICES: outside_notices(shares),
         }
