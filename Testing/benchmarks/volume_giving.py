@@ -1,11 +1,13 @@
 """What gives way when a piece of brain grows: which rule makes the volume gradient lie where the disease is?
 
     python -m Testing.benchmarks.volume_giving FOLD1 FOLD2 --unseen 01,05 08,17 --label-maps DIR --cache DIR
+        [--segmentation anatomy.nii.gz]
 
 AD subjects of the published disease, each explained by the one network that never saw its anatomy; who is not called
 ill is left out. The gradient by volumes with all of the head giving way, and with the surroundings giving within some
 distance: all alike, fluid before tissue, or tissue alone. Chosen on subjects over 02 and 13, drawn for this; reported
-on the subjects of `volume_methods` over all other anatomies. Prints the tables of volume_giving.md.
+on the subjects of `volume_methods` over all other anatomies. Prints the tables of volume_giving.md; of a scan's
+segmentation, how much structures grow that are asked for 1 %.
 """
 
 from __future__ import annotations
@@ -26,17 +28,25 @@ from mri_interpret.benchmark.volume_truth import FLUID
 from mri_interpret.command_line.benchmark import chosen_anatomies
 from mri_interpret.deformation.giving import GIVING_MM, TISSUE_GIVES, Giving
 from mri_interpret.deformation.head import head_of
+from mri_interpret.images.reading import read_volume
 from mri_interpret.metrics.bootstrap import mean_estimate
 from mri_interpret.progress import silent
 from mri_interpret.simulation.anatomy import PUBLISHED
 from torch import Tensor
 
-from Testing.benchmarks.volume_measurements import models_of_folds
+from Testing.benchmarks.volume_measurements import add_fold_arguments, models_of_folds
 from Testing.benchmarks.volume_methods import SEED, answer, half_of, label_of
 
 CHOOSING_SEED = 777
 WHOLE, SHIPS = "all of the head", f"all alike, {GIVING_MM:g} mm"
 GRADIENT, TRUTH = "gradient of intensities", "the truth"
+NUMBERS = {  # of structures whose own growth is told
+    "Left-Hippocampus": 17,
+    "Left-Amygdala": 18,
+    "Left-Thalamus": 10,
+    "Left-Inf-Lat-Vent": 5,
+    "Left-Cerebral-White-Matter": 2,
+}
 REACHES = (6, 8, 12, 16, 20, 30)
 WEIGHTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "all alike": lambda inside, fluid: inside,
@@ -86,14 +96,25 @@ def _interval(values: pd.Series, form: str) -> str:
     return f"{mean.value:{form}} [{mean.low:{form}}, {mean.high:{form}}]"
 
 
+def own_growth(segmentation: Path) -> dict[str, float]:
+    """By structure of FreeSurfer's labels, how much it grows, asked for 1 %: less by what it takes from itself."""
+    volume = read_volume(segmentation)
+    labels = torch.from_numpy(np.asarray(volume.array, dtype=np.int64))
+    head = head_of(labels > 0, volume.grid.spacing.tolist())
+    giving = Giving(head.inside, head.box)
+    found = {}
+    for name, number in NUMBERS.items():
+        structure = (labels == number).float()
+        found[name] = float((giving.balanced(structure) * structure).sum() / structure.sum())
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundles", nargs="+", type=Path)
-    parser.add_argument("--unseen", nargs="+", required=True, help="per bundle, the anatomies that it never saw")
-    parser.add_argument("--label-maps", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="where simulated subjects are kept")
+    add_fold_arguments(parser)
     parser.add_argument("--choosing", type=int, default=40, help="subjects drawn over 02 and 13")
     parser.add_argument("--subjects", type=int, default=84, help="subjects of volume_methods, of which others report")
+    parser.add_argument("--segmentation", type=Path, help="of a scan, by FreeSurfer's labels")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     models = models_of_folds(options.bundles, options.unseen)
@@ -115,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 rows += [(number, *row) for row in rows_of(one, given, half == "choose")]
         found = pd.DataFrame(rows, columns=["subject", "rule", "place", "correlation"])
         print(f"\n## {half}, {found['subject'].nunique()} AD subjects\n\n{table(found)}", flush=True)
+    if options.segmentation is not None:
+        print("\n".join(f"{name}: {share:.2f}" for name, share in own_growth(options.segmentation).items()))
 
 
 if __name__ == "__main__":

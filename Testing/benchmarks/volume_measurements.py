@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import time
 from collections.abc import Sequence
@@ -37,6 +38,14 @@ if TYPE_CHECKING:
 # subject without the disease, or as for a typical healthy brain.
 TWIN, TYPICAL = "twin: ", "typical: "
 MARGIN = 8  # voxels around a structure that may move into its place
+
+
+def add_fold_arguments(parser: argparse.ArgumentParser) -> None:
+    """What :func:`models_of_folds` and a stream of subjects need."""
+    parser.add_argument("bundles", nargs="+", type=Path)
+    parser.add_argument("--unseen", nargs="+", required=True, help="per bundle, the anatomies that it never saw")
+    parser.add_argument("--label-maps", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="where simulated subjects are kept")
 
 
 def models_of_folds(bundles: Sequence[Path], unseen: Sequence[str]) -> dict[str, BenchmarkedModel]:

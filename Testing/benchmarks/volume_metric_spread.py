@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -39,7 +38,7 @@ from mri_interpret.simulation.effects import EFFECT_OF
 from numpy.typing import NDArray
 from torch import Tensor
 
-from Testing.benchmarks.volume_measurements import models_of_folds
+from Testing.benchmarks.volume_measurements import add_fold_arguments, models_of_folds
 from Testing.benchmarks.volume_methods import SEED, answer, half_of, label_of
 
 TISSUE, SULCI = 0.075, 0.25  # SD of log-volume: the middle of the table's cortical regions; as the third ventricle
@@ -111,10 +110,7 @@ def page(rows: NDArray[np.float64], undoing: NDArray[np.float64], title: str) ->
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundles", nargs="+", type=Path)
-    parser.add_argument("--unseen", nargs="+", required=True, help="per bundle, the anatomies that it never saw")
-    parser.add_argument("--label-maps", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="where simulated subjects are kept")
+    add_fold_arguments(parser)
     parser.add_argument("--subjects", type=int, default=84)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
