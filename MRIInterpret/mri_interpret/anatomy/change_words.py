@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from ..minus_sign import true_minus
 from .structure_changes import StructureChange
 
 WORTH_NAMING = 0.03  # a change of volume below 3 % is named only if nothing is above
@@ -86,9 +87,9 @@ def _amount(one: StructureChange) -> str:
 def _signed(value: float, form: str) -> str:
     text = format(value, "+" + form)
     # What rounds to zero has no direction.
-    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
+    return text.lstrip("+-") if float(text) == 0 else true_minus(text)
 
 
 def _plain(value: float) -> str:
-    text = f"{value:.0f}".replace("-", "−")
+    text = true_minus(f"{value:.0f}")
     return "0" if text == "−0" else text

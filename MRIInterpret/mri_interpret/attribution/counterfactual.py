@@ -13,6 +13,7 @@ from ..deformation.displacement import warp
 from ..deformation.head import central_difference, head_of
 from ..deformation.metric import SMOOTHING_MM, metric_of
 from ..errors import UserError
+from ..minus_sign import true_minus
 from ..models.goals import Goal
 from ..thresholds import FLUID_LOG_VOLUME, TISSUE_LOG_VOLUME
 from .criterion import criterion_of
@@ -156,7 +157,7 @@ def _why(reached: bool, still: bool, reason: str, path: list[dict[str, float]], 
     if reached:
         return "The goal is reached already: nothing has to change." if still else ""
     before, after = path[0]["criterion"], path[-1]["criterion"]
-    return f"The goal was not reached: {reason} (from {before:.3g} to {after:.3g}, {level:.3g} was asked)."
+    return true_minus(f"The goal was not reached: {reason} (from {before:.3g} to {after:.3g}, {level:.3g} was asked).")
 
 
 def _plausibility(change: Tensor, fluid: Tensor | None) -> tuple[bool, str]:
@@ -174,7 +175,7 @@ def _plausibility(change: Tensor, fluid: Tensor | None) -> tuple[bool, str]:
         leave = int(_SMALL_SHARE * len(ordered))
         low, high = float(ordered[leave]), float(ordered[-1 - leave])
         if max(-low, high) > most:
-            said.append(f"{name} changes by {np.expm1(low):+.0%} to {np.expm1(high):+.0%}")
+            said.append(true_minus(f"{name} changes by {np.expm1(low):+.0%} to {np.expm1(high):+.0%}"))
     if said:
         return False, (
             f"The network can be fooled by a change that no brain makes: {' and '.join(said)}, more than ageing or "

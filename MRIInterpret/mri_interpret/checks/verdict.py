@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
+from ..minus_sign import true_minus
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -52,13 +54,13 @@ class Verdict:
 def pass_or_fail(method: str, check: str, value: float, threshold: float, passed: bool, sentence: str) -> Verdict:
     """A pass or a fail; "not applicable" if the value is not finite, because then nothing was measured."""
     if not math.isfinite(value):
-        return Verdict(method, check, math.nan, threshold, "not applicable", sentence)
-    return Verdict(method, check, float(value), float(threshold), "pass" if passed else "fail", sentence)
+        return Verdict(method, check, math.nan, threshold, "not applicable", true_minus(sentence))
+    return Verdict(method, check, float(value), float(threshold), "pass" if passed else "fail", true_minus(sentence))
 
 
 def not_applicable(method: str, check: str, sentence: str) -> Verdict:
     """A check that cannot be run on this map or model; the sentence says why."""
-    return Verdict(method, check, math.nan, math.nan, "not applicable", sentence)
+    return Verdict(method, check, math.nan, math.nan, "not applicable", true_minus(sentence))
 
 
 class Verdicts(tuple[Verdict, ...]):
@@ -105,7 +107,7 @@ class Verdicts(tuple[Verdict, ...]):
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else ""
+    return true_minus(f"{value:.3g}") if math.isfinite(value) else ""
 
 
 def as_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..drawing.canvas import ACCENT, MUTED, WARM, Picture, as_svg, new_figure
 from ..metrics.bootstrap import Estimate
+from ..minus_sign import true_minus
 from .quantity_performance import QuantityPerformance
 
 COLOURS = (ACCENT, "#c98a1b", WARM, "#5b7f3a", "#6d4f9c", "#7a7f87")  # one for each class, in the model's order
@@ -46,4 +47,4 @@ def scatter_chart(found: QuantityPerformance, groups: tuple[str, ...]) -> Pictur
 def interval(found: Estimate) -> str:
     """A number with its interval, as far as there is one."""
     ends = f" ({found.low:.2f} to {found.high:.2f})" if np.isfinite(found.low) else ""
-    return (f"{found.value:.2f}{ends}" if np.isfinite(found.value) else "not defined").replace("-", "−")
+    return true_minus(f"{found.value:.2f}{ends}") if np.isfinite(found.value) else "not defined"

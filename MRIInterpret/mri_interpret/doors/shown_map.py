@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..minus_sign import true_minus
 from .result_tables import reader_name
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def cursor_text(
     reading = read_at(nodes, point)
     if reading is None:
         return ""
-    values = [f"{nodes.volumes[name].GetName()} {value:+.3g}" for name, value in reading.values.items() if value]
-    parts = [", ".join(values)]
+    values = [(nodes.volumes[name].GetName(), value) for name, value in reading.values.items() if value]
+    parts = [", ".join(f"{name} {true_minus(f'{value:+.3g}')}" for name, value in values)]
     if reading.region:
         parts.append(reader_name(reading.region, reading.label))
     if magnitudes is not None and reading.values.get(key):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..anatomy.change_words import percent_change
+from ..minus_sign import true_minus
 from .canvas import Picture
 
 if TYPE_CHECKING:
@@ -73,19 +74,19 @@ def number(value: Any, digits: int = 3) -> str:
     if not math.isfinite(value):
         return "–"
     text = f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.{digits}g}"
-    return text.replace("-", "−")
+    return true_minus(text)
 
 
 def fixed(value: Any, decimals: int = 2) -> str:
     """A number with ``decimals`` decimal places, for columns to compare down."""
     value = round(float(value), decimals) + 0.0  # no minus before a zero
-    return f"{value:.{decimals}f}".replace("-", "−") if math.isfinite(value) else "–"
+    return true_minus(f"{value:.{decimals}f}") if math.isfinite(value) else "–"
 
 
 def percent(value: Any, decimals: int = 0) -> str:
     """A share of 1 in percent."""
     value = round(float(value), decimals + 2) + 0.0  # no minus before a zero
-    return f"{value:.{decimals}%}".replace("-", "−") if math.isfinite(value) else "–"
+    return true_minus(f"{value:.{decimals}%}") if math.isfinite(value) else "–"
 
 
 def p_value(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..images.volume import Volume
+from ..minus_sign import true_minus
 from ..planes.colour_scale import ColourScale
 from ..planes.slices import (
     CONVENTION,
@@ -283,4 +284,4 @@ def _number(value: float) -> str:
     if value == 0:
         return "0"
     text = f"{value:.0f}" if 10 <= abs(value) < 1e5 else f"{value:.2g}"
-    return text.replace("-", "−")
+    return true_minus(text)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images.volume import Affine, Volume, resample
+from ..minus_sign import true_minus
 from ..planes.slices import AXIS, CONVENTION, EDGES, PLANES, Box, Plane, as_float, brain_box, cut, scan_window
 from .canvas import FILM, Picture, as_webp, new_figure
 
@@ -130,10 +131,10 @@ def _window(values: NDArray[Any], inside: NDArray[np.bool_]) -> tuple[tuple[floa
     """Black and white, and the values in words."""
     low, high = (float(value) for value in np.percentile(values, [0.5, 99.8]))
     brain = values[inside] if inside.any() else values.ravel()
-    words = (
+    words = true_minus(
         f"black is {low:.3g}, white {high:.3g}; in the brain mean {brain.mean():.3g}, SD {brain.std():.3g}, "
         f"{brain.min():.3g} to {brain.max():.3g}"
-    ).replace("-", "−")
+    )
     return (low, high if high > low else low + 1.0), words
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..minus_sign import true_minus
 from ..models.outputs import OutputMeaning
 from ..models.targets import output_weights
 from .facts import Prediction, Target
@@ -94,7 +95,7 @@ def contrast_formula(target: Target, output: OutputMeaning) -> str:
     """
     if output.is_quantity:
         (name,) = output.classes
-        return name if target.reference is None else f"{name} − {output.given(target.reference)}".replace("-", "−")
+        return name if target.reference is None else f"{name} − {true_minus(output.given(target.reference))}"
     if output.kind == "ordinal" and set(target.weights) == set(output.classes):
         weights = output_weights(target.weights, output)
         return _sum([(f"log-odds of at least {name}", w) for name, w in zip(output.classes[1:], weights, strict=True)])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..anatomy.change_words import changes_words, effects_words
 from ..anatomy.structure_changes import StructureChange, changes_of
+from ..minus_sign import true_minus
 from .counterfactual import Counterfactual
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _of_gradient(
         return f"No structure's volume changes {target.name} to first order.", ()
     unit = f" {output.shown_unit}" if output.is_quantity and output.shown_unit else ""
     name = target.name.replace(" - ", " − ")
-    value = f"{target.value:.3g}".replace("-", "−")
+    value = true_minus(f"{target.value:.3g}")
     # Results that were saved before the brain around gave way do not have the length.
     givers = "everything else" if giving_mm is None else f"what lies within about {giving_mm:g} mm"
     remark = f"To first order, with {givers} giving way; {name} is {value} now."

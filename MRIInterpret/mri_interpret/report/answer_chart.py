@@ -7,6 +7,7 @@ import numpy as np
 from ..drawing.canvas import ACCENT, INK, MUTED, WARM, Picture, as_svg, new_figure
 from ..explanation.answer_words import PRESENT, answer_words, share_words
 from ..explanation.explanation import Prediction, Target
+from ..minus_sign import true_minus
 from ..models.outputs import OutputMeaning
 
 _PALE = "#c3ccd6"
@@ -46,7 +47,7 @@ def probability_chart(prediction: Prediction, target: Target, output: OutputMean
         for row, name, value in zip(rows, names, values, strict=True):
             weight = "bold" if name in named else "normal"
             axes.text(1.03, row, share_words(value, deviations.get(name), 1), va="center", fontweight=weight)
-            logit = f"{prediction.logits[name]:+.2f}".replace("-", "−")
+            logit = true_minus(f"{prediction.logits[name]:+.2f}")
             axes.text(right, row, logit, va="center", ha="right", color=MUTED, fontsize=8)
         axes.text(right, rows[0] + 0.55, "logit", ha="right", color=MUTED, fontsize=7.5)
         axes.set_ylim(-0.5, len(names) - 0.25)

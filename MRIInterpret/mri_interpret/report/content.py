@@ -13,6 +13,7 @@ from ..drawing.html import number, percent
 from ..explanation.answer_words import answer_words, contrast_formula, explained_value
 from ..explanation.explanation import Explanation, MethodMap
 from ..json_text import to_json
+from ..minus_sign import true_minus
 from ..thresholds import SMALLEST_REGION_ML
 from .charts import region_rows
 from .plain_words import plain_words
@@ -87,7 +88,7 @@ def _answer(explanation: Explanation) -> dict[str, Any]:
         "legend": words.legend,
         "range": words.details if output.is_quantity else "",
         "formula": contrast_formula(target, output),
-        "value": explained_value(target, output, 3).replace("-", "−"),
+        "value": true_minus(explained_value(target, output, 3)),
         "signs": signs,
     }
 
