@@ -10,6 +10,7 @@ sample (which chooses nothing), are explained; for each share of the voxels that
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -92,4 +93,9 @@ def main(
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:3]), *sys.argv[3:5])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("label_maps", type=Path)
+    parser.add_argument("subjects", type=int, nargs="?", default=6)
+    parser.add_argument("methods", nargs="?", default=",".join(DEFAULTS.methods))
+    parser.add_argument("saved", nargs="?")
+    main(**vars(parser.parse_args()))

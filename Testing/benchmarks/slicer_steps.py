@@ -9,6 +9,7 @@ window's thread, and that without drawing) and the frames that the 3D view drew;
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -140,4 +141,6 @@ def _large(spacing: float) -> Any:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mm", type=float, nargs="?", default=1.0)
+    main(parser.parse_args().mm)

@@ -7,6 +7,7 @@ side by day, and a phone.
 
 from __future__ import annotations
 
+import argparse
 import re
 import signal
 import subprocess
@@ -57,4 +58,8 @@ def main(result: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else IMAGES)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("result", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=IMAGES)
+    options = parser.parse_args()
+    main(options.result, options.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tarfile
 import zipfile
@@ -51,5 +52,7 @@ def lacking(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    problems = lacking(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    problems = lacking(parser.parse_args().folder)
     sys.exit("\n".join(problems) if problems else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Iterator
@@ -59,7 +60,9 @@ def fetched(folder: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
     if not (folder / "index.html").is_file():
         sys.exit(f"{folder} holds no site.")
     problems = list(fetched(folder))

@@ -8,7 +8,7 @@ is Qt's Fusion, whose colours and margins Slicer's own style follows.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,4 +128,8 @@ def main(result: str = "", folder: Path = FOLDER) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(Path, sys.argv[2:3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("result", nargs="?", default="")
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
+    options = parser.parse_args()
+    main(options.result, options.folder)

@@ -8,8 +8,8 @@ changed, and look at what it made. It explains the sample with the bundled model
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -151,4 +151,9 @@ def main(folder: Path, only: str = "", study: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else TESTING.parent / "Resources" / "Screenshots", *sys.argv[2:4])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=TESTING.parent / "Resources" / "Screenshots")
+    parser.add_argument("part", nargs="?", default="", choices=["", "explain", "cohort", "form"])
+    parser.add_argument("study", nargs="?", default="")
+    options = parser.parse_args()
+    main(options.folder, options.part, options.study)

@@ -7,8 +7,8 @@ and REPORT's PDF beside it, which is not committed.
 
 from __future__ import annotations
 
+import argparse
 import io
-import sys
 from pathlib import Path
 
 from mri_interpret.drawing.canvas import encode_webp
@@ -47,4 +47,8 @@ def main(report: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else SCREENSHOTS)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=SCREENSHOTS)
+    options = parser.parse_args()
+    main(options.report, options.folder)

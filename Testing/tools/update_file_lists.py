@@ -6,6 +6,7 @@ writes nothing and fails if there is something to write.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -66,13 +67,13 @@ def updated(text: str) -> str:
     return text
 
 
-def main(arguments: list[str]) -> int:
+def main(*, check: bool = False) -> int:
     """Write the lists, or only compare them; the exit code."""
     path = MODULE / "CMakeLists.txt"
     text = path.read_text(encoding="utf-8")
     if updated(text) == text:
         return 0
-    if "--check" in arguments:
+    if check:
         print("MRIInterpret/CMakeLists.txt is not up to date: run python -m Testing.tools.update_file_lists")
         return 1
     path.write_text(updated(text), encoding="utf-8")
@@ -80,4 +81,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    sys.exit(main(check=parser.parse_args().check))
