@@ -52,6 +52,7 @@ def test_a_lookup_table(image: Path, tmp_path: Path) -> None:
         ("index,name\nfive,A\n", "t.csv", "not understood"),
         ("5 One\n", "t.txt", "not understood"),
         ("index,name\n6,A\n", "t.csv", "No label"),
+        ("index,name\n5,A\n9,A\n", "t.csv", "calls the labels 5 and 9 by the same name, A"),
     ],
 )
 def test_bad_tables(image: Path, tmp_path: Path, text: str, name: str, word: str) -> None:

@@ -18,8 +18,8 @@ import pytest
 from mri_interpret.cohort import explain_subject, folders
 from mri_interpret.cohort.derivatives import write_derivatives
 from mri_interpret.cohort.planning import Options, Plan, make_plan
-from mri_interpret.cohort.subject_result import read_result
-from mri_interpret.cohort.subjects import SubjectJob
+from mri_interpret.cohort.subject_result import input_hash, read_result, subject_key
+from mri_interpret.cohort.subjects import Settings, Subject, SubjectJob
 from mri_interpret.cohort.validation import InvalidTable
 from mri_interpret.command_line import explain as command
 from mri_interpret.errors import UserError
@@ -286,6 +286,7 @@ def test_one_run_at_a_time_and_leftovers_are_swept(tmp_path: Path) -> None:
         ({"target": "Healthy"}, "'Healthy'"),
         ({"model": "nobody"}, "'nobody'"),
         ({"permutations": -1}, "negative"),
+        ({"permutations": 18}, "18 permutations can show no p of 0.05"),
         ({"correction": "fdr"}, "'fdr' is not known: choose from max, tfce"),
         ({"atlas": ("no-atlas.nii.gz", "no-names.csv")}, "no-atlas.nii.gz"),
         ({"groups": {"x": "Healthy"}}, "'x' is said to mean 'Healthy'"),
@@ -302,3 +303,79 @@ def test_adjusting_needs_the_covariate_of_everyone(tmp_path: Path, options: Opti
     table.write_text(table.read_text().replace("\t74\t", "\tn/a\t"))
     with pytest.raises(InvalidTable, match="no age"):
         make_plan(table, tmp_path / "out", replace(options, adjust=("age",)))
+
+
+def test_adjusting_for_what_tells_the_group_or_is_no_number_is_refused(tmp_path: Path, options: Options) -> None:
+    table = write_cohort(tmp_path, ["CN", "CN", "CN", "AD", "AD", "AD"])
+    lines = table.read_text().splitlines()
+    columns = ["site", "A", "A", "B", "C", "C", "D"], ["weight", "70", "71,5", "80", "66", "90+", "77"]
+    table.write_text("\n".join("\t".join(cells) for cells in zip(lines, *columns, strict=True)) + "\n")
+    with pytest.raises(UserError, match="AD and CN cannot be compared: site tells which group"):
+        make_plan(table, tmp_path / "out", replace(options, adjust=("site",)))
+    with pytest.raises(InvalidTable, match="Line 3: the weight '71,5' is no number as the others are"):
+        make_plan(table, tmp_path / "out", replace(options, adjust=("weight",)))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("place", [".", "derivatives"])
+def test_results_take_the_place_of_no_scan(tmp_path: Path, options: Options, place: str) -> None:
+    """The output is the BIDS root itself, or a folder that another program filled."""
+    table = write_cohort(tmp_path, ["CN"], bids=True)
+    other = tmp_path / "derivatives" / "sub-01" / "anat" / "sub-01_desc-preproc_T1w.nii.gz"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"somebody's work")
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=r"Results cannot be written into .*: .*Choose an empty folder"):
+        make_plan(table, tmp_path / place, options)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("dataset_description.json", '{"GeneratedBy": [{"Name": "fMRIPrep"}]}'), ("group/notes.txt", "x")],
+)
+def test_another_data_sets_files_are_not_replaced(tmp_path: Path, options: Options, name: str, text: str) -> None:
+    table = write_cohort(tmp_path / "in", ["CN"])
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(UserError, match="which MRIInterpret did not make"):
+        make_plan(table, tmp_path / "out", options)
+    (tmp_path / "out" / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "MRIInterpret"}]}')
+    make_plan(table, tmp_path / "out", options)
+
+
+def test_a_scan_that_lies_in_its_own_results_is_not_replaced(tmp_path: Path, options: Options) -> None:
+    """Also in a folder that this program made: what is asked for here is a map of a map."""
+    table = write_cohort(tmp_path, ["CN"])
+    (tmp_path / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "MRIInterpret"}]}')
+    with pytest.raises(UserError, match=r"the cohort's own file .*sub-01_T1w\.nii\.gz lies where results would go"):
+        make_plan(table, tmp_path, options)
+    moved = table.rename(tmp_path / "table.tsv")
+    link = tmp_path / "kept.nii.gz"
+    (tmp_path / "sub-01").rename(tmp_path / "scans")
+    link.symlink_to(tmp_path / "scans" / "anat" / "sub-01_T1w.nii.gz")
+    moved.write_text(moved.read_text().replace("sub-01/anat/sub-01_T1w.nii.gz", "kept.nii.gz"))
+    make_plan(moved, tmp_path, options)
+    with pytest.raises(UserError, match="the participants table itself lies there"):
+        make_plan(moved.rename(tmp_path / "participants.tsv"), tmp_path, options)
+
+
+def test_the_key_tells_a_mask_from_a_segmentation_and_knows_the_voxels_of_a_pair(tmp_path: Path) -> None:
+    image = nib.Nifti1Pair(np.ones((4, 4, 4), np.float32), np.eye(4))
+    image.to_filename(tmp_path / "scan.hdr")
+    path = tmp_path / "scan.hdr"
+    settings = Settings(("lrp",), "AD")
+
+    def key(**files: Path) -> str:
+        return subject_key("scan", Subject("1", path, **files), settings, [])
+
+    assert key(mask=path) != key(segmentation=path)
+    before = input_hash(path)
+    data = bytearray((tmp_path / "scan.img").read_bytes())
+    data[3] ^= 64
+    (tmp_path / "scan.img").write_bytes(data)
+    assert input_hash(path) != before

@@ -156,6 +156,15 @@ def test_what_a_table_cannot_show_is_said(tmp_path: Path, groups: list[str], wor
     assert any(words in note for note in cohort(tmp_path / "t.csv").notes)
 
 
+def test_segmentations_of_some_subjects_are_not_comparable(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.nii.gz")
+    for own, said in ((["a.nii.gz", ""], True), (["a.nii.gz"] * 2, False), (["", ""], False)):
+        rows = "".join(f"{number},CN,a.nii.gz,{path}\n" for number, path in enumerate(own))
+        (tmp_path / "t.csv").write_text("id,group,path,segmentation\n" + rows)
+        notes = cohort(tmp_path / "t.csv").notes
+        assert any("1 of 2 subjects bring their own segmentation" in note for note in notes) == said
+
+
 def test_names_of_derivatives_follow_the_standard() -> None:
     name = bids.derivative("sub-01_ses-a", "relevance", space=bids.TEMPLATE_SPACE, desc="grad_cam_pp")
     assert name == "sub-01_ses-a_space-MNI152NLin2009aSym_desc-gradcampp_relevance.nii.gz"
@@ -209,3 +218,64 @@ def test_a_path_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     ):
         assert words in sentence
         assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_a_quote_that_is_not_closed_swallows_nobody(tmp_path: Path, name: str) -> None:
+    write_image(tmp_path / "a.nii")
+    rows = ["participant_id\tpath\tnote", '1\ta.nii\t"moved a lot', '2\ta.nii\t"a ""good"" scan"', "3\ta.nii\tfine"]
+    if name == "t.tsv":  # BIDS knows no quotes in a TSV
+        (tmp_path / name).write_text("\n".join(rows) + "\n")
+        notes = [subject.covariates["note"] for subject in cohort(tmp_path / name).subjects]
+        assert notes == ['"moved a lot', 'a "good" scan', "fine"]
+    else:
+        (tmp_path / name).write_text("\n".join(rows).replace("\t", ",") + "\n")
+        with pytest.raises(UserError, match=r"is not understood from line 2 on .*: check its quotes\."):
+            read_table(tmp_path / name)
+
+
+def test_an_entry_that_is_no_number_among_numbers_is_said(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.nii")
+    rows = ["1\t70\t72,5\tA\t1", "2\t89+\t80,1\tB\t2", "3\t75\t61,0\tC\tx", "4\t71\t70,9\t\ty", "5\tinf\t66,0\t\tz"]
+    header = "participant_id\tage\tscore\tsite\tcode\tpath"
+    (tmp_path / "t.tsv").write_text("\n".join([header, *(f"{row}\ta.nii" for row in rows)]) + "\n")
+    found = cohort(tmp_path / "t.tsv")
+    assert found.odd == {"age": (3, "89+"), "score": (2, "72,5")}
+    said = [note for note in found.notes if "is no number" in note]
+    assert said[0].startswith("Line 3: the age '89+' is no number as the others are")
+    assert len(said) == 2
+
+
+def test_a_subject_with_a_session_and_without_one_would_share_a_folder(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.nii")
+    rows = ["participant_id\tsession_id\tpath", "1\t\ta.nii", "1\ta\ta.nii", "2\ta\ta.nii", "2\tb\ta.nii"]
+    (tmp_path / "t.tsv").write_text("\n".join(rows) + "\n")
+    (sentence,) = problems(tmp_path / "t.tsv")
+    assert "Line 3 (sub-1): the subject is named with a session and without one (line 2)" in sentence
+
+
+def test_a_number_that_a_spreadsheet_wrote_with_decimals_is_that_subject(tmp_path: Path) -> None:
+    for name in ("sub-1", "sub-10"):
+        write_image(tmp_path / name / "anat" / f"{name}_T1w.nii")
+    (tmp_path / "participants.tsv").write_text("participant_id\n1.0\n10.0\n")
+    assert [subject.scan.parts[-3] for subject in cohort(tmp_path).subjects] == ["sub-1", "sub-10"]
+
+
+def test_columns_that_differ_in_case_alone_cannot_share_a_role(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("participant_id,Group,group\n1,CN,AD\n")
+    with pytest.raises(UserError, match="'Group' and 'group', which both may say each subject's group"):
+        read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_scan_that_a_data_set_keeps_elsewhere_has_the_name_of_its_link(tmp_path: Path) -> None:
+    kept = write_image(tmp_path / "annex" / "objects" / "MD5E-s1.nii.gz")
+    for name, target in (("sub-1", kept), ("sub-2", tmp_path / "annex" / "objects" / "gone")):
+        path = tmp_path / name / "anat" / f"{name}_T1w.nii.gz"
+        path.parent.mkdir(parents=True)
+        path.symlink_to(target)
+    (tmp_path / "participants.tsv").write_text("participant_id\n1\n")
+    assert cohort(tmp_path).subjects[0].scan.name == "sub-1_T1w.nii.gz"
+    (tmp_path / "participants.tsv").write_text("participant_id\n2\n")
+    (sentence,) = problems(tmp_path / "participants.tsv")
+    assert "datalad get" in sentence

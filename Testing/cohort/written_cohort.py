@@ -13,7 +13,7 @@ from mri_interpret.anatomy.freesurfer import name_of, reader_name
 from mri_interpret.anatomy.region_statistics import RegionStatistics
 from mri_interpret.anatomy.segmentation import Segmentation, Structure
 from mri_interpret.anatomy.volumes import volume_table
-from mri_interpret.cohort.derivatives import write_tsv
+from mri_interpret.cohort.derivatives import write_dataset, write_tsv
 from mri_interpret.cohort.group_maps import template_brain
 from mri_interpret.cohort.planning import Options, Plan, make_plan
 from mri_interpret.cohort.subject_result import write_record
@@ -71,6 +71,7 @@ def write_finished_cohort(folder: Path, bundle: Path) -> Plan:
     options = Options(model=str(bundle), methods=METHODS, mask="none", space="mni", native=False, permutations=60)
     table, output = folder / "participants.tsv", folder / "out"
     plan = make_plan(table, output, options)
+    write_dataset(output, [])
     atlas = load_default_atlas()
     labels = resample(atlas.volume, plan.grid, order=0)
     statistics = RegionStatistics(labels, labels.array > 0, atlas, "template")

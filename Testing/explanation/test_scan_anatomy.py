@@ -102,6 +102,79 @@ def test_the_users_segmentation_comes_before_the_network(network: list[str]) -> 
     assert shared.structure("Brain-Stem").share == pytest.approx(found.structure("Brain-Stem").share)
 
 
+def test_another_brains_segmentation_is_refused_or_said() -> None:
+    prepared = _prepared()
+    cache = PreprocessingCache(enabled=False)
+    brain = (prepared.mask.volume.array > 0).astype(np.int16) * 16
+
+    def found(array: np.ndarray) -> Segmentation:
+        labels = prepared.scan.with_array(array, "mine")
+        return anatomy_of(prepared, read_segmentation(labels, prepared.scan), "cpu", cache, silent)
+
+    assert found(brain).warnings == ()
+    (sentence,) = found(np.roll(brain, 4, axis=1)).warnings
+    assert "of mine lies in this scan's brain: check that it was made from this scan" in sentence
+    with pytest.raises(UserError, match=r"Only \d+% of mine lies in this scan's brain: give the segmentation of this"):
+        found(np.roll(brain, 10, axis=1))
+
+
+def test_a_structure_of_one_side_does_not_lie_on_both() -> None:
+    """FAST's tissue classes 2 and 3 are no FreeSurfer labels, but read as such they are the left hemisphere's."""
+    prepared = _prepared()
+    right = (np.indices(prepared.scan.shape)[0] * 8 - 80) > 0
+    cache = PreprocessingCache(enabled=False)
+    tissue = np.where(prepared.scan.array > 300, 2, 0).astype(np.int16)
+    (sentence,) = anatomy_of(
+        prepared, read_segmentation(prepared.scan.with_array(tissue, "fast"), prepared.scan), "cpu", cache, silent
+    ).warnings
+    assert sentence == (
+        "Left-Cerebral-White-Matter of fast lies on both sides of the brain: check that its values are FreeSurfer's."
+    )
+    sided = np.where(tissue, np.where(right, 41, 2), 0).astype(np.int16)
+    labels = read_segmentation(prepared.scan.with_array(sided, "aseg"), prepared.scan)
+    assert anatomy_of(prepared, labels, "cpu", cache, silent).warnings == ()
+
+
+def _write_segments(path: Path, segments: dict[str, tuple[int, str]]) -> Volume:
+    """A segmentation as 3D Slicer writes it, values 1, 2, 3 in slabs; the scan that it belongs to."""
+    array = np.zeros((8, 6, 6), np.uint8)
+    array[0:2], array[2:4], array[4:6] = 1, 2, 3
+    header = [
+        "NRRD0004", "type: uint8", "dimension: 3", "space: left-posterior-superior", "sizes: 8 6 6",
+        "space directions: (-1,0,0) (0,-1,0) (0,0,1)", "encoding: raw", "space origin: (0,0,0)",
+    ]  # fmt: skip
+    header += [f"{key}_LabelValue:={value}\n{key}_Name:={name}" for key, (value, name) in segments.items()]
+    path.write_bytes("\n".join([*header, "", ""]).encode() + array.tobytes(order="F"))
+    return Volume(np.ones(array.shape, np.uint8), np.eye(4))
+
+
+def test_the_segments_of_a_file_have_their_own_names(tmp_path: Path) -> None:
+    path = tmp_path / "brain.seg.nrrd"
+    segments = {"Segment0": (1, "Brain"), "Segment1": (2, "Tumour core"), "Segment2": (3, "Right hippocampus")}
+    scan = _write_segments(path, segments)
+    found = read_segmentation(path, scan)
+    assert found is not None
+    assert {one.name: one.label for one in found.structures} == {
+        "Right-Hippocampus": 53, "Brain": 20_001, "Tumour core": 20_002,
+    }  # fmt: skip
+    assert found.labels.array[:, 0, 0].tolist() == [20_001] * 2 + [20_002] * 2 + [53] * 2 + [0] * 2
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("segments", "words"),
+    [
+        ({"Segment0": (1, "Brain"), "Segment1": (2, "Tumour")}, "holds the value 3, which is none of its segments"),
+        ({"Segment0": (1, "Brain"), "Segment1": (1, "Tumour")}, "'Brain' and 'Tumour' share the value 1"),
+    ],
+)
+def test_segments_that_do_not_fit_the_voxels(tmp_path: Path, segments: dict[str, tuple[int, str]], words: str) -> None:
+    path = tmp_path / "brain.seg.nrrd"
+    scan = _write_segments(path, segments)
+    with pytest.raises(UserError, match=words):
+        read_segmentation(path, scan)
+
+
 def test_a_segmentation_that_cannot_be_used_is_refused_before_any_work(
     small_explanation: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

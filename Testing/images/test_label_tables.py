@@ -95,6 +95,8 @@ def test_names_and_colours(tmp_path: Path, kind: str) -> None:
 BAD: dict[str, tuple[str, str, str]] = {
     "short CSV row": ("t.csv", "index,name\n1,A\n2\n", "line 3 has 1 entries for 2 columns"),
     "long CSV row": ("t.csv", "index,name\n1,A\n\n2,B,C\n", "line 4 has 3 entries"),
+    "an open quote": ("t.csv", 'index,name\n1,"A\n2,B\n', "line 2 has a quote that is not closed"),
+    "a name of two lines": ("t.csv", 'index,name\n1,"A\n2,B"\n', "line 3 ends an entry that began on an earlier line"),
     "no name column": ("t.csv", "index,title\n1,A\n", "line 1 has no columns index and name"),
     "a word as label": ("t.csv", "index,name\none,A\n", "line 2 has the label 'one'"),
     "a label below 0": ("t.csv", "index,name\n-1,A\n", "line 2 has the label '-1'"),

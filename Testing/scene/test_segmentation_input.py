@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import slicer
 from mri_interpret.anatomy import freesurfer
+from mri_interpret.anatomy.segment_names import FIRST_OWN
 from mri_interpret.errors import UserError
 from mri_interpret.images.volume import Volume
 from mri_interpret.scene.geometry import fill_volume_node, oriented_image
-from mri_interpret.scene.segmentation_input import FIRST_OWN, label_names, segmentation_of
+from mri_interpret.scene.segmentation_input import label_names, segmentation_of
 from mri_interpret.scene_content.terminology import terminology_of
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 

@@ -133,6 +133,12 @@ def load_atlas(image: str | Path, table: str | Path, name: str | None = None) ->
     # Labels without a name count as no region, so that every voxel is either in a listed region or in none.
     labels[~np.isin(labels, present)] = 0
     names = [named[label].name for label in present]
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        first, second = [label for label in present if named[label].name == twice][:2]
+        raise UserError(
+            f"{table} calls the labels {first} and {second} by the same name, {twice}: give each a name of its own."
+        )
     colours = _distinct_colours(names)
     regions = tuple(
         Region(label, region_name, named[label].colour or colours[region_name])

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy import ndimage
 
 from ..errors import UserError
-from ..images.volume import Array, Volume, resample
+from ..images.volume import Affine, Array, Volume, resample
 from . import freesurfer
 from .segmentation import Segmentation, Structure
 
 _MOST_LABELS = 2000  # aparc.a2009s+aseg has about 200; more than this is an image, not a segmentation
 _LISTED = 8
+_AROUND_MM = 5.0
+_LEAST_INSIDE, _MOSTLY_INSIDE = 0.5, 0.85
+_OTHER_SIDE = 1 / 3
 
 
 def read_user_labels(
@@ -105,6 +109,62 @@ def _warnings(
             f"Only {kept / whole:.0%} of {title} lies within the scan: check that it was made from this scan."
         )
     return tuple(sentences)
+
+
+def check_place(found: Segmentation, mask: Volume, to_template: Affine) -> tuple[str, ...]:
+    """What seems wrong with where a user's labels lie in this brain, as sentences.
+
+    Parameters
+    ----------
+    found
+        On the scan's grid.
+    mask
+        The brain, on the same grid.
+    to_template
+        4 x 4, RAS mm of the scan to RAS mm of the template.
+
+    Raises
+    ------
+    UserError
+        If most of them lie outside of the brain: they are another scan's.
+    """
+    labels = np.asarray(found.labels.array)
+    # A segmentation may hold the fluid around the brain, which a mask does not.
+    outside = ndimage.distance_transform_edt(np.asarray(mask.array) == 0, sampling=mask.grid.spacing) > _AROUND_MM
+    labelled = labels > 0
+    share = 1 - float(outside[labelled].mean()) if labelled.any() else 0.0
+    title = found.made_by
+    if share < _LEAST_INSIDE:
+        raise UserError(
+            f"Only {share:.0%} of {title} lies in this scan's brain: give the segmentation of this scan.",
+            option="segmentation",
+        )
+    sentences = []
+    if share < _MOSTLY_INSIDE:
+        sentences.append(
+            f"Only {share:.0%} of {title} lies in this scan's brain: check that it was made from this scan."
+        )
+    both = _on_both_sides(found, to_template)
+    if both:
+        sentences.append(f"{both} of {title} lies on both sides of the brain: check that its values are FreeSurfer's.")
+    return tuple(sentences)
+
+
+def _on_both_sides(found: Segmentation, to_template: Affine) -> str:
+    """The first structure of one side that lies to a third or more on the other side of the template's midplane."""
+    labels = np.asarray(found.labels.array)[::2, ::2, ::2]
+    right = (to_template @ found.labels.affine)[0]
+    along = [2 * right[axis] * np.arange(size) for axis, size in enumerate(labels.shape)]
+    place = along[0][:, None, None] + along[1][:, None] + along[2] + right[3]
+    for one in found.structures:
+        side = freesurfer.side_of(one.label)
+        if not side or not freesurfer.is_known(one.label) or one.name != freesurfer.name_of(one.label):
+            continue
+        there = place[labels == one.label]
+        wrong = there > 0 if side == "left" else there < 0
+        if there.size and wrong.mean() > _OTHER_SIDE:
+            return one.name
+    return ""
 
 
 def _on_the_wrong_side(placed: Array, scan: Volume, named_by_user: set[int]) -> str:

@@ -20,7 +20,8 @@ def label(text: str) -> str:
 
 def subject_label(text: str) -> str:
     """A subject's label from a table's entry, with or without "sub-"."""
-    return label(re.sub(r"^sub-", "", text.strip()))
+    # A number that a spreadsheet wrote with decimals is the number.
+    return label(re.sub(r"^(\d+)\.0+$", r"\1", re.sub(r"^sub-", "", text.strip())))
 
 
 def session_label(text: str) -> str:

@@ -18,6 +18,7 @@ from ..explanation.layout import Layout
 from ..json_text import to_json
 from ..report.page import report_page
 from .bids import NATIVE_SPACE, TEMPLATE_SPACE, derivative, label
+from .output_folder import MADE_BY
 
 _DRAWING = threading.Lock()  # matplotlib's settings are global: one page at a time in a process
 README = """MRIInterpret: relevance maps of a cohort, as BIDS derivatives.
@@ -209,9 +210,7 @@ def write_dataset(output: Path, sources: list[str]) -> None:
         "Name": "MRIInterpret relevance maps",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
-        "GeneratedBy": [
-            {"Name": "MRIInterpret", "Version": __version__, "Description": "Attribution maps of a 3D CNN"}
-        ],
+        "GeneratedBy": [{"Name": MADE_BY, "Version": __version__, "Description": "Attribution maps of a 3D CNN"}],
         "SourceDatasets": [{"URL": source} for source in sources],
     }
     write_text(output / "dataset_description.json", to_json(description))

@@ -22,6 +22,7 @@ from .disk_matrix import DiskMatrix, Rows
 from .tfce import tfce_difference
 
 PERMUTATIONS = 1000
+FEWEST_PERMUTATIONS = 19  # with fewer, no p can be 0.05
 CORRECTIONS = ("max", "tfce")
 LEAST = 4  # subjects in each group; with fewer, no test is made
 STRIDE = 2  # after smoothing to 8 mm, every second voxel of the 2 mm grid is enough
@@ -121,7 +122,7 @@ def permutation_difference(
         n=(len(first), len(second)),
         permutations=permutations,
         significant=int((p <= 0.05).sum()),
-        threshold=float(np.quantile(highest, 0.95, method="higher")),
+        threshold=critical_value(highest),
         enhancement=_volume(score, chosen, coarse, "TFCE") if correction == "tfce" else None,
     )
 
@@ -152,6 +153,17 @@ def corrected_p(score: NDArray[np.float64], highest: NDArray[np.float64]) -> NDA
     ordered = np.sort(highest)
     reached = len(ordered) - np.searchsorted(ordered, np.abs(score), side="left")
     return np.asarray((1 + reached) / (1 + len(ordered)))
+
+
+def critical_value(highest: NDArray[np.float64], level: float = 0.05) -> float:
+    """The least score whose :func:`corrected_p` is at most ``level``: just above a permutation's highest.
+
+    Infinite if there are too few permutations for any.
+    """
+    ordered = np.sort(highest)
+    above = np.nextafter(ordered, np.inf)
+    reached = above[corrected_p(above, highest) <= level]
+    return float(reached[0]) if len(reached) else float("inf")
 
 
 def _permuted(

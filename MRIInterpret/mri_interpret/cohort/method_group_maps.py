@@ -15,6 +15,7 @@ from ..drawing.canvas import Picture
 from ..images.volume import Grid, Volume
 from ..images.writing import save_nifti
 from .bids import label
+from .confounds import confound_matrix, why_no_test
 from .group_difference import LEAST, GroupDifference, permutation_difference
 from .group_maps import ALL, GroupMap, group_maps, masked_reader, memberships, on_grid, set_name, template_brain
 from .map_pictures import difference_picture, sets_picture
@@ -145,26 +146,15 @@ def _test(
             "reason": f"{len(first)} {plan.contrast[0]} and {len(second)} {plan.contrast[1]} subjects are too few for "
             f"a test: at least {LEAST} of each are needed."
         }
-    confounds = confound_matrix([results[i] for i in (*first, *second)], plan.options.adjust)
+    names = plan.options.adjust
+    confounds = confound_matrix([results[i].subject for i in (*first, *second)], names)
+    reason = why_no_test(confounds, len(first), len(second), names)
+    if reason:
+        return {"reason": reason}
     return permutation_difference(
         read, first, second, inside, plan.grid, folder, confounds=confounds, permutations=plan.options.permutations,
         correction=plan.options.correction, progress=progress,
     )  # fmt: skip
-
-
-def confound_matrix(results: Sequence[SubjectResult], names: Sequence[str]) -> NDArray[np.float64] | None:
-    """Covariates as columns: numbers centred, words as one 0/1 column per kind but the first; None without names."""
-    columns: list[NDArray[np.float64]] = []
-    for name in names:
-        values = [result.subject.covariates[name] for result in results]
-        if all(isinstance(value, int | float) for value in values):
-            numbers = np.array(values, dtype=np.float64)
-            columns.append(numbers - numbers.mean())
-        else:
-            kinds = sorted({str(value) for value in values})
-            columns += [np.array([str(value) == kind for value in values], dtype=np.float64) for kind in kinds[1:]]
-    varying = [column for column in columns if np.ptp(column) > 0]
-    return np.stack(varying, axis=1) if varying else None
 
 
 def _draw(

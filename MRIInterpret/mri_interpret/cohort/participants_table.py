@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _KNOWN = {
 }
 # A column without a name, and what pandas calls it when such a table is read and written again.
 _UNNAMED = re.compile(r"|Unnamed: \d+")
+_COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,26 @@ class Table:
         return row[self.roles[role]] if role in self.roles else ""
 
     def number(self, text: str) -> float | str:
-        """``text`` as a number if it is one."""
+        """``text`` as a number if it is a finite one."""
         try:
-            return float(text.replace(",", ".") if self.decimal_comma else text)
+            value = float(text.replace(",", ".") if self.decimal_comma else text)
         except ValueError:
             return text
+        return value if math.isfinite(value) else text
+
+    def odd_entries(self) -> dict[str, tuple[int, str]]:
+        """Covariates of numbers that hold something else, too: column to the line and the first such entry.
+
+        A number with a decimal comma, where the table does not have them, is something else: "72,5" may also be 725.
+        """
+        found = {}
+        for column in self.covariates:
+            entries = [(line, row[column]) for line, row in zip(self.lines, self.rows, strict=True) if row[column]]
+            odd = [(line, text) for line, text in entries if isinstance(self.number(text), str)]
+            words = [text for _, text in odd if not _COMMA_NUMBER.fullmatch(text)]
+            if odd and len(words) < len(entries) / 2:
+                found[column] = odd[0]
+        return found
 
 
 def _plain(name: str) -> str:
@@ -91,7 +108,7 @@ def read_table(path: Path, columns: dict[str, str] | None = None, inputs: Sequen
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The table {path} cannot be read ({error}): save it as CSV or TSV in UTF-8.") from error
     delimiter = _delimiter(path, text)
-    lines = [(number, row) for number, row in _numbered(text, delimiter) if any(cell.strip() for cell in row)]
+    lines = [(number, row) for number, row in _numbered(path, text, delimiter) if any(cell.strip() for cell in row)]
     if not lines:
         raise UserError(f"The table {path} is empty: it needs a header and one row for each subject.")
     header = [cell.strip() for cell in lines[0][1]]
@@ -119,13 +136,28 @@ def read_table(path: Path, columns: dict[str, str] | None = None, inputs: Sequen
     )
 
 
-def _numbered(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line each begins on; a quoted entry may hold line ends."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+def _numbered(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the line each begins on; in a CSV, a quoted entry may hold line ends."""
+    # BIDS knows no quotes in a TSV: a quote there is a letter, and must not swallow what follows.
+    plain = delimiter == "\t"
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True,
+        quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+    )  # fmt: skip
     start = 1
-    for row in reader:
-        yield start, row
-        start = reader.line_num + 1
+    try:
+        for row in reader:
+            yield start, [_unquoted(cell) for cell in row] if plain else row
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(
+            f"The table {path} is not understood from line {start} on ({error}): check its quotes."
+        ) from error
+
+
+def _unquoted(cell: str) -> str:
+    """An entry that a spreadsheet put into quotes, without them."""
+    return cell[1:-1].replace('""', '"') if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
 
 
 def _delimiter(path: Path, text: str) -> str:
@@ -143,6 +175,7 @@ def _text(cell: str) -> str:
 def _roles(header: list[str], named: dict[str, str], path: Path, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
     roles = {}
     by_lower = {name.lower(): name for name in header if name}
+    alike = [name for name in header if name and by_lower[name.lower()] != name]
     for role, usual in known.items():
         if role in named:
             if named[role] not in header:
@@ -152,6 +185,12 @@ def _roles(header: list[str], named: dict[str, str], path: Path, known: Mapping[
             there = [by_lower[name] for name in usual if name in by_lower]
             if there:
                 roles[role] = there[0]
+                other = next((name for name in alike if name.lower() == there[0].lower()), "")
+                if other:
+                    raise UserError(
+                        f"The table {path} has the columns '{other}' and '{there[0]}', which both may say each "
+                        f"subject's {role}: rename one of them."
+                    )
     if "subject" not in roles:
         raise UserError(
             f"The table {path} has no column that names the subjects: call it participant_id. "

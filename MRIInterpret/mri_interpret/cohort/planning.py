@@ -27,7 +27,9 @@ from ..preprocessing.template import load_template
 from ..resources import resource
 from .capacity import Capacity
 from .cluster import ClusterOptions, local_capacity
-from .group_difference import CORRECTIONS, PERMUTATIONS
+from .confounds import confound_matrix, why_no_test
+from .group_difference import CORRECTIONS, FEWEST_PERMUTATIONS, PERMUTATIONS
+from .output_folder import check_output
 from .participants_table import read_table
 from .subject_result import SubjectResult, has_result, input_hash, read_result, subject_key
 from .subjects import Settings, SubjectJob
@@ -114,6 +116,12 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         raise UserError("Choose either a dask scheduler or Slurm jobs, not both.", option="scheduler")
     if options.permutations < 0:
         raise UserError("The number of permutations must not be negative: 0 skips the test.", option="permutations")
+    if 0 < options.permutations < FEWEST_PERMUTATIONS:
+        raise UserError(
+            f"{options.permutations} permutations can show no p of 0.05: ask for {FEWEST_PERMUTATIONS} or more (1000 "
+            "are usual), or for 0, which skips the test.",
+            option="permutations",
+        )
     if options.correction not in CORRECTIONS:
         raise UserError(
             f"The correction '{options.correction}' is not known: choose from {', '.join(CORRECTIONS)}.",
@@ -143,8 +151,9 @@ def make_plan(table: str | Path, output: str | Path, options: Options | None = N
         bids_root=options.bids_root,
         group_map=_checked_groups(options.groups, meaning),
     )
+    check_output(output, cohort.table, cohort.subjects)
     contrast = _contrast(cohort.classes)
-    _check_adjustment(options.adjust, cohort)
+    _check_adjustment(options.adjust, cohort, contrast)
     mask = options.mask if options.mask in ("auto", "none") else str(Path(options.mask).expanduser().resolve())
     settings = Settings(
         tuple(methods), target, mask, options.space, options.atlas, options.regions, options.trust, options.native,
@@ -217,7 +226,7 @@ def _checked_groups(groups: Mapping[str, str], output: OutputMeaning) -> Mapping
     return groups
 
 
-def _check_adjustment(names: tuple[str, ...], cohort: Cohort) -> None:
+def _check_adjustment(names: tuple[str, ...], cohort: Cohort, contrast: tuple[str, str]) -> None:
     for name in names:
         if name not in cohort.covariates:
             known = ", ".join(cohort.covariates) or "none"
@@ -227,6 +236,17 @@ def _check_adjustment(names: tuple[str, ...], cohort: Cohort) -> None:
             raise InvalidTable(
                 cohort.table, [f"{len(lacking)} subjects have no {name} to adjust for; the first is {lacking[0]}."]
             )
+        if name in cohort.odd:
+            line, entry = cohort.odd[name]
+            raise InvalidTable(
+                cohort.table,
+                [f"Line {line}: the {name} '{entry}' is no number as the others are, so it cannot be adjusted for."],
+            )
+    first, second = ([subject for subject in cohort.subjects if subject.group == group] for group in contrast)
+    if names and contrast[0] != contrast[1] and first and second:
+        reason = why_no_test(confound_matrix([*first, *second], names), len(first), len(second), names)
+        if reason:
+            raise UserError(f"{contrast[0]} and {contrast[1]} cannot be compared: {reason}", option="adjust")
 
 
 def _disk_note(output: Path, jobs: int, settings: Settings) -> list[str]:

@@ -96,6 +96,9 @@ def run_cohort(
     )
 
 
+_OWN_COLUMNS = ("participant_id", "session_id", "group")
+
+
 def _write_participants(plan: Plan) -> None:
     """participants.tsv as BIDS has it, with groups named as the model's classes."""
     rows = [
@@ -103,7 +106,8 @@ def _write_participants(plan: Plan) -> None:
             "participant_id": f"sub-{subject.id}",
             "session_id": f"ses-{subject.session}" if subject.session else None,
             "group": subject.group or None,
-            **{name: subject.covariates.get(name) for name in plan.cohort.covariates},
+            # A column that is called like one of these, but has another role in the table, would take its place.
+            **{name: subject.covariates.get(name) for name in plan.cohort.covariates if name not in _OWN_COLUMNS},
         }
         for subject in plan.cohort.subjects
     ]

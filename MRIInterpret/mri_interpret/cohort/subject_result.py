@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,16 @@ from typing import Any
 
 from ..atomic import write_text
 from ..attribution.registry import available_methods
+from ..errors import UserError
+from ..images.reading import read_volume
 from ..json_text import to_json
 from ..models.bundle import file_hash
+from ..preprocessing.cache import content_hash
 from .subjects import Settings, Subject
 
-FORMAT = 4  # raise when the same input gives other files
+FORMAT = 5  # raise when the same input gives other files
 _LOGS = "logs"
+_HEADERS = (".hdr", ".img", ".mhd", ".nhdr")  # their voxels lie in a file beside them
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,10 @@ class SubjectResult:
 
 
 def input_hash(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder with their names."""
+    """SHA-256 of a file, or of all files of a folder with their names; with its voxels where they are another file."""
+    if path.suffix.lower() in _HEADERS:
+        with contextlib.suppress(UserError):  # a scan that cannot be read fails as a subject, and says why
+            return hashlib.sha256(f"{file_hash(path)}{content_hash(read_volume(path))}".encode()).hexdigest()
     if not path.is_dir():
         return file_hash(path)
     digest = hashlib.sha256()
@@ -83,17 +91,19 @@ def subject_key(scan_hash: str, subject: Subject, settings: Settings, model: Seq
         Hashes of its weights and of its metadata, which says how classes are called, how intensities are scaled, and
         which methods the summary score excludes; and of the network that segments the scan.
     """
-    own = [str(subject.segmentation)] if subject.segmentation else []
-    files = [
-        path for path in (*(settings.atlas or ()), *settings.reference, *_mask_files(subject, settings), *own) if path
-    ]
+    files = {
+        "atlas": settings.atlas or (),
+        "reference": settings.reference,
+        "mask": _mask_files(subject, settings),
+        "segmentation": [str(subject.segmentation)] if subject.segmentation else [],
+    }
     parts = {
         "format": FORMAT,
         "scan": scan_hash,
         "model": list(model),
         "settings": asdict(settings),
         "parameters": {name: info.parameters for name, info in available_methods().items() if name in settings.methods},
-        "files": [input_hash(Path(path)) for path in files],
+        "files": {role: [input_hash(Path(path)) for path in paths if path] for role, paths in files.items()},
     }
     if subject.inputs:
         parts["inputs"] = {name: input_hash(path) for name, path in subject.inputs.items()}

@@ -53,9 +53,14 @@ def optional_file(table: Table, row: Row, role: str, where: str, problems: list[
 
 def existing(table: Table, text: str, where: str, problems: list[str]) -> Path | None:
     """A path of the table; relative ones belong to the table's folder, wherever the command is run."""
+    path = Path(text).expanduser() if text.startswith("~/") else Path(text)
+    return _checked(path if path.is_absolute() else table.path.parent.absolute() / path, where, problems)
+
+
+def _checked(path: Path, where: str, problems: list[str]) -> Path | None:
+    """The path itself, not where a link leads: the name of what a data set keeps elsewhere says nothing."""
     try:
-        path = Path(text).expanduser() if text.startswith("~/") else Path(text)
-        return existing_path(path if path.is_absolute() else table.path.parent.absolute() / path).resolve()
+        return existing_path(path)
     except UserError as error:
         problems.append(f"{where}: {error}")
         return None
@@ -72,7 +77,7 @@ def _only(
     problems: list[str],
 ) -> Path | None:
     if len(found) == 1:
-        return found[0].resolve()
+        return _checked(found[0].absolute(), where, problems)
     if not found:
         folder = root / f"sub-{identity}" / (f"ses-{session}" if session else "")
         problems.append(

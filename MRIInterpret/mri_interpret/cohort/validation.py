@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UserError
@@ -41,6 +41,8 @@ class Cohort:
     covariates: tuple[str, ...]  # columns of the table
     notes: tuple[str, ...] = ()  # what a reader of the results should know about the table
     truth: str = ""  # the column of the quantity's true values
+    # Covariates of numbers that hold something else, too, with the line and the first such entry.
+    odd: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
 def read_cohort(
@@ -80,6 +82,7 @@ def read_cohort(
     classes = None if output.is_quantity else output.classes
     root = bids_root or table.path.parent
     seen: dict[str, int] = {}
+    sessions: dict[str, tuple[bool, int]] = {}
     for line, row in zip(table.lines, table.rows, strict=True):
         where = f"Line {line}"
         identity = bids.subject_label(table.value(row, "subject"))
@@ -99,6 +102,12 @@ def read_cohort(
             identity, scan or Path(), group, session, mask, segmentation, covariates, true,
             read_labels(row, labels, where, problems), {name: path for name, path in further.items() if path},
         )  # fmt: skip
+        in_session, earlier = sessions.setdefault(identity, (bool(session), line))
+        if in_session != bool(session):  # the one's folder would hold the other's
+            problems.append(
+                f"{where}: the subject is named with a session and without one (line {earlier}): name the session in "
+                "each row."
+            )
         if subject.name in seen:
             problems.append(
                 f"{where}: {subject.name} is on line {seen[subject.name]} already: give each row its own "
@@ -125,7 +134,22 @@ def read_cohort(
         notes += [_SESSIONS] if len({subject.id for subject in subjects}) < len(subjects) else []
     else:
         notes = _notes(subjects, classes)
-    return Cohort(table.path, tuple(subjects), classes, table.covariates, tuple(notes), truth)
+    odd = {name: entry for name, entry in table.odd_entries().items() if name != truth}
+    notes += [_odd_entry(name, *entry) for name, entry in odd.items()]
+    own = sum(subject.segmentation is not None for subject in subjects)
+    if 0 < own < len(subjects):
+        notes.append(
+            f"{own} of {len(subjects)} subjects bring their own segmentation: its volumes, and shares of the brain's "
+            "outline instead of the skull's inside, are not comparable with those of the others."
+        )
+    return Cohort(table.path, tuple(subjects), classes, table.covariates, tuple(notes), truth, odd)
+
+
+def _odd_entry(column: str, line: int, text: str) -> str:
+    return (
+        f"Line {line}: the {column} '{text}' is no number as the others are, so the column is taken as words: correct "
+        "it, or leave it empty."
+    )
 
 
 def _names_in_files(groups: Sequence[str]) -> list[str]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..anatomy.segment_names import with_named_segments
 from ..anatomy.segmentation import DEFAULT_BUNDLE, Segmentation, segment, segmentation_of_user
 from ..anatomy.segmentation_bundle import load_segmentation_bundle
+from ..anatomy.user_segmentation import check_place
 from ..anatomy.volumes import structures_in_csv, volume_table
 from ..errors import UserError
 from ..images.conversion import as_volume
+from ..images.nrrd import segment_names
 from ..images.volume import Volume
 from ..preprocessing.cache import PreprocessingCache, content_hash
 from ..preprocessing.pipeline import PreprocessedScan
@@ -35,7 +39,13 @@ def read_segmentation(segmentation: Any, scan: Volume) -> Segmentation | None:
         if not segmentation.labels.grid.same_as(scan.grid):
             raise UserError("The segmentation lies on another grid than the scan: give its labels as an image.")
         return segmentation
-    return segmentation_of_user(as_volume(segmentation, name="segmentation"), scan)
+    labels = as_volume(segmentation, name="segmentation")
+    names: dict[int, str] = {}
+    if isinstance(segmentation, str | Path) and str(segmentation).lower().endswith(".nrrd"):
+        segments = segment_names(Path(segmentation).expanduser())
+        if segments:
+            labels, names = with_named_segments(labels, segments)
+    return segmentation_of_user(labels, scan, names=names)
 
 
 def anatomy_of(
@@ -50,7 +60,7 @@ def anatomy_of(
     Parameters
     ----------
     given
-        The user's, on the scan's grid; the network's if None.
+        The user's, on the scan's grid, with warnings added; the network's if None.
     cache
         Keeps the network's, by the scan, its alignment, its mask and the network's checksum.
     """
@@ -58,6 +68,8 @@ def anatomy_of(
     # The skull's inside is not in every segmentation; the brain's outline is the nearest thing that is known.
     outline_ml = float(np.count_nonzero(mask.array)) * mask.grid.voxel_volume / 1000
     if given is not None:
+        told = check_place(given, mask, prepared.to_template)
+        given = replace(given, warnings=(*given.warnings, *told))
         return given if given.intracranial_ml >= outline_ml else with_intracranial(given, outline_ml)
     bundle = load_segmentation_bundle(DEFAULT_BUNDLE)
     affine = np.round(prepared.to_template, 6).tolist()

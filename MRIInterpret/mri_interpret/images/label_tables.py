@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from ..errors import UserError
@@ -111,16 +112,15 @@ def _delimiter(text: str) -> str:
 
 
 def _column_rows(text: str, delimiter: str) -> _Rows:
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
-    header = [cell.strip().lower() for cell in next(reader, [])]
+    reader = _strictly(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    header = [cell.strip().lower() for cell in next(reader, (1, []))[1]]
     index = next((header.index(name) for name in _INDEX_COLUMNS if name in header), None)
     name = next((header.index(name) for name in _NAME_COLUMNS if name in header and header.index(name) != index), None)
     if index is None or name is None:
         raise _BadRow(1, f"has no columns index and name (it has: {', '.join(header)})")
     channels = next((names for names in _COLOUR_COLUMNS if all(channel in header for channel in names)), ())
     hexadecimal = next((header.index(name) for name in _HEX_COLUMNS if name in header), None)
-    for row in reader:
-        line = reader.line_num
+    for line, row in reader:
         cells = [cell.strip() for cell in row]
         if not any(cells):
             continue
@@ -133,6 +133,19 @@ def _column_rows(text: str, delimiter: str) -> _Rows:
         elif hexadecimal is not None and cells[hexadecimal].lower() not in _MISSING:
             colour = _hex_colour(cells[hexadecimal], line)
         yield line, _label(cells[index], line), LabelEntry(_name(cells[name], line), colour)
+
+
+def _strictly(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the line each ends on; a name that runs over a line's end has a quote that nothing closes."""
+    line = 0
+    try:
+        for row in reader:
+            line = reader.line_num
+            if any("\n" in cell or "\r" in cell for cell in row):
+                raise _BadRow(line, "ends an entry that began on an earlier line: check the quotes")
+            yield line, row
+    except csv.Error as error:
+        raise _BadRow(line + 1, f"has a quote that is not closed ({error})") from error
 
 
 def _lookup_rows(lines: list[tuple[int, str]], slicer: bool) -> _Rows:

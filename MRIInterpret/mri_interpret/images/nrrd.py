@@ -89,6 +89,31 @@ def _fields(path: Path) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, value in named}
 
 
+def segment_names(path: Path) -> dict[int, str]:
+    """Each value's name in a segmentation that 3D Slicer wrote (.seg.nrrd); empty for other files.
+
+    Raises
+    ------
+    UserError
+        If two segments share a value, as in files of several layers.
+    """
+    own = dict(re.findall(r"^(Segment\d+_(?:Name|LabelValue)):=(.*?)\r?$", _header(path)[0], re.MULTILINE))
+    found: dict[int, str] = {}
+    for key, name in own.items():
+        number, _, part = key.partition("_")
+        value = own.get(f"{number}_LabelValue", "")
+        if part != "Name" or not value.strip().isdigit():
+            continue
+        if int(value) in found:
+            raise UserError(
+                f"{path}: the segments '{found[int(value)]}' and '{name}' share the value {value}: save the "
+                "segmentation as one label volume.",
+                option="segmentation",
+            )
+        found[int(value)] = name.strip()
+    return found
+
+
 def _check_checksum(path: Path) -> None:
     """Raise a UserError for gzipped voxels that are damaged: NRRD's library does not look at their checksum."""
     fields = _fields(path)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 import slicer
 
 from ..anatomy import freesurfer
+from ..anatomy.segment_names import FIRST_OWN, label_of_words, number_in
 from ..errors import UserError
 from ..images.volume import Array, Volume
 from ..scene_content.terminology import name_of_code
 from ..scene_content.vtk_images import voxels
 from .atlas import LABEL_TAG
 from .geometry import oriented_image, volume_of
-
-FIRST_OWN = 20_001  # of segments that are no structure of aseg or aparc, whose labels are all smaller
-# How Slicer calls the segments of a label image without a table of names.
-_NUMBERED = re.compile(r"(?:segment|label)[_ -](\d+)", re.IGNORECASE)
 
 
 def segmentation_of(node: Any, scan_node: Any) -> tuple[Volume, dict[int, str]] | None:
@@ -88,15 +84,17 @@ def label_names(node: Any) -> dict[str, tuple[int, str]]:
 def _label(segment: Any) -> int | None:
     """The FreeSurfer label of a segment, None if it is none of FreeSurfer's structures."""
     name = str(segment.GetName())
-    known = _BY_WORDS.get(_words(name))
+    known = label_of_words(name)
     if known is not None:
         return known
     code = segment.GetTerminology() if segment.HasTerminology() else ""
     coded = name_of_code(code)
     if coded:
         return freesurfer.label_of(coded)
-    numbered = _NUMBERED.fullmatch(name.strip())
-    value = numbered.group(1) if numbered else segment_tag(segment, LABEL_TAG)
+    numbered = number_in(name)
+    if numbered is not None:
+        return numbered
+    value = segment_tag(segment, LABEL_TAG)
     return int(value) if value and freesurfer.is_known(int(value)) else None
 
 
@@ -106,17 +104,6 @@ def segment_tag(segment: Any, name: str) -> str:
 
     value: Any = reference("")
     return str(value.get()) if segment.GetTag(name, value) else ""
-
-
-def _words(name: str) -> tuple[str, ...]:
-    """A name's words in any order and case: "Hippocampus_left" is "Left-Hippocampus"."""
-    return tuple(sorted(re.findall(r"[a-z]+|\d+", name.lower())))
-
-
-_BY_WORDS = {
-    **{_words(freesurfer.reader_name(freesurfer.name_of(label))): label for label in freesurfer.LABELS},
-    **{_words(freesurfer.name_of(label)): label for label in freesurfer.LABELS},
-}
 
 
 def labels_on_grid(node: Any, scan: Volume, names: dict[str, tuple[int, str]]) -> Array:
