@@ -38,5 +38,9 @@ def jsonable(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """Indented JSON, UTF-8 letters kept, with a newline at the end."""
-    return json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Indented JSON, UTF-8 letters kept, with a newline at the end.
+
+    Bytes of a file's name that are no UTF-8 are escaped, so that any text can be written, and read again as it was.
+    """
+    text = json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from mri_interpret.anatomy.atlas import load_default_atlas
 from mri_interpret.anatomy.region_statistics import RegionStatistics
-from mri_interpret.anatomy.top_regions import share_outside_brain, top_regions
+from mri_interpret.anatomy.top_regions import densest_regions, share_outside_brain, top_regions
 from mri_interpret.images.smoothing import sigma_in_voxels
 from mri_interpret.images.volume import Grid, Volume, resample
 from mri_interpret.preprocessing.template import load_template
@@ -95,3 +95,10 @@ def test_native_space_comes_before_the_template() -> None:
     assert top_regions(both).names == ["a"]
     assert top_regions(both, space="template").names == ["b"]
     assert top_regions(_frame({"b": 7.0}).assign(space="template")).names == ["b"]
+
+
+def test_the_densest_regions_need_not_stand_out() -> None:
+    rows = [("lrp", "native", 1, "A", 2.5), ("lrp", "native", 2, "B", 2.9), ("lrp", "native", 3, "C", 0.1)]
+    table = pd.DataFrame(rows, columns=["method", "space", "label", "region", "gain"]).assign(share=0.1)
+    assert top_regions(table, "lrp").names == []
+    assert densest_regions(table, "lrp", 2) == ["B", "A"]

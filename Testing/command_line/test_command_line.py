@@ -79,6 +79,7 @@ def _is_one_sentence(err: str, *words: str) -> None:
         (["explain", "SCAN", "--segmentation", "aseg.mgz"], ["aseg.mgz", "does not exist"]),
         (["explain", "SCAN", "--segmentation", "SCAN"], ["whole numbers", "option --segmentation"]),
         (["cohort", "table.tsv", "--regions", "moon"], ["'moon'", "option --regions"]),
+        (["cohort", "table.tsv", "--memory", "nan"], ["--memory nan cannot be"]),
         (["segment", "x.nii.gz"], ["x.nii.gz", "does not exist"]),
         (["segment", "SCAN", "--device", "tpu"], ["'tpu'", "cpu"]),
         (["explain", "SCAN", "--mask", "nomask.nii.gz"], ["nomask.nii.gz"]),

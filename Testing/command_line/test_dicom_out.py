@@ -46,3 +46,16 @@ def test_the_result_of_a_series_is_written_into_its_study(
     assert {"map_lrp", "segmentation", "measurements"} < set(written)
     study = pydicom.dcmread(next(series.iterdir())).StudyInstanceUID
     assert {pydicom.dcmread(path).StudyInstanceUID for path in written.values()} == {study}
+
+
+@pytest.mark.parametrize("inside", ["", "results"])
+def test_the_series_own_folder_takes_no_results(
+    small_explanation: Explanation, tmp_path: Path, capsys: pytest.CaptureFixture[str], inside: str
+) -> None:
+    series = write_slices(tmp_path / "t1", small_explanation.scan.array, small_explanation.scan.affine)
+    before = sorted(series.iterdir())
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["explain", str(series), "-o", str(tmp_path / "out"), "--dicom-out", str(series / inside)])
+    assert stopped.value.code == 2
+    assert "is the scan's own folder, or lies in it" in " ".join(capsys.readouterr().err.split())
+    assert sorted(series.iterdir()) == before

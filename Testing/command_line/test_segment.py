@@ -72,3 +72,24 @@ def test_the_sample_is_segmented(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert 2.5 < ml[f"{side}-Hippocampus"] < 6.5
         assert 4 < ml[f"{side}-Thalamus"] < 12  # Colin27 is a tenth larger along each axis than most brains
         assert 3 < ml[f"{side}-Lateral-Ventricle"] < 20
+
+
+def test_no_input_and_no_saved_result_is_written_over(
+    found: Any, small_explanation: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = tmp_path / "in" / "anatomy.nii.gz"
+    scan.parent.mkdir()
+    scan.write_bytes(SAMPLE.read_bytes())
+    assert call("segment", scan, "-o", scan.parent) == 2
+    assert "would take the place of" in " ".join(capsys.readouterr().err.split())
+    assert scan.read_bytes() == SAMPLE.read_bytes()
+    small_explanation.save(tmp_path / "result")
+    assert call("segment", SAMPLE, "-o", tmp_path / "result") == 2
+    assert "holds a saved result" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_tilde_in_the_output_is_the_home_folder(found: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert call("segment", SAMPLE, "--output=~/x") == 0
+    assert (tmp_path / "x" / "anatomy.nii.gz").is_file()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import pytest
 from mri_interpret.errors import Cancelled, UserError
 from mri_interpret.explanation.explanation import Explanation
 from mri_interpret.explanation.layout import PLAIN
-from mri_interpret.explanation.saved_folder import MappedFiles
+from mri_interpret.explanation.saved_folder import MappedFiles, check_folder
 from mri_interpret.explanation.saving import load
 from mri_interpret.images.array_files import ArrayFiles
 from mri_interpret.images.volume import Volume
@@ -180,6 +182,77 @@ def test_a_new_result_replaces_the_old_one_only(small_explanation: Explanation, 
     assert {"my notes.txt", "maps/mine.nii.gz", "maps/lrp.nii.gz"} <= left
     assert not left & {"report.html", "scene.mrb", "maps/grad_cam_pp.nii.gz", "trust.csv"}
     assert list(load(tmp_path).maps) == ["lrp"]
+
+
+@pytest.mark.parametrize("name", ["volumes.csv", "maps/lrp.nii.gz"])
+def test_what_no_result_wrote_is_not_replaced(small_explanation: Explanation, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("somebody's work")
+    (tmp_path / "report.html").write_text("somebody's page")
+    before = {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
+    with pytest.raises(UserError, match=rf"holds {name}, which no result there wrote: choose another output folder"):
+        small_explanation.save(tmp_path)
+    assert {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()} == before
+    path.unlink()
+    small_explanation.save(tmp_path)
+    assert (tmp_path / "report.html").read_text() == "somebody's page"
+    small_explanation.save(tmp_path)  # over its own
+    assert not (tmp_path / "report.html").exists(), "drawn of the result before"
+
+
+def test_a_run_that_was_cut_off_while_it_replaced_files_can_be_run_again(
+    small_explanation: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_explanation.save(tmp_path)
+    replaced, replace = [0], os.replace
+
+    def power_cut(source: Path, place: Path) -> None:
+        replaced[0] += 1
+        if replaced[0] == 6:
+            raise KeyboardInterrupt
+        replace(source, place)
+
+    monkeypatch.setattr(os, "replace", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        small_explanation.save(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(UserError):
+        load(tmp_path)
+    check_folder(tmp_path)
+    small_explanation.save(tmp_path)
+    same(load(tmp_path).maps, small_explanation.maps)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_folder_is_looked_at_before_the_work(small_explanation: Explanation, tmp_path: Path) -> None:
+    check_folder(tmp_path / "new")
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "anatomy.nii.gz").write_bytes(b"my segmentation")
+    with pytest.raises(UserError, match=r"would take the place of .*anatomy\.nii\.gz, which it is made of"):
+        check_folder(own, [own / "anatomy.nii.gz"])
+    with pytest.raises(UserError, match=r"holds anatomy\.nii\.gz, which no result there wrote"):
+        check_folder(own)
+    small_explanation.save(tmp_path / "out")
+    check_folder(tmp_path / "out", [own / "anatomy.nii.gz"])
+    with pytest.raises(UserError, match="which it is made of"):
+        check_folder(tmp_path / "out", [tmp_path / "out" / "maps" / "lrp.nii.gz"])
+    (own / "anatomy.nii.gz").unlink()
+    (own / "report.html").write_text("a page")
+    with pytest.raises(UserError, match=r"holds report\.html"):
+        check_folder(own)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_scan_whose_name_is_no_utf_8_is_saved_and_its_name_kept(
+    small_explanation: Explanation, tmp_path: Path
+) -> None:
+    name = os.fsdecode(b"/data/sc\xe4n.nii.gz")
+    made = dataclasses.replace(small_explanation.provenance, scan_file=name)
+    dataclasses.replace(small_explanation, provenance=made).save(tmp_path)
+    assert load(tmp_path).provenance.scan_file == name
+    (tmp_path / "provenance.json").read_text(encoding="utf-8")
 
 
 def test_cancelling_leaves_nothing_or_the_old_result(small_explanation: Explanation, tmp_path: Path) -> None:

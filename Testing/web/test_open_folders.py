@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -102,3 +104,14 @@ def test_what_is_too_large_is_refused_before_and_while_it_arrives(tmp_path, monk
     with pytest.raises(UserError, match="are taken"):
         receive(tmp_path, "T1.nii", bytes(2**19), bytes(2**19), bytes(1))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_utf_8_is_offered_in_letters_that_can_be_sent(tmp_path):
+    (tmp_path / "mine").mkdir()
+    odd = tmp_path / "mine" / os.fsdecode(b"sc\xe4n.nii")
+    odd.touch()
+    found = OpenFolders([tmp_path / "mine"])
+    (name,) = found.scans()
+    name.encode("utf-8")
+    assert found.scan(name) == odd

@@ -54,10 +54,8 @@ def top_regions(table: pd.DataFrame, method: str = SUMMARY, count: int = 5, spac
     space
         "native" or "template"; native if the table has it.
     """
-    own = table[(table["method"] == method) & (table["label"] != OUTSIDE_LABEL)]
-    chosen = space or ("native" if (own["space"] == "native").any() else "template")
-    own = own[own["space"] == chosen]
-    rows = large_enough(own[own["label"] > 0]).sort_values("gain", ascending=False, kind="stable")
+    own = _of_map(table, method, space)
+    rows = _ranked(own)
     standing_out = rows[rows["gain"] >= STANDING_OUT_GAIN].head(count)
     if len(standing_out):
         names = ", ".join(str(name) for name in standing_out["region"])
@@ -73,6 +71,21 @@ def top_regions(table: pd.DataFrame, method: str = SUMMARY, count: int = 5, spac
             f"mean, and noise alone reaches nearly {STANDING_OUT_GAIN:g} times."
         )
     return TopRegions(standing_out, sentence)
+
+
+def densest_regions(table: pd.DataFrame, method: str, count: int, space: str | None = None) -> list[str]:
+    """Names of the regions whose mean relevance is highest, whether or not they stand out; arguments as above."""
+    return [str(name) for name in _ranked(_of_map(table, method, space))["region"].head(count)]
+
+
+def _of_map(table: pd.DataFrame, method: str, space: str | None) -> pd.DataFrame:
+    own = table[(table["method"] == method) & (table["label"] != OUTSIDE_LABEL)]
+    chosen = space or ("native" if (own["space"] == "native").any() else "template")
+    return own[own["space"] == chosen]
+
+
+def _ranked(own: pd.DataFrame) -> pd.DataFrame:
+    return large_enough(own[own["label"] > 0]).sort_values("gain", ascending=False, kind="stable")
 
 
 def large_enough(rows: pd.DataFrame) -> pd.DataFrame:

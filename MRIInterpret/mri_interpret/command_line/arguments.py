@@ -102,6 +102,6 @@ def input_files(entries: Sequence[str] | None) -> dict[str, Path]:
 
 def gibibytes(value: float) -> int:
     """GiB as bytes."""
-    if value <= 0:
+    if not 0 < value < 1e6:
         raise UserError(f"--memory {value:g} cannot be: give the GiB that one subject takes.")
     return int(value * 2**30)

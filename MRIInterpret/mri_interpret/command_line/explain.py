@@ -14,6 +14,7 @@ from ..atomic import write_text
 from ..errors import UserError
 from ..explanation.layout import INDEX, REPORT, SCENE
 from ..explanation.options import ExplainOptions
+from ..explanation.saved_folder import check_folder
 from ..json_text import to_json
 from ..progress import ProgressCallback, step
 from ..resources import resource
@@ -55,9 +56,11 @@ def explain_command(
     if sample == (scan is not None):
         raise UserError("Give either a scan or --sample.")
     source = scan or resource(*SAMPLE)
-    folder = output or Path("mri-interpret-out") / scan_name(source)
+    folder = output.expanduser() if output else Path("mri-interpret-out") / scan_name(source)
     check_writable(folder)
+    check_folder(folder, _files_given(source, options, inputs or {}))
     if dicom_out is not None:
+        dicom_out = dicom_out.expanduser()
         _check_dicom(source, dicom_out)
     with shown_progress(TYPICAL_SECONDS | WRITING_SECONDS, quiet=as_json) as progress:
         explanation = explain(
@@ -93,13 +96,28 @@ def explain_command(
         _print_summary(explanation, folder, files)
 
 
+def _files_given(scan: Path, options: ExplainOptions, inputs: Mapping[str, Path]) -> list[Path]:
+    """All files that the result is made of."""
+    mask = [] if options.mask in ("auto", "none") else [options.mask]
+    given = (scan, *mask, *(options.atlas or ()), *options.reference, *inputs.values())
+    segmentation = [options.segmentation] if options.segmentation else []
+    return [Path(str(path)).expanduser() for path in (*given, *segmentation)]
+
+
 def _check_dicom(scan: Path, folder: Path) -> None:
-    """Refuse now what would be refused after minutes."""
+    """Refuse now what would be refused after minutes, and what would spoil the series."""
     from ..dicom_export.export import check_highdicom, series_of
 
     check_highdicom()
-    check_writable(folder)
     series_of(scan.expanduser())
+    series = scan.expanduser().resolve()
+    if series.is_dir() and (folder.resolve() == series or series in folder.resolve().parents):
+        raise UserError(
+            f"{folder} is the scan's own folder, or lies in it, where new series would be read as the scan's: choose "
+            "another folder for DICOM.",
+            option="dicom-out",
+        )
+    check_writable(folder)
 
 
 def saved_command(folder: Path, output: Path | None, what: Literal["report", "scene"]) -> None:
@@ -109,7 +127,8 @@ def saved_command(folder: Path, output: Path | None, what: Literal["report", "sc
 
     write, name = (write_report, REPORT) if what == "report" else (write_scene, SCENE)
     index = find_index(folder.expanduser())
-    path = output or index.with_name(index.name.removesuffix(INDEX) + name)  # in a cohort: sub-01_report.html
+    beside = index.with_name(index.name.removesuffix(INDEX) + name)  # in a cohort: sub-01_report.html
+    path = output.expanduser() if output else beside
     if what == "scene" and path.suffix.lower() != ".mrb":
         raise UserError(f"{path} is no name for a scene: give one that ends in .mrb with -o.")
     with shown_progress({"Opening the result": 4.0} | WRITING_SECONDS) as progress:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..atomic import replacing
+from ..errors import UserError
 from ..explanation.options import choose_device
+from ..explanation.saved_folder import files_of_result
 from ..json_text import to_json
 from ..progress import ProgressCallback
 from .arguments import check_writable
@@ -20,18 +22,20 @@ if TYPE_CHECKING:
     from ..images.volume import Volume
 
 BANNER = "Research use only. The segmentation network was trained on simulated scans."
+_FILES = ("anatomy.nii.gz", "volumes.csv")
 _STEPS = {"Finding the brain": 4.0, "Registering: affine": 4.0, "Segmenting the brain": 5.0, "Writing files": 1.0}
 
 
 def segment_command(
     scan: Path, output: Path | None, *, mask: str, space: str, device: str, cache: bool, as_json: bool
 ) -> None:
-    """Write anatomy.nii.gz and volumes.csv into ``output``, or into the folder that `explain` would use."""
+    """Write anatomy.nii.gz and volumes.csv into ``output``, or into a folder that is called like the scan."""
     from ..images.conversion import as_scan
 
     volume, place = as_scan(scan), choose_device(device)
-    folder = output or Path("mri-interpret-out") / scan_name(scan)
+    folder = output.expanduser() if output else Path("mri-interpret-out") / f"{scan_name(scan)}-anatomy"
     check_writable(folder)
+    _check_apart(folder, [scan, *([Path(mask)] if mask not in ("auto", "none") else [])])
     with shown_progress(_STEPS, quiet=as_json) as progress:
         segmentation = _segment(volume, mask, space, place, cache, progress)
         files = _write(segmentation, folder)
@@ -47,6 +51,24 @@ def segment_command(
     typer.echo(BANNER)
     for path in files.values():
         typer.echo(f"Written: {path}")
+
+
+def _check_apart(folder: Path, inputs: list[Path]) -> None:
+    """Refuse a folder with a saved result, which would not open any more, and to write over an input.
+
+    Raises
+    ------
+    UserError
+        If the folder is such a one.
+    """
+    if files_of_result(folder):
+        raise UserError(f"{folder} holds a saved result: choose another output folder with -o.", option="output")
+    for path in inputs:
+        if path.expanduser().resolve() in {(folder / name).resolve() for name in _FILES}:
+            raise UserError(
+                f"The segmentation would take the place of {path}: choose another output folder with -o.",
+                option="output",
+            )
 
 
 def _segment(scan: Volume, mask: str, space: str, device: str, cache: bool, progress: ProgressCallback) -> Segmentation:
@@ -68,10 +90,10 @@ def _write(segmentation: Segmentation, folder: Path) -> dict[str, Path]:
     from ..anatomy.volumes import volume_table
     from ..images.writing import save_nifti
 
-    table = folder / "volumes.csv"
+    image, table = (folder / name for name in _FILES)
     labels = save_nifti(
         segmentation.labels,
-        folder / "anatomy.nii.gz",
+        image,
         labels=True,
         description="MRIInterpret anatomy, FreeSurfer labels",
     )

@@ -66,7 +66,7 @@ def export_dicom(
     """
     check_highdicom()
     source = series_of(explanation.provenance.scan_file) if series is None else read_source(_paths(series))
-    return write_objects(content_of(explanation), source, Path(folder), progress)
+    return write_objects(content_of(explanation), source, Path(folder).expanduser(), progress)
 
 
 def check_highdicom() -> None:

@@ -106,13 +106,14 @@ class MRIInterpretResult:
 
     @property
     def predicted(self) -> str:
-        """The class with the highest probability; a quantity with its name and unit."""
-        probabilities = self.probabilities
-        if not probabilities:
-            from ..scene.result_nodes import ANSWER
+        """What the model said, as every output has it: a class, the labels that are present, or a quantity."""
+        from ..scene.result_nodes import ANSWER
 
-            return str(self.nodes.note.GetAttribute(ANSWER))
-        return max(probabilities, key=lambda name: probabilities[name])
+        answer = self.nodes.note.GetAttribute(ANSWER)
+        probabilities = self.probabilities
+        if answer or not probabilities:
+            return str(answer)
+        return max(probabilities, key=lambda name: probabilities[name])  # scenes of earlier versions hold no words
 
     @property
     def value(self) -> float | None:

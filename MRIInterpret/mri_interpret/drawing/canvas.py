@@ -24,6 +24,7 @@ _STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "text.color": INK,
+    "text.parse_math": False,  # a name may hold dollar signs
     "xtick.color": MUTED,
     "ytick.color": INK,
     "svg.fonttype": "path",

@@ -15,7 +15,7 @@ from ..checks.verdict import Verdicts, as_table
 from ..images.volume import Volume
 from ..json_text import jsonable
 from ..progress import ProgressCallback, silent
-from .answer_words import answer_words, explained_value
+from .answer_words import PRESENT, answer_words, explained_value
 from .counterfactual import Counterfactual
 from .facts import MethodMap, ModelInfo, Prediction, Provenance, Registration, SummaryDetails, Target
 from .layout import PLAIN, Layout
@@ -93,7 +93,7 @@ class Explanation:
         Parameters
         ----------
         folder
-            Made if it is missing. A result that lies there is replaced; other files in it are left alone.
+            Made if it is missing. A result that lies there is replaced; other files in it are never touched.
         progress
             Told after each volume; may raise :class:`~mri_interpret.errors.Cancelled`.
         layout
@@ -114,11 +114,12 @@ class Explanation:
         Raises
         ------
         UserError
-            If the folder or a file cannot be written. A result that lay there is then complete as it was.
+            If the folder or a file cannot be written, or another file has the name of one of the result's. A result
+            that lay there is then complete as it was.
         """
         fields = {f"displacement{one.suffix}": one.displacement for one in self.counterfactuals.values()}
         content = SavedFolder(self._volumes(), self._tables(), self._records(), self._facts(), fields)
-        return write_folder(Path(folder), content, layout, storage, progress)
+        return write_folder(Path(folder).expanduser(), content, layout, storage, progress)
 
     def prediction_record(self) -> dict[str, Any]:
         """What ``prediction.json`` holds: the answer, what of it was explained, by which model, and every warning."""
@@ -136,7 +137,9 @@ class Explanation:
     def _answer_record(self) -> dict[str, Any]:
         output = self.model.output
         if not output.is_quantity:
-            answer = {"probabilities": self.prediction.probabilities, "logits": self.prediction.logits}
+            answer: dict[str, Any] = {"probabilities": self.prediction.probabilities, "logits": self.prediction.logits}
+            if output.has_labels:  # several may be present, or none; "predicted" is the likeliest all the same
+                answer["present"] = [name for name, p in self.prediction.probabilities.items() if p > PRESENT]
             return answer | self._members_record()
         (name,) = output.classes
         about = {"quantity": name, "value": self.prediction.logits[name], "unit": output.unit}

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..images.volume import Volume
 from ..json_text import jsonable, to_json
 from ..models.bundle import file_hash
 from ..progress import ProgressCallback, silent
-from .layout import Layout
+from .layout import PLAIN, Layout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "MRIInterpret explanation", 1
 STEP = "Writing files"
 _ASIDE = ".partial-"
+_REPLACING = ".replacing.json"
+_TABLES = ("volumes", "regions", "agreement", "trust", "reference", "volume_changes")
 _KINDS = ("volumes", "tables", "records", "fields")
 
 
@@ -112,7 +114,7 @@ def write_folder(
     storage: VolumeStorage | None = None,
     progress: ProgressCallback = silent,
 ) -> dict[str, Path]:
-    """Write ``content``; what an index in the folder names before is replaced, other files are left alone.
+    """Write ``content``; what an index in the folder names before is replaced, other files are never touched.
 
     Returns
     -------
@@ -122,7 +124,8 @@ def write_folder(
     Raises
     ------
     UserError
-        If something cannot be written. What lay in the folder is then complete as it was.
+        If something cannot be written, or a file that no result wrote lies in the way. What lay in the folder is then
+        complete as it was.
     """
     with _aside(folder) as aside:
         index: dict[str, Any] = {"format": FORMAT, "version": VERSION, "written_by": f"mri-interpret {__version__}"}
@@ -219,18 +222,76 @@ def _fingerprint(folder: Path, file: str, hashed: bool = True) -> dict[str, Any]
 def _put_in_place(aside: Path, folder: Path, layout: Layout, index: dict[str, Any]) -> None:
     """Move the files into the folder: from the removal of the old index to the new one, the folder is incomplete."""
     staged = [path for path in aside.rglob("*") if path.is_file()]
+    new = {folder / entry["file"] for kind in _KINDS for entry in index[kind].values()}
+    old = files_of_result(folder, layout)
+    drawn = {folder / name for name in layout.drawn} if old else set()
+    for path in staged:
+        _refuse_if_foreign(folder / path.relative_to(aside), old, folder)
+    # Until the new index is there, this says whose files these are, also to a run after a power cut.
+    names = sorted(path.relative_to(folder).as_posix() for path in (*old, *new))
+    marker = folder / _REPLACING
+    (aside / _REPLACING).write_text(to_json({"volumes": {name: {"file": name} for name in names}}), encoding="utf-8")
     (aside / layout.index).write_text(to_json(index), encoding="utf-8")
-    old = _files_of(folder / layout.index)
+    os.replace(aside / _REPLACING, marker)
     (folder / layout.index).unlink(missing_ok=True)
     for path in staged:
         place = folder / path.relative_to(aside)
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, place)
         old.discard(place)
-    new = {folder / entry["file"] for kind in _KINDS for entry in index[kind].values()}
-    for path in (old | {folder / name for name in layout.drawn}) - new:
+    for path in (old | drawn) - new:
         path.unlink(missing_ok=True)
     os.replace(aside / layout.index, folder / layout.index)
+    marker.unlink(missing_ok=True)
+
+
+def files_of_result(folder: Path, layout: Layout = PLAIN) -> set[Path]:
+    """The files of a saved result in the folder, its index among them; empty if there is none."""
+    found = _files_of(folder / layout.index) | _files_of(folder / _REPLACING)
+    return found | {folder / layout.index} if found else found
+
+
+def check_folder(folder: Path, inputs: Iterable[Path] = (), layout: Layout = PLAIN) -> None:
+    """Refuse, before any long work, a folder in which a result would replace what others put there.
+
+    Parameters
+    ----------
+    folder
+        Where a result is to be saved; it need not exist.
+    inputs
+        Files that the result is made of.
+    layout
+        How its files are called.
+
+    Raises
+    ------
+    UserError
+        If an input, or another file that no result wrote, has the name of one of its files.
+    """
+    ours = files_of_result(folder, layout)
+    records = [layout.record(name) for name in ("prediction", "provenance")]
+    tables = [layout.table(name) for name in _TABLES]
+    volumes = [f"{layout.volume(name)}{NiftiFiles.suffix}" for name in ("anatomy", "scan/scan", "scan/mask")]
+    usual = {folder / name for name in (*records, *tables, *volumes, *layout.drawn)}
+    replaced = {path.resolve() for path in ours | usual}
+    for path in inputs:
+        if path.resolve() in replaced:
+            raise UserError(
+                f"The result would take the place of {path}, which it is made of: choose another output folder.",
+                option="output",
+            )
+    drawn = {folder / name for name in layout.drawn} if ours else set()
+    for path in sorted(usual - drawn):
+        _refuse_if_foreign(path, ours, folder)
+
+
+def _refuse_if_foreign(path: Path, ours: set[Path], folder: Path) -> None:
+    if path not in ours and path.exists():
+        raise UserError(
+            f"{folder} holds {path.relative_to(folder).as_posix()}, which no result there wrote: choose another output "
+            "folder, or delete it.",
+            option="output",
+        )
 
 
 def _files_of(index: Path) -> set[Path]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..anatomy import freesurfer
-from ..anatomy.top_regions import top_regions
+from ..anatomy.top_regions import densest_regions, top_regions
 from ..checks.recovery import CHECK as RECOVERY
 from ..checks.recovery import HIPPOCAMPI
 from ..checks.verdict import MODEL
@@ -19,6 +19,7 @@ from ..explanation.explanation import Explanation
 from ..explanation.volume_words import volume_statements
 
 _NAMED = 4  # regions at most
+_DENSEST = 5  # the sentence says it in a word
 _SIDES = ("Left ", "Right ")
 
 
@@ -70,7 +71,7 @@ def _places(explanation: Explanation) -> list[Sentence]:
     ]
     if len(counted) > 1:
         first = top.names[0]
-        agreeing = sum(first in top_regions(table, name).names for name in counted)
+        agreeing = sum(first in densest_regions(table, name, _DENSEST) for name in counted)
         sentence += [
             Part("; "),
             Part(f"{agreeing} of the {len(counted)} methods that count", "agreement"),

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, printable
 from ..explanation.layout import Layout
 
 # Files that hold their voxels themselves. The headers of other formats name a file to read, which may lie anywhere.
@@ -54,7 +54,7 @@ class OpenFolders:
                 continue
             for path in sorted(folder.iterdir()):
                 if path.name.lower().endswith(SCAN_SUFFIXES) and path.is_file():
-                    found[f"{name}/{path.name}"] = path
+                    found[f"{name}/{printable(path.name)}"] = path
             if len(found) >= _MOST:
                 break
         return found
@@ -68,7 +68,8 @@ class OpenFolders:
                 inner[:] = sorted(name for name in inner if not name.startswith("."))
                 if len(inside.parts) >= _DEPTH or any(name.endswith(Layout.index) for name in files):
                     inner.clear()
-                yield (Path(root.name) / inside).as_posix(), folder
+                # A name that is no UTF-8 cannot be sent to a page.
+                yield printable((Path(root.name) / inside).as_posix()), folder
 
     def result(self, name: str) -> Path:
         """The folder of an offered result.
