@@ -30,7 +30,7 @@ def file(tmp_path):
         ("weights", "asks_code asks_classes asks_output asks_input"),
         ("qiu2022", "asks_options"),
         ("clinicadl", "asks_options asks_classes"),
-        ("keras", "asks_classes asks_input"),
+        ("keras", "asks_options asks_classes asks_input"),
         ("monai", "asks_options asks_classes"),
     ],
 )

@@ -133,7 +133,8 @@ BAD = [
     ({"answers": Answers(("CN", "AD"), STEPS, statistics={"n": 3})}, "must hold 'n' and 'ranges'"),
     ({"answers": ANSWERS, "arguments": {"width": 3}}, "Arguments belong to a class"),
     ({"recipe": "qiu2022", "answers": ANSWERS}, "qiu2022 knows the names of its network's outputs"),
-    ({"recipe": "keras", "answers": Answers(("age",), STEPS, output="regression")}, "knows its network's outputs"),
+    ({"recipe": "qiu2022", "answers": Answers((), STEPS, output="regression")}, "knows its network's outputs"),
+    ({"recipe": "keras", "answers": Answers(("age",), STEPS, shape=(12, 14, 12))}, "knows its network's outputs"),
     ({"recipe": "keras", "trusted_class": "a.B"}, "needs no class"),
 ]
 

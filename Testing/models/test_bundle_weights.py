@@ -61,12 +61,21 @@ def test_other_kinds_of_weights(tmp_path: Path) -> None:
     (bundle / "models" / "model.safetensors").unlink()
     torch.save(small_network().state_dict(), bundle / "models" / "model.pt")
     assert torch.equal(load_bundle(bundle).network(image), expected)
+    (bundle / "models" / "model.pt").unlink()
     torch.jit.trace(small_network(), image).save(str(bundle / "models" / "model.ts"))
     assert torch.allclose(load_bundle(bundle).network(image), expected, atol=1e-6)
+    (bundle / "models" / "model.ts").unlink()
     torch.export.save(torch.export.export(small_network(), (image,)), bundle / "models" / "model.pt2")
     assert torch.allclose(load_bundle(bundle).network(image), expected, atol=1e-6)
     (bundle / "models" / "model.pt2").write_bytes(b"no program")
     with pytest.raises(UserError, match="is damaged, holds pickled objects, or was not written"):
+        load_bundle(bundle)
+
+
+def test_two_weights_files_are_refused_since_one_is_of_another_model(tmp_path: Path) -> None:
+    bundle = write_small_bundle(tmp_path / "small")
+    torch.save(small_network(seed=1).state_dict(), bundle / "models" / "model.pt")
+    with pytest.raises(UserError, match=r"holds model\.safetensors and model\.pt: delete all but the one"):
         load_bundle(bundle)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from mri_interpret.models.adding import add_model
+from mri_interpret.models.answers import Answers
 from mri_interpret.models.recipes.monai_config import plain_value
 from mri_interpret.models.registry import find_model
 from mri_interpret.preprocessing.steps.monai_chain import MonaiChain
@@ -202,6 +203,33 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (pred(format="segmentation"), "this is no classifier"),
     ({"metadata": {"network_data_format": {"inputs": {"image": {"num_channels": 4}}}}}, "takes 4 channels"),
 ]  # fmt: skip
+
+
+def write_regression(folder: Path) -> Path:
+    """A bundle of one output whose format is MONAI's "regression"."""
+    about = pred(format="regression", channel_def={"0": "brain age"}) | changed("out_channels", 1)
+    write_zoo_bundle(folder, postprocessing=None, **about)
+    network = nets.DenseNet121(spatial_dims=3, in_channels=1, **(NETWORKS["DenseNet121"] | {"out_channels": 1}))
+    torch.save({"state_dict": network.state_dict(), "epoch": 3}, folder / "models" / "model.pt")
+    return folder
+
+
+def test_a_regression_is_no_classifier_unless_its_user_says_what_it_is(tmp_path: Path) -> None:
+    folder = write_regression(tmp_path / "zoo")
+    for classes in ({}, {"recipe": "monai", "options": {"classes": "brain age"}}):
+        with pytest.raises(mi.UserError, match=r"format is 'regression', so this is no classifier: .* 'output'"):
+            add_model(folder, name="zoo", **classes)
+    answers = Answers(classes=(), preprocessing=(), output="regression", unit="years")
+    added = add_model(folder, name="zoo", answers=answers)
+    meaning = find_model("zoo").metadata.output
+    assert (meaning.kind, meaning.classes, meaning.unit) == ("regression", ("brain age",), "years")
+    assert added.notes[0] == "Its outputs are taken as a regression of brain age."
+
+
+def test_an_answer_of_another_number_of_outputs_is_refused(tmp_path: Path) -> None:
+    answers = Answers(classes=("brain age",), preprocessing=(), output="regression", unit="years")
+    with pytest.raises(mi.UserError, match="returns 2 values, but its metadata names 1 value"):
+        add_model(write_zoo_bundle(tmp_path / "zoo"), name="zoo", answers=answers)
 
 
 @pytest.mark.parametrize(("changes", "sentence"), BAD, ids=lambda value: str(value)[:50])

@@ -79,7 +79,7 @@ def test_each_source_shows_its_own_questions(form):
     assert shown["program"] == ["addOutputsGroupBox", "addInputGroupBox"]
     assert shown["weights"] == ["addCodeGroupBox", "addOutputsGroupBox", "addInputGroupBox"]
     assert shown["clinicadl"] == ["addOutputsGroupBox", "addOptionsLineEdit"]
-    assert shown["keras"] == ["addOutputsGroupBox", "addInputGroupBox"]
+    assert shown["keras"] == ["addOutputsGroupBox", "addInputGroupBox", "addOptionsLineEdit"]
 
 
 def test_the_path_is_a_folders_or_a_files(form):

@@ -16,12 +16,15 @@ from ..errors import UserError
 from ..progress import ProgressCallback, silent, step
 from ..user_folders import user_models_folder
 from .answers import Answers, card_of, checked_metadata, completed
-from .bundle import FILES, ModelBundle, load_bundle
+from .bundle import FILES, load_bundle
 from .bundle_folder import write_bundle_folder
 from .export import export_network, temporary_folder
 from .recipes.monai_bundle import MonaiBundle, is_foreign_bundle
+from .recipes.recipe import Recipe
 from .recipes.table import recipe_named
 from .registry import list_models
+from .source_file import program_suffix
+from .trial import try_out
 from .trusted_code import trusted_network
 
 if TYPE_CHECKING:
@@ -58,14 +61,15 @@ def add_model(
     ----------
     source
         A bundle's folder; a program (.pt2 of torch.export, .ts or .pt of TorchScript) with ``answers``; a state dict
-        (.pt, .pth, .safetensors) with ``answers`` and ``trusted_class``; or the files that a ``recipe`` names.
+        (.pt, .pth, .safetensors, or within a checkpoint) with ``answers`` and ``trusted_class``; or the files that a
+        ``recipe`` names.
     name
         What it is called; the bundle's own name, or the file's, if left out.
     recipe, options
         A recipe's name (``qiu2022``, ``clinicadl``, ``keras``, ``monai``) and its options. A MONAI bundle whose
         metadata knows nothing of this project is read by its recipe without being named.
     answers
-        What the file does not say.
+        What the file does not say. Where a recipe's files leave the meaning of the outputs open, they say that too.
     trusted_class, arguments
         Dotted name of the network's class in an installed package, and its constructor's arguments. Importing a class
         runs its package's code: name only what you trust. What is kept is a program without that code.
@@ -141,7 +145,7 @@ def save_bundle(
     Parameters
     ----------
     folder
-        The bundle's folder.
+        The bundle's folder. A model that lies there is replaced: its weights are removed once the new ones are written.
     network
         Takes (N, C, I, J, K), returns its scores (N, outputs). It is not changed.
     input
@@ -204,12 +208,8 @@ def _from_recipe(
     kind = recipe_named(recipe)
     if trusted:
         raise UserError(f"The recipe {recipe} needs no class: leave the class or the recipe away.")
-    if answers is not None and (answers.output != "logits" or answers.unit or answers.range or answers.shape):
-        raise UserError(f"The recipe {recipe} knows its network's outputs and shape: leave these answers away.")
-    if answers is not None and answers.classes:
-        if "classes" not in kind.options:
-            raise UserError(f"The recipe {recipe} knows the names of its network's outputs: leave the classes away.")
-        options.setdefault("classes", ",".join(answers.classes))
+    if answers is not None:
+        options = _options_of(answers, kind) | options
     with step(progress, READING):
         imported = kind.read(source, options)
         metadata = completed(imported.metadata, answers, has_transforms=imported.transforms is not None)
@@ -221,6 +221,21 @@ def _from_recipe(
             transforms=None if "preprocessing" in metadata["mri_interpret"] else imported.transforms,
         )  # fmt: skip
     return _added(folder.name, *imported.notes)
+
+
+def _options_of(answers: Answers, recipe: Recipe) -> dict[str, str]:
+    """What the answers say of the outputs, as options of a recipe whose files leave it open."""
+    given = {
+        "output": "" if answers.output == "logits" else answers.output,  # which is what is said of nothing
+        "unit": answers.unit,
+        "range": "" if answers.range is None else ",".join(map(repr, answers.range)),
+    }
+    given = {name: text for name, text in given.items() if text}
+    if answers.shape or not set(given) <= set(recipe.options):
+        raise UserError(f"The recipe {recipe.name} knows its network's outputs and shape: leave these answers away.")
+    if answers.classes and "classes" not in recipe.options:
+        raise UserError(f"The recipe {recipe.name} knows the names of its network's outputs: leave the classes away.")
+    return given | ({"classes": ",".join(answers.classes)} if answers.classes else {})
 
 
 def _copied(source: Path, name: str, place: str, progress: ProgressCallback) -> Added:
@@ -253,15 +268,16 @@ def _from_weights(
 
 def _from_program(source: Path, name: str, answers: Answers, place: str, progress: ProgressCallback) -> Added:
     name = name or _as_name(source.name.partition(".")[0])
-    if source.suffix not in (".pt2", ".ts", ".pt"):
-        raise UserError(f"{source.name} holds weights alone: name the recipe or the trusted class that they belong to.")
+    suffix = program_suffix(source)
     raw, _ = checked_metadata(name, answers)
-    with _new_model(name, place, progress) as folder:
-        suffix = ".pt2" if source.suffix == ".pt2" else ".ts"
-        with temporary_folder() as aside:
+    try:
+        with _new_model(name, place, progress) as folder, temporary_folder() as aside:
             program = Path(aside) / f"model{suffix}"
             shutil.copyfile(source, program)
             write_bundle_folder(folder, raw, card_of(name, ""), program=program)
+    except UserError as error:  # the user knows the file by its own name
+        copy = str(Path(name) / "models" / f"model{suffix}")
+        raise UserError(str(error).replace(copy, source.name), option=error.option) from error
     return _added(name)
 
 
@@ -281,31 +297,9 @@ def _write_program(folder: Path, network: nn.Module, name: str, answers: Answers
     with temporary_folder() as place:
         program, note = export_network(network, metadata.input_shape, Path(place))
         tried = write_bundle_folder(Path(place) / name, raw, card_of(name, card), program=program)
-        _try_out(load_bundle(tried))  # before anything is written where it shall stay
+        try_out(load_bundle(tried))  # before anything is written where it shall stay
         write_bundle_folder(folder, raw, card_of(name, card), program=program)
     return (note,) if note else ()
-
-
-def _try_out(bundle: ModelBundle) -> None:
-    """Run the network once: a program tells the number of its outputs only then."""
-    import torch
-
-    shape = bundle.metadata.input_shape
-    if shape is None:
-        return
-    try:
-        with torch.no_grad():
-            output = bundle.network(torch.zeros(1, *shape))
-    except Exception as error:  # whatever a network raises for an input that it cannot take
-        sizes = " x ".join(map(str, shape))
-        reason = str(error).strip().rpartition("\n")[2][:160]
-        raise UserError(f"The network cannot take an input of {sizes} ({reason}).") from error
-    if isinstance(output, torch.Tensor) and output.dim() <= 2 and output.numel() != bundle.metadata.output.count:
-        count = bundle.metadata.output.count
-        raise UserError(
-            f"The network returns {output.numel()} {'value' if output.numel() == 1 else 'values'}, and {count} "
-            f"{'output was' if count == 1 else 'outputs were'} named ({', '.join(bundle.metadata.classes)})."
-        )
 
 
 @contextmanager
@@ -325,7 +319,7 @@ def _new_model(name: str, place: str, progress: ProgressCallback) -> Iterator[Pa
                 yield folder
             with step(progress, TRYING):
                 try:
-                    _try_out(load_bundle(folder))
+                    try_out(load_bundle(folder))
                 except UserError as error:  # the folder aside is gone when the user reads this
                     raise UserError(str(error).replace(str(folder), name), option=error.option) from error
             os.replace(folder, models / name)

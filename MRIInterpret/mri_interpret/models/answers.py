@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,20 +61,7 @@ def metadata_of(name: str, answers: Answers) -> dict[str, Any]:
     if not answers.preprocessing:
         raise UserError("How scans are prepared is not said: give the preprocessing steps.")
     own: dict[str, Any] = {"banner": BANNER, "preprocessing": [dict(step) for step in answers.preprocessing]}
-    if answers.output == "regression":
-        if len(answers.classes) > 1:
-            raise UserError(f"A regression has one quantity, but {len(answers.classes)} names were given: give one.")
-        own["output"] = {"kind": "regression", "name": answers.classes[0], "unit": answers.unit}
-        if answers.range is not None:
-            ends = [float(end) for end in answers.range]
-            if len(ends) != 2 or not ends[0] < ends[1]:
-                words = " to ".join(f"{end:g}" for end in ends)
-                raise UserError(f"The quantity's range {words} is none: give its lowest value first, then its highest.")
-            own["output"]["range"] = ends
-    else:
-        if answers.unit or answers.range is not None:
-            raise UserError("A unit and a range belong to a quantity: say 'regression' as the output too.")
-        own |= {"output": answers.output, "classes": list(answers.classes)}
+    own |= output_entries(answers.classes, answers.output, answers.unit, answers.range)
     if answers.statistics is not None:
         own["input_statistics"] = dict(answers.statistics)
     metadata: dict[str, Any] = {
@@ -85,6 +72,32 @@ def metadata_of(name: str, answers: Answers) -> dict[str, Any]:
         image = {"spatial_shape": list(answers.shape)}
         metadata["network_data_format"] = {"inputs": {"image": image}}
     return metadata
+
+
+def output_entries(
+    names: Sequence[str], output: str, unit: str = "", ends: Sequence[float] | None = None
+) -> dict[str, Any]:
+    """The metadata's entries on the outputs; the arguments are those of :class:`Answers`.
+
+    Raises
+    ------
+    UserError
+        If a quantity has several names or no sound range, or classes have a unit or a range.
+    """
+    if output != "regression":
+        if unit or ends is not None:
+            raise UserError("A unit and a range belong to a quantity: say 'regression' as the output too.")
+        return {"output": output, "classes": list(names)}
+    if len(names) > 1:
+        raise UserError(f"A regression has one quantity, but {len(names)} names were given: give one.")
+    entry: dict[str, Any] = {"kind": "regression", "name": names[0], "unit": unit}
+    if ends is not None:
+        numbers = [float(end) for end in ends]
+        if len(numbers) != 2 or not numbers[0] < numbers[1]:
+            words = " to ".join(f"{end:g}" for end in numbers)
+            raise UserError(f"The quantity's range {words} is none: give its lowest value first, then its highest.")
+        entry["range"] = numbers
+    return {"output": entry}
 
 
 def checked_metadata(name: str, answers: Answers) -> tuple[dict[str, Any], Metadata]:
@@ -168,7 +181,6 @@ def read_answers(
     given = (names, steps, about, unit, range, shape)
     if not any(given) and output == "logits":
         return None
-    ends = _numbers(range, 2, float, "range", "0,100")
     i_j_k = _numbers(shape, 3, int, "shape", "96,112,96")
     return Answers(
         classes=names,
@@ -176,9 +188,21 @@ def read_answers(
         output=output,
         shape=(i_j_k[0], i_j_k[1], i_j_k[2]) if i_j_k else None,
         unit=unit.strip(),
-        range=(ends[0], ends[1]) if ends else None,
+        range=read_range(range),
         statistics=about,
     )
+
+
+def read_range(text: str) -> tuple[float, float] | None:
+    """A quantity's lowest and highest value from "0,100"; None if nothing was typed.
+
+    Raises
+    ------
+    UserError
+        If these are not two finite numbers.
+    """
+    ends = _numbers(text, 2, float, "range", "0,100")
+    return (ends[0], ends[1]) if ends else None
 
 
 def _numbers(text: str, count: int, kind: type, what: str, example: str) -> tuple[Any, ...]:

@@ -16,18 +16,21 @@ from .metadata import Metadata, read_json, read_metadata
 from .networks import build_network
 from .program_check import check_archive, check_program
 from .shape_check import output_without_values
+from .training_mode import trained_operation
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-# In the order in which they are looked for.
+#: What a bundle's weights may be called; a bundle holds one of them.
 WEIGHTS = ("model.safetensors", "model.pt2", "model.ts", "model.pt")
+PROGRAMS = (".pt2", ".ts")
 #: What is read of a bundle.
 FILES = (
     *("configs/metadata.json", "configs/inference.json", "docs/README.md"),
     *(f"models/{name}" for name in WEIGHTS),
 )
+_NOT_FINITE = "{} holds NaN or infinite weights: the training failed or the file is damaged."
 _TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
@@ -39,6 +42,11 @@ class ModelBundle:
     metadata: Metadata
     hash: str  # SHA-256 of the weights file
     network: nn.Module  # in eval mode, on the CPU, parameters without gradients
+
+    @property
+    def is_program(self) -> bool:
+        """Whether the network is a program of torch.export or TorchScript, with its code in the file."""
+        return find_weights(self.path).suffix in PROGRAMS
 
     @property
     def card(self) -> Path:
@@ -67,19 +75,21 @@ def load_bundle(path: str | Path) -> ModelBundle:
         check_inside(path, path / name)
     metadata = read_metadata(path)
     weights = find_weights(path)
-    is_program = weights.suffix in (".pt2", ".ts")
-    network = _load_program(weights, metadata) if is_program else _load_network(path, weights, metadata)
+    network = _load_program(weights, metadata) if weights.suffix in PROGRAMS else _load_network(path, weights, metadata)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     return ModelBundle(path, metadata, file_hash(weights), network)
 
 
 def find_weights(bundle: Path) -> Path:
-    """The bundle's weights file, or a UserError that names the files that are looked for."""
-    for name in WEIGHTS:
-        if (bundle / "models" / name).is_file():
-            return bundle / "models" / name
-    raise UserError(f"{bundle / 'models'} holds no weights: one of {', '.join(WEIGHTS)} is needed.")
+    """The bundle's weights file, or a UserError if it holds none, or several of which one would be taken by chance."""
+    found = [bundle / "models" / name for name in WEIGHTS if (bundle / "models" / name).is_file()]
+    if not found:
+        raise UserError(f"{bundle / 'models'} holds no weights: one of {', '.join(WEIGHTS)} is needed.")
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise UserError(f"{bundle / 'models'} holds {names}: delete all but the one that belongs to this model.")
+    return found[0]
 
 
 def check_inside(bundle: Path, file: Path) -> None:
@@ -129,7 +139,7 @@ def fill_network(network: nn.Module, weights: Path, path: Path) -> nn.Module:
         reason = " ".join(str(error).partition(":")[2].split())[:200]
         raise UserError(f"{weights} does not fit the network in {path}: {reason}") from error
     if not all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point()):
-        raise UserError(f"{weights} holds NaN or infinite weights: the training failed or the file is damaged.")
+        raise UserError(_NOT_FINITE.format(weights))
     return network.eval()
 
 
@@ -171,6 +181,19 @@ def _read_state(weights: Path) -> dict[str, Any]:
 
 
 def _load_program(weights: Path, metadata: Metadata) -> nn.Module:
+    network = _opened_program(weights)
+    _check_exported_shape(network, weights, metadata)
+    trained = trained_operation(network)
+    if trained:
+        raise UserError(
+            f"{weights} was exported in training mode ({trained} in it works as in training): call .eval() on the "
+            "network first, and export it again."
+        )
+    check_numbers(network, weights)
+    return network
+
+
+def _opened_program(weights: Path) -> nn.Module:
     import torch
 
     check_program(weights)
@@ -180,15 +203,22 @@ def _load_program(weights: Path, metadata: Metadata) -> nn.Module:
             if weights.suffix == ".ts":
                 return torch.jit.load(str(weights), map_location="cpu").eval()
             with _nothing_unpickled():
-                network = torch.export.load(str(weights)).module()
+                return torch.export.load(str(weights)).module()
     except UserError:
         raise
     except Exception as error:
         raise UserError(
             f"{weights} is damaged, holds pickled objects, or was not written by torch.export or TorchScript."
         ) from error
+
+
+def _check_exported_shape(network: nn.Module, weights: Path, metadata: Metadata) -> None:
+    """A program of torch.export tells the shape that it was exported for."""
+    graph = getattr(network, "graph", None) if weights.suffix == ".pt2" else None
+    if graph is None:
+        return
     needed = (1, *(metadata.input_shape or ()))
-    exported = next((node.meta.get("val") for node in network.graph.nodes if node.op == "placeholder"), None)
+    exported = next((node.meta.get("val") for node in graph.nodes if node.op == "placeholder"), None)
     if exported is not None and not all(
         not isinstance(size, int) or size == given for size, given in zip(exported.shape, needed, strict=False)
     ):
@@ -196,7 +226,27 @@ def _load_program(weights: Path, metadata: Metadata) -> nn.Module:
             f"{weights} was exported for inputs of shape {tuple(exported.shape)}, but the preprocessing in the "
             f"metadata makes {needed}."
         )
-    return network
+
+
+def check_numbers(network: nn.Module, weights: Path) -> None:
+    """Refuse a network whose weights are not finite; ``weights`` is the file they came from.
+
+    Of other tensors minus infinity is sound, in a mask; NaN is in none, and a spread that overflowed is infinite.
+
+    Raises
+    ------
+    UserError
+        One sentence that names the file.
+    """
+    import torch
+
+    parameters = all(bool(torch.isfinite(one).all()) for one in network.parameters())
+    if not parameters or any(bool((torch.isnan(one) | torch.isposinf(one)).any()) for one in _floats(network)):
+        raise UserError(_NOT_FINITE.format(weights))
+
+
+def _floats(network: nn.Module) -> Iterator[torch.Tensor]:
+    return (buffer for buffer in network.buffers() if buffer.is_floating_point())
 
 
 @contextmanager

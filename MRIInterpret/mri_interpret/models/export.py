@@ -62,15 +62,17 @@ def export_network(network: nn.Module, input_shape: Sequence[int], folder: Path)
 
 
 def _run(network: Any, x: Tensor) -> Tensor:
-    from torch import Tensor
+    import torch
 
     try:
-        output = network(x)
+        output = network(x.clone())  # some networks change their input in place
     except Exception as error:  # whatever a network raises for an input that it cannot take
         shape = " x ".join(map(str, x.shape[1:]))
         raise UserError(f"The network cannot take an input of {shape} ({_line(error)}).") from error
-    if not isinstance(output, Tensor):
+    if not isinstance(output, torch.Tensor):
         raise UserError(f"The network returns a {type(output).__name__}: wrap it so that it returns its scores alone.")
+    if not bool(torch.isfinite(output).all()):
+        raise UserError("The network returns NaN or infinite values: its training failed, or its weights are damaged.")
     return output
 
 
@@ -81,9 +83,9 @@ def _exported(network: Any, x: Tensor, expected: Tensor, path: Path) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.export.export(network, (x,))
+            program = torch.export.export(network, (x.clone(),))
             torch.export.save(program, str(path))
-            found = torch.export.load(str(path)).module()(x)
+            found = torch.export.load(str(path)).module()(x.clone())
     except Exception as error:  # torch.export raises many kinds
         path.unlink(missing_ok=True)
         return _line(error)
@@ -96,10 +98,10 @@ def _traced(network: Any, x: Tensor, expected: Tensor, path: Path) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.jit.save(torch.jit.trace(network, x), str(path))
+            torch.jit.save(torch.jit.trace(network, x.clone()), str(path))
             other = torch.rand_like(x)
             program = torch.jit.load(str(path))
-            found, again, wanted = program(x), program(other), network(other)
+            found, again, wanted = program(x.clone()), program(other.clone()), network(other.clone())
     except Exception as error:
         path.unlink(missing_ok=True)
         return _line(error)

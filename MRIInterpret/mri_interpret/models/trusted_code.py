@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from .bundle import check_numbers
 from .recipes.recipe import read_weights
 
 if TYPE_CHECKING:
@@ -29,15 +30,16 @@ def trusted_network(dotted: str, arguments: Mapping[str, Any], weights: Path) ->
     Raises
     ------
     UserError
-        If the class cannot be imported or made, is no network, or the weights do not fit it.
+        If the class cannot be imported or made, is no network, or the weights do not fit it or are not finite.
     """
     network = _made(dotted, arguments)
-    state = read_weights(weights)
+    state = read_weights(weights, network.state_dict().keys())
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).partition(":")[2].split())[:200]
         raise UserError(f"{weights} does not fit {dotted}: {reason}") from error
+    check_numbers(network, weights)
     return network
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ...errors import UserError
-from .recipe import Imported, Recipe
+from .recipe import OUTPUT_OPTIONS, Imported, Recipe, output_said
 
 if TYPE_CHECKING:
     import h5py
@@ -37,7 +37,7 @@ class KerasHdf5(Recipe):
     title = "A Keras model in an HDF5 file (.h5, .hdf5)"
     source = "the file that model.save(...) wrote, with its architecture and weights"
     reference = "for instance the grey-matter networks of Dyrba et al. 2021, Alzheimers Res Ther 13"
-    options: ClassVar[dict[str, str]] = {"classes": ""}
+    options: ClassVar[dict[str, str]] = {"classes": "", **OUTPUT_OPTIONS}
     takes_file = True
     says_preprocessing = False
 
@@ -54,8 +54,7 @@ class KerasHdf5(Recipe):
         except OSError as error:
             raise UserError(f"{source} cannot be read as an HDF5 file ({error}).") from error
         classes = [name.strip() for name in chosen["classes"].split(",") if name.strip()]
-        if classes and len(classes) != stack.outputs:
-            raise UserError(f"{source} has {stack.outputs} outputs, and {len(classes)} classes were named.")
+        meaning = output_said(chosen, classes, stack.outputs, source) or _meaning(stack, classes)
         return Imported(
             target="mri_interpret.models.layer_list.LayerList",
             arguments={"layers": stack.layers},
@@ -70,8 +69,7 @@ class KerasHdf5(Recipe):
                 "network_data_format": {"inputs": {"image": {"spatial_shape": stack.shape, "num_channels": 1}}},
                 "mri_interpret": {
                     "banner": "Research use only, not for diagnosis. Trained by its owner.",
-                    "classes": classes or [f"output {i}" for i in range(stack.outputs)],
-                    "output": stack.kind,
+                    **meaning,
                 },
             },
             card=f"# {source.name}\n\nResearch use only, not for diagnosis. Imported from a Keras file.\n",
@@ -80,6 +78,20 @@ class KerasHdf5(Recipe):
                 "Keras indexes the image (i, j, k, channel); the axes are taken in the file's order.",
             ),
         )
+
+
+def _meaning(stack: _Stack, classes: list[str]) -> dict[str, Any]:
+    """What the outputs are, told by the last layer: the metadata's entries."""
+    if classes and len(classes) != stack.outputs:
+        raise UserError(f"{stack.source} has {stack.outputs} outputs, and {len(classes)} classes were named.")
+    last = stack.layers[-1]["layer"]
+    if stack.outputs == 1 and last not in ("Softmax", "Sigmoid"):
+        raise UserError(
+            f"{stack.source} ends in one unit without a sigmoid, and does not say what it is: give it with the option "
+            "'output', as 'regression' with the quantity's name and 'unit', or as 'logit', the log-odds of a class."
+        )
+    kind = last.lower() if last in ("Softmax", "Sigmoid") else "logits"
+    return {"output": kind, "classes": classes or [f"output {i}" for i in range(stack.outputs)]}
 
 
 class _Stack:
@@ -97,14 +109,6 @@ class _Stack:
         self._order: tuple[int, ...] | None = None  # spatial shape and channels that a Flatten joined
         self.outputs = 0
 
-    @property
-    def kind(self) -> str:
-        """What the scores are, told by the last layer."""
-        last = self.layers[-1]["layer"]
-        if last in ("Softmax", "Sigmoid"):
-            return str(last).lower()
-        return "logit" if self.outputs == 1 else "logits"
-
     def _refuse(self, what: str) -> UserError:
         return UserError(f"{self.source}: {what}.")
 
@@ -115,6 +119,7 @@ class _Stack:
         try:
             config = json.loads(text)
             kind, entries = config["class_name"], config["config"]
+            ends = json.dumps(entries.get("output_layers", [])) if isinstance(entries, dict) else "[]"
             entries = entries["layers"] if isinstance(entries, dict) else entries
         except (ValueError, KeyError, TypeError) as error:
             raise self._refuse("its architecture cannot be read") from error
@@ -122,6 +127,8 @@ class _Stack:
             raise self._refuse(f"its architecture is a {kind}, not a stack of layers")
         if kind != "Sequential":
             self._check_chain(entries)
+            if any(f'"{one["name"]}"' in ends for one in entries[:-1]):
+                raise self._refuse("it returns what a layer before its last one makes: no plain stack")
         return [entry for entry in entries if isinstance(entry, dict)]
 
     def _check_chain(self, entries: list[dict[str, Any]]) -> None:
@@ -153,13 +160,18 @@ class _Stack:
                 raise self._refuse(f"layer {config.get('name')} keeps its channels first, which is not covered")
             if kind == "InputLayer" or kind in _NOTHING:
                 continue
-            turn = getattr(self, f"_{kind.lower()}", None)
-            if turn is None:
+            if kind not in _TURNS:
                 raise self._refuse(f"its layer {config.get('name')} ({kind}) is not covered")
-            turn(config)
+            _TURNS[kind](self, config)
         self.outputs = self._features
         if self._spatial is not None:
             raise self._refuse("it ends in an image, not in scores")
+        if self._order is not None and self._order[-1] > 1 and np.prod(self._order[:-1]) > 1:
+            size = " x ".join(map(str, self._order[:-1]))
+            raise self._refuse(
+                f"its outputs are the values of an image of {size} voxels and {self._order[-1]} channels that was "
+                "flattened, not scores: end it in a Dense layer or a global pooling"
+            )
 
     def _add(self, layer: str, config: dict[str, Any], suffix: str = "", **arguments: Any) -> str:
         name = str(config["name"]).replace(".", "_").replace("/", "_") + suffix
@@ -207,7 +219,16 @@ class _Stack:
         self._add("ELU", config, alpha=float(config.get("alpha", 1.0)))
 
     def _softmax(self, config: dict[str, Any]) -> None:
+        axis = config.get("axis", -1)
+        axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+        if axis not in (-1, self._last_axis):
+            raise self._refuse(f"the softmax {config['name']} is not over channels")
         self._add("Softmax", config, dim=1)
+
+    @property
+    def _last_axis(self) -> int:
+        """Number of Keras' axis of the channels, or of the features."""
+        return 4 if self._spatial is not None else 1
 
     def _image(self, config: dict[str, Any]) -> list[int]:
         if self._spatial is None:
@@ -250,7 +271,7 @@ class _Stack:
         features = self._channels if self._spatial is not None else self._features
         axis = config.get("axis", -1)
         axis = axis[0] if isinstance(axis, list) else axis
-        if axis not in (-1, 4 if self._spatial is not None else 1):
+        if axis not in (-1, self._last_axis):
             raise self._refuse(f"the normalisation {config['name']} is not over channels")
         kind = "BatchNorm3d" if self._spatial is not None else "BatchNorm1d"
         name = self._add(kind, config, num_features=features, eps=float(config.get("epsilon", 1e-3)))
@@ -326,3 +347,21 @@ class _Stack:
         for key, value in arrays.items():
             if value is not None:
                 self.weights[f"{name}.{key}"] = torch.from_numpy(np.ascontiguousarray(value))
+
+
+#: By Keras' name of the layer. Whatever is not here is refused, not looked for.
+_TURNS: dict[str, Callable[[_Stack, dict[str, Any]], None]] = {
+    "Activation": _Stack._activation,
+    "ReLU": _Stack._relu,
+    "LeakyReLU": _Stack._leakyrelu,
+    "ELU": _Stack._elu,
+    "Softmax": _Stack._softmax,
+    "Conv3D": _Stack._conv3d,
+    "BatchNormalization": _Stack._batchnormalization,
+    "MaxPooling3D": _Stack._maxpooling3d,
+    "AveragePooling3D": _Stack._averagepooling3d,
+    "GlobalAveragePooling3D": _Stack._globalaveragepooling3d,
+    "GlobalMaxPooling3D": _Stack._globalmaxpooling3d,
+    "Flatten": _Stack._flatten,
+    "Dense": _Stack._dense,
+}

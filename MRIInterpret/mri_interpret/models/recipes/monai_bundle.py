@@ -11,7 +11,7 @@ from ...preprocessing.steps.monai_chain import read_monai_chain
 from ..bundle import check_inside
 from ..metadata import read_json
 from .monai_config import plain_value, read_config
-from .recipe import Imported, Recipe, read_state
+from .recipe import OUTPUT_OPTIONS, Imported, Recipe, output_said, read_state
 
 _BANNER = "Research use only, not for diagnosis."
 _CLASSES = ("classes", "labels", "probabilities", "logits")  # what zoo bundles call a classifier's output format
@@ -30,7 +30,7 @@ class MonaiBundle(Recipe):
     title = "A bundle of MONAI's model zoo that is a 3D classifier"
     source = "the bundle's folder, with configs/metadata.json, configs/inference.json or .yaml, and models/model.pt"
     reference = "MONAI Bundle specification, https://docs.monai.io/en/stable/mb_specification.html"
-    options: ClassVar[dict[str, str]] = {"classes": "", "weights": "models/model.pt"}
+    options: ClassVar[dict[str, str]] = {"classes": "", "weights": "models/model.pt", **OUTPUT_OPTIONS}
 
     def read(self, source: Path, options: Mapping[str, str]) -> Imported:
         chosen = self.checked(options)
@@ -43,7 +43,11 @@ class MonaiBundle(Recipe):
         check_inside(source, config_path)
         target, arguments = _network(config, config_path)
         _check_input(metadata, arguments, path)
-        output, words = _output(metadata, config, arguments, path, chosen["classes"])
+        pred = _place(metadata, "network_data_format", "outputs", "pred")
+        pred = pred if isinstance(pred, Mapping) else {}
+        names = [name.strip() for name in chosen["classes"].split(",") if name.strip()] or _channel_names(pred)
+        said = output_said(chosen, names, 0, path)
+        output, words = (said, _words(said, names)) if said else _output(pred, config, arguments, path, names)
         transforms = plain_value(config, "preprocessing", config_path)
         if transforms is None:
             raise UserError(f"{config_path}: 'preprocessing' is missing: how scans are prepared is not said.")
@@ -97,15 +101,15 @@ def _check_input(metadata: Mapping[str, Any], arguments: Mapping[str, Any], path
 
 
 def _output(
-    metadata: Mapping[str, Any], config: Mapping[str, Any], arguments: Mapping[str, Any], path: Path, classes: str
+    pred: Mapping[str, Any], config: Mapping[str, Any], arguments: Mapping[str, Any], path: Path, names: list[str]
 ) -> tuple[dict[str, Any], str]:
-    """The metadata's entries on the outputs, and what was concluded, as a sentence."""
-    pred = _place(metadata, "network_data_format", "outputs", "pred")
-    pred = pred if isinstance(pred, Mapping) else {}
+    """The metadata's entries on a classifier's outputs, and what was concluded, as a sentence."""
     form = str(pred.get("format", "classes")).lower()
-    if form not in _CLASSES and not classes:
-        raise UserError(f"{path}: the output's format is '{form}', so this is no classifier.")
-    names = [name.strip() for name in classes.split(",") if name.strip()] or _channel_names(pred)
+    if form not in _CLASSES:
+        raise UserError(
+            f"{path}: the output's format is '{form}', so this is no classifier: if it returns a quantity, say so "
+            "with the option 'output', as 'regression' with the quantity's name and 'unit'."
+        )
     if not names:
         raise UserError(
             f"{path} does not name the classes (network_data_format.outputs.pred.channel_def): give the classes too."
@@ -114,7 +118,13 @@ def _output(
     one = 1 in (arguments.get("out_channels"), arguments.get("num_classes"))
     several = activation == "sigmoid" and not one
     kind = "labels" if several else "logit" if one and activation != "softmax" else "logits"
-    return {"output": kind, "classes": names}, f"Its outputs are taken as {kind} of {', '.join(names)}."
+    entries = {"output": kind, "classes": names}
+    return entries, _words(entries, names)
+
+
+def _words(entries: Mapping[str, Any], names: list[str]) -> str:
+    kind = entries["output"] if isinstance(entries["output"], str) else "a regression"
+    return f"Its outputs are taken as {kind} of {', '.join(names)}."
 
 
 def _channel_names(pred: Mapping[str, Any]) -> list[str]:

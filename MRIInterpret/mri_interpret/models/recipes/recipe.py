@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import UserError
+from ..answers import output_entries, read_range
+from ..output_entry import read_output
 from ..program_check import check_archive
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+#: What a user may say of the outputs of a network whose files do not say it; an answer of this name sets it too.
+OUTPUT_OPTIONS = {"output": "", "unit": "", "range": ""}
+_HOLDERS = ("model", "state_dict", "model_state_dict", "network", "net")  # what checkpoints call the state dict
 
 
 @dataclass(frozen=True)
@@ -80,8 +86,47 @@ class Recipe(ABC):
         return {**self.options, **options}
 
 
-def read_state(path: Path) -> dict[str, Any]:
+def output_said(options: Mapping[str, str], names: Sequence[str], width: int, source: Path) -> dict[str, Any] | None:
+    """The metadata's entries on the outputs, as the options in :data:`OUTPUT_OPTIONS` say; None if they do not.
+
+    Parameters
+    ----------
+    options
+        All of the recipe's options.
+    names
+        Of the classes, or of the quantity.
+    width
+        How many numbers the network returns; 0 if that is not known.
+    source
+        What is read, for messages.
+
+    Raises
+    ------
+    UserError
+        If what they say is no meaning of outputs, or of another number of them.
+    """
+    kind, unit, ends = options["output"], options["unit"].strip(), read_range(options["range"])
+    if not (kind or unit or ends):
+        return None
+    if not names:
+        raise UserError(f"{source}: the outputs have no names: give the classes, or the quantity's name.")
+    entries = output_entries(names, kind or "logits", unit, ends)
+    meaning = read_output(entries, source)
+    if width and meaning.count != width:
+        outputs = "1 output" if width == 1 else f"{width} outputs"
+        raise UserError(f"{source} has {outputs}, and '{kind}' of {', '.join(names)} needs {meaning.count}.")
+    return entries
+
+
+def read_state(path: Path, expected: Collection[str] = ()) -> dict[str, Any]:
     """The tensors of a .pth file; nothing is unpickled but tensors and plain containers.
+
+    Parameters
+    ----------
+    path
+        A state dict, or a checkpoint that holds one under "model", "state_dict" or a name like these.
+    expected
+        Names of the network's own tensors, where they are known.
 
     Raises
     ------
@@ -92,17 +137,15 @@ def read_state(path: Path) -> dict[str, Any]:
 
     check_archive(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and file errors have no common base
-        raise UserError(f"{path} is damaged, or holds pickled objects, which are never loaded.") from error
-    if isinstance(state, dict) and isinstance(state.get("model"), dict):
-        state = state["model"]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{path} holds no state dict (names to tensors).")
-    return {name.removeprefix("module."): value for name, value in state.items()}
+        raise UserError(
+            f"{path} is damaged, or holds pickled objects, which are never loaded: save network.state_dict() alone."
+        ) from error
+    return _of_one_device(_state_in(content, path), expected)
 
 
-def read_weights(path: Path) -> dict[str, Any]:
+def read_weights(path: Path, expected: Collection[str] = ()) -> dict[str, Any]:
     """The tensors of a .safetensors or .pth file; see :func:`read_state`.
 
     Raises
@@ -111,10 +154,37 @@ def read_weights(path: Path) -> dict[str, Any]:
         If it is damaged or holds other objects.
     """
     if path.suffix != ".safetensors":
-        return read_state(path)
+        return read_state(path, expected)
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        state = load_file(path)
     except Exception as error:  # safetensors' errors have no common base
         raise UserError(f"{path} is damaged: it cannot be read as safetensors.") from error
+    return _of_one_device(state, expected)
+
+
+def _state_in(content: Any, path: Path) -> dict[str, Any]:
+    """The state dict that a file is, or that its checkpoint holds beside the epoch and such."""
+    if _is_state(content):
+        return dict(content)
+    held = [name for name in _HOLDERS if _is_state(content.get(name))] if isinstance(content, dict) else []
+    if len(held) > 1:
+        raise UserError(f"{path} holds several state dicts ({', '.join(held)}): save the network's alone.")
+    if not held:
+        raise UserError(f"{path} holds no state dict (names to tensors): save network.state_dict().")
+    return dict(content[held[0]])
+
+
+def _is_state(content: Any) -> bool:
+    import torch
+
+    tensors = isinstance(content, dict) and all(isinstance(value, torch.Tensor) for value in content.values())
+    return tensors and bool(content)
+
+
+def _of_one_device(state: dict[str, Any], expected: Collection[str]) -> dict[str, Any]:
+    """Names without the "module." that DataParallel puts before them, unless the network itself has such names."""
+    if any(name in expected for name in state):
+        return state
+    return {name.removeprefix("module."): value for name, value in state.items()}
