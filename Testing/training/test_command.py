@@ -13,7 +13,7 @@ from mri_interpret.models import DEFAULT_NETWORK
 from mri_interpret.models.bundle import load_bundle
 from mri_interpret.models.evidence_cnn import EvidenceCNN3d
 from mri_interpret.models.plain_cnn import PlainCNN3d
-from mri_interpret.training import checkpoint, table_command
+from mri_interpret.training import checkpoint, command, table_command
 from mri_interpret.training.bundle_writer import BundleText, Trained, write_bundle
 from mri_interpret.training.card import FIRST_LINE
 from mri_interpret.training.checkpoint import start_network
@@ -68,6 +68,19 @@ def test_training_on_the_simulator_writes_a_bundle(tmp_path: Path) -> None:
     card = loaded.card.read_text(encoding="utf-8")
     assert card.startswith(FIRST_LINE)
     assert "the exact command" in card
+
+
+@pytest.mark.parametrize("wrong", [{"network_name": "Foo"}, {"init": "nothere"}])
+def test_a_wrong_start_is_refused_before_anything_is_simulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
+) -> None:
+    def registered(*_arguments: object) -> None:
+        raise AssertionError("a label map was registered")
+
+    monkeypatch.setattr(command, "_split", registered)
+    with pytest.raises(UserError, match="Foo|nothere"):
+        train(tmp_path / "m", SimulatedTraining(), TINY, **wrong)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
 
 
 def test_held_out_names_must_exist_and_leave_something(tmp_path: Path) -> None:

@@ -109,10 +109,10 @@ def train(
     """
     output = Path(output)
     work = Path(work) if work is not None else output.with_name(output.name + ".work")
-    training, testing = _split(simulation, work / "anatomies", progress)
     check_disease(simulation.disease)
+    network, fine_tune = start_network(init, settings.seed, network_name)  # an error comes before the long work
+    training, testing = _split(simulation, work / "anatomies", progress)
     _fill(work, "val", training, simulation, simulation.validation_brains, progress)
-    network, fine_tune = start_network(init, settings.seed, network_name)
     targets_mm = TARGETS_MM[type(network)]
     begun = min(simulation.first_brains or simulation.brains, simulation.brains)
     settings = replace(settings, margin=settings.margin or _MARGIN)
