@@ -78,7 +78,7 @@ def test_a_wrong_start_is_refused_before_anything_is_simulated(
         raise AssertionError("a label map was registered")
 
     monkeypatch.setattr(command, "_split", registered)
-    with pytest.raises(UserError, match="Foo|nothere"):
+    with pytest.raises(UserError, match=r"Foo|nothere"):
         train(tmp_path / "m", SimulatedTraining(), TINY, **wrong)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
