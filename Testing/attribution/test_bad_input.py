@@ -160,7 +160,7 @@ def test_an_error_of_our_own_is_not_blamed_on_the_input(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     "function",
-    [lambda y: y, lambda y: {"logits": y}, lambda y: y.mean(), lambda y: y.mean((2, 3, 4)).argmax(1)],
+    [lambda y: y, lambda y: {"logits": y}, lambda y: y.mean((2, 3, 4)).argmax(1)],
 )
 def test_outputs_that_are_no_class_scores(function) -> None:
     with pytest.raises(UserError, match="class scores"):

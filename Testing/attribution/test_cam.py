@@ -9,6 +9,9 @@ from mri_interpret.attribution import Explainer
 from mri_interpret.attribution.engine.geometry import covering, identity, interpolation_matrix, to_input_grid
 from mri_interpret.attribution.engine.pooled_convolution import SlabPolicy
 from mri_interpret.attribution.methods.cam import GradCam, GradCamPlusPlus, HiResCam
+from mri_interpret.attribution.methods.gradient import SmoothGrad
+from mri_interpret.attribution.methods.lrp import LRP
+from mri_interpret.errors import UserError
 from torch import Tensor, nn
 
 from Testing.attribution.networks import plain, volume
@@ -184,3 +187,56 @@ def test_last_layer_pooled_on_the_fly_is_still_found_whole(monkeypatch: pytest.M
     found = Explainer(model).explain(x, 0, "grad_cam")["grad_cam"]
     assert found.details["layer"] == ["1"]
     assert torch.equal(found.map, wanted.map)
+
+
+class _Auxiliary(nn.Module):
+    """A classifier with something computed from its features after the scores."""
+
+    def __init__(self, keyed: bool = False) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv3d(1, 4, 3, 2, 1), nn.BatchNorm3d(4), nn.ReLU())
+        self.head, self.decoder, self.keyed = nn.Linear(4, 3), nn.ConvTranspose3d(4, 2, 2, 2), keyed
+
+    def forward(self, x: Tensor) -> object:
+        features = self.features(x)
+        logits, decoded = self.head(features.mean((2, 3, 4))), F.relu(self.decoder(features))
+        return {"logits": logits, "seg": decoded.sigmoid()} if self.keyed else (logits, decoded)
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("slabs", [SlabPolicy(), SlabPolicy(minimum_voxels=1)])
+def test_the_last_layer_is_one_that_leads_to_the_scores(
+    keyed: bool, slabs: SlabPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Explainer, "_slabs", slabs)
+    model, x = _Auxiliary(keyed).eval(), volume((8, 8, 8)).float()
+    target = int(model(x)["logits" if keyed else 0].argmax())
+    named = Explainer(model).explain(x, target, [GradCam("features"), GradCamPlusPlus("features")])
+    found = Explainer(model).explain(x, target, ["grad_cam", "grad_cam_pp"])
+    for one, other in zip(found.values(), named.values(), strict=True):
+        assert float(other.map.max()) > 0
+        torch.testing.assert_close(one.map, other.map)
+
+
+def test_later_passes_keep_the_same_layer() -> None:
+    model, x = _Auxiliary().eval(), volume((8, 8, 8)).float()
+    noisy = SmoothGrad(GradCam(), samples=2, noise=0.0)
+    found = Explainer(model).explain(x, 0, [noisy, GradCam()])
+    torch.testing.assert_close(found["grad_cam"].map, next(iter(found.values())).map)
+
+
+def test_a_layer_beside_the_way_to_the_scores_is_refused() -> None:
+    with pytest.raises(UserError, match="'decoder' does not lead to the explained output"):
+        Explainer(_Auxiliary()).explain(volume((8, 8, 8)).float(), 0, GradCam("decoder"))
+
+
+def test_a_convolution_whose_batch_norm_is_merged_has_torchs_map() -> None:
+    model, x = plain(), volume()
+    activation = model[:5](x).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(model[5:](activation * 1)[:, 0].sum(), activation)
+    wanted = _upsampled((gradient * activation.detach()).sum(1).clamp(min=0), tuple(x.shape[2:])).float()
+    found = Explainer(model).explain(x, 0, [HiResCam("4"), LRP()])
+    assert float(wanted.max()) > 0
+    torch.testing.assert_close(found["hires_cam"].map, wanted, rtol=1e-5, atol=1e-6 * float(wanted.max()))
+    # The way of relevance stays what it is without a named layer.
+    torch.testing.assert_close(found["lrp"].map, Explainer(model).explain(x, 0, LRP())["lrp"].map)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from mri_interpret.attribution import DEFAULT_METHODS, Explainer, UnsupportedOperation
+from mri_interpret.errors import UserError
 from torch import Tensor, nn
 
 from Testing.attribution.networks import explain_after_convolution, plain, volume
@@ -73,3 +74,37 @@ def test_slice_assignment_is_followed() -> None:
     found = explain_after_convolution(assigned, ["gradient", "lrp"])
     assert float(found["gradient"].map.abs().max()) == 0  # class 0 is never written
     assert float(found.logits[0, 1].abs()) > 0
+
+
+class _InPlace(nn.Module):
+    """Scales its input, in place or not, then asks one convolution."""
+
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        self.in_place, self.rest = in_place, plain().float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.in_place:
+            x.sub_(0.5).mul_(2)
+            x -= 0.1
+        else:
+            x = (x - 0.5) * 2 - 0.1
+        return self.rest(x)
+
+
+@pytest.mark.parametrize("method", ["occlusion", "region_occlusion", "integrated_gradients", "randomised_model"])
+def test_methods_that_run_the_plain_model_see_the_input_as_it_was(method: str) -> None:
+    x, regions = volume((9, 9, 9)).float(), (torch.arange(9) // 3).expand(9, 9, 9)
+    kept = x.clone()
+    found = Explainer(_InPlace(True)).explain(x, 0, method, regions=regions)[method].map
+    assert torch.equal(x, kept)
+    torch.testing.assert_close(found, Explainer(_InPlace(False)).explain(x, 0, method, regions=regions)[method].map)
+
+
+def test_the_callers_input_stays_when_the_model_is_refused() -> None:
+    model = nn.Sequential(_InPlace(True), nn.Linear(4, 2))  # takes four values, and is given three
+    x = volume((9, 9, 9)).float()
+    kept = x.clone()
+    with pytest.raises(UserError, match="takes 4 values"):
+        Explainer(model).explain(x, 0, "gradient")
+    assert torch.equal(x, kept)

@@ -217,3 +217,18 @@ def test_integrated_gradients_are_complete(batch: int) -> None:
         change = (model(x) - model(torch.zeros_like(x)))[:, 0]
     torch.testing.assert_close(found.map.sum((1, 2, 3)).double(), change, rtol=5e-3, atol=0)
     assert max(found.details["completeness_error"]) < 5e-3
+
+
+def test_a_baseline_without_a_score_is_told() -> None:
+    class Normalised(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rest = plain()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.rest((x - x.mean()) / x.std())
+
+    found = Explainer(Normalised()).explain(volume(), 0, "integrated_gradients")
+    assert found["integrated_gradients"].details["completeness_error"][0] != pytest.approx(0)
+    assert any("everywhere is not finite" in notice for notice in found.notices)
+    assert Explainer(plain()).explain(volume(), 0, "integrated_gradients").notices == ()

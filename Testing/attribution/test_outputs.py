@@ -13,7 +13,7 @@ from mri_interpret.attribution import Explainer, Occlusion, attribute
 from mri_interpret.errors import UserError
 from torch import Tensor, nn
 
-from Testing.attribution.networks import volume
+from Testing.attribution.networks import explain_after_convolution, volume
 
 METHODS = ["gradient", "lrp", "guided_backprop", "grad_cam", "integrated_gradients", Occlusion(patch=6, stride=6)]
 
@@ -239,3 +239,18 @@ def test_programs_that_end_in_a_softmax(form: str) -> None:
     assert found.output.activation == "softmax"
     for name in wanted:
         torch.testing.assert_close(found[name].map, wanted[name].map, rtol=1e-5, atol=1e-7)
+
+
+def test_one_number_of_one_sample_is_a_score() -> None:
+    found = explain_after_convolution(lambda y: y.mean().squeeze(), "gradient")
+    assert found.logits.shape == (1, 1)
+    assert explain_after_convolution(lambda y: y.mean((2, 3, 4)).squeeze(), "gradient").logits.shape == (1, 3)
+    probability = explain_after_convolution(lambda y: y.mean().sigmoid(), "gradient")
+    assert probability.output.activation == "sigmoid"
+    with pytest.raises(UserError, match="class scores"):
+        Explainer(_Mean()).explain(torch.rand(2, 1, 6, 6, 6), 0, "gradient")
+
+
+class _Mean(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Optional
 
 import pytest
 import torch
 from mri_interpret.attribution import DEFAULT_METHODS, Explainer
 from mri_interpret.attribution.methods.cam import GradCam
 from mri_interpret.attribution.methods.perturbation import Occlusion
+from mri_interpret.errors import UserError
 from torch import Tensor, nn
 
 from Testing.attribution.networks import Spellings, oracle_plain, oracle_residual, randomise, volume
@@ -96,3 +98,43 @@ def test_saved_programs_can_be_explained(tmp_path) -> None:
     _scripted(model, x).save(str(tmp_path / "model.ts"))
     for loaded in (torch.export.load(tmp_path / "model.pt2"), torch.jit.load(str(tmp_path / "model.ts"))):
         torch.testing.assert_close(Explainer(loaded).explain(x, 1, "lrp")["lrp"].map, wanted, rtol=1e-4, atol=1e-8)
+
+
+class _Optional(nn.Module):
+    """A network with arguments that may be left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv3d(1, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor, mask: Optional[Tensor] = None, scale: float = 2.0) -> Tensor:  # noqa: UP045
+        y = torch.relu(self.conv(x)) * scale
+        if mask is not None:
+            y = y * mask
+        return self.head(y.mean((2, 3, 4)))
+
+
+class _Second(_Optional):
+    def forward(self, x: Tensor, age: Tensor) -> Tensor:
+        return self.head(torch.relu(self.conv(x)).mean((2, 3, 4)) + age)
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_arguments_of_scripts_have_their_defaults(freeze: bool) -> None:
+    model, x = _Optional().eval(), volume((6, 6, 6)).float()
+    script = _scripted(model, x)
+    script = torch.jit.freeze(script) if freeze else script
+    wanted, found = (Explainer(one).explain(x, 1, ["gradient", "lrp"]) for one in (model, script))
+    for key in wanted:
+        torch.testing.assert_close(found[key].map, wanted[key].map)
+
+
+def test_a_script_with_a_second_input_is_refused() -> None:
+    with pytest.raises(UserError, match="needs the input 'age'"):
+        Explainer(_scripted(_Second().eval(), volume())).explain(volume((6, 6, 6)).float(), 0, "gradient")
+
+
+def test_a_program_without_parameters_has_no_randomised_map() -> None:
+    frozen = torch.jit.freeze(_scripted(_Optional().eval(), volume()))
+    with pytest.raises(UserError, match="has none"):
+        Explainer(frozen).explain(volume((6, 6, 6)).float(), 0, "randomised_model")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from mri_interpret.attribution import Explainer
 from mri_interpret.attribution.composites import Composite
 from mri_interpret.attribution.engine.convolution import Convolution
 from mri_interpret.attribution.engine.weighted import Linear, WeightedLayer
 from mri_interpret.attribution.engine.window import Window
+from mri_interpret.attribution.methods.lrp import LRP
 from mri_interpret.attribution.rules import (
     AlphaBeta,
     Epsilon,
@@ -22,6 +26,9 @@ from mri_interpret.attribution.rules import (
     Zero,
     ZPlus,
 )
+from mri_interpret.errors import UserError
+
+from Testing.attribution.networks import plain, volume
 
 RULES: dict[str, Rule] = {
     "epsilon": Epsilon(epsilon=0.1),
@@ -190,3 +197,12 @@ def test_composite_refuses_unknown_kinds_and_biases() -> None:
         Composite("own", {"conv": ZPlus()})
     with pytest.raises(ValueError, match="bias"):
         Composite("own", {}, bias="lost")
+
+
+@pytest.mark.parametrize("name", ["nosuch.*", "2", "conv1"])
+def test_a_composite_that_names_no_layer_is_refused(name: str) -> None:
+    composite = Composite("mine", {"convolution": ZPlus()}, [("4", Epsilon()), (name, Epsilon())])
+    with pytest.raises(UserError, match=rf"'mine' names a rule for '{re.escape(name)}'.*choose from 0, 1, 4, 5, 9"):
+        Explainer(plain()).explain(volume(), 0, LRP(composite))
+    named = Composite("mine", {"convolution": ZPlus()}, [("[45]", Epsilon()), ("9", Epsilon())])
+    assert float(Explainer(plain()).explain(volume(), 0, LRP(named))["lrp"].map.abs().max()) > 0

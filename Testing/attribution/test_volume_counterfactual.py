@@ -271,7 +271,7 @@ def test_what_is_out_of_reach_is_said_with_how_far_it_came() -> None:
     method = VolumeCounterfactual(goal=Goal("too much", level=1e4), starts=0, max_steps=3)
     (deformation,) = explain(method)[NAME].deformations
     assert not deformation.reached
-    assert deformation.sentence.startswith("The goal was not reached: 3 steps were not enough (from -6")
+    assert deformation.sentence.startswith("The goal was not reached: 3 steps were not enough (from −6")
     assert "1e+04 was asked" in deformation.sentence
     assert deformation.starts == ()
 

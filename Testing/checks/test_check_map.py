@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
-from mri_interpret.attribution import attribute
+from mri_interpret.attribution import Explainer, attribute
 from mri_interpret.checks.check_map import check_map
 from mri_interpret.checks.stability import check_stability
 from mri_interpret.checks.verdict import MODEL
@@ -227,3 +227,63 @@ def test_verdicts_are_a_table() -> None:
     assert {verdict.verdict for verdict in found.failed} <= {"fail"}
     with pytest.raises(KeyError, match="no check 'beauty' was run"):
         found.of("beauty")
+
+
+def _gradient(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return Explainer(model).explain(x, 1, "gradient")["gradient"].map
+
+
+class _InPlace(nn.Module):
+    """Prepares its input, in place or not."""
+
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        self.in_place, self.rest = in_place, small_cnn()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rest(x.sub_(0.5).mul_(2) if self.in_place else (x - 0.5) * 2)
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_a_network_that_changes_its_input_has_the_verdicts_of_one_that_does_not(as_array: bool) -> None:
+    x = image()
+    given = x.numpy().copy() if as_array else x.clone()
+    relevance = Explainer(_InPlace(False)).explain(x, 1, "gradient")["gradient"].map
+    wanted = check_map(relevance, _InPlace(False), x, 1, explain=_gradient, level="full")
+    found = check_map(relevance, _InPlace(True), given, 1, explain=_gradient, level="full")
+    assert np.array_equal(np.asarray(given), x.numpy())
+    assert [(row.check, row.verdict) for row in found] == [(row.check, row.verdict) for row in wanted]
+    assert [row.value for row in found] == pytest.approx([row.value for row in wanted], nan_ok=True, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("precision", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("scripted", [False, True])
+def test_weights_of_another_precision(precision: torch.dtype, scripted: bool) -> None:
+    model = small_cnn().to(precision)
+    relevance = np.random.default_rng(0).random(image().shape[2:])
+    rows = check_map(relevance, torch.jit.script(model) if scripted else model, image(), 1)
+    assert np.isfinite(rows.of("faithfulness").value)
+    if not scripted:
+        found = Explainer(model).explain(image(), 1, "randomised_model")["randomised_model"].map
+        assert float(found.abs().max()) > 0
+
+
+def test_scores_of_one_sample_without_its_axis() -> None:
+    class Squeezed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rest = small_cnn()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.rest(x).squeeze()
+
+    relevance = Explainer(small_cnn()).explain(image(), 1, "gradient")["gradient"].map
+    wanted, found = (check_map(relevance, one, image(), 1, level="full") for one in (small_cnn(), Squeezed().eval()))
+    assert [row.value for row in found] == pytest.approx([row.value for row in wanted], nan_ok=True)
+
+
+def test_a_network_that_cannot_be_copied_is_refused() -> None:
+    model = small_cnn()
+    model.numbers = (number for number in range(3))
+    with pytest.raises(UserError, match="cannot be copied"):
+        check_map(np.ones(image().shape[2:]), model, image(), 1, explain=_gradient)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+from ..errors import UserError
 from .engine.operation import Operation
 from .rules import DEFAULT_EPSILON, AlphaBeta, Epsilon, Flat, FlatForeground, Gamma, Pass, Rule, ZBox, Zero, ZPlus
 
@@ -57,6 +58,22 @@ class Composite:
         if layer.first and self.first is not None:
             return self.first
         return self.by_kind.get(layer.kind, Epsilon(epsilon=self.epsilon))
+
+    def check_names(self, modules: Collection[str]) -> None:
+        """Refuse a name in ``by_name`` that fits none of ``modules``: layers with weights, and normalisations.
+
+        Raises
+        ------
+        UserError
+            With the first of them.
+        """
+        for pattern, _ in self.by_name:
+            if not any(fnmatchcase(module, pattern) for module in modules):
+                names = ", ".join(sorted(filter(None, modules))) or "no others, as they have no names"
+                raise UserError(
+                    f"The composite {self.name!r} names a rule for {pattern!r}, but no layer with weights or "
+                    f"normalisation has such a name: choose from {names}."
+                )
 
     def passes(self, layer: Operation) -> bool:
         """Whether a normalisation that is not merged hands all its relevance through."""

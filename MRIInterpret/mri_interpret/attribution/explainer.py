@@ -226,4 +226,5 @@ class Explainer:
 
 def _input_on(x: Tensor, place: torch.device) -> Tensor:
     dtype = x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32
-    return plain_tensor(x.detach()).to(device=place, dtype=dtype)
+    # A copy: what the recorder does not see may change its input in place, and the tensor is the caller's.
+    return plain_tensor(x.detach()).to(device=place, dtype=dtype, copy=True)

@@ -126,7 +126,8 @@ def refusal_of(model: nn.Module, x: Tensor) -> str | None:
     try:
         with torch.no_grad(), running.following(lambda _name, _output: received.clear()):
             try:
-                model(x.detach() if parameter is None else x.detach().to(parameter.dtype))
+                # A copy, as the model may change its input in place.
+                model(x.detach().to(x.dtype if parameter is None else parameter.dtype, copy=True))
             except Exception as error:
                 if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
                     return None

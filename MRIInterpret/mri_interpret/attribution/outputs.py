@@ -160,11 +160,13 @@ def choose_output(
 def as_scores(value: Any, samples: int) -> Tensor | None:
     """``value`` as (N, classes), or None if it has no such form.
 
-    Trailing axes of length one are dropped; one number per sample may come as (N,), and the classes of a single sample
-    as (classes,).
+    Trailing axes of length one are dropped; one number per sample may come as (N,), the classes of a single sample as
+    (classes,), and the only number of a single sample as ().
     """
-    if not isinstance(value, Tensor) or not value.is_floating_point() or value.numel() == 0 or value.dim() == 0:
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.numel() == 0:
         return None
+    if value.dim() == 0:
+        return value.reshape(1, 1) if samples == 1 else None
     if value.dim() == 1:
         return value.unsqueeze(1) if len(value) == samples else value.unsqueeze(0) if samples == 1 else None
     if value.shape[0] != samples or value[0, 0].numel() != 1:

@@ -13,7 +13,8 @@ from ..errors import UserError
 from ..progress import ProgressCallback, silent
 from .about_input import AboutInput
 from .composites import Composite
-from .engine.geometry import Geometry, covering, to_input_grid
+from .engine.axes import lying
+from .engine.geometry import Geometry, to_input_grid
 from .engine.operation import Backward, Mode
 from .engine.partial import filled_boxes
 from .engine.tag import tag_of
@@ -30,11 +31,26 @@ class MapMaker(Protocol):
 
 @dataclass
 class Layer:
-    """The output of one layer in the recorded pass."""
+    """The output of one layer in the recorded pass.
+
+    Attributes
+    ----------
+    output
+        As the layer returned it.
+    geometry
+        Where it lies in the input, per spatial axis of the input.
+    order
+        The permutation of its axes that gives (N, C, *spatial), with the spatial axes in the order of the input.
+    """
 
     name: str
     output: Tensor
     geometry: Geometry
+    order: tuple[int, ...]
+
+    def in_order(self, values: Tensor) -> Tensor:
+        """``values`` in the shape of the output as (N, C, *spatial)."""
+        return values if self.order == tuple(range(values.dim())) else values.permute(self.order)
 
 
 @dataclass
@@ -68,8 +84,10 @@ class RecordedPass:
         See :attr:`accepts_batches`; told when it is asked.
     outputs
         Outputs of the modules that were asked for, by dotted name.
+    ruled
+        Names of the modules with operations that an LRP composite may name a rule for.
     last_spatial, last_spatial_name
-        The last feature map with spatial axes, and the module that made it.
+        The last feature map with spatial axes that the scores were computed from, and the module that made it.
     about
         What is known of the input besides its values: brain mask, regions, voxel size; on its device.
     progress
@@ -89,6 +107,7 @@ class RecordedPass:
     backward: Backward
     takes_batches: Callable[[], bool]
     outputs: dict[str, Tensor]
+    ruled: frozenset[str] = frozenset()
     last_spatial: Tensor | None = None
     last_spatial_name: str = ""
     about: AboutInput = field(default_factory=AboutInput)
@@ -134,22 +153,24 @@ class RecordedPass:
         """
         key = ("input", mode)
         if key not in self._cache:
-            self._cache[key] = self._backpropagate(self.weights, self.x, mode)
+            self._cache[key] = self._at_input(self.weights, mode)
         gradient: Tensor = self._cache[key]
         return gradient
 
     def relevance(self, composite: Composite) -> Tensor:
         """Relevance of the input under ``composite``, starting from ``weights * logits``; shape of x."""
-        return self._backpropagate(self.weights * self.logits.detach(), self.x, "relevance", composite)
+        return self._at_input(self.weights * self.logits.detach(), "relevance", composite)
 
     def layer(self, name: str | None) -> Layer:
-        """The output of the module called ``name``, or of the last layer with spatial axes.
+        """The output of the module called ``name``, or of the last layer with spatial axes that leads to the scores.
 
         Raises
         ------
         UserError
-            If that layer has no spatial output, or was never run.
+            If that layer has no spatial output, was never run, does not lead to the scores, or lies where is not known.
         """
+        if self.backward.refusal is not None:
+            raise self.backward.refusal
         if name is None:
             if self.last_spatial is None:
                 raise UserError("The model has no layer with spatial axes, so it has no class activation maps.")
@@ -163,16 +184,33 @@ class RecordedPass:
                 f"Layer '{label}' returns shape {tuple(output.shape)}: choose one that keeps the spatial axes."
             )
         tag = tag_of(output)
-        geometry = tag.geometry if tag is not None else None
-        return Layer(label, output, geometry or covering(self.shape, output.shape[2:]))
+        lies = lying(tag.geometry, output.shape, len(self.x)) if tag is not None and tag.geometry is not None else None
+        if lies is None:
+            raise UserError(
+                f"Where the features of {_called(label)} lie in the input is not known, as an operation before moves "
+                "them in a way that is not followed: name another layer for the class activation map."
+            )
+        order, geometry = lies
+        return Layer(label, output, geometry, order)
 
     def layer_gradient(self, layer: Layer) -> Tensor:
-        """Gradient of the value with respect to a layer's output; only the layers above it are run through."""
+        """Gradient of the value with respect to a layer's output, as (N, C, *spatial).
+
+        Only the layers above it are run through.
+
+        Raises
+        ------
+        UserError
+            If the layer does not lead to the scores.
+        """
         key = ("layer", id(layer.output))
         if key not in self._cache:
-            self._cache[key] = self._backpropagate(self.weights, layer.output, "gradient")
-        gradient: Tensor = self._cache[key]
-        return gradient
+            gradient = self._backpropagate(self.weights, layer.output, "gradient")
+            if gradient is None:
+                raise UserError(f"Layer '{layer.name}' does not lead to the explained output: choose one that does.")
+            self._cache[key] = layer.in_order(gradient)
+        found: Tensor = self._cache[key]
+        return found
 
     def occluded_values(self, windows: list[tuple[slice, ...]], fill: float, batch: int, title: str) -> list[Tensor]:
         """The value explained with each of ``windows`` in turn filled with ``fill``: a tensor (N,) per window."""
@@ -193,7 +231,13 @@ class RecordedPass:
         """Interpolate (N, *feature grid) to the input's grid; every value stays where it lies in space."""
         return to_input_grid(features, layer.geometry, self.shape)
 
-    def _backpropagate(self, start: Tensor, source: Tensor, mode: Mode, composite: Composite | None = None) -> Tensor:
+    def _at_input(self, start: Tensor, mode: Mode, composite: Composite | None = None) -> Tensor:
+        found = self._backpropagate(start, self.x, mode, composite)
+        return torch.zeros_like(self.x) if found is None else found  # a rule may hand nothing down
+
+    def _backpropagate(
+        self, start: Tensor, source: Tensor, mode: Mode, composite: Composite | None = None
+    ) -> Tensor | None:
         if self.backward.refusal is not None:
             raise self.backward.refusal
         self.backward.mode, self.backward.policy = mode, composite
@@ -204,6 +248,8 @@ class RecordedPass:
             (gradient,) = torch.autograd.grad(self.logits, source, start, retain_graph=True, allow_unused=True)
         finally:
             self.backward.mode, self.backward.policy = "gradient", None
-        if gradient is None:
-            return torch.zeros_like(source)
-        return gradient.detach()
+        return None if gradient is None else gradient.detach()
+
+
+def _called(layer: str) -> str:
+    return f"layer '{layer}'" if layer else "the model's last layer"

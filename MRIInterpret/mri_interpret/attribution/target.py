@@ -103,8 +103,16 @@ def _as_tensor(target: Any) -> Tensor:
         raise UserError(f"A target of type {type(target).__name__} without numbers is not known: {_FORMS}.") from None
 
 
-def class_scores(output: Any) -> Tensor:
+def class_scores(output: Any, samples: int | None = None) -> Tensor:
     """The class scores (N, classes) that a model returned alone, or first in a tuple or list.
+
+    Parameters
+    ----------
+    output
+        What the model returned.
+    samples
+        Number of samples N of its input; the length of the output if left out, which misreads the scores (classes,)
+        that some models return for a single sample.
 
     Raises
     ------
@@ -112,7 +120,9 @@ def class_scores(output: Any) -> Tensor:
         If there are none.
     """
     value = output[0] if isinstance(output, (tuple, list)) and output else output
-    scores = as_scores(value, len(value)) if isinstance(value, Tensor) and value.dim() else None
+    if samples is None:
+        samples = len(value) if isinstance(value, Tensor) and value.dim() else 1
+    scores = as_scores(value, samples)
     if scores is None:
         what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise UserError(f"The model returned {what} instead of class scores (N, classes): it is no classifier.")

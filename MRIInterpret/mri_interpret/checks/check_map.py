@@ -153,7 +153,7 @@ def check_map(
     if adds_up_to is not None:
         details["adds_up_to"] = adds_up_to
     with on_device(model, device) as place, evaluation_mode(model):
-        image = image.detach().to(place)
+        image = image.detach().to(place, copy=True)  # a model may change its input in place
         # A map from elsewhere explains what the model returns, be it a probability.
         output = output_of(model, image, undo_activation=False)
         explained = ExplainedImage(

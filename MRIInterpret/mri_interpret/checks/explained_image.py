@@ -165,10 +165,29 @@ def explained_values(
 
     with torch.no_grad():
         if output is None or output.is_plain:
-            logits = class_scores(network(images))
+            logits = class_scores(_answers(network, images), len(images))
         else:
             logits = scores_of(network, images, output)
         if logits.shape[1] != len(target):
             raise UserError(f"The model returns {logits.shape[1]} outputs, but the target has {len(target)} weights.")
         weights = torch.as_tensor(target, dtype=logits.dtype, device=logits.device)
         return np.asarray((logits @ weights).double().cpu().numpy())
+
+
+def _answers(network: nn.Module, images: torch.Tensor) -> Any:
+    """What the network returns; what it raises for these images becomes one sentence."""
+    import torch
+
+    from ..attribution.engine.forward_pass import run_by_torch
+    from ..attribution.input_checks import refusal_of
+    from ..errors import Cancelled, UserError
+
+    try:
+        return run_by_torch(network, images)
+    except (UserError, Cancelled, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        refusal = refusal_of(network, images)
+        if refusal is None:
+            raise
+        raise UserError(refusal) from error

@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -116,11 +118,30 @@ def _in_order(network: nn.Module, image: torch.Tensor, side_by_side: _SideBySide
     ]
     try:
         with torch.no_grad():
-            network(image)
+            _run(network, image)
     finally:
         for hook in hooks:
             hook.remove()
     return order
+
+
+def _run(network: nn.Module, image: torch.Tensor) -> None:
+    """Run the network on a copy of ``image``, which it may change, with its weights in the image's precision."""
+    import torch
+    from torch import fx
+
+    given = image.clone()
+    if isinstance(network, torch.jit.ScriptModule | fx.GraphModule) or not _of_other_precision(network, image):
+        network(given)
+        return
+    weights = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    cast = {name: value.to(image.dtype) for name, value in weights.items() if value.is_floating_point()}
+    torch.func.functional_call(network, cast, (given,))
+
+
+def _of_other_precision(network: nn.Module, image: torch.Tensor) -> bool:
+    weights = (*network.parameters(), *network.buffers())
+    return any(value.is_floating_point() and value.dtype != image.dtype for value in weights)
 
 
 def _script_layers(block: Any, paths: dict[str, str]) -> Iterator[str]:
@@ -157,13 +178,20 @@ def randomised(network: nn.Module, layers: Sequence[str], image: torch.Tensor, s
     layers
         Names as in ``network.named_modules()``.
     image
-        (1, C, I, J, K), for the running statistics.
+        (1, C, I, J, K), for the running statistics; the copy has its precision.
     seed
         Random seed; the same on every device.
+
+    Raises
+    ------
+    UserError
+        If the network cannot be copied.
     """
     import torch
 
-    changed = copy.deepcopy(network)
+    changed = _copied(network)
+    if _of_other_precision(changed, image):
+        changed.to(image.dtype)
     generator = torch.Generator().manual_seed(seed)
     named = dict(changed.named_modules())
     modules = [named[name] for name in layers]
@@ -180,6 +208,17 @@ def randomised(network: nn.Module, layers: Sequence[str], image: torch.Tensor, s
     return changed
 
 
+def _copied(network: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(network)
+    except Exception as error:  # whatever the network's own attributes raise
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise UserError(
+            f"The network cannot be copied ({reason}), which random layers need: keep what cannot be copied out of its "
+            "attributes, or leave out what randomises it."
+        ) from error
+
+
 def _estimate_statistics(network: nn.Module, modules: Sequence[nn.Module], image: torch.Tensor) -> None:
     import torch
     from torch import fx, nn
@@ -188,7 +227,7 @@ def _estimate_statistics(network: nn.Module, modules: Sequence[nn.Module], image
         means = {buffer.data_ptr() for module in modules for buffer in module.buffers(recurse=False)}
         if means:
             with _statistics_mode(means):
-                network(image)
+                _run(network, image)
         return
     norms = [
         module
@@ -208,7 +247,7 @@ def _estimate_statistics(network: nn.Module, modules: Sequence[nn.Module], image
     hooks = [norm.register_forward_pre_hook(estimate) for norm in norms]
     try:
         if norms:
-            network(image)
+            _run(network, image)
     finally:
         for hook in hooks:
             hook.remove()

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .axes import reduced
 from .calls import Call, Recording, handles
 from .operation import Function, Operation
-from .tag import note_activation, tag_of
+from .tag import note_activation, place, tag_of
 
 Derivative = Callable[[Tensor, Tensor], Tensor]
 """``derivative(grad, x)``: the gradient at ``x``, given that at ``f(x)``."""
@@ -135,7 +136,12 @@ def _maximum(recorder: Recording, call: Call) -> Any:
     if isinstance(other, Tensor) and tag_of(other) is None and other.numel() == 1 and not bool(other.any()):
         return _record(recorder, call, Rectifier())
     # Otherwise the larger one takes all, which is what the gradient does.
-    return recorder.plain(call, recorder.geometry(x))
+    pointwise = isinstance(other, Tensor) and other.shape == x.shape
+    output = recorder.plain(call, recorder.geometry(x) if pointwise else None)
+    dim, before = call.get(1, "dim"), recorder.geometry(x)
+    if isinstance(dim, int) and before is not None:
+        place(output[0], reduced(before, (dim,), bool(call.get(2, "keepdim", False))))
+    return output
 
 
 @handles("leaky_relu")

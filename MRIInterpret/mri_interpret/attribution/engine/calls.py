@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ...errors import UserError
 from .aten import aten_name, operator_name
+from .axes import Origins
 from .deferred import Deferred
-from .geometry import Geometry
 from .operation import Operation
 from .pooled_convolution import SlabPolicy
 from .tag import Tag
@@ -71,6 +71,8 @@ class Recording(Protocol):
     slabs: SlabPolicy | None
     defers: bool
     strict: bool
+    outputs: dict[str, Tensor]
+    ruled: set[str]
 
     @property
     def module(self) -> str:
@@ -80,7 +82,7 @@ class Recording(Protocol):
         self,
         operation: Operation,
         *inputs: Tensor,
-        geometry: Geometry | None = None,
+        geometry: Origins | None = None,
         gate: bool = False,
         module: str | None = None,
         label: str | None = None,
@@ -96,14 +98,14 @@ class Recording(Protocol):
     def defer(self, value: Deferred, tag: Tag) -> Tensor:
         """Let ``value`` stand for a tensor that ``tag.pending`` computes."""
 
-    def plain(self, call: Call, geometry: Geometry | None = None) -> Any:
+    def plain(self, call: Call, geometry: Origins | None = None) -> Any:
         """Run a function whose gradient is also its relevance rule."""
 
-    def geometry(self, *tensors: Tensor) -> Geometry | None:
-        """The geometry of the largest of ``tensors`` that has one."""
+    def geometry(self, *tensors: Tensor) -> Origins | None:
+        """Where what is computed from ``tensors`` value by value lies."""
 
-    def note_feature(self, output: Tensor, layer: str) -> None:
-        """Remember ``output`` as the last feature map so far."""
+    def note_feature(self, output: Tensor, geometry: Origins, layer: str) -> None:
+        """Remember that ``output`` is a feature map."""
 
     def decomposed(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of ``function``, whose calls of torch functions are recorded one by one."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from .affine import batch_norm_constants
+from .axes import through_spatial, with_new_channels
 from .calls import Call, Recording, handles, joins
 from .convolution_layer import Convolution
 from .geometry import per_axis, through_transposed_window, through_window
@@ -54,7 +55,9 @@ def _convolution(recorder: Recording, call: Call) -> Tensor:
         raise recorder.unsupported(call, "it gets a volume without a batch axis")
     window = Window(stride, before, dilation, int(call.get(6, "groups", 1)), channels_last=recorder.defers)
     if geometry is not None:
-        geometry = through_window(geometry, kernel, stride, before, dilation)
+        geometry = with_new_channels(
+            through_spatial(geometry, axes, lambda places: through_window(places, kernel, stride, before, dilation))
+        )
     layer, module = Convolution(weight.to(x.dtype), _cast(bias, x), window), recorder.module
     shape = (x.shape[0], weight.shape[0], *window.output_shape(x.shape[2:], kernel))
     return deferred(recorder, Plan(layer, x, shape, geometry, module, module))
@@ -72,7 +75,12 @@ def _transposed(recorder: Recording, call: Call) -> Tensor:
     window = Window(stride, padding, dilation, int(call.get(6, "groups", 1)), True, output_padding)
     geometry = recorder.geometry(x)
     if geometry is not None:
-        geometry = through_transposed_window(geometry, tuple(weight.shape[2:]), stride, padding, dilation)
+        kernel = tuple(weight.shape[2:])
+        geometry = with_new_channels(
+            through_spatial(
+                geometry, axes, lambda places: through_transposed_window(places, kernel, stride, padding, dilation)
+            )
+        )
     layer, module = Convolution(weight.to(x.dtype), _cast(bias, x), window), recorder.module
     return computed(recorder, Plan(layer, x, (), geometry, module, module))
 
@@ -92,6 +100,7 @@ def _join_batch_norm(recorder: Recording, call: Call) -> Tensor | None:
     weight, bias = (None if value is None else value.detach() for value in (call.get(3, "weight"), call.get(4, "bias")))
     scale, shift = batch_norm_constants(mean, variance, weight, bias, call.get(7, "eps", 1e-5), plan.x.dtype)
     layer = plan.layer.scaled(scale, shift)
+    recorder.ruled.add(recorder.module)
     return deferred(recorder, replace(plan, layer=layer, label=recorder.module))
 
 
@@ -110,5 +119,5 @@ def _join_max_pool(recorder: Recording, call: Call) -> Tensor | None:
     layer = PooledConvolution(
         convolution.weight, convolution.bias, convolution.window, pool, plan.rectified, slabs.planes
     )
-    geometry = plan.geometry and through_window(plan.geometry, pool.kernel, pool.stride, pool.padding, (1, 1, 1))
+    geometry = window.after(plan.geometry)
     return recorder.record(layer, plan.x, geometry=geometry, module=plan.module, label=plan.label)

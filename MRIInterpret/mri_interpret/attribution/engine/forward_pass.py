@@ -22,6 +22,7 @@ def record_forward(
     strict: bool = False,
     layers: tuple[str, ...] = (),
     slabs: SlabPolicy | None = None,
+    feature: int | None = None,
 ) -> tuple[Recorder, Any]:
     """Record one forward pass of ``model`` on ``x``; the parameters are those of :class:`recorder.Recorder`.
 
@@ -37,7 +38,7 @@ def record_forward(
     UnsupportedOperation
         If the model cannot be followed, although it runs by itself.
     """
-    recorder = Recorder(model, backward, strict, layers, slabs)
+    recorder = Recorder(model, backward, strict, layers, slabs, feature=feature)
     stopped: tuple[Recorder, Exception] | None = None
     try:
         output = recorder.run(model, x)
@@ -52,7 +53,7 @@ def record_forward(
         if not recorder.leaked:
             return recorder, output
     # Something in the model reads values that are not computed yet, or how they lie in memory: record what torch has.
-    recorder = Recorder(model, backward, strict, layers, slabs, defers=False)
+    recorder = Recorder(model, backward, strict, layers, slabs, defers=False, feature=feature)
     try:
         return recorder, recorder.run(model, x)
     except (Cancelled, torch.OutOfMemoryError):
@@ -78,15 +79,19 @@ def _refuse(model: nn.Module, x: Tensor, recorder: Recorder, error: Exception) -
 def run_by_torch(model: nn.Module, x: Tensor) -> Any:
     """The output of ``model`` as it is, without a recorder.
 
-    Weights of another precision than ``x`` are cast to that of ``x``, and weights made in inference mode are copied,
-    as the recorder does.
+    The model gets a copy of ``x``, as it may change its input in place. Weights of another precision than ``x`` are
+    cast to that of ``x`` (for TorchScript, whose weights cannot be replaced, ``x`` is cast to theirs), and weights made
+    in inference mode are copied, as the recorder does.
     """
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     replaced = {name: _fitting(tensor, x) for name, tensor in tensors.items()}
     replaced = {name: tensor for name, tensor in replaced.items() if tensor is not tensors[name]}
+    x = x.clone()
     with compiled_code_run_eagerly():
-        if not replaced or isinstance(model, torch.jit.ScriptModule):
+        if not replaced:
             return model(x)
+        if isinstance(model, torch.jit.ScriptModule):
+            return model(x.to(next((tensors[name].dtype for name in replaced), x.dtype)))
         return torch.func.functional_call(model, replaced, (x,))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import torch
@@ -11,9 +10,10 @@ from torch import Tensor, nn
 
 from .aliases import Aliases
 from .arguments import flattened, leaves_of
+from .axes import Origins, agree, is_followed, lost, may_be_features, voxels
 from .calls import Call, UnsupportedOperation
 from .deferred import Deferred
-from .geometry import Geometry
+from .features import Feature, last_that_leads_to
 from .layout import is_channels_last
 from .operation import Backward, Node, Operation
 from .pooled_convolution import SlabPolicy
@@ -24,6 +24,9 @@ from .weighted import WeightedLayer
 
 #: Kinds of operations that make feature maps (pooling only thins them out).
 _FEATURES = frozenset({"convolution", "normalisation", "activation", "sum", "product"})
+
+#: Kinds of operations that a composite names rules for.
+KINDS_WITH_RULES = frozenset({"convolution", "dense", "normalisation"})
 
 #: Name of an operation, its module, and the numbers of the operations that its inputs came from.
 Recorded = tuple[str, str, tuple[int, ...]]
@@ -46,11 +49,17 @@ class RecordedGraph:
         Which max-poolings are computed slab by slab together with their convolution; None for none.
     defers
         Compute convolutions only when their results are needed, so that what follows can be merged into them.
+    feature
+        Number of the feature map that is kept; the last one if left out.
 
     Attributes
     ----------
     operations
         What was recorded, in order. Two passes with the same list were recorded in the same way.
+    ruled
+        Names of the modules with operations that a composite may name a rule for.
+    features
+        The feature maps so far, in order; of one of them ``kept`` is the tensor.
     leaked
         Whether code that the recorder does not see asked for a deferred tensor. The pass is void then, and has to be
         recorded without deferring.
@@ -64,6 +73,7 @@ class RecordedGraph:
         layers: tuple[str, ...] = (),
         slabs: SlabPolicy | None = None,
         defers: bool = True,
+        feature: int | None = None,
     ) -> None:
         super().__init__()
         self.backward = backward
@@ -72,9 +82,10 @@ class RecordedGraph:
         self.slabs = slabs
         self.defers = defers
         self.outputs: dict[str, Tensor] = {}
-        self.last_spatial: Tensor | None = None
-        self.last_spatial_layer = ""
-        self.last_spatial_pooled = False
+        self.ruled: set[str] = set()
+        self.features: list[Feature] = []
+        self.kept: Tensor | None = None
+        self._wanted_feature = feature
         self.rank = 0
         self.with_history = False
         self.leaked = False
@@ -108,7 +119,7 @@ class RecordedGraph:
         self,
         operation: Operation,
         *inputs: Tensor,
-        geometry: Geometry | None = None,
+        geometry: Origins | None = None,
         gate: bool = False,
         module: str | None = None,
         label: str | None = None,
@@ -122,6 +133,8 @@ class RecordedGraph:
         self._prepare(operation)
         if module is not None:
             operation.module = module
+        if operation.kind in KINDS_WITH_RULES:
+            self.ruled.add(operation.module)
         operation.first = all(tag.first for tag in tags if tag is not None)
         if isinstance(operation, WeightedLayer) and all(tag is not None and tag.nonnegative for tag in tags):
             operation.nonnegative = True  # no look at every voxel
@@ -132,7 +145,7 @@ class RecordedGraph:
         self.tag(output, Tag(geometry, gate, operation.first and not weighted, operation.rectifies))
         self._aliases.note(output)
         if operation.kind in _FEATURES and geometry is not None:
-            self.note_feature(output, operation.module if label is None else label, pooled=operation.pooled)
+            self.note_feature(output, geometry, operation.module if label is None else label, pooled=operation.pooled)
         return output
 
     def defer(self, value: Deferred, tag: Tag) -> Tensor:
@@ -140,12 +153,27 @@ class RecordedGraph:
         value.value_for_unseen_code = self._asked_for
         return self.tag(value, tag)
 
-    def note_feature(self, output: Tensor, layer: str, pooled: bool = False) -> None:
-        """Remember ``output`` as the last feature map so far, if it has more than one voxel."""
-        if output.dim() == self.rank and output.requires_grad and prod(output.shape[2:]) > 1:
-            self.last_spatial, self.last_spatial_layer, self.last_spatial_pooled = output, layer, pooled
+    def note_feature(self, output: Tensor, geometry: Origins, layer: str, pooled: bool = False) -> None:
+        """Remember that ``output`` is a feature map, if it has more than one voxel.
 
-    def plain(self, call: Call, geometry: Geometry | None = None) -> Any:
+        Only the one that is wanted is kept: together they would take much memory.
+        """
+        if output.dim() != self.rank or not output.requires_grad or not may_be_features(geometry, output.shape):
+            return
+        if self._wanted_feature in (None, len(self.features)):
+            self.kept = output
+        self.features.append(Feature(output.grad_fn, layer, pooled))
+
+    def last_feature(self, scores: Tensor) -> int | None:
+        """Number of the last feature map that ``scores`` were computed from; None if there is none."""
+        return last_that_leads_to(scores, self.features)
+
+    @property
+    def kept_number(self) -> int:
+        """Number of the feature map in ``kept``."""
+        return len(self.features) - 1 if self._wanted_feature is None else self._wanted_feature
+
+    def plain(self, call: Call, geometry: Origins | None = None) -> Any:
         """Run a function whose gradient is also its relevance rule (it only moves values about)."""
         sources = [tag for tag in map(tag_of, self._tensors(call)) if tag is not None]
         with torch.enable_grad(), without_saved_tensor_hooks():
@@ -159,15 +187,27 @@ class RecordedGraph:
                 self._aliases.note(value)
         return output
 
-    def geometry(self, *tensors: Tensor) -> Geometry | None:
-        """The geometry of the largest of ``tensors`` that has one (a gate of one voxel says nothing about the grid)."""
-        found, largest = None, 0
+    def geometry(self, *tensors: Tensor) -> Origins | None:
+        """Where what is computed from ``tensors`` value by value lies: where the largest of them does.
+
+        A gate of one voxel says nothing about the grid. Of two that are as large one may be lost; lost are both if they
+        lie at different places.
+        """
+        found: Origins | None = None
+        shape: tuple[int, ...] = ()
+        axes, largest = max((value.dim() for value in tensors if isinstance(value, Tensor)), default=0), -1
         for tensor in tensors:
             tag = tag_of(tensor)
-            if tag is not None and tag.geometry is not None and tensor.dim() == self.rank:
-                voxels = prod(tensor.shape[2:])
-                if voxels > largest:
-                    found, largest = tag.geometry, voxels
+            if tag is None or tensor.dim() != axes:
+                continue
+            origins = lost(axes) if tag.geometry is None else tag.geometry
+            size = voxels(origins, tensor.shape)
+            if found is None or size > largest:
+                found, largest, shape = origins, size, tensor.shape
+            elif size == largest and not is_followed(found):
+                found = origins
+            elif size == largest and is_followed(origins) and not agree(found, origins, shape):
+                found = lost(axes)
         return found
 
     def unsupported(self, call: Call, reason: str) -> UnsupportedOperation:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .attention import record_matrix_product
+from .axes import with_new_channels
 from .calls import Call, Recording, handles
 from .pooling import LinearMap
 from .tag import tag_of
@@ -18,7 +19,8 @@ def _linear(recorder: Recording, call: Call) -> Tensor:
     if tag_of(weight) is not None:
         raise recorder.unsupported(call, "its weights depend on the input")
     operation = Linear(weight.to(x.dtype), None if bias is None else bias.to(x.dtype))
-    output = recorder.record(operation, x)
+    before = recorder.geometry(x)
+    output = recorder.record(operation, x, geometry=None if before is None else with_new_channels(before, -1))
     tag = tag_of(output)
     assert tag is not None
     tag.producer = (operation, (x,))

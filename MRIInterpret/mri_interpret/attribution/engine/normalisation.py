@@ -43,6 +43,11 @@ def _batch_norm(recorder: Recording, call: Call) -> Tensor:
         if merged is not None:
             value = torch.addcmul(per_channel(shift, x.dim()), x.detach(), per_channel(scale, x.dim()))
             known, label = Known(merged, value), recorder.module
+            recorder.ruled.add(label)
+            if any(x is kept for kept in recorder.outputs.values()):
+                # The gradient is wanted there: it has to take that way, although relevance does not.
+                first = all(tag.first for tag in map(tag_of, inputs) if tag is not None)
+                known, inputs = KnownBeside(merged, value, per_channel(scale, x.dim()), first), (*inputs, x)
             return recorder.record(known, *inputs, geometry=recorder.geometry(x), module=layer.module, label=label)
     return planned(recorder, Affine(per_channel(scale, x.dim()), per_channel(shift, x.dim())), x, tuple(x.shape))
 
@@ -77,6 +82,33 @@ class Known(Operation):
 
     def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor | None, ...]:
         return self.layer.relevance(relevance, policy)
+
+
+class KnownBeside(Known):
+    """The same, with the output of the layer before it was merged as a second input, which the gradient takes.
+
+    Parameters
+    ----------
+    scale
+        What the normalisation multiplies that output with.
+    first
+        Whether no layer with weights lies before the layer.
+    """
+
+    def __init__(self, layer: WeightedLayer, value: Tensor, scale: Tensor, first: bool) -> None:
+        super().__init__(layer, value)
+        self.scale, self.is_first = scale, first
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        value = super().forward(*inputs)
+        self.layer.first = self.is_first
+        return value
+
+    def gradient(self, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return None, grad * self.scale
+
+    def relevance(self, relevance: Tensor, policy: RelevancePolicy) -> tuple[Tensor | None, ...]:
+        return *super().relevance(relevance, policy), None
 
 
 @handles("instance_norm")
@@ -139,7 +171,7 @@ def _layer_norm(recorder: Recording, call: Call) -> Tensor:
         if centred
         else (lambda value: F.rms_norm(value, shape, weight, epsilon))
     )
-    return recorder.record(FixedStatistics(function, statistics), x)
+    return recorder.record(FixedStatistics(function, statistics), x, geometry=recorder.geometry(x))
 
 
 def _cast(value: Any, x: Tensor) -> Any:

@@ -12,10 +12,10 @@ from torch.utils._pytree import tree_map
 from .activation import Activation
 from .affine import Affine, FixedStatistics
 from .arithmetic import Sum
+from .axes import Origins, of_input
 from .calls import Call
 from .convolution_layer import Convolution
 from .deferred import Deferred
-from .geometry import Geometry
 from .operation import Backward, Operation
 from .patches import Patch, Place
 from .pooling import MaxPooling
@@ -58,15 +58,14 @@ class Partial(Recorder):
 
     def start(self, x: Tensor, places: list[Place], values: Tensor) -> Tensor:
         """The changed inputs as one tensor (boxes * N, C, *shape) that needs no memory."""
-        geometry = tuple((1.0, 0.0) for _ in range(x.dim() - 2))
         self.rank = x.dim()
-        return self._deferred(Patch(x, places, values), Tag(geometry=geometry))
+        return self._deferred(Patch(x, places, values), Tag(geometry=of_input(x.dim())))
 
     def record(
         self,
         operation: Operation,
         *inputs: Tensor,
-        geometry: Geometry | None = None,
+        geometry: Origins | None = None,
         gate: bool = False,
         module: str | None = None,
         label: str | None = None,
@@ -82,7 +81,7 @@ class Partial(Recorder):
         whole = [self._computed(value) for value in inputs]
         return super().record(operation, *whole, geometry=geometry, gate=gate, module=module, label=label)
 
-    def plain(self, call: Call, geometry: Geometry | None = None) -> Any:
+    def plain(self, call: Call, geometry: Origins | None = None) -> Any:
         args, kwargs = self._mapped(call)
         return super().plain(Call(call.name, call.func, args, kwargs), geometry)
 

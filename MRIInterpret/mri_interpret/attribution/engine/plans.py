@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from .affine import Affine, RectifiedAffine
+from .axes import Origins
 from .calls import Call, Recording, joins
 from .convolution_layer import Convolution, RectifiedConvolution
 from .deferred import Deferred
-from .geometry import Geometry
 from .tag import Tag, tag_of
 
 
@@ -29,7 +29,7 @@ class Plan:
     layer: Convolution | Affine
     x: Tensor
     shape: tuple[int, ...]
-    geometry: Geometry | None
+    geometry: Origins | None
     module: str
     label: str
     rectified: bool = False

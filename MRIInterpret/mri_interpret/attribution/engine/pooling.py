@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..stabilise import divide
+from .axes import Origins, through_spatial
+from .axes import reduced as left_by_reduction
 from .calls import Call, Recording, handles
-from .geometry import Geometry, per_axis, through_resize, through_window
+from .geometry import per_axis, through_resize, through_window
 from .kernels import convolve, direct
 from .layout import channels_last, empty, is_channels_last, zeros
 from .operation import Function, Operation, RelevancePolicy
@@ -179,11 +181,12 @@ class PoolingWindow:
         ceil = call.get(4 if average else 5, "ceil_mode", False)
         return cls(kernel, stride, per_axis(call.get(3, "padding", 0), axes), per_axis(dilation, axes), bool(ceil))
 
-    def after(self, geometry: Geometry | None) -> Geometry | None:
+    def after(self, geometry: Origins | None) -> Origins | None:
         """The geometry of the pooled map."""
-        if geometry is None or len(geometry) != len(self.kernel):
+        if geometry is None:
             return None
-        return through_window(geometry, self.kernel, self.stride, self.padding, self.dilation)
+        window = (self.kernel, self.stride, self.padding, self.dilation)
+        return through_spatial(geometry, len(self.kernel), lambda places: through_window(places, *window))
 
 
 @handles("avg_pool1d", "avg_pool2d", "avg_pool3d")
@@ -222,7 +225,7 @@ def _adaptive_pool(recorder: Recording, call: Call) -> Any:
         operation = Mean(function, range(x.dim() - axes, x.dim()), keeps=True)
     else:
         operation = LinearMap(function)
-    pooled = _resized(recorder, operation, x)
+    pooled = _resized(recorder, operation, x, axes)
     # The operator of a program gives the places of the maxima too.
     return (pooled, call.of_input(x.detach())[1]) if "max" in call.name and call.from_program else pooled
 
@@ -233,15 +236,15 @@ def _interpolate(recorder: Recording, call: Call) -> Tensor:
     operation = LinearMap(call.of_input)
     if mode == "bicubic":
         raise recorder.unsupported(call, "bicubic interpolation has negative coefficients; use linear")
-    return _resized(recorder, operation, x, bool(call.get(4, "align_corners", False)))
+    return _resized(recorder, operation, x, x.dim() - 2, bool(call.get(4, "align_corners", False)))
 
 
-def _resized(recorder: Recording, operation: Operation, x: Tensor, align_corners: bool = False) -> Tensor:
-    before, geometry = recorder.geometry(x), None
+def _resized(recorder: Recording, operation: Operation, x: Tensor, axes: int, align_corners: bool = False) -> Tensor:
+    before = recorder.geometry(x)
     output = recorder.record(operation, x)
     if before is not None:
-        geometry = through_resize(before, x.shape[2:], output.shape[2:], align_corners)
-    place(output, geometry)
+        sizes = x.shape[-axes:], output.shape[-axes:]
+        place(output, through_spatial(before, axes, lambda places: through_resize(places, *sizes, align_corners)))
     return output
 
 
@@ -256,7 +259,15 @@ def _reduce(recorder: Recording, call: Call) -> Tensor:
         return function(value, dim=tuple(axes), keepdim=keepdim)
 
     mean = call.name == "mean" and len(axes) > 0
-    return recorder.record(Mean(reduced, axes, keepdim) if mean else LinearMap(reduced), x)
+    output = recorder.record(Mean(reduced, axes, keepdim) if mean else LinearMap(reduced), x)
+    place(output, _left_by(recorder, x, axes, keepdim))
+    return output
+
+
+def _left_by(recorder: Recording, x: Tensor, axes: Sequence[int], keepdim: bool) -> Origins | None:
+    """Where what a reduction of ``x`` over ``axes`` (all if there are none) leaves lies."""
+    before = recorder.geometry(x)
+    return None if before is None else left_by_reduction(before, axes or range(x.dim()), keepdim)
 
 
 @handles("fold", "col2im")
@@ -267,4 +278,7 @@ def _fold(recorder: Recording, call: Call) -> Tensor:
 @handles("amax")
 def _amax(recorder: Recording, call: Call) -> Tensor:
     x, dim, keepdim = call.get(0, "input"), call.get(1, "dim", ()), call.get(2, "keepdim", False)
-    return recorder.record(WinnerTakesAll(lambda value: torch.amax(value, dim=dim, keepdim=keepdim)), x)
+    output = recorder.record(WinnerTakesAll(lambda value: torch.amax(value, dim=dim, keepdim=keepdim)), x)
+    axes = dim if isinstance(dim, (tuple, list)) else (dim,)
+    place(output, _left_by(recorder, x, axes, bool(keepdim)))
+    return output

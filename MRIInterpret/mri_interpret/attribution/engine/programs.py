@@ -154,11 +154,23 @@ class _Script:
     def run(self, x: Tensor) -> Any:
         graph = self._model.inlined_graph
         inputs = list(graph.inputs())
-        for place, value in zip(inputs, (self._model, x), strict=False):
+        for place, value in zip(inputs, (self._model, x, *self._defaults()[: len(inputs) - 2]), strict=True):
             self._values[place.debugName()] = value
         self._owners[inputs[0].debugName()] = ""
         outputs = self._block(graph)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _defaults(self) -> list[Any]:
+        """Values of the arguments of ``forward`` after the first."""
+        forward: Any = self._model.forward
+        _self, _x, *arguments = forward.schema.arguments
+        for argument in arguments:
+            if not argument.has_default_value():
+                raise UserError(
+                    f"The TorchScript model needs the input '{argument.name}' beside the scan: script a module that "
+                    "takes the scan alone."
+                )
+        return [argument.default_value for argument in arguments]
 
     def _block(self, block: Any) -> list[Any]:
         for node in block.nodes():

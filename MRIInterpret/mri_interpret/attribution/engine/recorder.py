@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from .arguments import Rebuilt, flattened, leaves_of
 from .aten import aten_name, translate
+from .axes import of_input
 from .calls import HANDLERS, JOINS, Call, UnsupportedOperation, function_name
 from .constants import LEAVES_TORCH, LEFT_TORCH, VALUE_FREE, is_from_input, lost_gradient, mark_constants
 from .deferred import Deferred
@@ -46,8 +47,9 @@ class Recorder(RecordedGraph, TorchFunctionMode):
         layers: tuple[str, ...] = (),
         slabs: SlabPolicy | None = None,
         defers: bool = True,
+        feature: int | None = None,
     ) -> None:
-        super().__init__(model, backward, strict, layers, slabs, defers)
+        super().__init__(model, backward, strict, layers, slabs, defers, feature)
         self._parameters = {id(parameter) for parameter in model.parameters()}
         self._unseen = UnseenOperations()
 
@@ -57,9 +59,8 @@ class Recorder(RecordedGraph, TorchFunctionMode):
         """Run ``model`` on ``x`` (a leaf that requires grad) and return its output."""
         self.rank, self.with_history = x.dim(), x.requires_grad
         self._unseen.begin(x)
-        geometry = tuple((1.0, 0.0) for _ in range(x.dim() - 2))
         # The model gets a view, so that an in-place change of its input can never reach the caller's tensor.
-        start = self.tag(Node.apply(self._prepare(Start()), x), Tag(geometry=geometry))
+        start = self.tag(Node.apply(self._prepare(Start()), x), Tag(geometry=of_input(x.dim())))
         return self.forward(model, start)
 
     def forward(self, model: nn.Module, start: Tensor) -> Any:
@@ -77,6 +78,10 @@ class Recorder(RecordedGraph, TorchFunctionMode):
     def has_unseen_operations(self) -> bool:
         """Whether torch differentiates a part of the model that was not recorded."""
         return self._unseen.count > 0
+
+    def leads_to_input(self, tensor: Tensor) -> bool:
+        """Whether torch's graph leads from ``tensor`` to the input."""
+        return self._unseen.reaches_input(tensor, self._asked_for)
 
     @contextmanager
     def _recording(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Operations that only move values: their gradient is their relevance rule."""
+"""Operations that keep values where they are, or overwrite them: their gradient is their relevance rule."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from ...errors import UserError
 from .calls import Call, Recording, handles
 from .constants import mark_constant
-from .geometry import Geometry, through_slice
 from .tag import Tag, tag_of
 
 #: The output lies where the input lies.
@@ -19,26 +19,24 @@ _KEEP_THE_GRID = (
     *("clone", "contiguous", "to", "float", "double", "type_as", "type", "cuda", "cpu", "positive", "__pos__"),
     *("alias", "as_tensor", "masked_fill", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"),
     *("feature_alpha_dropout", "feature_dropout", "native_channel_shuffle", "channel_shuffle", "tril", "triu"),
-    *("requires_grad_", "retain_grad"),
+    *("requires_grad_", "retain_grad", "real", "index_fill"),
 )
-#: Values go elsewhere, or the winner takes all.
-_MOVE = (
-    *("view", "reshape", "flatten", "unflatten", "ravel", "permute", "transpose", "t", "movedim", "moveaxis"),
-    *("swapaxes", "swapdims", "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to", "repeat"),
-    *("repeat_interleave", "tile", "narrow", "select", "index_select", "gather", "take_along_dim", "chunk"),
-    *("split", "tensor_split", "unbind", "split_with_sizes", "roll", "flip", "rot90", "view_as", "reshape_as", "T"),
-    *("mT", "H", "mH", "adjoint", "diagonal", "pixel_shuffle", "pixel_unshuffle", "unfold", "stack", "hstack"),
-    *("vstack", "dstack", "concatenate", "concat", "masked_select", "broadcast_tensors", "atleast_1d"),
-    *("atleast_2d", "atleast_3d", "where", "real", "take", "__iter__", "index_fill", "masked_scatter"),
-    *("slice_scatter", "select_scatter", "index_copy", "index_put", "max_unpool1d", "max_unpool2d", "max_unpool3d"),
-    *("sort", "topk", "median", "nanmedian", "kthvalue", "mode", "cummax", "cummin", "index", "im2col"),
-    *("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices", "min", "minimum", "amin"),
-)
+#: Of these, what draws random numbers in training, and whether it trains unless told.
+_DROPOUT = {
+    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout"), True),
+    **dict.fromkeys(("alpha_dropout", "feature_alpha_dropout"), False),
+}
 
 
 @handles(*_KEEP_THE_GRID)
 def _keep(recorder: Recording, call: Call) -> Any:
     x = call.args[0] if call.args else call.kwargs["input"]
+    if call.name in _DROPOUT and bool(call.get(1, "p", 0.5)) and _draws(call):
+        where = f"module '{recorder.module}'" if recorder.module else "the model's own forward()"
+        raise UserError(
+            f"The model drops features at random in evaluation mode too ('{call.name}' in {where}), so that each run "
+            "gives other scores: give it training=self.training."
+        )
     if call.name in ("to", "type", "type_as", "as_tensor") and isinstance(x, Tensor):
         # A network of lower precision is recorded in the precision of the input; casts to less are left out.
         output = call.func(*call.args, **call.kwargs)
@@ -47,68 +45,16 @@ def _keep(recorder: Recording, call: Call) -> Any:
     return recorder.plain(call, recorder.geometry(x))
 
 
+def _draws(call: Call) -> bool:
+    """Whether a dropout is in training mode; programs call this argument ``train``."""
+    told = call.get(2, "training", call.kwargs.get("train"))
+    return bool(_DROPOUT[call.name] if told is None else told)
+
+
 @handles("half", "bfloat16")
 def _lower(recorder: Recording, call: Call) -> Tensor:
     x: Tensor = call.args[0]
     return x
-
-
-@handles(*_MOVE)
-def _move(recorder: Recording, call: Call) -> Any:
-    return recorder.plain(call)
-
-
-@handles("cat")
-def _cat(recorder: Recording, call: Call) -> Tensor:
-    parts, dim = call.get(0, "tensors"), call.get(1, "dim", 0)
-    geometry = recorder.geometry(*(part for part in parts if isinstance(part, Tensor))) if dim in (0, 1) else None
-    # One of the parts may be constant; as a tensor without history it receives nothing.
-    output = recorder.plain(call, geometry)
-    if geometry is not None:
-        recorder.note_feature(output, recorder.module)
-    result: Tensor = output
-    return result
-
-
-@handles("pad", "constant_pad_nd")
-def _pad(recorder: Recording, call: Call) -> Tensor:
-    x, amounts = call.get(0, "input"), call.get(1, "pad")
-    geometry = recorder.geometry(x)
-    if geometry is not None:
-        before = [0] * x.dim()
-        for index in range(len(amounts) // 2):
-            before[x.dim() - 1 - index] = int(amounts[2 * index])
-        geometry = through_slice(geometry, [-amount for amount in before[2:]], [1] * len(geometry))
-    output: Tensor = recorder.plain(call, geometry)
-    return output
-
-
-@handles("__getitem__")
-def _getitem(recorder: Recording, call: Call) -> Tensor:
-    x, index = call.args
-    output: Tensor = recorder.plain(call, _sliced(recorder.geometry(x), x, index))
-    return output
-
-
-@handles("slice")
-def _slice(recorder: Recording, call: Call) -> Tensor:
-    x, dim = call.args[0], call.get(1, "dim", 0)
-    index = [slice(None)] * x.dim()
-    index[dim] = slice(call.get(2, "start"), call.get(3, "end"), call.get(4, "step", 1))
-    output: Tensor = recorder.plain(call, _sliced(recorder.geometry(x), x, tuple(index)))
-    return output
-
-
-def _sliced(geometry: Geometry | None, x: Tensor, index: Any) -> Geometry | None:
-    index = index if isinstance(index, tuple) else (index,)
-    if geometry is None or not all(isinstance(part, slice) or part is Ellipsis for part in index):
-        return None
-    if Ellipsis in index:
-        at = index.index(Ellipsis)
-        index = (*index[:at], *[slice(None)] * (x.dim() - len(index) + 1), *index[at + 1 :])
-    index = (*index, *[slice(None)] * (x.dim() - len(index)))
-    ranges = [part.indices(size) for part, size in zip(index[2:], x.shape[2:], strict=True)]
-    return through_slice(geometry, [start for start, _, _ in ranges], [step for _, _, step in ranges])
 
 
 @handles("__setitem__")
@@ -126,7 +72,8 @@ def _overwritten(recorder: Recording, call: Call) -> Any:
     x = call.args[0]
     if call.name == "copy":
         source: Tensor = call.args[1]
-        return recorder.plain(Call("expand", torch.Tensor.expand, (source, *x.shape)))
+        geometry = recorder.geometry(source) if source.shape == x.shape else None
+        return recorder.plain(Call("expand", torch.Tensor.expand, (source, *x.shape)), geometry)
     if call.name in ("fill", "zero"):
         return torch.full_like(x.detach(), 0 if call.name == "zero" else call.args[1])
     return mark_constant(x.detach())

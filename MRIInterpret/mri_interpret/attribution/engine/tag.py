@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .geometry import Geometry
+from .axes import Origins
 
 _ATTRIBUTE = "_mri_interpret_tag"
 
@@ -20,7 +20,7 @@ class Tag:
     Attributes
     ----------
     geometry
-        Where the tensor's spatial axes lie in the input's voxels; None when it has no such axes.
+        Where each of the tensor's axes lies in the input; None where nothing is known.
     gate
         True for values that scale others (a sigmoid's or a softmax's output): products send relevance past them.
     first
@@ -50,7 +50,7 @@ class Tag:
         Of the operation that made the tensor, in the order of recording.
     """
 
-    geometry: Geometry | None = None
+    geometry: Origins | None = None
     gate: bool = False
     first: bool = True
     nonnegative: bool = False
@@ -77,7 +77,7 @@ def set_tag(tensor: Tensor, tag: Tag) -> Tensor:
     return tensor
 
 
-def place(tensor: Tensor, geometry: Geometry | None) -> None:
+def place(tensor: Tensor, geometry: Origins | None) -> None:
     """Set the geometry of a recorded tensor."""
     tag = tag_of(tensor)
     if tag is not None:
@@ -87,6 +87,6 @@ def place(tensor: Tensor, geometry: Geometry | None) -> None:
 def note_activation(output: Tensor, function: str, x: Tensor) -> Tensor:
     """Note on ``output`` that ``function`` made it from ``x``, if these may be class scores; return ``output``."""
     tag = tag_of(output)
-    if tag is not None and x.dim() > 0 and x.numel() == x.shape[:2].numel():
+    if tag is not None and x.numel() == x.shape[:2].numel():
         tag.activated = function, x
     return output

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...errors import UserError
 from ...models.randomise import layer_groups, randomised
 from ..method import Method, Reading
 from .gradient import Gradient
@@ -116,6 +117,11 @@ class RandomisedModel(Method):
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         layers = [name for group in layer_groups(recorded.model, recorded.x) for name in group]
+        if not layers:
+            raise UserError(
+                f"{self.title} needs a network with parameters, but this one has none (a frozen program keeps its "
+                "weights as constants): leave this method out."
+            )
         other = randomised(recorded.model, layers, recorded.x.detach(), self.seed)
         random_map, _ = recorded.record_with(other).map_of(self.base)
         return random_map, {"base": self.base.name}

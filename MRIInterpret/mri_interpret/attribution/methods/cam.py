@@ -48,8 +48,9 @@ class _ClassActivationMap(Method, ABC):
         maps, names, scales = [], [], []
         for name in self.layers_named or (None,):
             layer = recorded.layer(name)
+            activation = layer.in_order(layer.output.detach())
             # Rectified on the feature grid: interpolation then makes no new zeros of its own.
-            coarse = self.from_layer(layer.output.detach(), recorded.layer_gradient(layer)).clamp(min=0)
+            coarse = self.from_layer(activation, recorded.layer_gradient(layer)).clamp(min=0)
             maps.append(recorded.upsample(coarse, layer))
             names.append(layer.name)
             scales.append([abs(scale) for scale, _ in layer.geometry])

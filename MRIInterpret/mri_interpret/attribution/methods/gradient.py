@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import UserError
+from ..deformation_result import NOTICES
 from ..method import Method, Reading
 
 if TYPE_CHECKING:
@@ -184,4 +185,10 @@ class IntegratedGradients(Method):
                 total += float(weight) * (part * (x - start)).sum(1)
         change = recorded.explained - (recorded.weights * recorded.logits_of(start)).sum(1)
         error = (total.flatten(1).sum(1) - change).abs() / change.abs().clamp(min=1e-12)
-        return total, {"completeness_error": error.tolist(), "steps": self.steps, "baseline": self.baseline}
+        details = {"completeness_error": error.tolist(), "steps": self.steps, "baseline": self.baseline}
+        if not bool(torch.isfinite(error).all()):
+            details[NOTICES] = [
+                f"The model's score of a scan that is {self.baseline:g} everywhere is not finite, so what integrated "
+                "gradients should add up to is not known: choose another baseline, or another method."
+            ]
+        return total, details

@@ -64,6 +64,7 @@ class LRP(Method):
 
     def compute(self, recorded: RecordedPass) -> tuple[Tensor, dict[str, Any]]:
         composite = self.chosen()
+        composite.check_names(recorded.ruled)
         relevance = recorded.relevance(composite).sum(1)
         values = recorded.explained.double()
         error = (relevance.double().flatten(1).sum(1) - values).abs() / values.abs().clamp(min=1e-12)
