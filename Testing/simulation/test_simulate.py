@@ -5,6 +5,9 @@ from __future__ import annotations
 import mri_interpret as mi
 import numpy as np
 import pytest
+from mri_interpret.simulation.grids import FINE_GRID
+from mri_interpret.simulation.head_scan import head_scan
+from mri_interpret.simulation.structures import NAMES
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +29,15 @@ def test_scan_and_twin_differ_where_the_disease_is(scan):
     difference = np.abs(scan.scan.array.astype(float) - scan.healthy.array)
     changed = np.abs(scan.effect.array) > 0.1
     assert difference[changed].mean() > 2 * difference[(scan.effect.array == 0) & (scan.scan.array > 0)].mean()
+
+
+@pytest.mark.parametrize("seed", [0, 1])  # with a mask wider than the brain, and with one that is not
+def test_a_brain_without_its_head_has_nothing_around_it(seed):
+    distance = np.linalg.norm(np.moveaxis(np.indices(FINE_GRID.shape), 0, -1) - np.array(FINE_GRID.shape) / 2, axis=-1)
+    labels = np.where(distance < 70, NAMES.index("Left-Cerebral-White-Matter"), 0).astype(np.uint8)
+    voxels, _ = head_scan(labels, seed)
+    assert not voxels[distance > 76].any()
+    assert (voxels[distance < 69] > 0).mean() > 0.99
 
 
 def test_all_volumes_share_one_grid(scan):

@@ -60,7 +60,9 @@ def head_scan(
     scan = torch.sqrt((image + real) ** 2 + imaginary**2).numpy()
     if not whole_head:
         inside = brain_envelope(labels, FINE_GRID.spacing)
-        inside = ndimage.binary_dilation(inside, iterations=int(draw(0, 2.999)))
+        voxels = int(draw(0, 2.999))
+        if voxels:  # SciPy takes 0 for "until nothing changes", which is everything
+            inside = ndimage.binary_dilation(inside, iterations=voxels)
         scan = np.where(inside, scan, 0.0)
     return np.round(np.clip(scan * 4, 0, 32767)).astype(np.int16), means
 
