@@ -116,7 +116,7 @@ def segment(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Folder for the results; mri-interpret-out/<scan> if left out."),
+        typer.Option("-o", "--output", help="Folder for the results; mri-interpret-out/<scan>-anatomy if left out."),
     ] = None,
     mask: Annotated[
         str, typer.Option(help="Brain mask: auto, none (the scan is skull-stripped), or a file.")
